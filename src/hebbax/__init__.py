@@ -1,0 +1,1 @@
+"""Bayesian inference of synaptic plasticity rules from what animals chose."""

@@ -1,0 +1,141 @@
+r"""Coordinates in which the posterior of a hierarchical model is nearly a standard normal.
+
+Approximate each animal's likelihood of its values phi_a by a Gaussian with information I_a and
+linear term h_a (from a pilot fit). Given the spreads S = diag(s) and prior scales D = diag(d) of
+the population values mu, the model is then a linear mixed model whose conditionals are Gaussian:
+
+    phi_a = mu + S e_a,   e_a | mu, s ~ Normal(Q_a^-1 S (h_a - I_a mu), Q_a^-1),   Q_a = 1 + S I_a S
+    mu | s ~ Normal(L^-1 sum_a (h_a - I_a S Q_a^-1 S h_a), L^-1),
+             L = D^-2 + sum_a (I_a - I_a S Q_a^-1 S I_a)
+
+`to_sites` maps standard-normal u and z to mu and e through these, and leaves s alone. It is an
+exact change of variables, whatever the likelihood: only its usefulness rests on the approximation.
+Centred (informed members) and non-centred (uninformed ones) parametrisations are its two limits,
+for each animal and direction separately. Written for s -> 0 without dividing by s.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+
+from hebbax.inference.density import (
+    animal_values,
+    constrain,
+    flatten_groups,
+    latent_sites,
+    log_likelihood,
+    potential,
+    split_groups,
+)
+from hebbax.model import Model
+from hebbax.priors import population_scale
+from hebbax.typing import Array, Parameters
+
+POPULATION, ANIMAL = "population coordinates", "animal coordinates"
+
+
+class Pilot(NamedTuple):
+    """Gaussian approximation of each animal's likelihood: I_a (animal, member, member) and h_a
+    (animal, member)."""
+
+    information: Array
+    linear: Array
+
+
+def pilot(model: Model, unconstrained: Parameters) -> Pilot:
+    """Return the Gaussian approximation at a pilot fit (`hebbax.inference.map`).
+
+    I_a is minus the Hessian with negative eigenvalues set to zero: a direction that curves the
+    wrong way is left to the prior.
+    """
+    values = animal_values(model, constrain(latent_sites(model), unconstrained))
+    phi = flatten_groups(model, values)
+
+    def slope(phi: Array) -> Array:
+        return jax.grad(lambda p: log_likelihood(model, split_groups(model, p)).sum())(phi)
+
+    def column(direction: Array) -> Array:
+        # Animals are independent: one product with all of them moved gives a column of each block.
+        return jax.jvp(slope, (phi,), (jnp.broadcast_to(direction, phi.shape),))[1]
+
+    hessian = jax.vmap(column, out_axes=-1)(jnp.eye(phi.shape[-1]))
+    size, axes = jnp.linalg.eigh(-0.5 * (hessian + jnp.swapaxes(hessian, -1, -2)))
+    information = (axes * jnp.maximum(size, 0.0)[:, None, :]) @ jnp.swapaxes(axes, -1, -2)
+    return Pilot(information, (information @ phi[..., None])[..., 0] + slope(phi))
+
+
+def to_sites(model: Model, fit: Pilot, coordinates: Parameters) -> tuple[Parameters, Array]:
+    """Return unconstrained site values and the log Jacobian of the map from `coordinates`.
+
+    ``coordinates`` holds the sites that are left alone (spreads, horseshoe scales) by name,
+    `POPULATION` (member,) and `ANIMAL` (animal, member).
+    """
+    sites = latent_sites(model)
+    hyper = {name: value for name, value in coordinates.items() if name in sites.shapes}
+    values = constrain(sites, hyper)
+    if model.spec.hierarchy == "none":
+        spread = jnp.concatenate([jnp.ravel(g.scales) for g in model.groups])
+        location, log_population = jnp.zeros_like(spread), jnp.zeros(())
+        transport = partial(_animal, spread, location)
+        deviations, log_animals = jax.vmap(transport)(*fit, coordinates[ANIMAL])
+        return split_groups(model, spread * deviations), log_animals.sum() + _log_size(model)
+    spread = jnp.concatenate([jnp.ravel(values[f"{g.name}_spread"]) for g in model.groups])
+    prior = jnp.concatenate([jnp.ravel(population_scale(g, values)) for g in model.groups])
+    location, log_population = _population(spread, prior, fit, coordinates[POPULATION])
+    transport = partial(_animal, spread, location)
+    deviations, log_animals = jax.vmap(transport)(*fit, coordinates[ANIMAL])
+    out = dict(hyper)
+    out |= {f"{k}_population": v for k, v in split_groups(model, location).items()}
+    out |= {f"{k}_offset": v for k, v in split_groups(model, deviations).items()}
+    return out, log_population + log_animals.sum()
+
+
+def transported_potential(model: Model, fit: Pilot, coordinates: Parameters) -> Array:
+    """Return minus the log density of the coordinates, in nats."""
+    unconstrained, log_jacobian = to_sites(model, fit, coordinates)
+    return potential(model, unconstrained) - log_jacobian
+
+
+def _log_size(model: Model) -> float:
+    """Log Jacobian of the prior scales, constant: of no effect, kept so that densities agree."""
+    size = sum(float(jnp.log(jnp.asarray(g.scales)).sum()) for g in model.groups)
+    return model.sessions.n_animals * size
+
+
+def _factor(spread: Array, information: Array) -> Array:
+    """Return the lower Cholesky factor of Q = 1 + S I S."""
+    return jnp.linalg.cholesky(
+        spread[:, None] * information * spread + jnp.eye(spread.shape[0], dtype=spread.dtype)
+    )
+
+
+def _animal(
+    spread: Array, location: Array, information: Array, linear: Array, z: Array
+) -> tuple[Array, Array]:
+    """Return one animal's e (member,) and the log Jacobian de/dz."""
+    factor = _factor(spread, information)
+    mean = solve_triangular(factor, spread * (linear - information @ location), lower=True)
+    e = solve_triangular(factor, mean + z, lower=True, trans="T")
+    return e, -jnp.log(jnp.diagonal(factor)).sum()
+
+
+def _population(
+    spread: Array, prior: Array, fit: Pilot, u: Array
+) -> tuple[Array, Array]:
+    """Return mu (member,) and the log Jacobian dmu/du."""
+
+    def share(information: Array, linear: Array) -> tuple[Array, Array]:
+        """One animal's precision and linear term of mu, its own deviation integrated out."""
+        factor = _factor(spread, information)
+        a = solve_triangular(factor, spread[:, None] * information, lower=True)
+        b = solve_triangular(factor, spread * linear, lower=True)
+        return information - a.T @ a, linear - a.T @ b
+
+    precisions, linears = jax.vmap(share)(*fit)
+    factor = jnp.linalg.cholesky(precisions.sum(0) + jnp.diag(prior**-2.0))
+    mean = solve_triangular(factor, linears.sum(0), lower=True)
+    mu = solve_triangular(factor, mean + u, lower=True, trans="T")
+    return mu, -jnp.log(jnp.diagonal(factor)).sum()

@@ -1,0 +1,100 @@
+"""The density a fit climbs or samples: a model's log joint in unconstrained space.
+
+Every latent site is mapped to the real line by NumPyro's own transform (a spread is exponentiated),
+and the density is that of the unconstrained variables, so that a spread of zero lies infinitely far
+away and the mode is an interior point.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from numpyro.distributions import biject_to
+from numpyro.handlers import seed, trace
+from numpyro.infer.util import potential_energy
+
+from hebbax.model import Model
+from hebbax.typing import Array, Parameters
+
+
+class Sites(NamedTuple):
+    """Latent sites of a model: their shapes and their transforms from the real line."""
+
+    shapes: dict[str, tuple[int, ...]]
+    transforms: dict[str, Any]
+
+
+def latent_sites(model: Model) -> Sites:
+    """Return the latent sites of a model."""
+    recorded = trace(seed(model, jax.random.PRNGKey(0))).get_trace()
+    latent = {
+        name: site
+        for name, site in recorded.items()
+        if site["type"] == "sample" and not site["is_observed"]
+    }
+    return Sites(
+        shapes={name: jnp.shape(site["value"]) for name, site in latent.items()},
+        transforms={name: biject_to(site["fn"].support) for name, site in latent.items()},
+    )
+
+
+def constrain(sites: Sites, unconstrained: Parameters) -> Parameters:
+    """Return values on the scale of the model, for the sites given."""
+    return {name: sites.transforms[name](value) for name, value in unconstrained.items()}
+
+
+def unconstrain(sites: Sites, values: Parameters) -> Parameters:
+    """Return values on the real line; the inverse of `constrain`."""
+    return {name: sites.transforms[name].inv(value) for name, value in values.items()}
+
+
+def potential(model: Model, unconstrained: Parameters) -> Array:
+    """Return minus the log joint density of the unconstrained variables, in nats."""
+    return potential_energy(model, (), {}, unconstrained)
+
+
+def animal_values(model: Model, values: Parameters) -> Parameters:
+    """Return each animal's values by group name, from constrained site values."""
+    out = {}
+    for group in model.groups:
+        if group.hierarchy == "none":
+            out[group.name] = values[group.name]
+        else:
+            population = values[f"{group.name}_population"]
+            spread = values[f"{group.name}_spread"]
+            out[group.name] = population + spread * values[f"{group.name}_offset"]
+    return out
+
+
+def log_likelihood(model: Model, values: Parameters) -> Array:
+    """Return log P of each observation ``(observation,)`` given each animal's values."""
+    return model.distribution(values).log_prob(jnp.asarray(model.observed))
+
+
+def start(model: Model) -> Parameters:
+    """Return where a climb begins: no plasticity, no preference, spreads at their prior scale."""
+    sites = latent_sites(model)
+    values = {}
+    for name, shape in sites.shapes.items():
+        values[name] = jnp.zeros(shape)
+        for group in model.groups:
+            if name == f"{group.name}_spread":
+                values[name] = jnp.log(0.5 * jnp.asarray(group.scales))
+    return values
+
+
+def flatten_groups(model: Model, values: Parameters) -> Array:
+    """Return each animal's values side by side ``(animal, member)``, in the order of the groups."""
+    n = model.sessions.n_animals
+    return jnp.concatenate([values[g.name].reshape(n, -1) for g in model.groups], axis=-1)
+
+
+def split_groups(model: Model, flat: Array) -> Parameters:
+    """Return ``(..., member)`` split by group name, each ``(..., *shape)``."""
+    out, first = {}, 0
+    for group in model.groups:
+        last = first + group.scales.size
+        out[group.name] = flat[..., first:last].reshape(flat.shape[:-1] + group.shape)
+        first = last
+    return out
+

@@ -1,0 +1,199 @@
+"""The posterior by NUTS: vectorised chains, started around the mode, in whitened coordinates.
+
+The descent of `hebbax.inference.map` gives the pilot fit, `hebbax.inference.coordinates` the
+coordinates. Warm-up and sampling advance in compiled chunks; after each the whole state can be
+stored, so that a fit that was killed goes on bit for bit.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.infer import NUTS
+
+from hebbax.data import data_hash
+from hebbax.inference import checkpoint, map
+from hebbax.inference.coordinates import (
+    ANIMAL,
+    POPULATION,
+    Pilot,
+    pilot,
+    to_sites,
+    transported_potential,
+)
+from hebbax.inference.density import animal_values, constrain, latent_sites
+from hebbax.model import Model
+from hebbax.typing import Array, Key, Parameters, Progress, silent
+
+CHECKED = ("num_steps", "diverging", "accept_prob", "potential_energy", "energy")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the sampler, stored with every posterior.
+
+    ``draws`` are kept per chain after ``warmup``; ``chunk`` iterations run between two stored
+    states; chains start ``overdispersion`` posterior standard deviations around the mode.
+    """
+
+    chains: int = 4
+    warmup: int = 500
+    draws: int = 500
+    chunk: int = 50
+    target_accept: float = 0.9
+    max_tree_depth: int = 8
+    overdispersion: float = 1.5
+    pilot: map.Settings = field(default_factory=map.Settings)
+
+
+class Info(NamedTuple):
+    """What the sampler says of itself: arrays ``(chain, draw)``, and the step size of each chain.
+
+    ``tree_depth`` is the depth of each trajectory, ``max_tree_depth`` its limit.
+    """
+
+    diverging: np.ndarray
+    num_steps: np.ndarray
+    tree_depth: np.ndarray
+    max_tree_depth: int
+    accept_prob: np.ndarray
+    energy: np.ndarray
+    lp: np.ndarray
+    step_size: np.ndarray
+
+
+def fit(
+    key: Key,
+    model: Model,
+    settings: Settings | None = None,
+    *,
+    store: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[dict[str, np.ndarray], Info]:
+    """Return posterior draws ``{site: (chain, draw, ...)}`` on the model's scale, and `Info`.
+
+    ``store`` names a file that holds the state after each chunk; if it is there already, the fit
+    goes on from it, and gives the draws of an unbroken one. Raises `FitError` if it belongs to
+    other settings, data or model.
+    """
+    settings = settings or Settings()
+    pilot_key, start_key, run_key = jax.random.split(key, 3)
+    progress("finding the mode", 0, 1)
+    mode, _ = map.fit(pilot_key, model, settings.pilot)
+    fitted = jax.jit(partial(pilot, model))(mode)
+    progress("finding the mode", 1, 1)
+    kernel = NUTS(
+        potential_fn=partial(transported_potential, model, fitted),
+        target_accept_prob=settings.target_accept,
+        max_tree_depth=settings.max_tree_depth,
+        dense_mass=[tuple(hyper)] if (hyper := _hyper_sites(model)) else False,
+    )
+    starts = _starts(start_key, model, mode, settings)
+    keys = jax.random.split(run_key, settings.chains)
+    state = jax.jit(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
+    label = _fingerprint(key, model, settings)
+    kept = _advance(kernel, state, settings, store, label, progress)
+    return _collect(model, fitted, kept, settings)
+
+
+def _hyper_sites(model: Model) -> list[str]:
+    """Return the sites the coordinates leave alone: spreads and horseshoe scales."""
+    names = latent_sites(model).shapes
+    moved = {f"{g.name}{end}" for g in model.groups for end in ("", "_population", "_offset")}
+    return [name for name in names if name not in moved]
+
+
+def _starts(key: Key, model: Model, mode: Parameters, settings: Settings) -> Parameters:
+    """Return one starting point a chain ``(chain, ...)``.
+
+    The coordinates are standard normal near the mode, so their spread is the posterior's; log
+    scales are jittered around the mode, and kept off zero spreads.
+    """
+    members = sum(g.scales.size for g in model.groups)
+    shapes = {ANIMAL: (model.sessions.n_animals, members)}
+    if model.spec.hierarchy == "animals":
+        shapes[POPULATION] = (members,)
+    hyper = _hyper_sites(model)
+    keys = iter(jax.random.split(key, len(shapes) + len(hyper)))
+    out = {
+        name: settings.overdispersion * jax.random.normal(next(keys), (settings.chains, *shape))
+        for name, shape in shapes.items()
+    }
+    for name in hyper:
+        jitter = jax.random.normal(next(keys), (settings.chains, *mode[name].shape))
+        out[name] = mode[name] + 0.3 * settings.overdispersion * jitter
+    return out
+
+
+def _advance(
+    kernel: NUTS,
+    state: Any,
+    settings: Settings,
+    store: Path | None,
+    label: str,
+    progress: Progress,
+) -> dict[str, np.ndarray]:
+    """Run all iterations in chunks and return what is kept of the draws, ``(chain, draw, ...)``."""
+
+    @partial(jax.jit, static_argnums=1)
+    def chunk(state: Any, length: int) -> tuple[Any, dict[str, Array]]:
+        def iteration(state: Any, _: None) -> tuple[Any, dict[str, Array]]:
+            state = kernel.sample(state, (), {})
+            kept = {name: getattr(state, name) for name in CHECKED}
+            return state, {**state.z, **kept, "step_size": state.adapt_state.step_size}
+
+        return jax.lax.scan(iteration, state, None, length=length)
+
+    total = settings.warmup + settings.draws
+    done, kept = 0, []
+    if store is not None and store.is_file():
+        state, kept, done = checkpoint.load(store, label, state)
+    while done < total:
+        end = settings.warmup if done < settings.warmup else total
+        length = min(settings.chunk, end - done)
+        state, drawn = jax.device_get(chunk(state, length))
+        if done >= settings.warmup:
+            kept.append(drawn)
+        done += length
+        if store is not None:
+            checkpoint.save(store, label, state, kept, done)
+        progress("warming up" if done <= settings.warmup else "sampling", done, total)
+    joined = {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
+    return {name: np.swapaxes(value, 0, 1) for name, value in joined.items()}
+
+
+def _collect(
+    model: Model, fitted: Pilot, kept: dict[str, np.ndarray], settings: Settings
+) -> tuple[dict[str, np.ndarray], Info]:
+    """Return draws on the model's scale, with the deterministic sites, and `Info`."""
+    sites = latent_sites(model)
+    coordinates = {k: v for k, v in kept.items() if k not in (*CHECKED, "step_size")}
+
+    def one(draw: Parameters) -> Parameters:
+        values = constrain(sites, to_sites(model, fitted, draw)[0])
+        named = {k: v for k, v in values.items() if not k.endswith("_offset")}
+        return {**named, **animal_values(model, values)}
+
+    draws = jax.device_get(jax.jit(jax.vmap(jax.vmap(one)))(coordinates))
+    info = Info(
+        diverging=kept["diverging"],
+        num_steps=kept["num_steps"],
+        tree_depth=np.ceil(np.log2(kept["num_steps"] + 1)).astype(int),
+        max_tree_depth=settings.max_tree_depth,
+        accept_prob=kept["accept_prob"],
+        energy=kept["energy"],
+        lp=-kept["potential_energy"],
+        step_size=kept["step_size"][:, -1],
+    )
+    return draws, info
+
+
+def _fingerprint(key: Key, model: Model, settings: Settings) -> str:
+    """Return what identifies a fit: key, model, data and settings."""
+    parts = (np.asarray(key).tolist(), model.spec, data_hash(model.sessions), asdict(settings))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -1,0 +1,97 @@
+"""Distributions of what an animal did in a trial, given how it would accept each stimulus.
+
+Both take ``logits`` of acceptance ``(..., stimulus)`` and ``offset`` ``(..., stimulus)``.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from numpyro.distributions import Distribution, constraints
+
+from hebbax.typing import Array, Key
+
+
+class Choice(Distribution):
+    """The accepted stimulus alone: P(k) = q_k p_k / sum_j q_j p_j, log q = offset, p = sigmoid.
+
+    Exact under the encounter process whatever the number of rejections, because every rejection
+    returns the animal to the same state. ``offset`` is the log odds of the offers (up to a
+    constant): the innate preference and, where the model has one, the habit.
+    """
+
+    arg_constraints = {"logits": constraints.real_vector, "offset": constraints.real_vector}
+    pytree_data_fields = ("logits", "offset")
+
+    def __init__(self, logits: Array, offset: Array, *, validate_args: bool | None = None) -> None:
+        self.logits, self.offset = logits, offset
+        shape = jnp.broadcast_shapes(jnp.shape(logits), jnp.shape(offset))
+        super().__init__(batch_shape=shape[:-1], event_shape=(), validate_args=validate_args)
+
+    @property
+    def support(self) -> Any:
+        """Indices of the stimuli."""
+        return constraints.integer_interval(0, jnp.shape(self.logits)[-1] - 1)
+
+    @property
+    def weights(self) -> Array:
+        """Unnormalised probabilities q_k p_k."""
+        return jnp.exp(self.offset) / (1.0 + jnp.exp(-self.logits))
+
+    @property
+    def probs(self) -> Array:
+        """P(k) ``(..., stimulus)``."""
+        return self.weights / self.weights.sum(axis=-1, keepdims=True)
+
+    def log_prob(self, value: Array) -> Array:
+        """Return log P(value) in nats, with one logarithm a trial (logarithms are the cost)."""
+        chosen = jnp.arange(jnp.shape(self.logits)[-1]) == value[..., None]
+        weights = self.weights
+        return jnp.log(jnp.where(chosen, weights, 0.0).sum(-1) / weights.sum(-1))
+
+    def sample(self, key: Key | None, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Return drawn choices ``sample_shape + batch_shape``."""
+        return jax.random.categorical(key, jnp.log(self.weights), shape=sample_shape + self.batch_shape)
+
+
+class Encounters(Distribution):
+    """Every encounter: Bernoulli accept/reject with p = sigmoid(logit + offset), offers given.
+
+    Weights change only on acceptance, so all encounters of a trial with one stimulus share one
+    probability and their counts suffice. The event is ``(stimulus + 1,)``: the rejections of each
+    stimulus, then the index of the accepted one.
+
+        log P = sum_k n_k log(1 - p_k) + log p_accepted
+    """
+
+    arg_constraints = {"logits": constraints.real_vector, "offset": constraints.real_vector}
+    support = constraints.real_vector
+    pytree_data_fields = ("logits", "offset")
+
+    def __init__(self, logits: Array, offset: Array, *, validate_args: bool | None = None) -> None:
+        self.logits, self.offset = logits, offset
+        shape = jnp.broadcast_shapes(jnp.shape(logits), jnp.shape(offset))
+        super().__init__(
+            batch_shape=shape[:-1], event_shape=(shape[-1] + 1,), validate_args=validate_args
+        )
+
+    def log_prob(self, value: Array) -> Array:
+        """Return log P of the rejections and the acceptance of each trial, in nats."""
+        logit = self.logits + self.offset
+        rejections, accepted = value[..., :-1], value[..., -1]
+        chosen = jnp.arange(jnp.shape(logit)[-1]) == accepted[..., None]
+        log_accept = jnp.where(chosen, jax.nn.log_sigmoid(logit), 0.0)
+        return (rejections * jax.nn.log_sigmoid(-logit) + log_accept).sum(-1)
+
+    def sample(self, key: Key | None, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Return drawn trials, stimuli offered evenly until one is accepted."""
+        shape = sample_shape + self.batch_shape
+        logit = jnp.broadcast_to(self.logits + self.offset, (*shape, self.event_shape[0] - 1))
+        choice_key, total_key, split_key = jax.random.split(key, 3)
+        accept, refuse = jax.nn.sigmoid(logit), jax.nn.sigmoid(-logit)
+        choice = jax.random.categorical(choice_key, jnp.log(accept))
+        total = jax.random.geometric(total_key, accept.mean(-1)) - 1
+        rejections = jax.random.multinomial(
+            split_key, total.astype(logit.dtype), refuse / refuse.sum(-1, keepdims=True)
+        )
+        return jnp.concatenate([rejections, choice[..., None].astype(logit.dtype)], axis=-1)

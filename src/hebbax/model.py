@@ -1,0 +1,220 @@
+"""Spec + sessions -> a NumPyro model: the only assembly.
+
+Generative equations, for animal a and trial t with a choice:
+
+    theta_a, preference_a, ...  ~ hierarchy of `hebbax.priors`
+    w_a1 = initial weights;  w_a,t+1 = saturate(w_at + g(x, y, w_at, r) / n_inputs)
+    logit_atk = gain * mean_h tanh(x_k w_at)
+    choice_at ~ Choice(logit_at, offset_at)    or    Encounters(logit_at, offset_at)
+    offset_atk = preference_ak + habit_a * [k was chosen last]
+
+`build_model` returns an ordinary NumPyro model: `MCMC`, `SVI`, `Predictive` and ArviZ take it
+without hebbax.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+
+from hebbax.data import Sessions, compact, observation_index
+from hebbax.errors import ModelError
+from hebbax.likelihood import Choice, Encounters
+from hebbax.network import Network, accept_logits, drives, replay
+from hebbax.plasticity import FunctionRule, Rule, TaylorRule
+from hebbax.priors import Group, sample_group
+from hebbax.reward import reward_signal
+from hebbax.spec import ModelSpec
+from hebbax.stimulus import one_hot
+from hebbax.typing import Array, Parameters
+
+
+class Design(NamedTuple):
+    """What the recorded trials say that no parameter touches; leading dimension ``animal``.
+
+    ``valid`` (trial,) marks real choices, ``x`` (trial, input) the accepted stimulus (zero in
+    padding), ``drive`` the rule's data, and ``repeat`` (trial, stimulus) marks the stimulus chosen
+    last.
+    """
+
+    valid: Array
+    x: Array
+    drive: Any
+    repeat: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A NumPyro model of recorded sessions; call it with no argument to condition on them.
+
+    Attributes:
+        spec: the declared model.
+        sessions: the recorded trials, omitted ones dropped.
+        rule: the plasticity rule.
+        network: fixed parts of the network.
+        groups: the latent variables of each animal.
+        observed: what is conditioned on, ``(observation,)`` choices, or
+            ``(observation, stimulus + 1)`` rejections and choice.
+    """
+
+    spec: ModelSpec
+    sessions: Sessions
+    rule: Rule
+    network: Network
+    groups: tuple[Group, ...]
+    observed: np.ndarray
+    design: Design
+
+    @property
+    def site(self) -> str:
+        """Name of the observed site."""
+        return self.spec.likelihood
+
+    def __call__(self, **observed: Array | None) -> None:
+        """State the model as NumPyro sites.
+
+        ``model()`` conditions on the recorded choices; ``model(choice=None)`` (or
+        ``encounter=None``) predicts them one step ahead, given the recorded history.
+        """
+        values = {
+            group.name: sample_group(group, self.sessions.n_animals) for group in self.groups
+        }
+        numpyro.sample(
+            self.site, self.distribution(values), obs=observed.get(self.site, self.observed)
+        )
+
+    def distribution(self, values: Parameters) -> Choice | Encounters:
+        """Return the distribution of the observed site ``(observation,)`` given the values of each
+        animal by group name."""
+        logits, offset = self.readout(values)
+        kind = Choice if self.spec.likelihood == "choice" else Encounters
+        return kind(self._flat(logits), self._flat(offset))
+
+    def readout(self, values: Parameters) -> tuple[Array, Array]:
+        """Return logits of acceptance and offsets, each ``(animal, trial, stimulus)``."""
+        return jax.vmap(self._animal_readout)(values, self.design)
+
+    def weights(self, values: Parameters) -> Array:
+        """Return the weight of each stimulus before each trial ``(animal, trial, input)``."""
+        return jax.vmap(self._animal_weights)(values, self.design)[..., 0]
+
+    def animal_parameters(self, values: Parameters) -> tuple[Array, Array, Array, Array]:
+        """Return one animal's theta (term,), initial weights (input, 1), offset (stimulus,) and
+        habit, from its values by group name: absent groups are zero."""
+        theta = values.get("theta", jnp.zeros(0))
+        start = values.get("initial_weight", jnp.zeros(self.network.n_inputs))[:, None]
+        preference = jnp.atleast_1d(values["preference"])
+        if self.spec.likelihood == "choice":  # log odds against the first stimulus
+            preference = jnp.concatenate([jnp.zeros(1), preference])
+        return theta, start, preference, values.get("habit", jnp.zeros(()))
+
+    def _animal_weights(self, values: Parameters, design: Design) -> Array:
+        theta, start, _, _ = self.animal_parameters(values)
+        if not self.rule.parameters:
+            return jnp.broadcast_to(start, (design.valid.shape[0], *start.shape))
+        return replay(self.rule, self.network, theta, start, design.x, design.drive)
+
+    def _animal_readout(self, values: Parameters, design: Design) -> tuple[Array, Array]:
+        weights = self._animal_weights(values, design)
+        _, _, preference, habit = self.animal_parameters(values)
+        logits = jax.vmap(partial(accept_logits, self.network))(weights)
+        offset = preference + habit * design.repeat
+        return logits, offset
+
+    def _flat(self, values: Array) -> Array:
+        """Return ``(observation, ...)`` of ``(animal, trial, ...)``, real choices only."""
+        counts = self.sessions.n_trials
+        if (counts == values.shape[1]).all():
+            return values.reshape(-1, *values.shape[2:])
+        if len(counts) <= MANY_ANIMALS:
+            # Slices transpose to padding, gathers to a scatter, which is slow on a CPU.
+            return jnp.concatenate([values[a, :n] for a, n in enumerate(counts)])
+        animal, trial = observation_index(self.sessions)
+        return values[animal, trial]
+
+
+MANY_ANIMALS = 64
+"""Up to this number of animals ragged trials are joined by slices, beyond it by one gather."""
+
+
+def build_model(
+    spec: ModelSpec,
+    sessions: Sessions,
+    rule: Callable[[Array, Array, Array, Array, Array], Array] | None = None,
+) -> Model:
+    """Return the NumPyro model of a declared model on recorded sessions.
+
+    Args:
+        spec: declared model (`hebbax.read_spec`).
+        sessions: recorded trials (`hebbax.read`).
+        rule: a rule of one's own, a plain function ``g(theta, x, y, w, r)`` at one synapse; then
+            ``spec.terms`` are the names of ``theta``. Without it the terms are Taylor terms.
+
+    Raises:
+        ModelError: the likelihood asks for what was not recorded.
+    """
+    if spec.likelihood == "encounter" and sessions.rejections is None:
+        raise ModelError(
+            f'{spec.name}: the "encounter" likelihood needs every encounter, and {sessions.source} '
+            'has accepted choices only; use likelihood = "choice".'
+        )
+    sessions = compact(sessions)
+    network = Network(one_hot(sessions.n_stimuli, spec.rate))
+    plasticity: Rule = TaylorRule(spec.terms) if rule is None else FunctionRule(rule, spec.terms)
+    return Model(
+        spec=spec,
+        sessions=sessions,
+        rule=plasticity,
+        network=network,
+        groups=_groups(spec, sessions.n_stimuli),
+        observed=_observed(spec, sessions),
+        design=_design(spec, sessions, plasticity, network),
+    )
+
+
+def _groups(spec: ModelSpec, n_stimuli: int) -> tuple[Group, ...]:
+    """Return the latent variables of each animal that this model declares."""
+    groups = []
+    if spec.terms:
+        scales = np.array([spec.scale(term) for term in spec.terms])
+        groups.append(Group("theta", scales, spec.prior, spec.hierarchy, spec.expected_terms))
+    shape: tuple[int, ...] = (n_stimuli,)
+    if spec.likelihood == "choice":
+        shape = () if n_stimuli == 2 else (n_stimuli - 1,)
+    scale = np.full(shape, spec.preference_scale)
+    groups.append(Group("preference", scale, hierarchy=spec.hierarchy))
+    if spec.habit_scale:
+        groups.append(Group("habit", np.array(spec.habit_scale), hierarchy=spec.hierarchy))
+    if spec.initial_weight_scale:
+        scale = np.full(n_stimuli, spec.initial_weight_scale)
+        groups.append(Group("initial_weight", scale, hierarchy=spec.hierarchy))
+    return tuple(groups)
+
+
+def _observed(spec: ModelSpec, sessions: Sessions) -> np.ndarray:
+    """Return what the observed site is conditioned on, real choices only."""
+    choices = sessions.choices[sessions.valid]
+    if spec.likelihood == "choice" or sessions.rejections is None:
+        return choices
+    return np.column_stack([sessions.rejections[sessions.valid], choices]).astype(float)
+
+
+def _design(spec: ModelSpec, sessions: Sessions, rule: Rule, network: Network) -> Design:
+    """Return the arrays of the recorded trials; padding has no input and so no effect."""
+    signal = np.zeros(sessions.choices.shape)
+    for animal, n in enumerate(sessions.n_trials):
+        rewards = sessions.rewards[animal, :n]
+        signal[animal, :n] = reward_signal(rewards, spec.reward, spec.window)
+    x = network.stimuli[np.maximum(sessions.choices, 0)] * sessions.valid[..., None]
+    last = np.pad(sessions.choices[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+    return Design(
+        valid=jnp.asarray(sessions.valid),
+        x=jnp.asarray(x),
+        drive=jax.vmap(partial(drives, rule))(x, signal) if rule.parameters else (),
+        repeat=jnp.asarray(last[..., None] == np.arange(sessions.n_stimuli)),
+    )

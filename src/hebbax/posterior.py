@@ -1,0 +1,194 @@
+"""Draws -> ArviZ InferenceData with named dims and coords, provenance, and netCDF.
+
+Dimensions: ``animal``, ``term``, ``observation`` (one real choice; its animal and trial, counted
+from 1 and omitted trials included, are coordinates of ``constant_data``). The file opens in ArviZ
+without hebbax.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import arviz as az
+import jax
+import numpy as np
+from numpyro.infer import Predictive
+
+from hebbax.data import Sessions, data_hash
+from hebbax.errors import FitError
+from hebbax.inference.density import log_likelihood
+from hebbax.model import Model
+from hebbax.typing import Key
+
+PRIOR_DRAWS = 200
+"""Draws of the prior and its predictive that are stored beside the posterior."""
+
+FILE_VERSION = 1
+PACKAGES = ("hebbax", "jax", "numpyro", "arviz", "numpy")
+
+
+def to_inference_data(
+    key: Key,
+    model: Model,
+    draws: Mapping[str, np.ndarray],
+    sample_stats: Mapping[str, np.ndarray],
+    provenance: Mapping[str, Any],
+) -> az.InferenceData:
+    """Return posterior, sample_stats, log_likelihood, predictive, prior and data in one object.
+
+    Args:
+        key: random key of the predictive draws.
+        model: the model that was fitted.
+        draws: site values ``(chain, draw, ...)``.
+        sample_stats: sampler statistics ``(chain, draw)``; empty for a variational fit.
+        provenance: method, seed and settings, stored as attributes.
+    """
+    predictive_key, prior_key = jax.random.split(key)
+    values = {g.name: draws[g.name] for g in model.groups}
+    prior = _prior(prior_key, model)
+    dims = variable_dims(model)
+    observed = model.observed
+    return az.from_dict(
+        posterior=dict(draws),
+        sample_stats=dict(sample_stats) or None,
+        log_likelihood={model.site: pointwise_log_likelihood(model, values)},
+        posterior_predictive={model.site: _predict(predictive_key, model, values)},
+        prior={k: v[None] for k, v in prior.items() if k in draws},
+        prior_predictive={model.site: prior[model.site][None]},
+        observed_data={model.site: observed},
+        constant_data=_constant_data(model.sessions),
+        coords=coordinates(model),
+        dims=dims,
+        attrs=_attributes(model, provenance),
+        save_warmup=False,
+    )
+
+
+def coordinates(model: Model) -> dict[str, Any]:
+    """Return the coordinate of every dimension."""
+    stimuli = list(model.sessions.stimuli)
+    return {
+        "animal": list(model.sessions.animals),
+        "term": list(model.rule.parameters),
+        "stimulus": stimuli,
+        "contrast": [f"{name} against {stimuli[0]}" for name in stimuli[1:]],
+        "observation": np.arange(model.sessions.n_observations),
+        "outcome": [*(f"rejections of {name}" for name in stimuli), "choice"],
+    }
+
+
+def variable_dims(model: Model) -> dict[str, list[str]]:
+    """Return the dimensions of every variable, without chain and draw."""
+    dims = {
+        "animal_index": ["observation"],
+        "trial": ["observation"],
+        "reward": ["observation"],
+        "chosen": ["observation"],
+    }
+    for group in model.groups:
+        member = _member_dims(model, group.name) if group.shape else []
+        dims[group.name] = ["animal", *member]
+        for end in ("population", "spread", "local_scale"):
+            dims[f"{group.name}_{end}"] = member
+    outcome = ["outcome"] if model.spec.likelihood == "encounter" else []
+    dims[model.site] = ["observation", *outcome]
+    return dims
+
+
+def pointwise_log_likelihood(model: Model, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return log P of each observation ``(chain, draw, observation)`` in nats."""
+    one = jax.jit(jax.vmap(partial(log_likelihood, model)))
+    return np.stack([np.asarray(one(dict(chain))) for chain in _chains(values)])
+
+
+def write(posterior: az.InferenceData, path: Path) -> None:
+    """Write netCDF, as a whole or not at all; raise `FitError` where the folder refuses it."""
+    unfinished = path.with_suffix(".unfinished.nc")
+    try:
+        posterior.to_netcdf(str(unfinished), engine="h5netcdf")
+        os.replace(unfinished, path)
+    except OSError as problem:
+        unfinished.unlink(missing_ok=True)
+        raise FitError(
+            f"{path.name}: the posterior could not be written ({problem.strerror or problem})."
+        ) from problem
+
+
+def read(path: Path) -> az.InferenceData:
+    """Return a stored posterior; raise `FitError` for a file hebbax did not write."""
+    if not path.is_file():
+        raise FitError(f"{path}: there is no such posterior; `hebbax fit` makes one.")
+    try:
+        stored = az.from_netcdf(str(path), engine="h5netcdf")
+    except (OSError, ValueError, KeyError) as problem:
+        raise FitError(f"{path.name}: not a readable posterior file.") from problem
+    if "hebbax" not in stored.attrs or "posterior" not in stored.groups():
+        raise FitError(f"{path.name}: not a posterior that hebbax wrote.")
+    return stored
+
+
+def animal_values(posterior: az.InferenceData, model: Model) -> dict[str, np.ndarray]:
+    """Return each animal's values by group name, draws joined: ``(sample, animal, ...)``."""
+    return {
+        g.name: np.concatenate(list(np.asarray(posterior.posterior[g.name]))) for g in model.groups
+    }
+
+
+def _member_dims(model: Model, group: str) -> list[str]:
+    if group == "theta":
+        return ["term"]
+    if group == "preference" and model.spec.likelihood == "choice":
+        return ["contrast"]
+    return ["stimulus"]
+
+
+def _chains(values: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    n_chains = len(next(iter(values.values())))
+    return [{k: v[chain] for k, v in values.items()} for chain in range(n_chains)]
+
+
+def _predict(key: Key, model: Model, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return choices drawn one step ahead, given the recorded history."""
+
+    def one(key: Key, draw: dict) -> jax.Array:
+        return model.distribution(draw).sample(key)
+
+    chains = _chains(values)
+    keys = jax.random.split(key, (len(chains), len(next(iter(chains[0].values())))))
+    predict = jax.jit(jax.vmap(one))
+    drawn = [np.asarray(predict(k, v)) for k, v in zip(keys, chains, strict=True)]
+    return np.stack(drawn).astype(np.int16)
+
+
+def _prior(key: Key, model: Model) -> dict[str, np.ndarray]:
+    drawn = Predictive(model, num_samples=PRIOR_DRAWS)(key, **{model.site: None})
+    return {name: np.asarray(value) for name, value in drawn.items()}
+
+
+def _constant_data(sessions: Sessions) -> dict[str, np.ndarray]:
+    animal, trial = np.nonzero(sessions.valid)
+    return {
+        "animal_index": animal,
+        "trial": trial + 1,
+        "chosen": sessions.choices[animal, trial],
+        "reward": sessions.rewards[animal, trial],
+    }
+
+
+def _attributes(model: Model, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "hebbax": FILE_VERSION,
+        "model": model.spec.name,
+        "spec": json.dumps(asdict(model.spec)),
+        "data": model.sessions.source,
+        "data_hash": data_hash(model.sessions),
+        "versions": json.dumps({name: version(name) for name in PACKAGES}),
+        **{k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in provenance.items()},
+    }
+
+

@@ -1,0 +1,33 @@
+"""Rewards -> the reward signal r that gates plasticity.
+
+Raw: r_t = R_t. Relative to expectation: r_t = R_t - E_t, where E_t is the mean of the last
+``window`` rewards *before* trial t, counted from a record that starts with zeros (Mehta et al.
+2024). Only trials with a choice count: an omitted trial has no reward to remember.
+"""
+
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+
+from hebbax.typing import Array
+
+RewardSignal = Literal["raw", "expected"]
+
+
+def expected_reward(rewards: np.ndarray, window: int) -> np.ndarray:
+    """Return E_t for one animal's rewards ``(trial,)``: the mean of the last ``window`` rewards."""
+    history = np.concatenate([np.zeros(window), rewards])
+    return np.lib.stride_tricks.sliding_window_view(history, window)[: len(rewards)].mean(axis=1)
+
+
+def reward_signal(rewards: np.ndarray, signal: RewardSignal, window: int) -> np.ndarray:
+    """Return r_t for one animal's rewards ``(trial,)``: R_t, or R_t - E_t."""
+    if signal == "raw":
+        return np.asarray(rewards, dtype=float)
+    return rewards - expected_reward(rewards, window)
+
+
+def remember(history: Array, reward: Array) -> Array:
+    """Return the last rewards ``(window,)`` with the oldest replaced by this trial's reward."""
+    return jnp.append(history[1:], reward)

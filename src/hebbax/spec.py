@@ -1,0 +1,166 @@
+"""A declared model, read from a TOML file: which terms, which priors, which likelihood.
+
+An unknown key answers with the known ones. The files in ``models/`` are part of the package, so
+``"forgetting"`` names one after an install; a path to a file of one's own works the same.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from hebbax.environment import Likelihood
+from hebbax.errors import ModelError
+from hebbax.plasticity import parse_term, term_name
+from hebbax.priors import Hierarchy, Prior
+from hebbax.reward import RewardSignal
+
+DEFAULT_TERM_SCALE = 0.5
+"""Prior scale of a coefficient without w."""
+
+DEFAULT_WEIGHT_TERM_SCALE = 0.2
+"""Prior scale of a coefficient with w: 0.2 / 2 a trial is a memory of ten trials."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One declared model.
+
+    Attributes:
+        name: name used in tables, figures and file names.
+        terms: coefficient names; Taylor terms unless the model is built with a rule of one's own.
+        reason: one line, why this model exists.
+        likelihood: ``choice`` (accepted stimuli only) or ``encounter`` (accepts and rejects).
+        reward: ``expected`` for R - E[R], ``raw`` for R.
+        window: number of past rewards E[R] averages.
+        rate: presynaptic rate of a stimulus.
+        hierarchy: ``animals`` (each animal around a population) or ``none`` (each on its own).
+        prior: ``normal``, ``laplace`` or ``regularised horseshoe``, of the population coefficients.
+        scales: prior scale of each term's population coefficient; its spread has half that scale.
+        expected_terms: number of terms expected to matter (regularised horseshoe only).
+        preference_scale: prior scale of the innate preference, in log odds.
+        habit_scale: prior scale of the habit (log odds of the last choice); 0 leaves it out.
+        initial_weight_scale: prior scale of latent starting weights; 0 starts all at zero.
+    """
+
+    name: str
+    terms: tuple[str, ...]
+    reason: str = ""
+    likelihood: Likelihood = "choice"
+    reward: RewardSignal = "expected"
+    window: int = 10
+    rate: float = 0.75
+    hierarchy: Hierarchy = "animals"
+    prior: Prior = "normal"
+    scales: Mapping[str, float] = field(default_factory=dict)
+    expected_terms: float = 2.0
+    preference_scale: float = 1.0
+    habit_scale: float = 0.0
+    initial_weight_scale: float = 0.0
+
+    def scale(self, term: str) -> float:
+        """Return the prior scale of a term's population coefficient."""
+        default = DEFAULT_WEIGHT_TERM_SCALE if "w" in term.split() else DEFAULT_TERM_SCALE
+        return self.scales.get(term, default)
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "likelihood": get_args(Likelihood),
+    "reward": get_args(RewardSignal),
+    "hierarchy": get_args(Hierarchy),
+    "prior": get_args(Prior),
+}
+_POSITIVE = ("rate", "expected_terms", "preference_scale")
+_NOT_NEGATIVE = ("habit_scale", "initial_weight_scale")
+MAX_SCALE = 5.0
+"""Largest prior scale of a coefficient: beyond it nearly every prior draw explodes to the bound."""
+
+
+def declared_models() -> dict[str, Path]:
+    """Return the declared models by name, with the file that declares each."""
+    return {path.stem: path for path in sorted(_model_folder().glob("*.toml"))}
+
+
+def read_spec(name: str) -> ModelSpec:
+    """Return the declared model ``name``, or the one in the TOML file of that path.
+
+    Raises `ModelError` for an unknown name, key, term or value, naming the file and the key.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        known = declared_models()
+        if name not in known:
+            raise ModelError(
+                f'unknown model "{name}": declared models are {", ".join(known)}; '
+                "a path to a .toml file works too."
+            )
+        path = known[name]
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such model file.")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ModelError(f"{path.name}: not a readable TOML file ({problem}).") from problem
+    return parse_spec({"name": path.stem, **table}, path.name)
+
+
+def parse_spec(table: Mapping[str, Any], source: str = "model") -> ModelSpec:
+    """Return the model a TOML table declares; ``source`` names the file in errors."""
+    known = [f.name for f in fields(ModelSpec)]
+    for key in table:
+        if key not in known:
+            raise ModelError(f'{source}: unknown key "{key}"; known keys are {", ".join(known)}.')
+    if not isinstance(table.get("terms"), list):
+        raise ModelError(f'{source}: "terms" must be a list of term names (it may be empty).')
+    spec = ModelSpec(**{**table, "terms": tuple(table["terms"])})
+    check_spec(spec, source)
+    return replace(
+        spec,
+        terms=tuple(term_name(parse_term(term)) for term in spec.terms),
+        scales={term_name(parse_term(term)): scale for term, scale in spec.scales.items()},
+    )
+
+
+def check_spec(spec: ModelSpec, source: str) -> None:
+    """Raise `ModelError` for a value that is not allowed, naming the key and what is."""
+    try:
+        names = [term_name(parse_term(term)) for term in (*spec.terms, *spec.scales)]
+    except ModelError as problem:
+        raise ModelError(f"{source}: {problem}") from problem
+    for term in names[len(spec.terms) :]:
+        if term not in names[: len(spec.terms)]:
+            raise ModelError(
+                f'{source}: "scales" names the term "{term}", which is not among "terms" '
+                f"({', '.join(spec.terms)})."
+            )
+    for key, allowed in _CHOICES.items():
+        if getattr(spec, key) not in allowed:
+            raise ModelError(
+                f'{source}: "{key}" is "{getattr(spec, key)}"; it may be {" or ".join(allowed)}.'
+            )
+    if not isinstance(spec.window, int) or spec.window < 1:
+        raise ModelError(f'{source}: "window" must be a whole number of trials from 1, {spec.window} given.')
+    for key in (*_POSITIVE, *_NOT_NEGATIVE):
+        _check_number(source, key, getattr(spec, key), zero_allowed=key in _NOT_NEGATIVE)
+    for term, scale in spec.scales.items():
+        _check_number(source, f"scales.{term}", scale, zero_allowed=False)
+        if scale > MAX_SCALE:
+            raise ModelError(
+                f'{source}: the prior scale {scale:g} of "{term}" makes the weights explode; '
+                f"it may be at most {MAX_SCALE:g}."
+            )
+
+
+def _check_number(source: str, key: str, value: Any, *, zero_allowed: bool) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < float("inf") or (value == 0 and not zero_allowed):
+        allowed = "zero or a positive number" if zero_allowed else "a positive number"
+        raise ModelError(f'{source}: "{key}" must be {allowed}, {value} given.')
+
+
+def _model_folder() -> Path:
+    """Return the folder of declared models: in the installed package, or in the source tree."""
+    here = Path(__file__).resolve()
+    installed = here.parent / "models"
+    return installed if installed.is_dir() else here.parents[2] / "models"

@@ -1,0 +1,30 @@
+"""The vocabulary of shapes.
+
+Dimensions are named everywhere by these words: ``animal``, ``trial``, ``stimulus`` (an alternative
+the animal can choose), ``input`` (a presynaptic unit), ``hidden`` (a postsynaptic unit), ``term``
+(a coefficient of the plasticity rule), ``observation`` (a real choice, over all animals).
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax
+import numpy as np
+
+Array: TypeAlias = jax.Array
+"""A JAX array; its dimensions are written beside it, as in ``(trial, stimulus)``."""
+
+Key: TypeAlias = jax.Array
+"""A JAX random key, always the first argument."""
+
+ArrayLike: TypeAlias = jax.Array | np.ndarray | float
+
+Parameters: TypeAlias = dict[str, jax.Array]
+"""Values of a model's latent variables by site name."""
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called as ``progress(task, done, total)`` while something long runs."""
+
+
+def silent(task: str, done: int, total: int) -> None:
+    """Report nothing; the default `Progress`."""
