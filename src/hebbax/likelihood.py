@@ -51,7 +51,9 @@ class Choice(Distribution):
 
     def sample(self, key: Key | None, sample_shape: tuple[int, ...] = ()) -> Array:
         """Return drawn choices ``sample_shape + batch_shape``."""
-        return jax.random.categorical(key, jnp.log(self.weights), shape=sample_shape + self.batch_shape)
+        return jax.random.categorical(
+            key, jnp.log(self.weights), shape=sample_shape + self.batch_shape
+        )
 
 
 class Encounters(Distribution):

@@ -81,9 +81,7 @@ class Model:
         ``model()`` conditions on the recorded choices; ``model(choice=None)`` (or
         ``encounter=None``) predicts them one step ahead, given the recorded history.
         """
-        values = {
-            group.name: sample_group(group, self.sessions.n_animals) for group in self.groups
-        }
+        values = {group.name: sample_group(group, self.sessions.n_animals) for group in self.groups}
         numpyro.sample(
             self.site, self.distribution(values), obs=observed.get(self.site, self.observed)
         )

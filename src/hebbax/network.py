@@ -126,9 +126,7 @@ def replay(
     return jax.lax.scan(jax.checkpoint(step), initial, (presented, hoisted))[1]
 
 
-def free_step(
-    rule: Rule, network: Network, theta: Array
-) -> Callable[[Array, Array, Array], Array]:
+def free_step(rule: Rule, network: Network, theta: Array) -> Callable[[Array, Array, Array], Array]:
     """Return the same trial step for a generated animal: ``(weights, x, r) -> weights``."""
 
     def step(weights: Array, x: Array, r: Array) -> Array:

@@ -188,7 +188,8 @@ def _attributes(model: Model, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "data": model.sessions.source,
         "data_hash": data_hash(model.sessions),
         "versions": json.dumps({name: version(name) for name in PACKAGES}),
-        **{k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in provenance.items()},
+        **{
+            k: v if isinstance(v, str | int | float) else json.dumps(v)
+            for k, v in provenance.items()
+        },
     }
-
-

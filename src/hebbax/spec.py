@@ -140,7 +140,9 @@ def check_spec(spec: ModelSpec, source: str) -> None:
                 f'{source}: "{key}" is "{getattr(spec, key)}"; it may be {" or ".join(allowed)}.'
             )
     if not isinstance(spec.window, int) or spec.window < 1:
-        raise ModelError(f'{source}: "window" must be a whole number of trials from 1, {spec.window} given.')
+        raise ModelError(
+            f'{source}: "window" must be a whole number of trials from 1, {spec.window} given.'
+        )
     for key in (*_POSITIVE, *_NOT_NEGATIVE):
         _check_number(source, key, getattr(spec, key), zero_allowed=key in _NOT_NEGATIVE)
     for term, scale in spec.scales.items():

@@ -45,7 +45,9 @@ def load(path: Path, label: str, like: Any) -> tuple[Any, Kept, int]:
         with np.load(path) as stored:
             arrays = dict(stored)
     except (OSError, ValueError, zipfile.BadZipFile) as problem:
-        raise FitError(f"{path.name}: not a readable state of a fit; remove it to start anew.") from problem
+        raise FitError(
+            f"{path.name}: not a readable state of a fit; remove it to start anew."
+        ) from problem
     if str(arrays["label"]) != label:
         raise FitError(
             f"{path.name}: the unfinished fit has other data, model, seed or settings; resume with "

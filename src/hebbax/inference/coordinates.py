@@ -122,9 +122,7 @@ def _animal(
     return e, -jnp.log(jnp.diagonal(factor)).sum()
 
 
-def _population(
-    spread: Array, prior: Array, fit: Pilot, u: Array
-) -> tuple[Array, Array]:
+def _population(spread: Array, prior: Array, fit: Pilot, u: Array) -> tuple[Array, Array]:
     """Return mu (member,) and the log Jacobian dmu/du."""
 
     def share(information: Array, linear: Array) -> tuple[Array, Array]:

@@ -97,4 +97,3 @@ def split_groups(model: Model, flat: Array) -> Parameters:
         out[group.name] = flat[..., first:last].reshape(flat.shape[:-1] + group.shape)
         first = last
     return out
-

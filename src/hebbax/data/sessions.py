@@ -1,0 +1,201 @@
+"""The one container of recorded trials, and what every reader does at its door.
+
+Animals x trials, ragged: padded at the end with choice -1. An omitted trial (the animal made no
+choice) also has choice -1, but lies inside the record.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hebbax.errors import DataError
+
+NO_CHOICE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Sessions:
+    """Sessions of animals x trials.
+
+    Attributes:
+        animals: names of the animals.
+        stimuli: names of the alternatives; the first is the reference of the preference.
+        choices: ``(animal, trial)`` index of the chosen stimulus, -1 without a choice.
+        rewards: ``(animal, trial)`` reward of the chosen stimulus, 0 without a choice.
+        blocks: ``(animal, trial)`` block from 0, -1 in padding.
+        n_trials: ``(animal,)`` recorded trials, omitted ones included.
+        rejections: ``(animal, trial, stimulus)`` rejected encounters before each choice, or None
+            where only choices were recorded.
+        source: name of the file or folder they came from.
+    """
+
+    animals: tuple[str, ...]
+    stimuli: tuple[str, ...]
+    choices: np.ndarray
+    rewards: np.ndarray
+    blocks: np.ndarray
+    n_trials: np.ndarray
+    rejections: np.ndarray | None
+    source: str
+
+    @property
+    def n_animals(self) -> int:
+        """Number of animals."""
+        return len(self.animals)
+
+    @property
+    def n_stimuli(self) -> int:
+        """Number of alternatives."""
+        return len(self.stimuli)
+
+    @property
+    def max_trials(self) -> int:
+        """Trials of the longest session."""
+        return self.choices.shape[1]
+
+    @property
+    def valid(self) -> np.ndarray:
+        """``(animal, trial)``: whether the animal made a choice."""
+        return self.choices >= 0
+
+    @property
+    def n_observations(self) -> int:
+        """Number of choices of all animals."""
+        return int(self.valid.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One animal's trials, before padding: ``choices`` (trial,), -1 for an omitted one; ``rewards``
+    (trial,), NaN where none was recorded; ``blocks`` (trial,); ``rejections`` (trial, stimulus)."""
+
+    animal: str
+    choices: np.ndarray
+    rewards: np.ndarray
+    blocks: np.ndarray | None = None
+    rejections: np.ndarray | None = None
+
+
+def from_animals(records: Sequence[Record], stimuli: Sequence[str], source: str) -> Sessions:
+    """Return padded sessions of ragged records; raise `DataError` for what cannot be used."""
+    if not records:
+        raise DataError(f"{source}: there is no animal in it.")
+    for record in records:
+        check_record(record, len(stimuli), source)
+    if sum(len(np.unique(r.choices[r.choices >= 0])) > 0 for r in records) == 0 or len(stimuli) < 2:
+        raise DataError(
+            f"{source}: only one stimulus was ever chosen; a choice needs at least 2 alternatives."
+        )
+    n_trials = np.array([len(record.choices) for record in records])
+    shape = (len(records), int(n_trials.max()))
+    choices, blocks = np.full(shape, NO_CHOICE), np.full(shape, -1)
+    rewards = np.zeros(shape)
+    every = all(record.rejections is not None for record in records)
+    rejections = np.zeros((*shape, len(stimuli)), dtype=int) if every else None
+    for row, record in enumerate(records):
+        n = n_trials[row]
+        choices[row, :n] = record.choices
+        rewards[row, :n] = np.where(record.choices >= 0, np.nan_to_num(record.rewards), 0.0)
+        blocks[row, :n] = 0 if record.blocks is None else record.blocks
+        if rejections is not None:
+            rejections[row, :n] = record.rejections
+    return Sessions(
+        animals=tuple(record.animal for record in records),
+        stimuli=tuple(stimuli),
+        choices=choices,
+        rewards=rewards,
+        blocks=blocks,
+        n_trials=n_trials,
+        rejections=rejections,
+        source=source,
+    )
+
+
+def check_record(record: Record, n_stimuli: int, source: str) -> None:
+    """Raise `DataError` naming the trial of one animal that cannot be used."""
+    where = f"{source}, animal {record.animal}"
+    if len(record.choices) < 2:
+        raise DataError(
+            f"{where}: {len(record.choices)} trial given; at least 2 are needed to see any learning."
+        )
+    if not (record.choices >= 0).any():
+        raise DataError(f"{where}: there is no trial with a choice.")
+    for trial, (choice, reward) in enumerate(
+        zip(record.choices, record.rewards, strict=True), start=1
+    ):
+        if choice >= n_stimuli:
+            raise DataError(
+                f"{where}, trial {trial}, choice: stimulus {choice} is not one of {n_stimuli}."
+            )
+        if choice >= 0 and not np.isfinite(reward):
+            raise DataError(
+                f"{where}, trial {trial}, reward: {_number(reward)} given; a trial with a choice "
+                "needs a finite number, such as 0 or 1."
+            )
+        if choice < 0 and np.nan_to_num(reward) != 0:
+            raise DataError(
+                f"{where}, trial {trial}, reward: {reward:g} given on a trial without a choice; "
+                "leave it empty or 0."
+            )
+
+
+def _number(value: float) -> str:
+    return "nothing" if np.isnan(value) else f"{value:g}"
+
+
+def compact(sessions: Sessions) -> Sessions:
+    """Return the sessions without omitted trials: they change no weight and have no likelihood."""
+    counts = sessions.valid.sum(axis=1)
+    order = np.argsort(~sessions.valid, axis=1, kind="stable")[:, : counts.max()]
+
+    def packed(values: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(values, order.reshape(order.shape + (1,) * (values.ndim - 2)), 1)
+
+    kept = packed(sessions.valid)
+    return replace(
+        sessions,
+        choices=packed(sessions.choices),
+        rewards=packed(sessions.rewards),
+        blocks=np.where(kept, packed(sessions.blocks), -1),
+        n_trials=counts,
+        rejections=None
+        if sessions.rejections is None
+        else packed(sessions.rejections) * kept[..., None],
+    )
+
+
+def select(sessions: Sessions, animals: Sequence[str]) -> Sessions:
+    """Return the sessions of some animals, in the order given."""
+    for animal in animals:
+        if animal not in sessions.animals:
+            raise DataError(
+                f"{sessions.source}: no animal {animal}; there are {', '.join(sessions.animals)}."
+            )
+    rows = [sessions.animals.index(animal) for animal in animals]
+    return replace(
+        sessions,
+        animals=tuple(animals),
+        choices=sessions.choices[rows],
+        rewards=sessions.rewards[rows],
+        blocks=sessions.blocks[rows],
+        n_trials=sessions.n_trials[rows],
+        rejections=None if sessions.rejections is None else sessions.rejections[rows],
+    )
+
+
+def observation_index(sessions: Sessions) -> tuple[np.ndarray, np.ndarray]:
+    """Return animal and trial index of each choice ``(observation,)``, animal by animal."""
+    animal, trial = np.nonzero(sessions.valid)
+    return animal, trial
+
+
+def data_hash(sessions: Sessions) -> str:
+    """Return the SHA-256 of what was recorded, whatever file it came from."""
+    digest = hashlib.sha256(repr((sessions.animals, sessions.stimuli)).encode())
+    for values in (sessions.choices, sessions.blocks, sessions.n_trials, sessions.rejections):
+        if values is not None:
+            digest.update(np.ascontiguousarray(values, dtype=np.int64).tobytes())
+    digest.update(np.ascontiguousarray(sessions.rewards, dtype=np.float64).tobytes())
+    return digest.hexdigest()
