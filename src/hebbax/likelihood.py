@@ -3,7 +3,7 @@
 Both take ``logits`` of acceptance ``(..., stimulus)`` and ``offset`` ``(..., stimulus)``.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,10 @@ class Choice(Distribution):
     constant): the innate preference and, where the model has one, the habit.
     """
 
-    arg_constraints = {"logits": constraints.real_vector, "offset": constraints.real_vector}
+    arg_constraints: ClassVar = {
+        "logits": constraints.real_vector,
+        "offset": constraints.real_vector,
+    }
     pytree_data_fields = ("logits", "offset")
 
     def __init__(self, logits: Array, offset: Array, *, validate_args: bool | None = None) -> None:
@@ -49,7 +52,7 @@ class Choice(Distribution):
         weights = self.weights
         return jnp.log(jnp.where(chosen, weights, 0.0).sum(-1) / weights.sum(-1))
 
-    def sample(self, key: Key | None, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Return drawn choices ``sample_shape + batch_shape``."""
         return jax.random.categorical(
             key, jnp.log(self.weights), shape=sample_shape + self.batch_shape
@@ -66,7 +69,10 @@ class Encounters(Distribution):
         log P = sum_k n_k log(1 - p_k) + log p_accepted
     """
 
-    arg_constraints = {"logits": constraints.real_vector, "offset": constraints.real_vector}
+    arg_constraints: ClassVar = {
+        "logits": constraints.real_vector,
+        "offset": constraints.real_vector,
+    }
     support = constraints.real_vector
     pytree_data_fields = ("logits", "offset")
 
@@ -85,7 +91,7 @@ class Encounters(Distribution):
         log_accept = jnp.where(chosen, jax.nn.log_sigmoid(logit), 0.0)
         return (rejections * jax.nn.log_sigmoid(-logit) + log_accept).sum(-1)
 
-    def sample(self, key: Key | None, sample_shape: tuple[int, ...] = ()) -> Array:
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Return drawn trials, stimuli offered evenly until one is accepted."""
         shape = sample_shape + self.batch_shape
         logit = jnp.broadcast_to(self.logits + self.offset, (*shape, self.event_shape[0] - 1))

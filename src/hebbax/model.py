@@ -213,6 +213,8 @@ def _design(spec: ModelSpec, sessions: Sessions, rule: Rule, network: Network) -
     return Design(
         valid=jnp.asarray(sessions.valid),
         x=jnp.asarray(x),
-        drive=jax.vmap(partial(drives, rule))(x, signal) if rule.parameters else (),
+        drive=jax.vmap(partial(drives, rule))(jnp.asarray(x), jnp.asarray(signal))
+        if rule.parameters
+        else (),
         repeat=jnp.asarray(last[..., None] == np.arange(sessions.n_stimuli)),
     )

@@ -43,7 +43,7 @@ class Network:
 
 @jax.custom_jvp
 def saturate(w: Array) -> Array:
-    """Return w with its size bounded below `MAX_WEIGHT`, smoothly, and untouched up to `FREE_WEIGHT`.
+    """Return w, untouched up to `FREE_WEIGHT`, its size smoothly bounded below `MAX_WEIGHT`.
 
     Formula: with the excess e of |w| over free and the room b = max - free,
     sign(w) (free + e / sqrt(1 + (e/b)^2)); its slope is (1 + (e/b)^2)^(-3/2). A modelling choice:

@@ -69,7 +69,7 @@ def horseshoe_global_scale(n_terms: int, expected: float) -> float:
 
 def horseshoe_scale(group: Group, tau: Array, local: Array) -> Array:
     """Return s_j tau l_j with l_j^2 = local_j^2 / (1 + tau^2 local_j^2): a slab of width s_j."""
-    return group.scales * tau * local / jnp.sqrt(1.0 + (tau * local) ** 2)
+    return jnp.asarray(group.scales) * tau * local / jnp.sqrt(1.0 + (tau * local) ** 2)
 
 
 def population_scale(group: Group, values: Parameters) -> Array:
@@ -81,7 +81,7 @@ def population_scale(group: Group, values: Parameters) -> Array:
         return horseshoe_scale(
             group, values[f"{group.name}_global_scale"], values[f"{group.name}_local_scale"]
         )
-    return group.scales * (np.sqrt(2.0) if group.prior == "laplace" else 1.0)
+    return jnp.asarray(group.scales) * (np.sqrt(2.0) if group.prior == "laplace" else 1.0)
 
 
 def _prior(group: Group) -> dist.Distribution:

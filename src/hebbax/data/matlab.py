@@ -145,8 +145,8 @@ def _read_order(folder: Path) -> Record:
     if len(odd):
         trial, block = odd[0]
         raise DataError(
-            f"{folder.name}, trial {trial + 1} of block {block + 1}, choice: {choices[trial, block]:g} "
-            "given; 0 = no choice and whole numbers from 1 are allowed."
+            f"{folder.name}, trial {trial + 1} of block {block + 1}, choice: "
+            f"{choices[trial, block]:g} given; 0 = no choice and whole numbers from 1 are allowed."
         )
     blocks = np.broadcast_to(np.arange(choices.shape[1]), choices.shape)
     order = choices.ravel(order="F").astype(int) - 1

@@ -118,7 +118,7 @@ def check_record(record: Record, n_stimuli: int, source: str) -> None:
     where = f"{source}, animal {record.animal}"
     if len(record.choices) < 2:
         raise DataError(
-            f"{where}: {len(record.choices)} trial given; at least 2 are needed to see any learning."
+            f"{where}: {len(record.choices)} trial given; at least 2 are needed to see learning."
         )
     if not (record.choices >= 0).any():
         raise DataError(f"{where}: there is no trial with a choice.")

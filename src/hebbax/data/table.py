@@ -1,6 +1,7 @@
 """Sessions from and to a tidy table: one row a trial, or one row an encounter."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,8 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Sessions:
     for name in needed:
         if name not in table:
             raise DataError(
-                f'{path.name}: no column "{name}"; found {", ".join(map(str, table.columns))}; name '
-                f"another header with --column {name}=HEADER."
+                f'{path.name}: no column "{name}"; found {", ".join(map(str, table.columns))}; '
+                f"name another header with --column {name}=HEADER."
             )
     if table.empty:
         raise DataError(f"{path.name}: the table has a header and no rows.")
@@ -37,7 +38,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Sessions:
     for name in ("trial", "reward", *(("accepted",) if by_encounter else ()), *OPTIONAL_COLUMNS):
         if name in table:
             table[name] = _numeric(table, name, path.name)
-    table["block"] = table["block"] if "block" in table else 0
+    table["block"] = table.get("block", 0)
     column = "stimulus" if by_encounter else "choice"
     labels = pd.unique(table[column].dropna())
     stimuli = sorted(
@@ -122,13 +123,13 @@ def _label(value: object) -> str:
 def _check_trials(animal: str, trials: np.ndarray, source: str) -> None:
     """Raise `DataError` unless the sorted trials are consecutive whole numbers."""
     where = f"{source}, animal {animal}"
-    for before, trial in zip(trials[:-1], trials[1:], strict=True):
+    for before, trial in pairwise(trials):
         if trial == before:
             raise DataError(f"{where}, trial {trial:g}: given twice; each trial may stand once.")
         if trial != before + 1:
             raise DataError(
-                f"{where}, trial {trial:g}: follows trial {before:g}; an omitted trial needs its row, "
-                "with an empty choice."
+                f"{where}, trial {trial:g}: follows trial {before:g}; an omitted trial needs "
+                "its row, with an empty choice."
             )
 
 

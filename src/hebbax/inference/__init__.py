@@ -1,0 +1,1 @@
+"""Inference: `map` and `nuts`, each with `Settings`, `Info` and `fit`."""

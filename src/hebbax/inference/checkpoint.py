@@ -20,13 +20,14 @@ Kept = list[dict[str, np.ndarray]]
 def save(path: Path, label: str, state: Any, kept: Kept, done: int) -> None:
     """Replace the file at ``path`` by the state after ``done`` iterations."""
     leaves = jax.tree.leaves(state)
-    arrays = {f"state {i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    arrays: dict[str, Any] = {"label": np.array(label), "done": np.array(done)}
+    arrays |= {f"state {i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
     for name in kept[0] if kept else ():
         arrays[f"draw {name}"] = np.concatenate([part[name] for part in kept])
     unfinished = path.with_suffix(".unfinished.npz")
     try:
         with unfinished.open("wb") as file:
-            np.savez(file, label=np.array(label), done=np.array(done), **arrays)
+            np.savez(file, **arrays)
         os.replace(unfinished, path)
     except OSError as problem:
         unfinished.unlink(missing_ok=True)
@@ -54,6 +55,7 @@ def load(path: Path, label: str, like: Any) -> tuple[Any, Kept, int]:
             "the same ones, or start anew with --force."
         )
     structure = jax.tree.structure(like)
-    state = structure.unflatten([arrays[f"state {i}"] for i in range(structure.num_leaves)])
+    leaves = [arrays[f"state {i}"] for i in range(len(jax.tree.leaves(like)))]
+    state = jax.tree.unflatten(structure, leaves)
     draws = {k.removeprefix("draw "): v for k, v in arrays.items() if k.startswith("draw ")}
     return state, [draws] if draws else [], int(arrays["done"])

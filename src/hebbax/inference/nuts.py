@@ -114,7 +114,7 @@ def _starts(key: Key, model: Model, mode: Parameters, settings: Settings) -> Par
     scales are jittered around the mode, and kept off zero spreads.
     """
     members = sum(g.scales.size for g in model.groups)
-    shapes = {ANIMAL: (model.sessions.n_animals, members)}
+    shapes: dict[str, tuple[int, ...]] = {ANIMAL: (model.sessions.n_animals, members)}
     if model.spec.hierarchy == "animals":
         shapes[POPULATION] = (members,)
     hyper = _hyper_sites(model)
@@ -149,7 +149,8 @@ def _advance(
         return jax.lax.scan(iteration, state, None, length=length)
 
     total = settings.warmup + settings.draws
-    done, kept = 0, []
+    done = 0
+    kept: list[dict[str, np.ndarray]] = []
     if store is not None and store.is_file():
         state, kept, done = checkpoint.load(store, label, state)
     while done < total:
