@@ -25,6 +25,9 @@ from hebbax.inference.density import log_likelihood
 from hebbax.model import Model
 from hebbax.typing import Key
 
+Posterior = az.InferenceData
+"""A stored posterior: ArviZ InferenceData, opened without hebbax as well."""
+
 PRIOR_DRAWS = 200
 """Draws of the prior and its predictive that are stored beside the posterior."""
 

@@ -84,7 +84,7 @@ def from_animals(records: Sequence[Record], stimuli: Sequence[str], source: str)
         raise DataError(f"{source}: there is no animal in it.")
     for record in records:
         check_record(record, len(stimuli), source)
-    if sum(len(np.unique(r.choices[r.choices >= 0])) > 0 for r in records) == 0 or len(stimuli) < 2:
+    if len(stimuli) < 2:
         raise DataError(
             f"{source}: only one stimulus was ever chosen; a choice needs at least 2 alternatives."
         )

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 
 from hebbax.inference.density import (
@@ -101,7 +102,7 @@ def transported_potential(model: Model, fit: Pilot, coordinates: Parameters) -> 
 
 def _log_size(model: Model) -> float:
     """Log Jacobian of the prior scales, constant: of no effect, kept so that densities agree."""
-    size = sum(float(jnp.log(jnp.asarray(g.scales)).sum()) for g in model.groups)
+    size = sum(float(np.log(g.scales).sum()) for g in model.groups)
     return model.sessions.n_animals * size
 
 

@@ -51,16 +51,17 @@ class Settings:
 
 
 class Info(NamedTuple):
-    """What the sampler says of itself: arrays ``(chain, draw)``, and the step size of each chain.
+    """What the sampler says of itself, each ``(chain, draw)``, under ArviZ's names.
 
-    ``tree_depth`` is the depth of each trajectory, ``max_tree_depth`` its limit.
+    ``n_steps`` counts gradients of a trajectory and ``tree_depth`` its doublings; ``energy`` and
+    ``lp`` are in nats.
     """
 
     diverging: np.ndarray
-    num_steps: np.ndarray
+    n_steps: np.ndarray
     tree_depth: np.ndarray
-    max_tree_depth: int
-    accept_prob: np.ndarray
+    reached_max_treedepth: np.ndarray
+    acceptance_rate: np.ndarray
     energy: np.ndarray
     lp: np.ndarray
     step_size: np.ndarray
@@ -180,15 +181,16 @@ def _collect(
         return {**named, **animal_values(model, values)}
 
     draws = jax.device_get(jax.jit(jax.vmap(jax.vmap(one)))(coordinates))
+    depth = np.ceil(np.log2(kept["num_steps"] + 1)).astype(int)
     info = Info(
         diverging=kept["diverging"],
-        num_steps=kept["num_steps"],
-        tree_depth=np.ceil(np.log2(kept["num_steps"] + 1)).astype(int),
-        max_tree_depth=settings.max_tree_depth,
-        accept_prob=kept["accept_prob"],
+        n_steps=kept["num_steps"],
+        tree_depth=depth,
+        reached_max_treedepth=depth >= settings.max_tree_depth,
+        acceptance_rate=kept["accept_prob"],
         energy=kept["energy"],
         lp=-kept["potential_energy"],
-        step_size=kept["step_size"][:, -1],
+        step_size=kept["step_size"],
     )
     return draws, info
 

@@ -1,0 +1,224 @@
+"""The command line: parse, call, print."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import numpy as np
+import numpyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from hebbax import comparison, data, diagnostics, fitting, posterior
+from hebbax.errors import HebbaxError
+from hebbax.inference import nuts
+from hebbax.spec import ModelSpec, declared_models, read_spec
+
+CONSOLE = Console()
+
+data_argument = click.argument("recordings", metavar="DATA", type=click.Path(path_type=Path))
+column_option = click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=HEADER",
+    help="header of a field in DATA, such as animal=subjID; may be repeated",
+)
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), help="folder of results"
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="hebbax")
+def commands() -> None:
+    """How sure can one be of a synaptic plasticity rule, given what animals chose?"""
+
+
+@commands.command()
+@data_argument
+@column_option
+@click.option(
+    "--model", "models", multiple=True, required=True, help="declared model or .toml file"
+)
+@out_option
+@click.option("--seed", default=0, help="random seed")
+@click.option("--chains", default=nuts.Settings.chains)
+@click.option("--warmup", default=nuts.Settings.warmup, help="iterations of warm-up")
+@click.option("--draws", default=nuts.Settings.draws, help="draws kept per chain")
+@click.option("--force", is_flag=True, help="fit again what is finished, and start anew")
+@click.option("--resume", is_flag=True, help="go on with an unfinished fit")
+def fit(
+    recordings: Path,
+    columns: tuple[str, ...],
+    models: tuple[str, ...],
+    out: Path,
+    seed: int,
+    chains: int,
+    warmup: int,
+    draws: int,
+    force: bool,
+    resume: bool,
+) -> None:
+    """Sample the posterior of one or more models of DATA, and say whether it can be trusted."""
+    sessions = data.read(recordings, columns=_mapping(columns))
+    specs = [read_spec(name) for name in models]
+    settings = nuts.Settings(chains=chains, warmup=warmup, draws=draws)
+    _prepare_folder(out)
+    for spec in specs:
+        _refuse_overwrite(sessions, spec, out, force=force, resume=resume)
+    for spec in specs:
+        with _progress(spec.name) as progress:
+            result = fitting.fit_and_store(sessions, spec, out, seed, settings, progress)
+        verdict = diagnostics.diagnose(result)
+        CONSOLE.print(f"[bold]{spec.name}[/bold]  {verdict.sentence}")
+        if verdict.passed:
+            CONSOLE.print(_population_table(result))
+
+
+@commands.command()
+@click.argument("posteriors", nargs=-1, required=True, type=click.Path(path_type=Path))
+def diagnose(posteriors: tuple[Path, ...]) -> None:
+    """Say of each stored posterior whether it can be trusted, and why not."""
+    for path in posteriors:
+        CONSOLE.print(
+            f"[bold]{path.stem}[/bold]  {diagnostics.diagnose(posterior.read(path)).sentence}"
+        )
+
+
+@commands.command()
+@click.argument("posteriors", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="folder for the tables as CSV")
+def compare(posteriors: tuple[Path, ...], out: Path | None) -> None:
+    """Compare stored posteriors of the same data by LOO and WAIC, over trials and animals."""
+    results = {path.stem: posterior.read(path) for path in posteriors}
+    for name, result in results.items():
+        verdict = diagnostics.diagnose(result)
+        if not verdict.passed:
+            CONSOLE.print(f"[bold]{name}[/bold]  {verdict.sentence}")
+    compared = comparison.compare(results)
+    CONSOLE.print(compared.sentence)
+    CONSOLE.print(_comparison_table(compared))
+    if out is not None:
+        _prepare_folder(out)
+        compared.table.to_csv(out / "comparison.csv", index_label="model")
+        compared.by_animal.to_csv(out / "comparison_by_animal.csv", index_label="model")
+
+
+@commands.command()
+def models() -> None:
+    """List the declared models."""
+    table = Table("model", "terms", "reason")
+    for name in declared_models():
+        spec = read_spec(name)
+        table.add_row(name, ", ".join(spec.terms) or "none", spec.reason)
+    CONSOLE.print(table)
+
+
+def main() -> None:
+    """Run the command line; a problem the user can put right is one sentence and exit code 2."""
+    numpyro.enable_x64()
+    try:
+        commands()
+    except HebbaxError as problem:
+        click.echo(f"hebbax: {problem}", err=True)
+        sys.exit(2)
+
+
+def _mapping(columns: tuple[str, ...]) -> dict[str, str]:
+    out = {}
+    for column in columns:
+        name, given, header = column.partition("=")
+        if not given or not header:
+            raise click.BadParameter(f'"{column}" is not FIELD=HEADER, such as animal=subjID.')
+        out[name] = header
+    return out
+
+
+def _prepare_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".hebbax"
+        probe.touch()
+        probe.unlink()
+    except OSError as problem:
+        raise HebbaxError(
+            f"{folder}: results cannot be written there ({problem.strerror}); give another --out."
+        ) from problem
+
+
+def _refuse_overwrite(
+    sessions: data.Sessions, spec: ModelSpec, out: Path, *, force: bool, resume: bool
+) -> None:
+    state = out / f"{spec.name}.state.npz"
+    if force:
+        state.unlink(missing_ok=True)
+        return
+    if fitting.finished(sessions, spec, out) is not None:
+        raise HebbaxError(
+            f"{spec.name}.nc: this fit is finished in {out}; --force fits it again, another --out "
+            "keeps both."
+        )
+    if state.exists() and not resume:
+        raise HebbaxError(
+            f"{state.name}: an unfinished fit lies in {out}; --resume goes on with it, --force "
+            "starts anew."
+        )
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=CONSOLE) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda doing, done, total: bar.update(
+            task, description=f"{name}: {doing}", completed=done, total=total
+        )
+
+
+def _population_table(result: posterior.Posterior) -> Table:
+    table = Table("population", "mean", "sd", "90 % interval", "P(< 0)")
+    draws = result.posterior
+    for name in draws.data_vars:
+        if not str(name).endswith("_population"):
+            continue
+        values = draws[name].stack(sample=("chain", "draw"))
+        members = values.to_numpy().reshape(-1, values.sizes["sample"])
+        dims = [d for d in values.dims if d != "sample"]
+        labels = values[dims[0]].to_numpy() if dims else [""]
+        for label, drawn in zip(labels, members, strict=True):
+            low, high = np.quantile(drawn, [0.05, 0.95])
+            table.add_row(
+                f"{str(name).removesuffix('_population')} {label}".strip(),
+                f"{drawn.mean():.3f}",
+                f"{drawn.std():.3f}",
+                f"{low:.3f} to {high:.3f}",
+                f"{(drawn < 0).mean():.3f}",
+            )
+    return table
+
+
+def _comparison_table(compared: comparison.Comparison) -> Table:
+    scores = ("elpd (LOO)", "difference", "SE, trials", "SE, animals", "better in")
+    table = Table("model", *scores, "elpd (WAIC)", "worst k")
+    for name, row in compared.table.iterrows():
+        table.add_row(
+            str(name),
+            f"{row['elpd_loo']:.1f}",
+            f"{row['difference']:.1f}",
+            f"{row['difference_se']:.1f}",
+            f"{row['animal_se']:.1f}",
+            f"{row['animals_better']:.0f} of {compared.by_animal.shape[1]}",
+            f"{row['elpd_waic']:.1f}",
+            f"{row['worst_k']:.2f}",
+        )
+    return table
