@@ -37,7 +37,9 @@ class Settings:
     """Settings of the sampler, stored with every posterior.
 
     ``draws`` are kept per chain after ``warmup``; ``chunk`` iterations run between two stored
-    states; chains start ``overdispersion`` posterior standard deviations around the mode.
+    states; chains start ``overdispersion`` posterior standard deviations around the mode. In
+    whitened coordinates trajectories are short, so warm-up caps them early
+    (``warmup_tree_depth``) instead of paying for the long ones of an unadapted step size.
     """
 
     chains: int = 4
@@ -46,6 +48,8 @@ class Settings:
     chunk: int = 50
     target_accept: float = 0.9
     max_tree_depth: int = 8
+    warmup_tree_depth: int = 6
+    first_step_size: float = 0.3
     overdispersion: float = 1.5
     pilot: map.Settings = field(default_factory=map.Settings)
 
@@ -90,7 +94,8 @@ def fit(
     kernel = NUTS(
         potential_fn=partial(transported_potential, model, fitted),
         target_accept_prob=settings.target_accept,
-        max_tree_depth=settings.max_tree_depth,
+        max_tree_depth=(settings.warmup_tree_depth, settings.max_tree_depth),
+        step_size=settings.first_step_size,
         dense_mass=[tuple(hyper)] if (hyper := _hyper_sites(model)) else False,
     )
     starts = _starts(start_key, model, mode, settings)
