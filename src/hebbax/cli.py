@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hebbax import comparison, data, diagnostics, fitting, posterior
+from hebbax import comparison, data, diagnostics, figures, fitting, posterior
+from hebbax import profile as profiles
 from hebbax.errors import HebbaxError
 from hebbax.inference import nuts
 from hebbax.spec import ModelSpec, declared_models, read_spec
@@ -109,6 +110,32 @@ def compare(posteriors: tuple[Path, ...], out: Path | None) -> None:
 
 
 @commands.command()
+@data_argument
+@column_option
+@click.option("--model", default="forgetting", help="declared model or .toml file")
+@click.option("--animal", "animals", multiple=True, help="animal to draw; all of them by default")
+@out_option
+def profile(
+    recordings: Path, columns: tuple[str, ...], model: str, animals: tuple[str, ...], out: Path
+) -> None:
+    """Draw the likelihood of an animal over the coefficients of x r and w."""
+    sessions = data.read(recordings, columns=_mapping(columns))
+    spec = read_spec(model)
+    _prepare_folder(out)
+    grids = {"x r": np.linspace(-0.2, 0.9, 45), "w": np.linspace(-0.25, 0.25, 51)}
+    for animal in animals or sessions.animals:
+        with _progress(animal) as progress:
+            surface = profiles.profile(sessions, spec, animal, grids, progress)
+        path = out / f"profile {animal}.png"
+        figures.save(figures.profile(surface), path)
+        best = surface["profiled"].argmax(...)
+        CONSOLE.print(
+            f"[bold]{animal}[/bold]  the likelihood is highest at x r = "
+            f"{grids['x r'][int(best['x r'])]:.2f}, w = {grids['w'][int(best['w'])]:.2f}: {path}"
+        )
+
+
+@commands.command()
 def models() -> None:
     """List the declared models."""
     table = Table("model", "terms", "reason")
@@ -121,6 +148,7 @@ def models() -> None:
 def main() -> None:
     """Run the command line; a problem the user can put right is one sentence and exit code 2."""
     numpyro.enable_x64()
+    figures.use_file_backend()
     try:
         commands()
     except HebbaxError as problem:
