@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import jax
 import numpy as np
 import numpyro
+import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hebbax import comparison, data, diagnostics, figures, fitting, posterior
+from hebbax import comparison, data, diagnostics, figures, fitting, posterior, simulation
 from hebbax import profile as profiles
 from hebbax.errors import HebbaxError
 from hebbax.inference import nuts
@@ -133,6 +135,51 @@ def profile(
             f"[bold]{animal}[/bold]  the likelihood is highest at x r = "
             f"{grids['x r'][int(best['x r'])]:.2f}, w = {grids['w'][int(best['w'])]:.2f}: {path}"
         )
+
+
+@commands.command()
+@click.argument("out", metavar="FILE.csv", type=click.Path(path_type=Path))
+@click.option("--seed", default=0, help="random seed")
+@click.option("--animals", default=simulation.Cohort.animals, help="number of animals")
+@click.option("--trials", default=simulation.Cohort.trials_per_block, help="trials in each block")
+@click.option("--learning", default=0.35, help="population coefficient of x r, per trial")
+@click.option("--forgetting", default=-0.06, help="population coefficient of w, per trial")
+@click.option("--baited/--independent", default=True, help="whether an armed reward waits")
+@click.option("--force", is_flag=True, help="replace FILE.csv where it exists")
+def simulate(
+    out: Path,
+    seed: int,
+    animals: int,
+    trials: int,
+    learning: float,
+    forgetting: float,
+    baited: bool,
+    force: bool,
+) -> None:
+    """Simulate a cohort that learns by x r and forgets by w, and write FILE.csv.
+
+    FILE.truth.csv holds each animal's own coefficients.
+    """
+    if out.suffix != ".csv":
+        raise HebbaxError(f'{out.name}: a simulated cohort is written as ".csv".')
+    if out.exists() and not force:
+        raise HebbaxError(f"{out.name}: exists already; --force replaces it.")
+    if animals < 1 or trials < 1:
+        raise HebbaxError(f"--animals {animals} --trials {trials}: both must be 1 or more.")
+    cohort = simulation.Cohort(
+        population={"x r": learning, "w": forgetting},
+        animals=animals,
+        trials_per_block=trials,
+        baiting="baited" if baited else "independent",
+    )
+    spec = read_spec("forgetting")
+    sessions, truth = simulation.simulate(jax.random.PRNGKey(seed), cohort, spec)
+    _prepare_folder(out.parent)
+    data.write_table(sessions, out)
+    table = pd.DataFrame(truth["theta"], columns=list(spec.terms), index=list(sessions.animals))
+    table["preference"] = truth["preference"][:, 0]
+    table.to_csv(out.with_suffix(".truth.csv"), index_label="animal")
+    CONSOLE.print(f"{sessions.n_animals} animals, {sessions.n_observations} choices: {out}")
 
 
 @commands.command()

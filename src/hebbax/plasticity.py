@@ -131,7 +131,7 @@ class TaylorRule:
 
     def drive(self, x: Array, r: Array) -> Array:
         """Return x^a_j r^d_j for every term: ``(term,)``."""
-        return jnp.stack([x**e.pre * r**e.reward for e in self.exponents])
+        return jnp.array([x**e.pre * r**e.reward for e in self.exponents])
 
     def hoist(self, theta: Array, drive: Array) -> tuple[Array, ...]:
         """Return the coefficient of each y^b w^c in `powers`."""

@@ -1,0 +1,56 @@
+"""Generated animals: what the design says is what comes out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hebbax.environment import deliver
+from hebbax.errors import ModelError
+from hebbax.simulation import Cohort, simulate
+from hebbax.spec import ModelSpec, read_spec
+
+
+def test_a_cohort_has_the_coefficients_of_its_population():
+    cohort = Cohort(animals=400, trials_per_block=2)
+    sessions, truth = simulate(jax.random.PRNGKey(0), cohort, read_spec("forgetting"))
+    assert sessions.n_animals == 400
+    assert sessions.n_observations == 400 * 6
+    for j, term in enumerate(("x r", "w")):
+        error = cohort.spread[term] / np.sqrt(400)
+        assert abs(truth["theta"][:, j].mean() - cohort.population[term]) < 4 * error
+
+
+def test_without_plasticity_choices_follow_the_preference():
+    cohort = Cohort(population={}, spread={}, preference=(0.7, 0.0), animals=40)
+    sessions, _ = simulate(jax.random.PRNGKey(1), cohort, ModelSpec("null", ()))
+    expected = 1 / (1 + np.exp(-0.7))
+    n = sessions.n_observations
+    error = np.sqrt(expected * (1 - expected) / n)
+    assert abs((sessions.choices == 1).mean() - expected) < 4 * error
+
+
+@pytest.mark.parametrize("baiting", ["baited", "independent"])
+def test_an_armed_reward_waits_only_where_it_is_baited(baiting):
+    armed = jnp.array([True, False])
+    reward, left = deliver(jax.random.PRNGKey(0), armed, jnp.zeros(2), jnp.array(1), baiting)
+    assert reward == 0
+    np.testing.assert_array_equal(left, [baiting == "baited", False])
+    reward, left = deliver(jax.random.PRNGKey(0), left, jnp.zeros(2), jnp.array(0), baiting)
+    assert reward == (baiting == "baited")
+    assert not left.any()
+
+
+def test_cohort_and_model_must_have_the_same_terms():
+    with pytest.raises(ModelError) as error:
+        simulate(jax.random.PRNGKey(0), Cohort(), read_spec("reward"))
+    assert str(error.value) == "reward: its terms are x r, and the cohort gives x r, w."
+
+
+def test_more_than_two_alternatives():
+    cohort = Cohort(
+        reward_probability=((0.1, 0.2, 0.9),), animals=30, population={"x r": 0.8, "w": -0.02}
+    )
+    sessions, _ = simulate(jax.random.PRNGKey(2), cohort, read_spec("forgetting"))
+    late = sessions.choices[:, 40:]
+    assert (late == 2).mean() > max((late == 0).mean(), (late == 1).mean())
