@@ -5,6 +5,7 @@ choice) also has choice -1, but lies inside the record.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -69,19 +70,26 @@ class Sessions:
 @dataclass(frozen=True, eq=False)
 class Record:
     """One animal's trials, before padding: ``choices`` (trial,), -1 for an omitted one; ``rewards``
-    (trial,), NaN where none was recorded; ``blocks`` (trial,); ``rejections`` (trial, stimulus)."""
+    (trial,), NaN where none was recorded; ``blocks`` (trial,) from 0; ``rejections`` (trial,
+    stimulus); ``first_trial``: how the recording itself numbers its first trial, for messages."""
 
     animal: str
     choices: np.ndarray
     rewards: np.ndarray
     blocks: np.ndarray | None = None
     rejections: np.ndarray | None = None
+    first_trial: int = 1
 
 
 def from_animals(records: Sequence[Record], stimuli: Sequence[str], source: str) -> Sessions:
-    """Return padded sessions of ragged records; raise `DataError` for what cannot be used."""
+    """Return padded sessions of ragged records; raise `DataError` for what cannot be used.
+
+    The rejections of an omitted trial belong to no choice and are dropped.
+    """
     if not records:
         raise DataError(f"{source}: there is no animal in it.")
+    _check_names([record.animal for record in records], "animal", source)
+    _check_names(stimuli, "stimulus", source)
     for record in records:
         check_record(record, len(stimuli), source)
     if len(stimuli) < 2:
@@ -100,10 +108,10 @@ def from_animals(records: Sequence[Record], stimuli: Sequence[str], source: str)
         rewards[row, :n] = np.where(record.choices >= 0, np.nan_to_num(record.rewards), 0.0)
         blocks[row, :n] = 0 if record.blocks is None else record.blocks
         if rejections is not None:
-            rejections[row, :n] = record.rejections
+            rejections[row, :n] = np.where((record.choices >= 0)[:, None], record.rejections, 0)
     return Sessions(
-        animals=tuple(record.animal for record in records),
-        stimuli=tuple(stimuli),
+        animals=tuple(str(record.animal) for record in records),
+        stimuli=tuple(map(str, stimuli)),
         choices=choices,
         rewards=rewards,
         blocks=blocks,
@@ -113,25 +121,34 @@ def from_animals(records: Sequence[Record], stimuli: Sequence[str], source: str)
     )
 
 
+def _check_names(names: Sequence[str], kind: str, source: str) -> None:
+    for k, name in enumerate(names):
+        if name in names[:k]:
+            raise DataError(f"{source}, {kind} {name}: given twice; each needs a name of its own.")
+
+
 def check_record(record: Record, n_stimuli: int, source: str) -> None:
     """Raise `DataError` naming the trial of one animal that cannot be used."""
     where = f"{source}, animal {record.animal}"
-    if len(record.choices) < 2:
+    n = len(record.choices)
+    if n < 2:
         raise DataError(
-            f"{where}: {len(record.choices)} trial given; at least 2 are needed to see learning."
+            f"{where}: {n} trial{'s' if n == 0 else ''} given; at least 2 are needed to see "
+            "learning."
         )
+    _check_shapes(record, n_stimuli, where)
     if not (record.choices >= 0).any():
         raise DataError(f"{where}: there is no trial with a choice.")
     for trial, (choice, reward) in enumerate(
-        zip(record.choices, record.rewards, strict=True), start=1
+        zip(record.choices, record.rewards, strict=True), start=record.first_trial
     ):
-        if choice >= n_stimuli:
+        if not NO_CHOICE <= choice < n_stimuli:
             raise DataError(
                 f"{where}, trial {trial}, choice: stimulus {choice} is not one of {n_stimuli}."
             )
         if choice >= 0 and not np.isfinite(reward):
             raise DataError(
-                f"{where}, trial {trial}, reward: {_number(reward)} given; a trial with a choice "
+                f"{where}, trial {trial}, reward: {shown(reward)} given; a trial with a choice "
                 "needs a finite number, such as 0 or 1."
             )
         if choice < 0 and np.nan_to_num(reward) != 0:
@@ -141,8 +158,28 @@ def check_record(record: Record, n_stimuli: int, source: str) -> None:
             )
 
 
-def _number(value: float) -> str:
+def _check_shapes(record: Record, n_stimuli: int, where: str) -> None:
+    n = len(record.choices)
+    if not np.issubdtype(record.choices.dtype, np.integer):
+        raise DataError(f"{where}, choices: {record.choices.dtype} given; integers are needed.")
+    for field, shape in (("rewards", (n,)), ("blocks", (n,)), ("rejections", (n, n_stimuli))):
+        values = getattr(record, field)
+        if values is not None and values.shape != shape:
+            raise DataError(f"{where}, {field}: shape {values.shape} given; {shape} is needed.")
+    for field in ("blocks", "rejections"):
+        values = getattr(record, field)
+        if values is not None and (values < 0).any():
+            raise DataError(f"{where}, {field}: {values.min()} given; 0 or more is allowed.")
+
+
+def shown(value: float) -> str:
+    """Return a number as a message shows it; a missing one is "nothing"."""
     return "nothing" if np.isnan(value) else f"{value:g}"
+
+
+def natural_order(name: str) -> list[int | str]:
+    """Return a sorting key that puts Fly2 before Fly10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def compact(sessions: Sessions) -> Sessions:
@@ -173,15 +210,18 @@ def select(sessions: Sessions, animals: Sequence[str]) -> Sessions:
             raise DataError(
                 f"{sessions.source}: no animal {animal}; there are {', '.join(sessions.animals)}."
             )
+    _check_names(animals, "animal", sessions.source)
     rows = [sessions.animals.index(animal) for animal in animals]
+    # Padding is cut to the longest animal kept: equal recordings then have equal hashes.
+    cells = np.ix_(rows, range(sessions.n_trials[rows].max(initial=0)))
     return replace(
         sessions,
         animals=tuple(animals),
-        choices=sessions.choices[rows],
-        rewards=sessions.rewards[rows],
-        blocks=sessions.blocks[rows],
+        choices=sessions.choices[cells],
+        rewards=sessions.rewards[cells],
+        blocks=sessions.blocks[cells],
         n_trials=sessions.n_trials[rows],
-        rejections=None if sessions.rejections is None else sessions.rejections[rows],
+        rejections=None if sessions.rejections is None else sessions.rejections[cells],
     )
 
 

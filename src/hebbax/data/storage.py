@@ -1,29 +1,41 @@
-"""Sessions in hebbax's own netCDF file: everything, exactly, with names and units."""
+"""Sessions written to files: hebbax's own netCDF, which holds everything, and the tidy CSV."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from hebbax.data.sessions import Sessions
 from hebbax.errors import DataError
 
 FILE_VERSION = 1
+VARIABLES = ("animal", "stimulus", "choices", "rewards", "blocks", "n_trials")
 
 
-def write(sessions: Sessions, path: Path) -> None:
-    """Write netCDF, as a whole or not at all."""
+def write(sessions: Sessions, path: str | Path) -> None:
+    """Write netCDF, as a whole or not at all; `hebbax.data.read` returns the same sessions."""
     cells = ("animal", "trial")
     variables = {
         "choices": (
             cells,
             sessions.choices,
-            {"long_name": "index of the chosen stimulus, -1: none"},
+            {"long_name": "index of the chosen stimulus, -1: none", "units": "1"},
         ),
         "rewards": (cells, sessions.rewards, {"long_name": "reward", "units": "1"}),
-        "blocks": (cells, sessions.blocks, {"long_name": "block, from 0; -1: padding"}),
-        "n_trials": ("animal", sessions.n_trials, {"long_name": "recorded trials"}),
+        "blocks": (
+            cells,
+            sessions.blocks,
+            {"long_name": "block, from 0; -1: padding", "units": "1"},
+        ),
+        "n_trials": (
+            "animal",
+            sessions.n_trials,
+            {"long_name": "recorded trials", "units": "1"},
+        ),
     }
     if sessions.rejections is not None:
         note = {"long_name": "rejected encounters before the choice", "units": "1"}
@@ -37,15 +49,43 @@ def write(sessions: Sessions, path: Path) -> None:
         },
         attrs={"hebbax_sessions": FILE_VERSION, "source": sessions.source},
     )
-    unfinished = path.with_suffix(".unfinished.nc")
-    try:
+    with _replacing(Path(path)) as unfinished:
         dataset.to_netcdf(unfinished, engine="h5netcdf")
+
+
+def write_table(sessions: Sessions, path: str | Path) -> None:
+    """Write the tidy CSV that `hebbax.data.read` reads: one row a trial, without the rejections."""
+    animal, trial = np.nonzero(np.arange(sessions.max_trials) < sessions.n_trials[:, None])
+    choice = sessions.choices[animal, trial]
+    made = choice >= 0
+    table = pd.DataFrame(
+        {
+            "animal": np.array(sessions.animals, dtype=object)[animal],
+            "trial": trial + 1,
+            "block": sessions.blocks[animal, trial] + 1,
+            "choice": np.where(made, np.array(sessions.stimuli, dtype=object)[choice], None),
+            "reward": np.where(made, sessions.rewards[animal, trial], np.nan),
+        }
+    )
+    with _replacing(Path(path)) as unfinished:
+        table.to_csv(unfinished, index=False)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a sibling to write; it replaces ``path`` if all went well, and is removed if not."""
+    if not path.parent.is_dir():
+        raise DataError(f"{path.name}: could not be written; there is no folder {path.parent}.")
+    unfinished = path.with_suffix(f".unfinished{path.suffix}")
+    try:
+        yield unfinished
         os.replace(unfinished, path)
     except OSError as problem:
-        unfinished.unlink(missing_ok=True)
-        raise DataError(
-            f"{path.name}: could not be written ({problem.strerror or problem})."
-        ) from problem
+        reason = os.strerror(problem.errno) if problem.errno else problem
+        raise DataError(f"{path.name}: could not be written ({reason}).") from problem
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
 
 
 def read_netcdf(path: Path) -> Sessions:
@@ -56,6 +96,16 @@ def read_netcdf(path: Path) -> Sessions:
         raise DataError(f"{path.name}: not a readable netCDF file.") from problem
     if "hebbax_sessions" not in dataset.attrs:
         raise DataError(f"{path.name}: not a file of sessions that hebbax wrote.")
+    version = dataset.attrs["hebbax_sessions"]
+    if version != FILE_VERSION:
+        raise DataError(
+            f"{path.name}: a file of version {version}; this hebbax reads version {FILE_VERSION}."
+        )
+    missing = [name for name in VARIABLES if name not in dataset.variables]
+    if missing:
+        raise DataError(
+            f"{path.name}: the variable {missing[0]} is missing; {', '.join(VARIABLES)} are needed."
+        )
     return Sessions(
         animals=tuple(map(str, dataset["animal"].to_numpy())),
         stimuli=tuple(map(str, dataset["stimulus"].to_numpy())),
