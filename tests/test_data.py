@@ -230,7 +230,7 @@ def test_a_bad_mapping_is_refused_in_one_sentence(tmp_path, columns, sentence):
 BAD_FLIES = {
     "unknown stimulus": (
         {"X": np.array([[1, 0], [0, 0], [1, 0], [0, 1], [1, 0]])},
-        "Fly1.mat, encounter 2, X: unknown stimulus; each row needs one active stimulus and zeros.",
+        "Fly1.mat, encounter 2, X: unknown stimulus; each row needs one 1 and zeros.",
     ),
     "non-binary accept": (
         {"Y": np.array([0, 1, 3, 1, 0])},
@@ -251,7 +251,7 @@ BAD_FLIES = {
     ),
     "NaN reward": (
         {"R": np.array([1, np.nan, 0])},
-        "Fly1.mat, R: NaN or infinite values; finite numbers are needed.",
+        "Fly1.mat, trial 2, R: nan given; a finite number is needed, such as 0 or 1.",
     ),
     "text": (
         {"R": np.array(["a", "b", "c"])},

@@ -1,9 +1,10 @@
 """Sessions of trials: read, validate, pad, write."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from hebbax.data.matlab import read_encounter_folder, read_order_folder
+from hebbax.data.matlab import read_folder
 from hebbax.data.sessions import (
     Record,
     Sessions,
@@ -13,8 +14,8 @@ from hebbax.data.sessions import (
     observation_index,
     select,
 )
-from hebbax.data.storage import read_netcdf, write
-from hebbax.data.table import read_table, write_table
+from hebbax.data.storage import read_netcdf, write, write_table
+from hebbax.data.table import read_table
 from hebbax.errors import DataError
 
 __all__ = [
@@ -45,23 +46,19 @@ def read(path: str | Path, *, columns: Mapping[str, str] | None = None) -> Sessi
     Raises:
         DataError: one sentence that names file, animal, trial and field, and what is allowed.
     """
-    path = Path(path)
-    if not path.exists():
+    if not Path(path).exists():
         raise DataError(f"{path}: there is no such file or folder.")
+    path = Path(os.path.abspath(path))  # "." and ".." have no name of their own
+    kind = path.suffix.lower()
+    if path.is_file() and kind in TABLES:
+        return read_table(path, columns or {})
+    if columns:
+        raise DataError(f"{path.name}: --column is for tables only ({', '.join(TABLES)}).")
     if path.is_dir():
-        if any(path.glob("*.mat")):
-            return read_encounter_folder(path)
-        if any(path.glob("*/choice_order.mat")) or any(path.glob("*/reward_order.mat")):
-            return read_order_folder(path)
-        raise DataError(
-            f"{path.name}: a folder needs .mat files with X, Y and R, or one folder an animal with "
-            "choice_order.mat and reward_order.mat."
-        )
-    if path.suffix == ".nc":
+        return read_folder(path)
+    if kind == ".nc":
         return read_netcdf(path)
-    if path.suffix not in TABLES:
-        raise DataError(
-            f'{path.name}: unknown kind of file "{path.suffix}"; allowed are '
-            f"{', '.join((*TABLES, '.nc'))} and folders of .mat files."
-        )
-    return read_table(path, columns or {})
+    raise DataError(
+        f'{path.name}: unknown kind of file "{path.suffix}"; allowed are '
+        f"{', '.join((*TABLES, '.nc'))} and folders of .mat files."
+    )

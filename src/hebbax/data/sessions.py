@@ -107,7 +107,7 @@ def from_animals(records: Sequence[Record], stimuli: Sequence[str], source: str)
         choices[row, :n] = record.choices
         rewards[row, :n] = np.where(record.choices >= 0, np.nan_to_num(record.rewards), 0.0)
         blocks[row, :n] = 0 if record.blocks is None else record.blocks
-        if rejections is not None:
+        if rejections is not None and record.rejections is not None:
             rejections[row, :n] = np.where((record.choices >= 0)[:, None], record.rejections, 0)
     return Sessions(
         animals=tuple(str(record.animal) for record in records),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,10 +29,10 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Sessions:
     table = _fields(_load(path, columns), columns, path.name)
     if table.empty:
         raise DataError(f"{path.name}: the table has a header and no rows.")
-    for name in table.columns.intersection(LABELS):
+    for name in table.columns.intersection(list(LABELS)):
         table[name] = pd.Series(map(_label, table[name]), table.index, dtype=object)
     _check_identity(table, path.name)
-    for name in table.columns.intersection(NUMBERS):
+    for name in table.columns.intersection(list(NUMBERS)):
         table[name] = _numeric(table, name, path.name)
     for name in table.columns.intersection(["trial", "block"]):
         _check_whole(table, name, path.name)
@@ -39,18 +40,18 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Sessions:
         ("stimulus", _from_encounters) if "accepted" in table else ("choice", _from_trials)
     )
     stimuli = sorted(table[column].dropna().unique(), key=natural_order)
-    table["code"] = [stimuli.index(v) if v in stimuli else NO_CHOICE for v in table[column]]
+    table["code"] = pd.Categorical(table[column], categories=stimuli).codes.astype(int)
     # Ranks over the whole table: block 2 is the same block in every animal.
     table["block"] = np.unique(table["block"], return_inverse=True)[1] if "block" in table else 0
     records = []
-    for name, group in table.groupby("animal", sort=False):
+    for animal, group in table.groupby("animal", sort=False):
         rows = group.sort_values("trial", kind="stable")
-        records.append(make(str(name), rows, len(stimuli), path.name))
+        records.append(make(str(animal), rows, len(stimuli), path.name))
     return from_animals(records, stimuli, path.name)
 
 
 def _load(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return the table as it is, without empty rows; the index counts rows as a spreadsheet does"""
+    """Return the table as it is, without empty rows; the index is the row of a spreadsheet."""
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
@@ -60,7 +61,6 @@ def _load(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
                 path,
                 sep="\t" if path.suffix.lower() == ".tsv" else ",",
                 dtype={columns.get(name, name): str for name in LABELS},
-                float_precision="round_trip",
                 low_memory=False,
                 skip_blank_lines=False,
             )
@@ -94,7 +94,7 @@ def _fields(table: pd.DataFrame, columns: Mapping[str, str], source: str) -> pd.
     return pd.DataFrame({name: table[header] for name, header in headers.items()})
 
 
-def _label(value: object) -> str | None:
+def _label(value: Any) -> str | None:
     """Return a name as a person would write it: 1.0 from a column with gaps is "1"."""
     text = "" if pd.isna(value) else str(value).strip()
     return re.sub(r"^(-?\d+)\.0+$", r"\1", text) or None
