@@ -1,6 +1,4 @@
-"""Pictures: units on every axis, colours that survive print and colour blindness."""
-
-from pathlib import Path
+"""Pictures of a likelihood over two coefficients."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,26 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
-from hebbax.errors import FitError
-
 DEPTHS = np.array([-30.0, -20.0, -12.0, -8.0, -5.0, -3.0, -1.0, 0.0])
 """Contours of a log likelihood below its maximum, in nats."""
-
-
-def use_file_backend() -> None:
-    """Draw into files only, whatever screen there is: for the command line."""
-    plt.switch_backend("agg")
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a picture and forget it; raise `FitError` where the folder refuses it."""
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as problem:
-        path.unlink(missing_ok=True)
-        raise FitError(f"{path.name}: could not be written ({problem.strerror}).") from problem
-    finally:
-        plt.close(figure)
 
 
 def profile(surface: xr.Dataset) -> Figure:

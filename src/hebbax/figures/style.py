@@ -1,0 +1,49 @@
+"""What all pictures share: one colour a model, a backend for files, saving.
+
+Colours are those of Okabe & Ito (2008), which survive colour blindness and a grey printer.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from hebbax.errors import FitError
+
+OBSERVED = "#000000"
+"""Colour of what was recorded."""
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#5D3A9B")
+
+MODEL_COLOURS = {
+    "null": "#7F7F7F",
+    "reward": "#56B4E9",
+    "forgetting": "#0072B2",
+    "forgetting-raw": "#009E73",
+    "rajagopalan": "#E69F00",
+    "rajagopalan-forgetting": "#D55E00",
+    "chosen-forgetting": "#CC79A7",
+    "sparse": "#5D3A9B",
+}
+"""Colour of each declared model, the same in every picture."""
+
+
+def model_colour(name: str) -> str:
+    """Return the colour of a model: a fixed one for a declared model, else one of its name."""
+    return MODEL_COLOURS.get(name, PALETTE[sum(name.encode()) % len(PALETTE)])
+
+
+def use_file_backend() -> None:
+    """Draw into files only, whatever screen there is: for the command line."""
+    plt.switch_backend("agg")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture and forget it; raise `FitError` where the folder refuses it."""
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as problem:
+        path.unlink(missing_ok=True)
+        raise FitError(f"{path.name}: could not be written ({problem.strerror}).") from problem
+    finally:
+        plt.close(figure)
