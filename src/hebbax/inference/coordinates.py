@@ -8,7 +8,9 @@ the population values mu, the model is then a linear mixed model whose condition
     mu | s ~ Normal(L^-1 sum_a (h_a - I_a S Q_a^-1 S h_a), L^-1),
              L = D^-2 + sum_a (I_a - I_a S Q_a^-1 S I_a)
 
-Each z is first bent by the third derivative of the likelihood along it (`_bend`).
+Two things keep the likelihood near that Gaussian in its tails. Each z is bent by its third
+derivative (`_bend`). And where a term makes weights grow, the likelihood falls off a cliff: weights
+go as exp(k phi) over a session, so that phi itself is levelled to a logarithm there (`_level`).
 `to_sites` maps standard-normal u and z to mu and e through these, and leaves s alone. It is an
 exact change of variables, whatever the likelihood: only its usefulness rests on the approximation.
 Centred (informed members) and non-centred (uninformed ones) parametrisations are its two limits,
@@ -33,6 +35,7 @@ from hebbax.inference.density import (
     split_groups,
 )
 from hebbax.model import Model
+from hebbax.plasticity import TaylorRule
 from hebbax.priors import population_scale
 from hebbax.typing import Array, Parameters
 
@@ -46,13 +49,18 @@ POPULATION, ANIMAL = "population coordinates", "animal coordinates"
 
 
 class Pilot(NamedTuple):
-    """Approximation of each animal's log likelihood at a fit: information I_a
-    (animal, member, member), linear term h_a (animal, member), and third derivatives
-    (animal, member, member, member)."""
+    """Approximation of each animal's log likelihood at a fit.
 
+    Its ``centre`` (animal, member), information I_a (animal, member, member), linear term h_a
+    (animal, member), third derivatives (animal, member, member, member), and ``growth`` k
+    (animal, member): see `_level`.
+    """
+
+    centre: Array
     information: Array
     linear: Array
     third: Array
+    growth: Array
 
 
 def pilot(model: Model, unconstrained: Parameters) -> Pilot:
@@ -86,7 +94,8 @@ def pilot(model: Model, unconstrained: Parameters) -> Pilot:
     axes = jnp.eye(phi.shape[-1])
     over = jax.vmap(jax.vmap(jax.vmap(third, (None, None, 0)), (None, 0, None)), (0, None, None))
     tensor = jnp.moveaxis(over(axes, axes, axes), -1, 0)
-    return Pilot(information, (information @ phi[..., None])[..., 0] + slope(phi), tensor)
+    linear = (information @ phi[..., None])[..., 0] + slope(phi)
+    return Pilot(phi, information, linear, tensor, _growth(model))
 
 
 def to_sites(model: Model, fit: Pilot, coordinates: Parameters) -> tuple[Parameters, Array]:
@@ -102,13 +111,13 @@ def to_sites(model: Model, fit: Pilot, coordinates: Parameters) -> tuple[Paramet
         spread = jnp.concatenate([jnp.ravel(g.scales) for g in model.groups])
         location, log_population = jnp.zeros_like(spread), jnp.zeros(())
         transport = partial(_animal, spread, location)
-        deviations, log_animals = jax.vmap(transport)(*fit, coordinates[ANIMAL])
+        deviations, log_animals = jax.vmap(transport)(fit, coordinates[ANIMAL])
         return split_groups(model, spread * deviations), log_animals.sum() + _log_size(model)
     spread = jnp.concatenate([jnp.ravel(values[f"{g.name}_spread"]) for g in model.groups])
     prior = jnp.concatenate([jnp.ravel(population_scale(g, values)) for g in model.groups])
     location, log_population = _population(spread, prior, fit, coordinates[POPULATION])
     transport = partial(_animal, spread, location)
-    deviations, log_animals = jax.vmap(transport)(*fit, coordinates[ANIMAL])
+    deviations, log_animals = jax.vmap(transport)(fit, coordinates[ANIMAL])
     out = dict(hyper)
     out |= {f"{k}_population": v for k, v in split_groups(model, location).items()}
     out |= {f"{k}_offset": v for k, v in split_groups(model, deviations).items()}
@@ -134,32 +143,38 @@ def _factor(spread: Array, information: Array) -> Array:
     )
 
 
-def _animal(
-    spread: Array, location: Array, information: Array, linear: Array, third: Array, z: Array
-) -> tuple[Array, Array]:
+def _animal(spread: Array, location: Array, fit: Pilot, z: Array) -> tuple[Array, Array]:
     """Return one animal's e (member,) and the log Jacobian de/dz."""
-    factor = _factor(spread, information)
-    mean = solve_triangular(factor, spread * (linear - information @ location), lower=True)
+    factor = _factor(spread, fit.information)
+    mean = solve_triangular(factor, spread * (fit.linear - fit.information @ location), lower=True)
     directions = spread[:, None] * solve_triangular(
         factor, jnp.eye(spread.shape[0]), lower=True, trans="T"
     )
-    bend = jnp.einsum("ijk,il,jl,kl->l", third, directions, directions, directions) / 3.0
-    z, log_slope = _bend(z, bend)
+    bend = jnp.einsum("ijk,il,jl,kl->l", fit.third, directions, directions, directions) / 3.0
+    z, log_bend = _bend(z, bend)
     e = solve_triangular(factor, mean + z, lower=True, trans="T")
-    return e, log_slope.sum() - jnp.log(jnp.diagonal(factor)).sum()
+    log_linear = -jnp.log(jnp.diagonal(factor)).sum()
+    # phi = mu + (level(mu + s e) - level(mu)) / slope: no deviation stays none, and near the pilot
+    # fit the map is linear with slope one.
+    log_slope = _level(fit.growth, fit.centre)[1]
+    there, log_there = _level(fit.growth, location + spread * e)
+    here, log_here = _level(fit.growth, location)
+    tiny = spread < 1e-12
+    moved = jnp.where(tiny, jnp.exp(log_here) * e, (there - here) / jnp.where(tiny, 1.0, spread))
+    return moved * jnp.exp(-log_slope), log_linear + (log_bend + log_there - log_slope).sum()
 
 
 def _population(spread: Array, prior: Array, fit: Pilot, u: Array) -> tuple[Array, Array]:
     """Return mu (member,) and the log Jacobian dmu/du."""
 
-    def share(information: Array, linear: Array, _: Array) -> tuple[Array, Array]:
+    def share(information: Array, linear: Array) -> tuple[Array, Array]:
         """One animal's precision and linear term of mu, its own deviation integrated out."""
         factor = _factor(spread, information)
         a = solve_triangular(factor, spread[:, None] * information, lower=True)
         b = solve_triangular(factor, spread * linear, lower=True)
         return information - a.T @ a, linear - a.T @ b
 
-    precisions, linears = jax.vmap(share)(*fit)
+    precisions, linears = jax.vmap(share)(fit.information, fit.linear)
     factor = jnp.linalg.cholesky(precisions.sum(0) + jnp.diag(prior**-2.0))
     mean = solve_triangular(factor, linears.sum(0), lower=True)
     mu = solve_triangular(factor, mean + u, lower=True, trans="T")
@@ -176,3 +191,31 @@ def _bend(z: Array, bend: Array) -> tuple[Array, Array]:
     scaled = z / WIDTH
     root = jnp.sqrt(1.0 + scaled**2)
     return z + size * WIDTH * (root - 1.0), jnp.log1p(size * scaled / root)
+
+
+def _growth(model: Model) -> Array:
+    """Return k (animal, member): how fast the mean weight of a session grows with a coefficient.
+
+    A term linear in w multiplies weights by 1 + theta x^a r^d / n_inputs in each trial, so that
+    their mean over a session goes as exp(k theta) with k half the sum of x^a r^d / n_inputs. Zero
+    for all else.
+    """
+    out = np.zeros((model.sessions.n_animals, sum(g.scales.size for g in model.groups)))
+    if isinstance(model.rule, TaylorRule) and model.rule.terms:
+        valid = np.asarray(model.design.valid)[..., None, None]
+        sums = (np.asarray(model.design.drive) * valid).sum(1).mean(1)
+        linear = np.array([e.weight == 1 and e.post == 0 for e in model.rule.exponents])
+        out[:, : linear.size] = 0.5 * linear * np.abs(sums) / model.network.n_inputs
+    return jnp.asarray(out)
+
+
+def _level(growth: Array, phi: Array) -> tuple[Array, Array]:
+    """Return phi - (p - log(1 + p)) / k with p = softplus(k phi), and its log slope.
+
+    The identity left of zero, log(1 + k phi) / k right of it.
+    """
+    k = jnp.where(growth > 0, growth, 1.0)
+    p, share = jax.nn.softplus(k * phi), jax.nn.sigmoid(k * phi)
+    levelled = phi - (p - jnp.log1p(p)) / k
+    log_slope = jnp.log1p(-share * p / (1.0 + p))
+    return jnp.where(growth > 0, levelled, phi), jnp.where(growth > 0, log_slope, 0.0)
