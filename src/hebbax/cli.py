@@ -14,11 +14,22 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hebbax import comparison, data, diagnostics, figures, fitting, posterior, simulation
+from hebbax import (
+    comparison,
+    data,
+    diagnostics,
+    figures,
+    fitting,
+    posterior,
+    simulation,
+    study,
+    summary,
+)
 from hebbax import profile as profiles
 from hebbax.errors import HebbaxError
 from hebbax.inference import nuts
 from hebbax.spec import ModelSpec, declared_models, read_spec
+from hebbax.typing import Progress as HebbaxProgress
 
 CONSOLE = Console()
 
@@ -33,6 +44,30 @@ column_option = click.option(
 out_option = click.option(
     "--out", type=click.Path(path_type=Path), default=Path("results"), help="folder of results"
 )
+
+
+class ListCommand(click.Command):
+    """A command whose repeated options may be given once with several values:
+    ``--models null reward`` for ``--models null --models reward``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Return what is left of ``args`` after parsing, lists spelled out."""
+        names = {
+            n for p in self.params if isinstance(p, click.Option) and p.multiple for n in p.opts
+        }
+        flags = {n for p in self.params for n in p.opts + p.secondary_opts}
+        spelled: list[str] = []
+        option = None
+        for arg in args:
+            if arg.split("=")[0] in flags or arg in ctx.help_option_names:
+                option = arg if arg in names else None
+                spelled.append(arg)
+            elif option is not None and spelled[-1] != option:
+                spelled += [option, arg]
+            else:
+                spelled.append(arg)
+                option = option if option in names else None
+        return super().parse_args(ctx, spelled)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -79,7 +114,85 @@ def fit(
         verdict = diagnostics.diagnose(result)
         CONSOLE.print(f"[bold]{spec.name}[/bold]  {verdict.sentence}")
         if verdict.passed:
-            CONSOLE.print(_population_table(result))
+            CONSOLE.print(_table("population", summary.population_table(result)))
+
+
+@commands.command(cls=ListCommand)
+@data_argument
+@column_option
+@click.option(
+    "--models",
+    multiple=True,
+    default=("null", "reward", "forgetting"),
+    help="declared models or .toml files, one or more",
+)
+@out_option
+@click.option("--seed", default=0, help="random seed")
+@click.option("--warmup", default=nuts.Settings.warmup, help="iterations of warm-up")
+@click.option("--draws", default=nuts.Settings.draws, help="draws kept per chain")
+@click.option("--force", is_flag=True, help="fit again what is finished, and start anew")
+@click.option("--resume", is_flag=True, help="go on with an unfinished study")
+def run(
+    recordings: Path,
+    columns: tuple[str, ...],
+    models: tuple[str, ...],
+    out: Path,
+    seed: int,
+    warmup: int,
+    draws: int,
+    force: bool,
+    resume: bool,
+) -> None:
+    """Fit, diagnose and compare models of DATA, and write a report."""
+    sessions = data.read(recordings, columns=_mapping(columns))
+    specs = [read_spec(name) for name in models]
+    _prepare_folder(out)
+    for spec in specs:
+        if not resume:
+            _refuse_overwrite(sessions, spec, out, force=force, resume=False)
+    settings = nuts.Settings(warmup=warmup, draws=draws)
+    _study(sessions, study.Plan(specs, out, seed, settings))
+
+
+@commands.command()
+@click.option("--quick", is_flag=True, help="a small cohort and few draws, in a minute or so")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("hebbax-demo"), help="folder of results"
+)
+@click.option("--seed", default=0, help="random seed")
+@click.option("--force", is_flag=True, help="replace an earlier demonstration")
+def demo(quick: bool, out: Path, seed: int, force: bool) -> None:
+    """Simulate flies that learn and forget, and see whether the posterior finds the truth."""
+    cohort = simulation.QUICK if quick else simulation.Cohort()
+    plan_settings = nuts.QUICK if quick else nuts.Settings()
+    names = ("null", "forgetting") if quick else ("null", "reward", "forgetting")
+    specs = [read_spec(name) for name in names]
+    _prepare_folder(out)
+    sessions, _ = simulation.simulate(jax.random.PRNGKey(seed), cohort, read_spec("forgetting"))
+    for spec in specs:
+        _refuse_overwrite(sessions, spec, out, force=force, resume=False)
+    data.write_table(sessions, out / "cohort.csv")
+    CONSOLE.print(f"{sessions.n_animals} simulated animals, {sessions.n_observations} choices.")
+    _study(sessions, study.Plan(specs, out, seed, plan_settings), cohort)
+
+
+def _study(
+    sessions: data.Sessions, plan: study.Plan, cohort: simulation.Cohort | None = None
+) -> None:
+    """Run a study with one progress bar a model, print its answer and write its report."""
+    with _bars() as progress:
+        result = study.run(sessions, plan, progress)
+    truth = None
+    if cohort is not None:
+        truth = study.truth_table(result.posteriors["forgetting"], cohort)
+    path = study.write_report(result, sessions, plan.folder, truth)
+    for name, verdict in result.verdicts.items():
+        CONSOLE.print(f"[bold]{name}[/bold]  {verdict.sentence}")
+    CONSOLE.print(_comparison_table(result.compared))
+    if truth is not None:
+        CONSOLE.print(_table("population", truth))
+    CONSOLE.print(study.answer(result))
+    CONSOLE.print(f"Report: {path}")
 
 
 @commands.command()
@@ -245,7 +358,8 @@ def _refuse_overwrite(
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[str, int, int], None]]:
+def _bars() -> Iterator[Callable[[str], HebbaxProgress]]:
+    """Give a progress bar for each name that is asked for."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -254,31 +368,28 @@ def _progress(name: str) -> Iterator[Callable[[str, int, int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=CONSOLE) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda doing, done, total: bar.update(
-            task, description=f"{name}: {doing}", completed=done, total=total
-        )
 
-
-def _population_table(result: posterior.Posterior) -> Table:
-    table = Table("population", "mean", "sd", "90 % interval", "P(< 0)")
-    draws = result.posterior
-    for name in draws.data_vars:
-        if not str(name).endswith("_population"):
-            continue
-        values = draws[name].stack(sample=("chain", "draw"))
-        members = values.to_numpy().reshape(-1, values.sizes["sample"])
-        dims = [d for d in values.dims if d != "sample"]
-        labels = values[dims[0]].to_numpy() if dims else [""]
-        for label, drawn in zip(labels, members, strict=True):
-            low, high = np.quantile(drawn, [0.05, 0.95])
-            table.add_row(
-                f"{str(name).removesuffix('_population')} {label}".strip(),
-                f"{drawn.mean():.3f}",
-                f"{drawn.std():.3f}",
-                f"{low:.3f} to {high:.3f}",
-                f"{(drawn < 0).mean():.3f}",
+        def add(name: str) -> HebbaxProgress:
+            task = bar.add_task(name, total=None)
+            return lambda doing, done, total: bar.update(
+                task, description=f"{name}: {doing}", completed=done, total=total
             )
+
+        yield add
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[HebbaxProgress]:
+    with _bars() as add:
+        yield add(name)
+
+
+def _table(name: str, values: pd.DataFrame) -> Table:
+    """Return a table of numbers for the terminal."""
+    table = Table(name, *map(str, values.columns))
+    for label, row in values.iterrows():
+        key = " ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+        table.add_row(key, *(v if isinstance(v, str) else f"{v:.3f}" for v in row))
     return table
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import arviz as az
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp
 
 from hebbax.errors import FitError
 
@@ -93,6 +94,32 @@ def compare(posteriors: Mapping[str, az.InferenceData]) -> Comparison:
         pd.DataFrame.from_dict(rows, orient="index"),
         pd.DataFrame.from_dict(by_animal, orient="index", columns=animals),
     )
+
+
+def deviance_explained(posterior: az.InferenceData, reference: az.InferenceData) -> pd.DataFrame:
+    """Return the deviance explained of each animal, in percent and in-sample.
+
+    100 (1 - D / D_0) with D = -2 sum_t log mean_draws P(choice_t). Columns ``against chance``, D_0
+    of even odds among the alternatives, and ``against reference``, D_0 of the other posterior.
+    """
+    index = np.asarray(posterior.constant_data["animal_index"])
+    animals = np.asarray(posterior.posterior["animal"])
+    ours, theirs = (np.bincount(index, _log_score(p)) for p in (posterior, reference))
+    chance = np.bincount(index) * -np.log(posterior.attrs["n_stimuli"])
+    return pd.DataFrame(
+        {
+            "against chance": 100 * (1 - ours / chance),
+            "against reference": 100 * (1 - ours / theirs),
+        },
+        index=pd.Index(animals, name="animal"),
+    )
+
+
+def _log_score(posterior: az.InferenceData) -> np.ndarray:
+    """Return log mean_draws P of each observation ``(observation,)``, in nats."""
+    (values,) = posterior.log_likelihood.data_vars.values()
+    flat = values.stack(sample=("chain", "draw")).transpose("sample", "observation").to_numpy()
+    return logsumexp(flat, axis=0) - np.log(flat.shape[0])
 
 
 def _scores(posterior: az.InferenceData) -> dict[str, az.ELPDData]:

@@ -187,7 +187,10 @@ def _attributes(model: Model, provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "hebbax": FILE_VERSION,
         "model": model.spec.name,
-        "spec": json.dumps(asdict(model.spec)),
+        "model_file": model.spec.text,
+        "spec": json.dumps({k: v for k, v in asdict(model.spec).items() if k != "text"}),
+        "n_inputs": model.network.n_inputs,
+        "n_stimuli": model.sessions.n_stimuli,
         "data": model.sessions.source,
         "data_hash": data_hash(model.sessions),
         "versions": json.dumps({name: version(name) for name in PACKAGES}),

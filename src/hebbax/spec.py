@@ -42,6 +42,7 @@ class ModelSpec:
         preference_scale: prior scale of the innate preference, in log odds.
         habit_scale: prior scale of the habit (log odds of the last choice); 0 leaves it out.
         initial_weight_scale: prior scale of latent starting weights; 0 starts all at zero.
+        text: the model file as it was read, stored with every posterior; no key of the file.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ModelSpec:
     preference_scale: float = 1.0
     habit_scale: float = 0.0
     initial_weight_scale: float = 0.0
+    text: str = field(default="", repr=False, compare=False)
 
     def scale(self, term: str) -> float:
         """Return the prior scale of a term's population coefficient."""
@@ -99,15 +101,16 @@ def read_spec(name: str) -> ModelSpec:
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file.")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ModelError(f"{path.name}: not a readable TOML file ({problem}).") from problem
-    return parse_spec({"name": path.stem, **table}, path.name)
+    return replace(parse_spec({"name": path.stem, **table}, path.name), text=text)
 
 
 def parse_spec(table: Mapping[str, Any], source: str = "model") -> ModelSpec:
     """Return the model a TOML table declares; ``source`` names the file in errors."""
-    known = [f.name for f in fields(ModelSpec)]
+    known = [f.name for f in fields(ModelSpec) if f.name != "text"]
     for key in table:
         if key not in known:
             raise ModelError(f'{source}: unknown key "{key}"; known keys are {", ".join(known)}.')

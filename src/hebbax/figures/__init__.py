@@ -1,6 +1,19 @@
 """Pictures: units on every axis, colours that survive print and colour blindness."""
 
+from hebbax.figures.comparison import comparison
 from hebbax.figures.likelihood import log_likelihood_contours, profile
+from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.style import model_colour, save, use_file_backend
 
-__all__ = ["log_likelihood_contours", "model_colour", "profile", "save", "use_file_backend"]
+__all__ = [
+    "comparison",
+    "forest",
+    "forgetting_term",
+    "log_likelihood_contours",
+    "model_colour",
+    "pairs",
+    "profile",
+    "sampler",
+    "save",
+    "use_file_backend",
+]

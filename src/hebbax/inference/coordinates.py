@@ -98,6 +98,13 @@ def pilot(model: Model, unconstrained: Parameters) -> Pilot:
     return Pilot(phi, information, linear, tensor, _growth(model))
 
 
+def left_alone(model: Model) -> list[str]:
+    """Return the sites the coordinates leave as they are: spreads and horseshoe scales."""
+    names = latent_sites(model).shapes
+    moved = {f"{g.name}{end}" for g in model.groups for end in ("", "_population", "_offset")}
+    return [name for name in names if name not in moved]
+
+
 def to_sites(model: Model, fit: Pilot, coordinates: Parameters) -> tuple[Parameters, Array]:
     """Return unconstrained site values and the log Jacobian of the map from `coordinates`.
 

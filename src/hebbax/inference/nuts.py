@@ -21,11 +21,12 @@ from hebbax.inference.coordinates import (
     ANIMAL,
     POPULATION,
     Pilot,
-    pilot,
+    left_alone,
     to_sites,
     transported_potential,
 )
 from hebbax.inference.density import animal_values, constrain, latent_sites
+from hebbax.inference.settle import settle
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
@@ -44,14 +45,18 @@ class Settings:
 
     chains: int = 4
     warmup: int = 500
-    draws: int = 500
+    draws: int = 1000
     chunk: int = 50
-    target_accept: float = 0.9
+    target_accept: float = 0.95
     max_tree_depth: int = 8
     warmup_tree_depth: int = 6
     first_step_size: float = 0.3
-    overdispersion: float = 1.5
+    overdispersion: float = 1.2
     pilot: map.Settings = field(default_factory=map.Settings)
+
+
+QUICK = Settings(warmup=250, draws=250, pilot=map.Settings(epochs=300, starts=2, polish=20))
+"""Few draws of an easy posterior, for a demonstration in a minute."""
 
 
 class Info(NamedTuple):
@@ -89,14 +94,14 @@ def fit(
     pilot_key, start_key, run_key = jax.random.split(key, 3)
     progress("finding the mode", 0, 1)
     mode, _ = map.fit(pilot_key, model, settings.pilot)
-    fitted = jax.jit(partial(pilot, model))(mode)
+    mode, fitted, _ = jax.jit(partial(settle, model))(mode)
     progress("finding the mode", 1, 1)
     kernel = NUTS(
         potential_fn=partial(transported_potential, model, fitted),
         target_accept_prob=settings.target_accept,
         max_tree_depth=(settings.warmup_tree_depth, settings.max_tree_depth),
         step_size=settings.first_step_size,
-        dense_mass=[tuple(hyper)] if (hyper := _hyper_sites(model)) else False,
+        dense_mass=[tuple(hyper)] if (hyper := left_alone(model)) else False,
     )
     starts = _starts(start_key, model, mode, settings)
     keys = jax.random.split(run_key, settings.chains)
@@ -106,27 +111,23 @@ def fit(
     return _collect(model, fitted, kept, settings)
 
 
-def _hyper_sites(model: Model) -> list[str]:
-    """Return the sites the coordinates leave alone: spreads and horseshoe scales."""
-    names = latent_sites(model).shapes
-    moved = {f"{g.name}{end}" for g in model.groups for end in ("", "_population", "_offset")}
-    return [name for name in names if name not in moved]
-
-
 def _starts(key: Key, model: Model, mode: Parameters, settings: Settings) -> Parameters:
     """Return one starting point a chain ``(chain, ...)``.
 
-    The coordinates are standard normal near the mode, so their spread is the posterior's; log
-    scales are jittered around the mode, and kept off zero spreads.
+    The coordinates are standard normal near the mode. They start uniform within ``overdispersion``
+    times sqrt(3), as wide as that many posterior standard deviations but without tails: one animal
+    put far out where weights run away can stay there (a plateau without learning, 14 nats lower).
+    Log scales are jittered around the mode.
     """
     members = sum(g.scales.size for g in model.groups)
     shapes: dict[str, tuple[int, ...]] = {ANIMAL: (model.sessions.n_animals, members)}
     if model.spec.hierarchy == "animals":
         shapes[POPULATION] = (members,)
-    hyper = _hyper_sites(model)
+    hyper = left_alone(model)
     keys = iter(jax.random.split(key, len(shapes) + len(hyper)))
+    reach = np.sqrt(3.0) * settings.overdispersion
     out = {
-        name: settings.overdispersion * jax.random.normal(next(keys), (settings.chains, *shape))
+        name: jax.random.uniform(next(keys), (settings.chains, *shape), minval=-reach, maxval=reach)
         for name, shape in shapes.items()
     }
     for name in hyper:
