@@ -60,6 +60,8 @@ class Model:
         groups: the latent variables of each animal.
         observed: what is conditioned on, ``(observation,)`` choices, or
             ``(observation, stimulus + 1)`` rejections and choice.
+        trials: ``(observation,)`` number of each choice's trial in the recording, from 1 and
+            omitted ones counted.
     """
 
     spec: ModelSpec
@@ -68,6 +70,7 @@ class Model:
     network: Network
     groups: tuple[Group, ...]
     observed: np.ndarray
+    trials: np.ndarray
     design: Design
 
     @property
@@ -161,6 +164,7 @@ def build_model(
             f'{spec.name}: the "encounter" likelihood needs every encounter, and {sessions.source} '
             'has accepted choices only; use likelihood = "choice".'
         )
+    trials = observation_index(sessions)[1] + 1
     sessions = compact(sessions)
     network = Network(one_hot(sessions.n_stimuli, spec.rate))
     plasticity: Rule = TaylorRule(spec.terms) if rule is None else FunctionRule(rule, spec.terms)
@@ -171,6 +175,7 @@ def build_model(
         network=network,
         groups=_groups(spec, sessions.n_stimuli),
         observed=_observed(spec, sessions),
+        trials=trials,
         design=_design(spec, sessions, plasticity, network),
     )
 

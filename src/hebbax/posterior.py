@@ -19,10 +19,11 @@ import jax
 import numpy as np
 from numpyro.infer import Predictive
 
-from hebbax.data import Sessions, data_hash
+from hebbax.data import Record, Sessions, data_hash, from_animals, observation_index
 from hebbax.errors import FitError
 from hebbax.inference.density import log_likelihood
 from hebbax.model import Model
+from hebbax.spec import ModelSpec
 from hebbax.typing import Key
 
 Posterior = az.InferenceData
@@ -64,7 +65,7 @@ def to_inference_data(
         prior={k: v[None] for k, v in prior.items() if k in draws},
         prior_predictive={model.site: prior[model.site][None]},
         observed_data={model.site: observed},
-        constant_data=_constant_data(model.sessions),
+        constant_data=_constant_data(model),
         coords=coordinates(model),
         dims=dims,
         attrs=_attributes(model, provenance),
@@ -90,6 +91,7 @@ def variable_dims(model: Model) -> dict[str, list[str]]:
     dims = {
         "animal_index": ["observation"],
         "trial": ["observation"],
+        "block": ["observation"],
         "reward": ["observation"],
         "chosen": ["observation"],
     }
@@ -142,6 +144,30 @@ def animal_values(posterior: az.InferenceData, model: Model) -> dict[str, np.nda
     }
 
 
+def spec_of(posterior: az.InferenceData) -> ModelSpec:
+    """Return the declared model a stored posterior belongs to."""
+    table = json.loads(posterior.attrs["spec"])
+    return ModelSpec(
+        **{**table, "terms": tuple(table["terms"])}, text=posterior.attrs["model_file"]
+    )
+
+
+def sessions_of(posterior: az.InferenceData) -> Sessions:
+    """Return the recorded trials a stored posterior was conditioned on, omitted ones left out."""
+    recorded = {name: np.asarray(v) for name, v in posterior.constant_data.data_vars.items()}
+    rejections = None
+    if "encounter" in posterior.observed_data:
+        rejections = np.asarray(posterior.observed_data["encounter"])[:, :-1].astype(int)
+    records = []
+    for a, animal in enumerate(np.asarray(posterior.posterior["animal"])):
+        own = recorded["animal_index"] == a
+        kept = None if rejections is None else rejections[own]
+        choices, rewards, blocks = (recorded[name][own] for name in ("chosen", "reward", "block"))
+        records.append(Record(str(animal), choices, rewards, blocks, kept))
+    stimuli = json.loads(posterior.attrs["stimuli"])
+    return from_animals(records, stimuli, posterior.attrs["data"])
+
+
 def _member_dims(model: Model, group: str) -> list[str]:
     if group == "theta":
         return ["term"]
@@ -173,11 +199,13 @@ def _prior(key: Key, model: Model) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in drawn.items()}
 
 
-def _constant_data(sessions: Sessions) -> dict[str, np.ndarray]:
-    animal, trial = np.nonzero(sessions.valid)
+def _constant_data(model: Model) -> dict[str, np.ndarray]:
+    sessions = model.sessions
+    animal, trial = observation_index(sessions)
     return {
         "animal_index": animal,
-        "trial": trial + 1,
+        "trial": model.trials,
+        "block": sessions.blocks[animal, trial],
         "chosen": sessions.choices[animal, trial],
         "reward": sessions.rewards[animal, trial],
     }
@@ -191,6 +219,7 @@ def _attributes(model: Model, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "spec": json.dumps({k: v for k, v in asdict(model.spec).items() if k != "text"}),
         "n_inputs": model.network.n_inputs,
         "n_stimuli": model.sessions.n_stimuli,
+        "stimuli": json.dumps(model.sessions.stimuli),
         "data": model.sessions.source,
         "data_hash": data_hash(model.sessions),
         "versions": json.dumps({name: version(name) for name in PACKAGES}),

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hebbax import comparison, diagnostics, figures, fitting, report, summary
+from hebbax import posterior as posteriors
 from hebbax.data import Sessions
 from hebbax.inference import nuts
 from hebbax.simulation import Cohort
@@ -50,17 +51,17 @@ def run(sessions: Sessions, plan: Plan, progress: Callable[[str], Progress]) -> 
     ``<model>.nc`` and pictures under ``figures``, and for all of them ``comparison.csv``,
     ``population.csv``, ``coefficients.csv`` and ``deviance.csv``.
     """
-    posteriors = {}
+    fitted = {}
     for spec in plan.specs:
         tell = progress(spec.name)
         stored = fitting.finished(sessions, spec, plan.folder)
-        posteriors[spec.name] = stored or fitting.fit_and_store(
+        fitted[spec.name] = stored or fitting.fit_and_store(
             sessions, spec, plan.folder, plan.seed, plan.settings, tell
         )
     study = Study(
-        posteriors,
-        {name: diagnostics.diagnose(p) for name, p in posteriors.items()},
-        comparison.compare(posteriors),
+        fitted,
+        {name: diagnostics.diagnose(p) for name, p in fitted.items()},
+        comparison.compare(fitted),
     )
     _write_tables(study, plan.folder)
     return study
@@ -143,7 +144,7 @@ def _model_section(name: str, study: Study, folder: Path) -> report.Section:
     posterior, verdict = study.posteriors[name], study.verdicts[name]
     passed = verdict.passed
     term = summary.forgetting(posterior)
-    texts = [summary.model_of(posterior).reason]
+    texts = [posteriors.spec_of(posterior).reason]
     if passed:
         texts[1:1] = [verdict.sentence, *([term.sentence] if term else [])]
     mark = "" if passed else " (this posterior FAILED its diagnostics)"

@@ -6,15 +6,12 @@ negative coefficient of w is a memory that fades to 1/e within
     tau = -1 / log(1 + theta_w / n_inputs)   trials.
 """
 
-import json
 from dataclasses import dataclass
 
 import arviz as az
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-from hebbax.spec import ModelSpec
 
 INTERVAL = (0.05, 0.95)
 """Ends of the central 90 % interval that every table gives."""
@@ -24,14 +21,6 @@ COLUMNS = ["mean", "sd", "5 %", "95 %", "P(< 0)"]
 
 DECAY = "w"
 """Name of the forgetting term."""
-
-
-def model_of(posterior: az.InferenceData) -> ModelSpec:
-    """Return the declared model a stored posterior belongs to."""
-    table = json.loads(posterior.attrs["spec"])
-    return ModelSpec(
-        **{**table, "terms": tuple(table["terms"])}, text=posterior.attrs["model_file"]
-    )
 
 
 def population_table(posterior: az.InferenceData) -> pd.DataFrame:

@@ -1,0 +1,67 @@
+"""Commands that say what stored posteriors and recordings show: diagnose, compare, profile."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from hebbax import comparison, data, diagnostics, figures, posterior
+from hebbax import profile as profiles
+from hebbax.cli.console import CONSOLE, comparison_table, progress
+from hebbax.cli.options import column_option, data_argument, mapping, out_option, prepare_folder
+from hebbax.spec import read_spec
+
+
+@click.command()
+@click.argument("posteriors", nargs=-1, required=True, type=click.Path(path_type=Path))
+def diagnose(posteriors: tuple[Path, ...]) -> None:
+    """Say of each stored posterior whether it can be trusted, and why not."""
+    for path in posteriors:
+        CONSOLE.print(
+            f"[bold]{path.stem}[/bold]  {diagnostics.diagnose(posterior.read(path)).sentence}"
+        )
+
+
+@click.command()
+@click.argument("posteriors", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="folder for the tables as CSV")
+def compare(posteriors: tuple[Path, ...], out: Path | None) -> None:
+    """Compare stored posteriors of the same data by LOO and WAIC, over trials and animals."""
+    results = {path.stem: posterior.read(path) for path in posteriors}
+    for name, result in results.items():
+        verdict = diagnostics.diagnose(result)
+        if not verdict.passed:
+            CONSOLE.print(f"[bold]{name}[/bold]  {verdict.sentence}")
+    compared = comparison.compare(results)
+    CONSOLE.print(compared.sentence)
+    CONSOLE.print(comparison_table(compared))
+    if out is not None:
+        prepare_folder(out)
+        compared.table.to_csv(out / "comparison.csv", index_label="model")
+        compared.by_animal.to_csv(out / "comparison_by_animal.csv", index_label="model")
+
+
+@click.command()
+@data_argument
+@column_option
+@click.option("--model", default="forgetting", help="declared model or .toml file")
+@click.option("--animal", "animals", multiple=True, help="animal to draw; all of them by default")
+@out_option
+def profile(
+    recordings: Path, columns: tuple[str, ...], model: str, animals: tuple[str, ...], out: Path
+) -> None:
+    """Draw the likelihood of an animal over the coefficients of x r and w."""
+    sessions = data.read(recordings, columns=mapping(columns))
+    spec = read_spec(model)
+    prepare_folder(out)
+    grids = {"x r": np.linspace(-0.2, 0.9, 45), "w": np.linspace(-0.25, 0.25, 51)}
+    for animal in animals or sessions.animals:
+        with progress(animal) as tell:
+            surface = profiles.profile(sessions, spec, animal, grids, tell)
+        path = out / f"profile {animal}.png"
+        figures.save(figures.profile(surface), path)
+        best = surface["profiled"].argmax(...)
+        CONSOLE.print(
+            f"[bold]{animal}[/bold]  the likelihood is highest at x r = "
+            f"{grids['x r'][int(best['x r'])]:.2f}, w = {grids['w'][int(best['w'])]:.2f}: {path}"
+        )
