@@ -37,6 +37,17 @@ class Choice(Distribution):
         return constraints.integer_interval(0, jnp.shape(self.logits)[-1] - 1)
 
     @property
+    def natural(self) -> Array:
+        """log q_k p_k ``(..., stimulus)``: the natural parameters of a categorical choice."""
+        return self.offset + jax.nn.log_sigmoid(self.logits)
+
+    def information(self, value: Array) -> Array:
+        """Return the Fisher information of `natural` ``(..., stimulus, stimulus)``, whatever the
+        ``value``: diag(P) - P P^T."""
+        probs = self.probs
+        return probs[..., None] * (jnp.eye(probs.shape[-1]) - probs[..., None, :])
+
+    @property
     def weights(self) -> Array:
         """Unnormalised probabilities q_k p_k."""
         return jnp.exp(self.offset) / (1.0 + jnp.exp(-self.logits))
@@ -82,6 +93,20 @@ class Encounters(Distribution):
         super().__init__(
             batch_shape=shape[:-1], event_shape=(shape[-1] + 1,), validate_args=validate_args
         )
+
+    @property
+    def natural(self) -> Array:
+        """Log odds of acceptance ``(..., stimulus)``: the natural parameters of each encounter."""
+        return self.logits + self.offset
+
+    def information(self, value: Array) -> Array:
+        """Return the Fisher information of `natural` given the encounters in ``value``:
+        diag(n p (1 - p)) ``(..., stimulus, stimulus)``, n the encounters with each stimulus."""
+        n_stimuli = jnp.shape(self.natural)[-1]
+        chosen = jnp.arange(n_stimuli) == value[..., -1:]
+        accept = jax.nn.sigmoid(self.natural)
+        each = (value[..., :-1] + chosen) * accept * (1.0 - accept)
+        return each[..., None] * jnp.eye(n_stimuli)
 
     def log_prob(self, value: Array) -> Array:
         """Return log P of the rejections and the acceptance of each trial, in nats."""

@@ -84,10 +84,13 @@ class Model:
         ``model()`` conditions on the recorded choices; ``model(choice=None)`` (or
         ``encounter=None``) predicts them one step ahead, given the recorded history.
         """
-        values = {group.name: sample_group(group, self.sessions.n_animals) for group in self.groups}
         numpyro.sample(
-            self.site, self.distribution(values), obs=observed.get(self.site, self.observed)
+            self.site, self.distribution(self.latents()), obs=observed.get(self.site, self.observed)
         )
+
+    def latents(self) -> Parameters:
+        """State the priors alone as NumPyro sites, and return each animal's values by group."""
+        return {group.name: sample_group(group, self.sessions.n_animals) for group in self.groups}
 
     def distribution(self, values: Parameters) -> Choice | Encounters:
         """Return the distribution of the observed site ``(observation,)`` given the values of each

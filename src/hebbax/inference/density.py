@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from numpyro.distributions import biject_to
-from numpyro.handlers import seed, trace
+from numpyro.handlers import seed, substitute, trace
 from numpyro.infer.util import potential_energy
 
+from hebbax.data import observation_index
 from hebbax.model import Model
 from hebbax.typing import Array, Parameters
 
@@ -26,12 +27,8 @@ class Sites(NamedTuple):
 
 def latent_sites(model: Model) -> Sites:
     """Return the latent sites of a model."""
-    recorded = trace(seed(model, jax.random.PRNGKey(0))).get_trace()
-    latent = {
-        name: site
-        for name, site in recorded.items()
-        if site["type"] == "sample" and not site["is_observed"]
-    }
+    recorded = trace(seed(model.latents, jax.random.PRNGKey(0))).get_trace()
+    latent = {name: site for name, site in recorded.items() if site["type"] == "sample"}
     return Sites(
         shapes={name: jnp.shape(site["value"]) for name, site in latent.items()},
         transforms={name: biject_to(site["fn"].support) for name, site in latent.items()},
@@ -69,6 +66,47 @@ def animal_values(model: Model, values: Parameters) -> Parameters:
 def log_likelihood(model: Model, values: Parameters) -> Array:
     """Return log P of each observation ``(observation,)`` given each animal's values."""
     return model.distribution(values).log_prob(jnp.asarray(model.observed))
+
+
+def log_likelihood_by_animal(model: Model, values: Parameters) -> Array:
+    """Return log P of each animal's observations ``(animal,)`` given its values."""
+    return _sum_by_animal(model, log_likelihood(model, values))
+
+
+def fisher_information(model: Model, phi: Array) -> Array:
+    """Return each animal's Fisher information ``(animal, member, member)`` at its values ``phi``
+    (animal, member): sum over its trials of J^T W J, J the slope of the natural parameters of the
+    trial and W their information."""
+
+    def natural(phi: Array) -> Array:
+        return model.distribution(split_groups(model, phi)).natural
+
+    def along(direction: Array) -> Array:
+        # Animals are independent: one product with all of them moved gives a column of each.
+        return jax.jvp(natural, (phi,), (jnp.broadcast_to(direction, phi.shape),))[1]
+
+    slopes = jax.vmap(along)(jnp.eye(phi.shape[-1]))
+    distribution = model.distribution(split_groups(model, phi))
+    weight = distribution.information(jnp.asarray(model.observed))
+    return _sum_by_animal(model, jnp.einsum("iok,okl,jol->oij", slopes, weight, slopes))
+
+
+def _sum_by_animal(model: Model, values: Array) -> Array:
+    index = jnp.asarray(observation_index(model.sessions)[0])
+    return jax.ops.segment_sum(values, index, model.sessions.n_animals)
+
+
+def hyper_log_prior(model: Model, hyper: Parameters) -> Array:
+    """Return the log prior density of some unconstrained sites (spreads, horseshoe scales)."""
+    sites = latent_sites(model)
+    values = constrain(sites, hyper)
+    stated = substitute(seed(model.latents, jax.random.PRNGKey(0)), data=values)
+    recorded = trace(stated).get_trace()
+    total = jnp.zeros(())
+    for name, value in values.items():
+        jacobian = sites.transforms[name].log_abs_det_jacobian(hyper[name], value)
+        total += recorded[name]["fn"].log_prob(value).sum() + jacobian.sum()
+    return total
 
 
 def start(model: Model) -> Parameters:

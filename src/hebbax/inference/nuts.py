@@ -1,7 +1,7 @@
-"""The posterior by NUTS: vectorised chains, started around the mode, in whitened coordinates.
+"""The posterior by NUTS: vectorised chains, overdispersed starts, in whitened coordinates.
 
-The descent of `hebbax.inference.map` gives the pilot fit, `hebbax.inference.coordinates` the
-coordinates. Warm-up and sampling advance in compiled chunks; after each the whole state can be
+`hebbax.inference.pilot` gives the starts and the Gaussian factors, `hebbax.inference.coordinates`
+the coordinates. Warm-up and sampling advance in compiled chunks; after each the whole state can be
 stored, so that a fit that was killed goes on bit for bit.
 """
 
@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpyro.infer import NUTS
 
 from hebbax.data import data_hash
-from hebbax.inference import checkpoint, map
+from hebbax.inference import checkpoint, pilot
 from hebbax.inference.coordinates import (
     ANIMAL,
     POPULATION,
-    Pilot,
+    Factors,
     left_alone,
+    to_coordinates,
     to_sites,
     transported_potential,
 )
 from hebbax.inference.density import animal_values, constrain, latent_sites
-from hebbax.inference.settle import settle
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
@@ -38,8 +39,9 @@ class Settings:
     """Settings of the sampler, stored with every posterior.
 
     ``draws`` are kept per chain after ``warmup``; ``chunk`` iterations run between two stored
-    states; chains start ``overdispersion`` posterior standard deviations around the mode. In
-    whitened coordinates trajectories are short, so warm-up caps them early
+    states; chains start ``overdispersion`` posterior standard deviations around the solutions of
+    the pilot fit whose evidence is within ``margin`` nats of the best. In whitened coordinates
+    trajectories are short, so warm-up caps them early
     (``warmup_tree_depth``) instead of paying for the long ones of an unadapted step size.
     """
 
@@ -52,10 +54,11 @@ class Settings:
     warmup_tree_depth: int = 6
     first_step_size: float = 0.3
     overdispersion: float = 1.2
-    pilot: map.Settings = field(default_factory=map.Settings)
+    margin: float = 7.0
+    search: pilot.Settings = field(default_factory=pilot.Settings)
 
 
-QUICK = Settings(warmup=250, draws=250, pilot=map.Settings(epochs=300, starts=2, polish=20))
+QUICK = Settings(warmup=250, draws=250)
 """Few draws of an easy posterior, for a demonstration in a minute."""
 
 
@@ -92,47 +95,60 @@ def fit(
     """
     settings = settings or Settings()
     pilot_key, start_key, run_key = jax.random.split(key, 3)
-    progress("finding the mode", 0, 1)
-    mode, _ = map.fit(pilot_key, model, settings.pilot)
-    mode, fitted, _ = jax.jit(partial(settle, model))(mode)
-    progress("finding the mode", 1, 1)
+    progress("finding the starts", 0, 1)
+    pilots = pilot.fit(pilot_key, model, settings.search)
+    factors = jax.tree.map(lambda leaf: leaf[0], pilots.factors)
+    starts = _starts(start_key, model, pilots, settings)
+    progress("finding the starts", 1, 1)
     kernel = NUTS(
-        potential_fn=partial(transported_potential, model, fitted),
+        potential_fn=partial(transported_potential, model, factors),
         target_accept_prob=settings.target_accept,
         max_tree_depth=(settings.warmup_tree_depth, settings.max_tree_depth),
         step_size=settings.first_step_size,
         dense_mass=[tuple(hyper)] if (hyper := left_alone(model)) else False,
     )
-    starts = _starts(start_key, model, mode, settings)
     keys = jax.random.split(run_key, settings.chains)
     state = jax.jit(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
     label = _fingerprint(key, model, settings)
     kept = _advance(kernel, state, settings, store, label, progress)
-    return _collect(model, fitted, kept, settings)
+    return _collect(model, factors, kept, settings)
 
 
-def _starts(key: Key, model: Model, mode: Parameters, settings: Settings) -> Parameters:
-    """Return one starting point a chain ``(chain, ...)``.
+def _starts(key: Key, model: Model, pilots: pilot.Pilot, settings: Settings) -> Parameters:
+    """Return one starting point a chain ``(chain, ...)``, in the coordinates of the best pilot.
 
-    The coordinates are standard normal near the mode. They start uniform within ``overdispersion``
-    times sqrt(3), as wide as that many posterior standard deviations but without tails: one animal
-    put far out where weights run away can stay there (a plateau without learning, 14 nats lower).
-    Log scales are jittered around the mode.
+    Chains take the solutions whose evidence counts in turn. In a solution's own coordinates they
+    start uniform within ``overdispersion`` times sqrt(3): as wide as that many posterior standard
+    deviations, but without tails, which may lie on a plateau where weights run away and nothing is
+    learnt. Log scales are jittered around the solution.
     """
+    counts = int((np.asarray(pilots.evidence) > float(pilots.evidence[0]) - settings.margin).sum())
+    own = jnp.arange(settings.chains) % max(counts, 1)
+    best = jax.tree.map(lambda leaf: leaf[0], pilots.factors)
+    chosen = jax.tree.map(lambda leaf: leaf[own], pilots)
+    keys = jax.random.split(key, settings.chains)
+
+    def one(key: Key, solution: pilot.Pilot) -> Parameters:
+        around = _around(key, model, solution.hyper, settings.overdispersion)
+        return to_coordinates(model, best, to_sites(model, solution.factors, around)[0])
+
+    return jax.jit(jax.vmap(one))(keys, chosen)
+
+
+def _around(key: Key, model: Model, hyper: Parameters, overdispersion: float) -> Parameters:
+    """Return a random point around a solution, in its own coordinates."""
     members = sum(g.scales.size for g in model.groups)
-    shapes: dict[str, tuple[int, ...]] = {ANIMAL: (model.sessions.n_animals, members)}
-    if model.spec.hierarchy == "animals":
-        shapes[POPULATION] = (members,)
-    hyper = left_alone(model)
-    keys = iter(jax.random.split(key, len(shapes) + len(hyper)))
-    reach = np.sqrt(3.0) * settings.overdispersion
+    keys = iter(jax.random.split(key, 2 + len(hyper)))
+    reach = np.sqrt(3.0) * overdispersion
+    shapes = {ANIMAL: (model.sessions.n_animals, members), POPULATION: (members,)}
+    if model.spec.hierarchy == "none":
+        del shapes[POPULATION]
     out = {
-        name: jax.random.uniform(next(keys), (settings.chains, *shape), minval=-reach, maxval=reach)
+        name: jax.random.uniform(next(keys), shape, minval=-reach, maxval=reach)
         for name, shape in shapes.items()
     }
-    for name in hyper:
-        jitter = jax.random.normal(next(keys), (settings.chains, *mode[name].shape))
-        out[name] = mode[name] + 0.3 * settings.overdispersion * jitter
+    for name, value in hyper.items():
+        out[name] = value + 0.3 * overdispersion * jax.random.normal(next(keys), value.shape)
     return out
 
 
@@ -175,14 +191,14 @@ def _advance(
 
 
 def _collect(
-    model: Model, fitted: Pilot, kept: dict[str, np.ndarray], settings: Settings
+    model: Model, factors: Factors, kept: dict[str, np.ndarray], settings: Settings
 ) -> tuple[dict[str, np.ndarray], Info]:
     """Return draws on the model's scale, with the deterministic sites, and `Info`."""
     sites = latent_sites(model)
     coordinates = {k: v for k, v in kept.items() if k not in (*CHECKED, "step_size")}
 
     def one(draw: Parameters) -> Parameters:
-        values = constrain(sites, to_sites(model, fitted, draw)[0])
+        values = constrain(sites, to_sites(model, factors, draw)[0])
         named = {k: v for k, v in values.items() if not k.endswith("_offset")}
         return {**named, **animal_values(model, values)}
 
