@@ -55,7 +55,10 @@ class Trials(NamedTuple):
 
 
 def statistics(trials: Trials) -> dict[str, np.ndarray]:
-    """Return every statistic by name: numbers ``(...)`` and curves ``(..., place)``."""
+    """Return every statistic by name: numbers ``(...)`` and curves ``(..., place)``.
+
+    Of the kernels lag 1 is a habit and the sum over longer lags what fades of earlier choices.
+    """
     chosen, rewarded = block_fractions(trials)
     choice_kernel, reward_kernel = kernels(trials)
     return {
@@ -65,8 +68,10 @@ def statistics(trials: Trials) -> dict[str, np.ndarray]:
         "lose-switch": lose_switch(trials),
         "mean run": mean_run(trials),
         "matching slope": matching_slope(chosen, rewarded),
-        "choice kernel, sum": choice_kernel.sum(-1),
-        "reward kernel, sum": reward_kernel.sum(-1),
+        "choice kernel, lag 1": choice_kernel[..., 0],
+        "choice kernel, longer lags": choice_kernel[..., 1:].sum(-1),
+        "reward kernel, lag 1": reward_kernel[..., 0],
+        "reward kernel, longer lags": reward_kernel[..., 1:].sum(-1),
         "choice curve": choice_curve(trials),
         "around a change": around_change(trials),
         "run lengths": run_lengths(trials),
