@@ -85,7 +85,7 @@ def checks(check: Check) -> Figure:
     ):
         _bands(ax, check, COHORT, name, marker="o")
         ax.set(xlabel=x, ylabel=y)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         _title(ax, check, name, DISTANCE.format(name))
     axes[0, 3].set_yscale("log")
     for ax in axes[1, :2]:
