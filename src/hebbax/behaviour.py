@@ -33,10 +33,6 @@ SECOND = 1
 """Index of the stimulus called B."""
 
 
-OF_REWARDS = ("rewarded choices", "rewards of B by block")
-"""Statistics of rewards alone: one step ahead these are the recorded ones, and no prediction."""
-
-
 class Trials(NamedTuple):
     """The trials of one animal, and the past that each choice is judged against.
 
@@ -55,30 +51,43 @@ class Trials(NamedTuple):
 
 
 def statistics(trials: Trials) -> dict[str, np.ndarray]:
-    """Return every statistic by name: numbers ``(...)`` and curves ``(..., place)``.
-
-    Of the kernels lag 1 is a habit and the sum over longer lags what fades of earlier choices.
-    """
+    """Return by name what is asked of choices of both kinds: numbers ``(...)`` and curves
+    ``(..., place)``."""
     chosen, rewarded = block_fractions(trials)
-    choice_kernel, reward_kernel = kernels(trials)
     return {
         "choices of B": (trials.choices == SECOND).mean(-1),
-        "rewarded choices": (trials.rewards > 0).mean(-1),
         "win-stay": win_stay(trials),
         "lose-switch": lose_switch(trials),
         "mean run": mean_run(trials),
         "matching slope": matching_slope(chosen, rewarded),
-        "choice kernel, lag 1": choice_kernel[..., 0],
-        "choice kernel, lags 2+": choice_kernel[..., 1:].sum(-1),
-        "reward kernel, lag 1": reward_kernel[..., 0],
-        "reward kernel, lags 2+": reward_kernel[..., 1:].sum(-1),
         "choice curve": choice_curve(trials),
         "around a change": around_change(trials),
         "run lengths": run_lengths(trials),
-        "choice kernel": choice_kernel,
-        "reward kernel": reward_kernel,
         "choices of B by block": chosen,
-        "rewards of B by block": rewarded,
+    }
+
+
+def own_past_statistics(trials: Trials) -> dict[str, np.ndarray]:
+    """Return by name what is asked only of choices with a past of their own: a recording and free
+    runs. Of a kernel lag 1 is a habit, and the sum over the others what remains of older choices.
+    """
+    choice_kernel, reward_kernel = kernels(trials)
+    return {
+        "rewarded choices": (trials.rewards > 0).mean(-1),
+        **_with_parts("choice kernel", choice_kernel),
+        **_with_parts("reward kernel", reward_kernel),
+        "rewards of B by block": block_fractions(trials)[1],
+    }
+
+
+def given_past_statistics(trials: Trials, probability: np.ndarray) -> dict[str, np.ndarray]:
+    """Return by name what is asked of choices against their predicted probability of B
+    ``(trial,)``, given the recorded past."""
+    choice_kernel, reward_kernel = residual_kernels(trials, probability)
+    return {
+        **_with_parts("residual choice kernel", choice_kernel),
+        **_with_parts("residual reward kernel", reward_kernel),
+        "calibration": calibration(probability, trials.choices),
     }
 
 
@@ -214,6 +223,28 @@ def kernels(trials: Trials) -> tuple[np.ndarray, np.ndarray]:
     return both[..., 0, :], both[..., 1, :]
 
 
+def residual_kernels(trials: Trials, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how choices depend on past choices and past rewards beyond their predicted
+    ``probability`` of B (trial,): two kernels ``(..., lag)``, as probabilities.
+
+        choice_l = mean_t ([B in t] - p_t) c_(t-l),
+        reward_l = mean_t ([B in t] - p_t) c_(t-l) R_(t-l),
+
+    c = +1 for B and -1 for any other: the scores of a regression that has p_t as its offset. One
+    step ahead a regression itself is biased, because the recorded choices are correlated with
+    the past that they made and replicates are not; these have mean zero under the truth, exactly.
+    """
+    left = (trials.choices == SECOND) - probability
+    sign = np.where(trials.history == SECOND, 1.0, -1.0)
+    n = left.shape[-1]
+
+    def kernel(signal: np.ndarray) -> np.ndarray:
+        lags = [(left[..., lag:] * signal[..., : n - lag]).sum(-1) / n for lag in LAGS]
+        return np.stack(lags, axis=-1)
+
+    return kernel(sign), kernel(sign * trials.rewards)
+
+
 def calibration(probability: np.ndarray, choices: np.ndarray) -> np.ndarray:
     """Return the frequency of B ``(..., bin)`` among trials whose predicted probability of B lies
     in each bin of `PROBABILITY_EDGES`.
@@ -230,6 +261,15 @@ def ratio(part: np.ndarray, whole: np.ndarray | int) -> np.ndarray:
     """Return part / whole, NaN where the whole is zero."""
     part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)
+
+
+def _with_parts(name: str, kernel: np.ndarray) -> dict[str, np.ndarray]:
+    """Return a kernel, its first lag, and the sum of the others."""
+    return {
+        f"{name}, lag 1": kernel[..., 0],
+        f"{name}, lags 2+": kernel[..., 1:].sum(-1),
+        name: kernel,
+    }
 
 
 def _regress(past: np.ndarray, chosen: np.ndarray) -> np.ndarray:

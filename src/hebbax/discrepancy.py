@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from hebbax.behaviour import (
-    OF_REWARDS,
     Trials,
     block_fractions,
     calibration,
+    given_past_statistics,
     matching_slope,
+    own_past_statistics,
     places,
     ratio,
     statistics,
@@ -40,47 +41,44 @@ DISTANCE = "{} (distance)"
 Values = Mapping[str, np.ndarray]
 
 
+def all_statistics(
+    animals: Sequence[Trials],
+    probability: Sequence[np.ndarray] | None,
+    progress: Callable[[int, int], None],
+) -> list[dict[str, np.ndarray]]:
+    """Return the statistics of each animal, and last of the cohort.
+
+    ``probability`` holds for each animal the predicted probability of B ``(trial,)``, for the check
+    one step ahead; without it the statistics are those of animals with a past of their own.
+    """
+    each = []
+    for a, trials in enumerate(animals):
+        progress(a, len(animals))
+        extra = (
+            own_past_statistics(trials)
+            if probability is None
+            else given_past_statistics(trials, probability[a])
+        )
+        each.append(statistics(trials) | extra)
+    progress(len(animals), len(animals))
+    cohort = cohort_statistics(animals, each)
+    if probability is not None:
+        choices = np.concatenate([trials.choices for trials in animals], axis=-1)
+        cohort["calibration"] = calibration(np.concatenate(probability), choices)
+    return [*each, cohort]
+
+
 def cohort_statistics(animals: Sequence[Trials], each: Sequence[Values]) -> dict[str, np.ndarray]:
     """Return the statistics of the cohort from its trials and those of each animal.
 
-    They are means over the animals that have one; the matching slope alone is fitted to the blocks
-    of all of them, because three blocks of one animal say little.
+    They are means over the animals that have one; the matching slope is fitted to the blocks of all
+    of them, because three blocks of one animal say little.
     """
     names = [name for name in each[0] if name not in OF_ONE_ANIMAL]
     means = {name: mean_known(np.stack([values[name] for values in each])) for name in names}
     fractions = [block_fractions(trials) for trials in animals]
     chosen, rewarded = (np.concatenate(parts, axis=-1) for parts in zip(*fractions, strict=True))
     return {**means, "matching slope": matching_slope(chosen, rewarded)}
-
-
-def all_statistics(
-    animals: Sequence[Trials], progress: Callable[[int, int], None]
-) -> list[dict[str, np.ndarray]]:
-    """Return the statistics of each animal, and last of the cohort."""
-    each = []
-    for a, trials in enumerate(animals):
-        progress(a, len(animals))
-        each.append(statistics(trials))
-    progress(len(animals), len(animals))
-    return [*each, cohort_statistics(animals, each)]
-
-
-def with_calibration(
-    values: Sequence[Values], animals: Sequence[Trials], probability: Sequence[np.ndarray]
-) -> list[dict[str, np.ndarray]]:
-    """Return what can be checked one step ahead: the calibration is added, statistics of rewards
-    alone are left out.
-
-    ``values`` as of `all_statistics`; ``probability`` holds for each animal the predicted
-    probability of B ``(trial,)``. The cohort has all trials together.
-    """
-    chosen = [trials.choices for trials in animals]
-    joined = (np.concatenate(chosen, axis=-1), np.concatenate(probability))
-    pairs = [*zip(chosen, probability, strict=True), joined]
-    return [
-        {k: v for k, v in own.items() if k not in OF_REWARDS} | {"calibration": calibration(p, c)}
-        for own, (c, p) in zip(values, pairs, strict=True)
-    ]
 
 
 def tables(

@@ -7,7 +7,7 @@ those of `hebbax.replicates`, statistics those of `hebbax.behaviour`, p-values t
 `hebbax.discrepancy`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,6 @@ from hebbax.discrepancy import (
     Values,
     all_statistics,
     tables,
-    with_calibration,
 )
 from hebbax.environment import Baiting
 from hebbax.errors import FitError
@@ -100,7 +99,7 @@ class Check:
         """What the model misses in the cohort, in one sentence."""
         cohort = self.cohort
         kinds = cohort.index.get_level_values("kind").unique()
-        return f"{self.model} {' and '.join(_missed(kind, cohort.loc[kind]) for kind in kinds)}."
+        return f"{self.model}: {'; '.join(_missed(kind, cohort.loc[kind]) for kind in kinds)}."
 
 
 def check(
@@ -145,28 +144,29 @@ def _parts(
     experiment: Experiment,
     values: Mapping[str, np.ndarray],
     progress: Progress,
-) -> dict[str, tuple[list[Values], list[Values]]]:
+) -> dict[str, tuple[Sequence[Values], Sequence[Values]]]:
     """Return the statistics of the recording and of its replicates, by kind of check."""
     step_key, free_key = jax.random.split(key)
     recorded = recorded_trials(model, experiment)
-    observed = all_statistics(recorded, partial(progress, "recorded"))
-    progress(ONE_STEP, 0, len(recorded))
+    n_animals = len(recorded)
+    progress(ONE_STEP, 0, n_animals)
     choices, probability = replicates.one_step(step_key, model, values)
     own = [probability[a, :n, SECOND] for a, n in enumerate(model.sessions.n_trials)]
     ahead = predicted_trials(model, experiment, choices)
-    predicted = all_statistics(ahead, partial(progress, ONE_STEP))
-    parts: dict[str, tuple[list[Values], list[Values]]] = {
+    parts: dict[str, tuple[Sequence[Values], Sequence[Values]]] = {
         ONE_STEP: (
-            [*with_calibration(observed, recorded, own)],
-            [*with_calibration(predicted, ahead, own)],
+            all_statistics(recorded, own, partial(silent, "recorded")),
+            all_statistics(ahead, own, partial(progress, ONE_STEP)),
         )
     }
     if _armed(model.sessions):
-        progress(FREE, 0, len(recorded))
-        runs = free_trials(
-            model, experiment, *replicates.free_runs(free_key, model, values, experiment)
+        progress(FREE, 0, n_animals)
+        runs = replicates.free_runs(free_key, model, values, experiment)
+        free = free_trials(model, experiment, *runs)
+        parts[FREE] = (
+            all_statistics(recorded, None, partial(silent, "recorded")),
+            all_statistics(free, None, partial(progress, FREE)),
         )
-        parts[FREE] = ([*observed], [*all_statistics(runs, partial(progress, FREE))])
     return parts
 
 
@@ -233,11 +233,15 @@ def _missed(kind: str, cohort: pd.DataFrame) -> str:
     checked = cohort[cohort["p"].notna()]
     missed = checked[checked["p"] < SUSPICIOUS]
     if missed.empty:
-        return f"reproduces all {len(checked)} statistics {kind}"
-    named = [
-        str(name)
-        if str(name).endswith(DISTANCE.format(""))
-        else f"{name} {row['observed']:.2f}, predicted {row['5 %']:.2f} to {row['95 %']:.2f}"
-        for name, row in missed.iterrows()
+        return f"{kind} it reproduces all {len(checked)} statistics of the cohort"
+    shape = missed.index.str.endswith(DISTANCE.format(""))
+    low, high = (missed.index[~shape & (sign * (missed["observed"] - missed["mean"]) > 0)]
+                 for sign in (1, -1))  # fmt: skip
+    curves = [str(name).removesuffix(DISTANCE.format("")) for name in missed.index[shape]]
+    parts = [
+        f"{how} {', '.join(map(str, names))}"
+        for how, names in (("too low", low), ("too high", high), ("in shape", curves))
+        if len(names)
     ]
-    return f"misses {len(missed)} of {len(checked)} statistics {kind} ({'; '.join(named)})"
+    count = f"{len(missed)} of {len(checked)} statistics of the cohort"
+    return f"{kind} it misses {count} (predicted {', '.join(parts)})"

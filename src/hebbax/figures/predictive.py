@@ -67,9 +67,10 @@ def choice_curves(check: Check) -> Figure:
 
 
 def checks(check: Check) -> Figure:
-    """Return one panel a statistic: matching, win-stay and lose-switch of each animal, run lengths,
-    both history kernels, choices around a change, calibration; cohort p-values in the titles."""
-    figure, axes = plt.subplots(2, 4, figsize=(13.5, 6.4), layout="constrained")
+    """Return one panel a statistic, cohort p-values in the titles: matching, win-stay and
+    lose-switch of each animal, run lengths, choices around a change; history kernels of free runs,
+    what of them is left one step ahead, and the calibration."""
+    figure, axes = plt.subplots(2, 5, figsize=(16, 6.4), layout="constrained")
     _matching(axes[0, 0], check)
     for ax, name, label in (
         (axes[0, 1], "win-stay", "P(stay | rewarded)"),
@@ -77,24 +78,26 @@ def checks(check: Check) -> Figure:
     ):
         _by_animal(ax, check, name)
         ax.set_xlabel(label)
+    lag = "lag (trials)"
     for ax, name, x, y in (
         (axes[0, 3], "run lengths", "equal choices in a row, n", "P(run of n or more)"),
-        (axes[1, 0], "choice kernel", "lag (trials)", "choice kernel (log odds)"),
-        (axes[1, 1], "reward kernel", "lag (trials)", "reward kernel (log odds)"),
-        (axes[1, 2], "around a change", "trials from the change", "P(choice of the new best)"),
+        (axes[0, 4], "around a change", "trials from the change", "P(choice of the new best)"),
+        (axes[1, 0], "choice kernel", lag, "choice kernel (log odds)"),
+        (axes[1, 1], "reward kernel", lag, "reward kernel (log odds)"),
+        (axes[1, 2], "residual choice kernel", lag, "residual kernel (probability)"),
+        (axes[1, 3], "residual reward kernel", lag, "residual kernel (probability)"),
     ):
         _bands(ax, check, COHORT, name, marker="o")
         ax.set(xlabel=x, ylabel=y)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         _title(ax, check, name, DISTANCE.format(name))
     axes[0, 3].set_yscale("log")
-    for ax in axes[1, :2]:
+    for ax in axes[1, :4]:
         ax.axhline(0.0, **REFERENCE)
-    axes[1, 2].axvline(0.0, **REFERENCE)
-    _calibration(axes[1, 3], check)
-    figure.legend(
-        *axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
-    )
+    axes[0, 4].axvline(0.0, **REFERENCE)
+    _calibration(axes[1, 4], check)
+    handles = axes[0, 3].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(f"{check.model}: predictive checks of the cohort", fontsize=11)
     return figure
 
@@ -103,24 +106,15 @@ def _bands(ax: Axes, check: Check, animal: str, name: str, marker: str = "") -> 
     """Draw one curve of an animal or the cohort: observed, free runs, one step ahead."""
     colour = model_colour(check.model)
     free, step = (_curve(check, animal, kind, name) for kind in (FREE, ONE_STEP))
-    if len(free):
-        ends = free["5 %"].to_numpy(), free["95 %"].to_numpy()
-        label = "free running, 90 %"
-        ax.fill_between(
-            free["at"].to_numpy(), *ends, color=colour, alpha=0.3, linewidth=0, label=label
-        )
+    ends = free["5 %"].to_numpy(), free["95 %"].to_numpy()
+    label = "free running, 90 %"
+    ax.fill_between(free["at"].to_numpy(), *ends, color=colour, alpha=0.3, linewidth=0, label=label)
     for end in ("5 %", "95 %"):
         label = "one step ahead, 90 %" if end == "5 %" else "_"
         ax.plot(step["at"], step[end], color=colour, linewidth=1, linestyle="--", label=label)
-    ax.plot(
-        step["at"],
-        step["observed"],
-        color=OBSERVED,
-        linewidth=1.3,
-        marker=marker,
-        markersize=3.5,
-        label="observed",
-    )
+    own = step if len(step) else free
+    style: dict[str, Any] = {"color": OBSERVED, "marker": marker, "linewidth": 1.3}
+    ax.plot(own["at"], own["observed"], markersize=3.5, label="observed", **style)
 
 
 def _block_labels(ax: Axes, check: Check, animal: str) -> None:
