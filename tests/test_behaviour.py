@@ -19,6 +19,8 @@ from hebbax.behaviour import (
     lose_switch,
     matching_slope,
     mean_run,
+    own_past_statistics,
+    residual_kernels,
     run_lengths,
     statistics,
     win_stay,
@@ -120,9 +122,9 @@ def test_replicates_are_summarised_one_by_one():
         history=np.stack([t.history for t in free]),
         rewards=np.stack([t.rewards for t in free]),
     )
-    all_at_once = statistics(together)
-    for r, alone in enumerate(map(statistics, free)):
-        for name, value in alone.items():
+    all_at_once = statistics(together) | own_past_statistics(together)
+    for r, one in enumerate(free):
+        for name, value in (statistics(one) | own_past_statistics(one)).items():
             np.testing.assert_allclose(all_at_once[name][r], value, err_msg=name, rtol=1e-6)
 
 
@@ -195,9 +197,31 @@ def test_calibration_counts_in_bins():
     assert np.isnan(frequency[:, [1, 2, 3, 4, 6, 7, 8]]).all()
 
 
+def test_residual_kernels_equal_their_loop():
+    trials = ahead(recording(12), 13)
+    probability = np.random.default_rng(14).uniform(size=N)
+    of_choices, of_rewards = residual_kernels(trials, probability)
+    for r, choices in enumerate(trials.choices):
+        for i, lag in enumerate(LAGS):
+            total = np.zeros(2)
+            for t in range(lag, N):
+                past = (1 if trials.history[t - lag] == 1 else -1) * (
+                    (choices[t] == 1) - probability[t]
+                )
+                total += past, past * trials.rewards[t - lag]
+            np.testing.assert_allclose([of_choices[r, i], of_rewards[r, i]], total / N)
+
+
+def test_a_session_shorter_than_the_kernels_is_no_problem():
+    trials = recording(15)
+    short = Trials(*(values[:6] for values in trials[:4]), trials.best, 2)
+    assert np.isnan(kernels(short)[0]).all()
+    np.testing.assert_array_equal(residual_kernels(short, np.full(6, 0.5))[0][6:], 0.0)
+
+
 def test_what_the_trials_do_not_determine_is_nan():
     three = statistics(recording(10, 3))
-    assert np.isnan(three["choice kernel"]).all()
+    assert np.isnan(own_past_statistics(recording(10, 3))["choice kernel"]).all()
     assert np.isfinite(three["run lengths"]).all()
     assert np.isfinite(three["matching slope"])
     trials = recording(11)

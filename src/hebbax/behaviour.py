@@ -239,7 +239,7 @@ def residual_kernels(trials: Trials, probability: np.ndarray) -> tuple[np.ndarra
     n = left.shape[-1]
 
     def kernel(signal: np.ndarray) -> np.ndarray:
-        lags = [(left[..., lag:] * signal[..., : n - lag]).sum(-1) / n for lag in LAGS]
+        lags = [(left[..., lag:] * signal[..., : max(n - lag, 0)]).sum(-1) / n for lag in LAGS]
         return np.stack(lags, axis=-1)
 
     return kernel(sign), kernel(sign * trials.rewards)
