@@ -148,7 +148,7 @@ def test_the_same_key_gives_the_same_check():
 
 
 @pytest.mark.parametrize(
-    "likelihood", [pytest.param("choice", marks=pytest.mark.slow), "encounter"]
+    "likelihood", ["choice", pytest.param("encounter", marks=pytest.mark.slow)]
 )
 def test_three_alternatives_leave_only_the_kernels_empty(likelihood):
     sessions = random_sessions(3, 3, (40, 33))
@@ -157,7 +157,7 @@ def test_three_alternatives_leave_only_the_kernels_empty(likelihood):
     empty = result.table[result.table["observed"].isna()]["statistic"]
     assert set(empty) == {
         *(f"{kind} kernel{end}" for kind in ("choice", "reward")
-          for end in (", lag 1", ", lags 2+", " (distance)")),
+          for end in (" lag 1", " lags 2+", " (distance)")),
         "matching slope", "around a change (distance)",
     }  # fmt: skip
     assert np.isfinite(result.cohort.loc[(FREE, "matching slope"), "p"])

@@ -266,8 +266,8 @@ def ratio(part: np.ndarray, whole: np.ndarray | int) -> np.ndarray:
 def _with_parts(name: str, kernel: np.ndarray) -> dict[str, np.ndarray]:
     """Return a kernel, its first lag, and the sum of the others."""
     return {
-        f"{name}, lag 1": kernel[..., 0],
-        f"{name}, lags 2+": kernel[..., 1:].sum(-1),
+        f"{name} lag 1": kernel[..., 0],
+        f"{name} lags 2+": kernel[..., 1:].sum(-1),
         name: kernel,
     }
 

@@ -46,11 +46,11 @@ def check(
     settings = predictive.Settings(
         replicates, blocks, contingencies, "baited" if baited else "independent"
     )
-    fits = {path: posterior.read(path) for path in posteriors}
-    names = [str(fit.attrs["model"]) for fit in fits.values()]
+    fits = [posterior.read(path) for path in posteriors]
+    names = [str(fit.attrs["model"]) for fit in fits]
     _refuse(names, out, force=force)
     prepare_folder(out)
-    for name, fit in zip(names, fits.values(), strict=True):
+    for name, fit in zip(names, fits, strict=True):
         verdict = diagnostics.diagnose(fit)
         with progress(name) as tell:
             result = predictive.check(jax.random.PRNGKey(seed), fit, settings, tell)
