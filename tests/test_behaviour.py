@@ -212,6 +212,20 @@ def test_residual_kernels_equal_their_loop():
             np.testing.assert_allclose([of_choices[r, i], of_rewards[r, i]], total / N)
 
 
+def test_one_step_ahead_a_regression_is_biased_and_its_residual_is_not():
+    rng = np.random.default_rng(16)
+    coins = [rng.integers(0, 2, (2, 100)) for _ in range(200)]
+    blocks, best, none = np.zeros(100, int), np.array([0]), np.zeros(100)
+    recorded = [Trials(own, own, none, blocks, best, 2) for own, _ in coins]
+    predicted = [Trials(new, own, none, blocks, best, 2) for own, new in coins]
+    sums = [np.array([kernels(t)[0].sum() for t in trials]) for trials in (recorded, predicted)]
+    gap = sums[0] - sums[1]
+    assert gap.mean() < -4 * gap.std() / np.sqrt(200)
+    half = np.full(100, 0.5)
+    left = np.array([residual_kernels(t, half)[0].sum() for t in recorded])
+    assert abs(left.mean()) < 3 * left.std() / np.sqrt(200)
+
+
 def test_a_session_shorter_than_the_kernels_is_no_problem():
     trials = recording(15)
     short = Trials(*(values[:6] for values in trials[:4]), trials.best, 2)

@@ -91,8 +91,8 @@ def test_animals_that_learn_are_told_from_a_model_that_does_not(learners):
         missed = [(result.cohort.loc[kind, "p"] < 0.05).sum() for result in (right, wrong)]
         assert missed[0] < missed[1]
     assert wrong.sentence.startswith("null: one step ahead it misses ")
-    assert "of 14 statistics of the cohort (predicted too low win-stay, " in wrong.sentence
-    assert "; free running it misses " in wrong.sentence
+    assert "of 14 statistics of the cohort (predicted too low: win-stay, " in wrong.sentence
+    assert "), and free running it misses " in wrong.sentence
 
 
 def test_a_free_run_earns_its_own_rewards(learners):

@@ -99,7 +99,7 @@ class Check:
         """What the model misses in the cohort, in one sentence."""
         cohort = self.cohort
         kinds = cohort.index.get_level_values("kind").unique()
-        return f"{self.model}: {'; '.join(_missed(kind, cohort.loc[kind]) for kind in kinds)}."
+        return f"{self.model}: {', and '.join(_missed(kind, cohort.loc[kind]) for kind in kinds)}."
 
 
 def check(
@@ -239,9 +239,9 @@ def _missed(kind: str, cohort: pd.DataFrame) -> str:
                  for sign in (1, -1))  # fmt: skip
     curves = [str(name).removesuffix(DISTANCE.format("")) for name in missed.index[shape]]
     parts = [
-        f"{how} {', '.join(map(str, names))}"
-        for how, names in (("too low", low), ("too high", high), ("in shape", curves))
+        f"{how}: {', '.join(map(str, names))}"
+        for how, names in (("too low", low), ("too high", high), ("otherwise in shape", curves))
         if len(names)
     ]
     count = f"{len(missed)} of {len(checked)} statistics of the cohort"
-    return f"{kind} it misses {count} (predicted {', '.join(parts)})"
+    return f"{kind} it misses {count} (predicted {'; '.join(parts)})"
