@@ -75,3 +75,29 @@ def test_a_problem_is_one_sentence_and_exit_code_2(args, sentence):
     done = run(*args)
     assert done.returncode == 2
     assert done.stderr == f"hebbax: {sentence}\n"
+
+
+def test_check_writes_tables_and_pictures_and_says_that_the_posterior_failed(results):
+    folder, _ = results
+    out = folder / "checks"
+    options = ("--blocks", 15, "--replicates", 5, "--out", out)
+    done = run("check", folder / "reward.nc", *options)
+    assert done.returncode == 0, done.stderr
+    assert "FAILED its diagnostics" in done.stdout
+    assert "reward: one step ahead it " in done.stdout
+    assert {path.name for path in out.iterdir()} == {
+        "check_reward.csv", "check_reward_curves.csv", "check_reward_contingencies.csv",
+        "check_reward choice curves.png", "check_reward checks.png",
+    }  # fmt: skip
+    before = (out / "check_reward.csv").read_bytes()
+    assert before.startswith(b"animal,kind,statistic,observed,mean,5 %,95 %,p\n")
+    again = run("check", folder / "reward.nc", *options)
+    assert again.returncode == 2
+    assert again.stderr == (
+        f"hebbax: {out / 'check_reward.csv'}: exists already; --force replaces it.\n"
+    )
+    twice = run("check", folder / "reward.nc", folder / "reward.nc", "--out", out, "--force")
+    assert twice.stderr == (
+        "hebbax: reward: two posteriors of one model given; check one at a time.\n"
+    )
+    assert (out / "check_reward.csv").read_bytes() == before

@@ -25,7 +25,7 @@ Likelihood = Literal["choice", "encounter"]
 class Environment:
     """Reward probabilities ``(trial, stimulus)`` of one session, and whether rewards wait."""
 
-    reward_probability: np.ndarray
+    reward_probability: Array | np.ndarray
     baiting: Baiting = "baited"
 
 

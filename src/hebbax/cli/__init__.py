@@ -6,7 +6,7 @@ import click
 import numpyro
 
 from hebbax import figures
-from hebbax.cli import answers, cohort, fit
+from hebbax.cli import answers, check, cohort, fit
 from hebbax.errors import HebbaxError
 
 
@@ -22,6 +22,7 @@ for _command in (
     fit.fit,
     answers.diagnose,
     answers.compare,
+    check.check,
     answers.profile,
     cohort.simulate,
     cohort.models,

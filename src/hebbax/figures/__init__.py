@@ -3,15 +3,19 @@
 from hebbax.figures.comparison import comparison
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
+from hebbax.figures.predictive import checks, choice_curves, predictive
 from hebbax.figures.style import model_colour, save, use_file_backend
 
 __all__ = [
+    "checks",
+    "choice_curves",
     "comparison",
     "forest",
     "forgetting_term",
     "log_likelihood_contours",
     "model_colour",
     "pairs",
+    "predictive",
     "profile",
     "sampler",
     "save",

@@ -1,0 +1,197 @@
+"""Pictures of predictive checks: choice curves of each animal, and the statistics of the cohort.
+
+Observed is black. The filled band is the 90 % interval of free runs, dashed lines are that of
+choices drawn one step ahead, both in the colour of the model.
+"""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from hebbax.behaviour import PROBABILITY_EDGES, WINDOW
+from hebbax.discrepancy import COHORT, DISTANCE
+from hebbax.figures.style import OBSERVED, model_colour
+from hebbax.predictive import FREE, ONE_STEP, Check
+
+REFERENCE: dict[str, Any] = {"color": "0.6", "linewidth": 0.8, "linestyle": ":"}
+"""How a line is drawn that shows what would be neutral, or where a block begins."""
+
+MOST_ANIMALS = 48
+"""Choice curves of more animals than this do not fit a picture."""
+
+MOST_LABELS = 8
+"""Reward probabilities of more blocks and stimuli than this do not fit above a choice curve."""
+
+
+def predictive(check: Check) -> dict[str, Figure]:
+    """Return the pictures of a check by kind: ``choice curves`` and ``checks``."""
+    return {"choice curves": choice_curves(check), "checks": checks(check)}
+
+
+def choice_curves(check: Check) -> Figure:
+    """Return the moving average of choices of B of each animal, up to `MOST_ANIMALS` of them.
+
+    Dotted lines are changes of block; above each block stand its reward probabilities.
+    """
+    animals = [name for name in check.curves["animal"].unique() if name != COHORT]
+    shown = animals[:MOST_ANIMALS]
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    size = (3.2 * columns + 0.6, 1.75 * rows + 0.9)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=size, sharex=True, sharey=True, layout="constrained", squeeze=False
+    )
+    for ax in axes.flat[len(shown) :]:
+        ax.remove()
+    for ax, animal in zip(axes.flat, shown, strict=False):
+        _bands(ax, check, animal, "choice curve")
+        _block_labels(ax, check, animal)
+        ax.set_title(animal, fontsize=9, loc="left", pad=11)
+        ax.set_ylim(-0.03, 1.03)
+        ax.tick_params(labelsize=7)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside upper right", ncols=len(labels), fontsize=8, frameon=False
+    )
+    figure.supxlabel("trial", fontsize=9)
+    chosen = check.stimuli[1]
+    figure.supylabel(f"choices of {chosen} (fraction of {WINDOW} trials)", fontsize=9)
+    left = "" if shown == animals else f", the first {len(shown)} of {len(animals)} animals"
+    figure.suptitle(f"{check.model}: choice curves{left}", fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def checks(check: Check) -> Figure:
+    """Return one panel a statistic, cohort p-values in the titles: matching, win-stay and
+    lose-switch of each animal, run lengths, choices around a change; history kernels of free runs,
+    what of them is left one step ahead, and the calibration."""
+    figure, axes = plt.subplots(2, 5, figsize=(16, 6.4), layout="constrained")
+    _matching(axes[0, 0], check)
+    for ax, name, label in (
+        (axes[0, 1], "win-stay", "P(stay | rewarded)"),
+        (axes[0, 2], "lose-switch", "P(switch | not rewarded)"),
+    ):
+        _by_animal(ax, check, name)
+        ax.set_xlabel(label)
+    lag = "lag (trials)"
+    for ax, name, x, y in (
+        (axes[0, 3], "run lengths", "equal choices in a row, n", "P(run of n or more)"),
+        (axes[0, 4], "around a change", "trials from the change", "P(choice of the new best)"),
+        (axes[1, 0], "choice kernel", lag, "choice kernel (log odds)"),
+        (axes[1, 1], "reward kernel", lag, "reward kernel (log odds)"),
+        (axes[1, 2], "residual choice kernel", lag, "residual kernel (probability)"),
+        (axes[1, 3], "residual reward kernel", lag, "residual kernel (probability)"),
+    ):
+        _bands(ax, check, COHORT, name, marker="o")
+        ax.set(xlabel=x, ylabel=y)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        _title(ax, check, name, DISTANCE.format(name))
+    axes[0, 3].set_yscale("log")
+    for ax in axes[1, :4]:
+        ax.axhline(0.0, **REFERENCE)
+    axes[0, 4].axvline(0.0, **REFERENCE)
+    _calibration(axes[1, 4], check)
+    handles = axes[0, 3].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle(f"{check.model}: predictive checks of the cohort", fontsize=11)
+    return figure
+
+
+def _bands(ax: Axes, check: Check, animal: str, name: str, marker: str = "") -> None:
+    """Draw one curve of an animal or the cohort: observed, free runs, one step ahead."""
+    colour = model_colour(check.model)
+    free, step = (_curve(check, animal, kind, name) for kind in (FREE, ONE_STEP))
+    ends = free["5 %"].to_numpy(), free["95 %"].to_numpy()
+    label = "free running, 90 %"
+    ax.fill_between(free["at"].to_numpy(), *ends, color=colour, alpha=0.3, linewidth=0, label=label)
+    for end in ("5 %", "95 %"):
+        label = "one step ahead, 90 %" if end == "5 %" else "_"
+        ax.plot(step["at"], step[end], color=colour, linewidth=1, linestyle="--", label=label)
+    own = step if len(step) else free
+    style: dict[str, Any] = {"color": OBSERVED, "marker": marker, "linewidth": 1.3}
+    ax.plot(own["at"], own["observed"], markersize=3.5, label="observed", **style)
+
+
+def _block_labels(ax: Axes, check: Check, animal: str) -> None:
+    """Mark the blocks of an animal and, where there is room, write their probabilities above."""
+    own = check.contingencies[check.contingencies["animal"] == animal]
+    for start in own["first trial"].unique():
+        if start > 1:
+            ax.axvline(start - 0.5, **REFERENCE)
+        block = own[own["first trial"] == start]
+        chances = zip(block["stimulus"], block["probability"], strict=True)
+        text = "  ".join(f"{stimulus} {p:.2f}" for stimulus, p in chances)
+        if len(own) <= MOST_LABELS:
+            above = ax.get_xaxis_transform()
+            ax.text(start, 1.02, text, transform=above, fontsize=6, color="0.35")
+
+
+def _matching(ax: Axes, check: Check) -> None:
+    """Draw the choice against the reward fraction of B in each block of each animal."""
+    colour = model_colour(check.model)
+    ax.plot([0, 1], [0, 1], **REFERENCE)
+    chosen, rewarded = (
+        check.curves[check.curves["statistic"] == f"{what} of B by block"]
+        for what in ("choices", "rewards")
+    )
+    free = chosen["kind"] == FREE
+    if free.any():
+        y, x = chosen[free], rewarded[rewarded["kind"] == FREE]
+        spread = np.abs(y[["5 %", "95 %"]].to_numpy().T - y["mean"].to_numpy())
+        ax.errorbar(x["mean"], y["mean"], spread, fmt="s", color=colour, markersize=3, linewidth=1)
+        ax.plot(x["observed"], y["observed"], "o", color=OBSERVED, markersize=3.5)
+    ax.set(
+        xlabel=f"rewards from {check.stimuli[1]} in a block (fraction)",
+        ylabel=f"choices of {check.stimuli[1]} (fraction)",
+        xlim=(-0.03, 1.03),
+        ylim=(-0.03, 1.03),
+    )
+    _title(ax, check, "matching slope", "matching slope")
+
+
+def _by_animal(ax: Axes, check: Check, name: str) -> None:
+    """Draw a number of each animal and of the cohort with the intervals of its replicates."""
+    colour = model_colour(check.model)
+    rows = check.table[check.table["statistic"] == name]
+    animals = [*rows["animal"].unique()]
+    for kind, shift, style in ((FREE, 0.16, "-"), (ONE_STEP, -0.16, "--")):
+        own = rows[rows["kind"] == kind]
+        y = np.arange(len(own)) + shift
+        ax.hlines(y, own["5 %"], own["95 %"], color=colour, linewidth=1.5, linestyle=style)
+    own = rows[rows["kind"] == ONE_STEP]
+    ax.plot(own["observed"], range(len(own)), "o", color=OBSERVED, markersize=4)
+    ax.set_yticks(range(len(animals)), animals, fontsize=7)
+    ax.invert_yaxis()
+    _title(ax, check, name, name)
+
+
+def _calibration(ax: Axes, check: Check) -> None:
+    colour = model_colour(check.model)
+    curve = _curve(check, COHORT, ONE_STEP, "calibration").dropna()
+    ax.plot([0, 1], [0, 1], **REFERENCE)
+    half = np.diff(PROBABILITY_EDGES)[0] / 2
+    for x, low, high in curve[["at", "5 %", "95 %"]].to_numpy():
+        ax.fill_between([x - half, x + half], low, high, color=colour, alpha=0.3, linewidth=0)
+    ax.plot(curve["at"], curve["observed"], "o-", color=OBSERVED, markersize=3.5, linewidth=1.3)
+    name = check.stimuli[1]
+    ax.set(xlabel=f"predicted P({name}), one step ahead", ylabel=f"frequency of {name}")
+    _title(ax, check, "calibration", DISTANCE.format("calibration"))
+
+
+def _curve(check: Check, animal: str, kind: str, name: str) -> pd.DataFrame:
+    curves = check.curves
+    own = (curves["animal"] == animal) & (curves["kind"] == kind) & (curves["statistic"] == name)
+    return curves[own]
+
+
+def _title(ax: Axes, check: Check, name: str, statistic: str) -> None:
+    """Name a panel, with the p-values of the cohort."""
+    rows = check.table
+    rows = rows[(rows["animal"] == COHORT) & (rows["statistic"] == statistic)]
+    parts = [f"{p:.2g} {kind}" for kind, p in zip(rows["kind"], rows["p"], strict=True)]
+    ax.set_title(f"{name}\np = {', '.join(parts)}", fontsize=8)

@@ -1,0 +1,245 @@
+"""Statistics of choices against slow loops, closed forms and scipy."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from hebbax.behaviour import (
+    BIN_EDGES,
+    LAGS,
+    PROBABILITY_EDGES,
+    RUNS,
+    WINDOW,
+    Trials,
+    around_change,
+    block_fractions,
+    calibration,
+    choice_curve,
+    kernels,
+    lose_switch,
+    matching_slope,
+    mean_run,
+    own_past_statistics,
+    residual_kernels,
+    run_lengths,
+    statistics,
+    win_stay,
+)
+
+N = 90
+
+
+def recording(seed, n_stimuli=2):
+    rng = np.random.default_rng(seed)
+    choices = rng.integers(0, n_stimuli, N)
+    rewards = rng.integers(0, 2, N).astype(float)
+    blocks = np.repeat([0, 1, 2], N // 3)
+    return Trials(choices, choices, rewards, blocks, np.array([0, 1, 1]), n_stimuli)
+
+
+def ahead(trials, seed, replicates=4):
+    choices = np.random.default_rng(seed).integers(0, trials.n_stimuli, (replicates, N))
+    return trials._replace(choices=choices)
+
+
+def slow_stay(trials, rewarded):
+    total, stayed = 0, 0
+    for t in range(1, N):
+        if bool(trials.rewards[t - 1] > 0) == rewarded:
+            total += 1
+            stayed += trials.choices[t] == trials.history[t - 1]
+    return stayed / total
+
+
+def slow_runs(trials):
+    reached, ended = dict.fromkeys(range(1, N + 1), 0), dict.fromkeys(range(1, N + 1), 0)
+    length = 0
+    for t in range(1, N):
+        same = t > 1 and trials.history[t - 1] == trials.history[t - 2]
+        length = length + 1 if same else 1
+        reached[length] += 1
+        ended[length] += trials.choices[t] != trials.history[t - 1]
+    lasting, out = 1.0, []
+    for n in RUNS:
+        out.append(lasting)
+        lasting *= 1 - (ended[n] / reached[n] if reached[n] else 0)
+    return out
+
+
+def slow_around(trials):
+    hits, count = np.zeros(len(BIN_EDGES) - 1), np.zeros(len(BIN_EDGES) - 1)
+    for start in range(1, N):
+        old, new = trials.blocks[start - 1], trials.blocks[start]
+        if old == new or trials.best[old] == trials.best[new]:
+            continue
+        for t in range(N):
+            if trials.blocks[t] not in (old, new):
+                continue
+            for j in range(len(BIN_EDGES) - 1):
+                if BIN_EDGES[j] <= t - start < BIN_EDGES[j + 1]:
+                    count[j] += 1
+                    hits[j] += trials.choices[t] == trials.best[new]
+    return [h / c if c else np.nan for h, c in zip(hits, count, strict=True)]
+
+
+def slow_curve(trials):
+    out = []
+    for t in range(N):
+        window = range(max(0, t - WINDOW // 2), min(N, t + WINDOW // 2 + 1))
+        out.append(np.mean([trials.choices[s] == 1 for s in window]))
+    return out
+
+
+SLOW = {
+    "win-stay": (win_stay, lambda t: slow_stay(t, True)),
+    "lose-switch": (lose_switch, lambda t: 1 - slow_stay(t, False)),
+    "mean run": (
+        mean_run,
+        lambda t: N / (1 + sum(t.choices[s] != t.history[s - 1] for s in range(1, N))),
+    ),
+    "run lengths": (run_lengths, slow_runs),
+    "around a change": (around_change, slow_around),
+    "choice curve": (choice_curve, slow_curve),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("n_stimuli", [2, 3])
+def test_a_statistic_equals_its_loop(name, n_stimuli):
+    fast, slow = SLOW[name]
+    trials = recording(1, n_stimuli)
+    np.testing.assert_allclose(fast(trials), slow(trials))
+    predicted = ahead(trials, 2)
+    each = [slow(trials._replace(choices=choices)) for choices in predicted.choices]
+    np.testing.assert_allclose(fast(predicted), each)
+
+
+def test_replicates_are_summarised_one_by_one():
+    trials = recording(3)
+    free = [recording(seed) for seed in (3, 4, 5)]
+    together = trials._replace(
+        choices=np.stack([t.choices for t in free]),
+        history=np.stack([t.history for t in free]),
+        rewards=np.stack([t.rewards for t in free]),
+    )
+    all_at_once = statistics(together) | own_past_statistics(together)
+    for r, one in enumerate(free):
+        for name, value in (statistics(one) | own_past_statistics(one)).items():
+            np.testing.assert_allclose(all_at_once[name][r], value, err_msg=name, rtol=1e-6)
+
+
+def test_runs_that_all_ended_have_their_own_distribution():
+    lengths = [1, 3, 2, 1, 1, 4, 2, 2, 1]
+    choices = np.concatenate([np.full(n, k % 2) for k, n in enumerate([*lengths, 1])])
+    trials = recording(0)._replace(choices=choices, history=choices)
+    expected = [np.mean(np.array(lengths) >= n) for n in RUNS[:4]]
+    np.testing.assert_allclose(run_lengths(trials)[:4], expected)
+
+
+def test_fractions_of_a_block():
+    trials = recording(6)
+    chosen, rewarded = block_fractions(trials)
+    first = trials.choices[:30] == 1
+    assert chosen[0] == first.mean()
+    assert rewarded[0] == trials.rewards[:30][first].sum() / trials.rewards[:30].sum()
+
+
+def test_the_matching_slope_is_least_squares_over_known_points():
+    rng = np.random.default_rng(7)
+    x, y = rng.uniform(size=(2, 5, 12))
+    x[0, 3] = np.nan
+    slopes = matching_slope(y, x)
+    for i in range(5):
+        known = np.isfinite(x[i])
+        np.testing.assert_allclose(slopes[i], np.polyfit(x[i, known], y[i, known], 1)[0])
+    assert np.isnan(matching_slope(y[0], np.full(12, 0.5)))
+
+
+def test_kernels_are_a_penalised_logistic_regression():
+    trials = recording(8)
+    sign = np.where(trials.history == 1, 1.0, -1.0)
+    rows, chosen = [], []
+    for t in range(LAGS[-1], N):
+        past = [sign[t - lag] for lag in LAGS]
+        rows.append([1.0, *past, *(sign[t - lag] * trials.rewards[t - lag] for lag in LAGS)])
+        chosen.append(trials.choices[t] == 1)
+    rows, chosen = np.array(rows), np.array(chosen)
+
+    def loss(beta):
+        odds = rows @ beta
+        return np.logaddexp(0.0, np.where(chosen, -odds, odds)).sum() + 0.5 * beta[1:] @ beta[1:]
+
+    best = minimize(loss, np.zeros(rows.shape[1]), method="BFGS", options={"gtol": 1e-4}).x
+    np.testing.assert_allclose(np.concatenate(kernels(trials)), best[1:], atol=1e-3)
+
+
+def test_kernels_find_a_habit_and_the_effect_of_a_reward():
+    rng = np.random.default_rng(9)
+    n, habit, effect = 20_000, 0.4, 0.7
+    choices, rewards = np.zeros(n, int), rng.integers(0, 2, n).astype(float)
+    for t in range(1, n):
+        last = 2 * choices[t - 1] - 1
+        odds = 0.3 + last * (habit + effect * rewards[t - 1])
+        choices[t] = rng.uniform() < 1 / (1 + np.exp(-odds))
+    trials = Trials(choices, choices, rewards, np.zeros(n, int), np.array([0]), 2)
+    of_choices, of_rewards = kernels(trials)
+    error = 4 / np.sqrt(n * 0.2 / 2)  # information of one coefficient: n p (1 - p) var(x | rest)
+    np.testing.assert_allclose(of_choices, [habit] + [0.0] * 9, atol=error)
+    np.testing.assert_allclose(of_rewards, [effect] + [0.0] * 9, atol=error)
+
+
+def test_calibration_counts_in_bins():
+    probability = np.array([0.02, 0.08, 0.55, 0.55, 0.58, 1.0])
+    choices = np.array([[0, 1, 1, 1, 0, 1], [0, 0, 0, 0, 0, 0]])
+    frequency = calibration(probability, choices)
+    assert frequency.shape == (2, len(PROBABILITY_EDGES) - 1)
+    np.testing.assert_allclose(frequency[:, [0, 5, 9]], [[0.5, 2 / 3, 1.0], [0.0, 0.0, 0.0]])
+    assert np.isnan(frequency[:, [1, 2, 3, 4, 6, 7, 8]]).all()
+
+
+def test_residual_kernels_equal_their_loop():
+    trials = ahead(recording(12), 13)
+    probability = np.random.default_rng(14).uniform(size=N)
+    of_choices, of_rewards = residual_kernels(trials, probability)
+    for r, choices in enumerate(trials.choices):
+        for i, lag in enumerate(LAGS):
+            total = np.zeros(2)
+            for t in range(lag, N):
+                past = (1 if trials.history[t - lag] == 1 else -1) * (
+                    (choices[t] == 1) - probability[t]
+                )
+                total += past, past * trials.rewards[t - lag]
+            np.testing.assert_allclose([of_choices[r, i], of_rewards[r, i]], total / N)
+
+
+def test_one_step_ahead_a_regression_is_biased_and_its_residual_is_not():
+    rng = np.random.default_rng(16)
+    coins = [rng.integers(0, 2, (2, 100)) for _ in range(200)]
+    blocks, best, none = np.zeros(100, int), np.array([0]), np.zeros(100)
+    recorded = [Trials(own, own, none, blocks, best, 2) for own, _ in coins]
+    predicted = [Trials(new, own, none, blocks, best, 2) for own, new in coins]
+    sums = [np.array([kernels(t)[0].sum() for t in trials]) for trials in (recorded, predicted)]
+    gap = sums[0] - sums[1]
+    assert gap.mean() < -4 * gap.std() / np.sqrt(200)
+    half = np.full(100, 0.5)
+    left = np.array([residual_kernels(t, half)[0].sum() for t in recorded])
+    assert abs(left.mean()) < 3 * left.std() / np.sqrt(200)
+
+
+def test_a_session_shorter_than_the_kernels_is_no_problem():
+    trials = recording(15)
+    short = Trials(*(values[:6] for values in trials[:4]), trials.best, 2)
+    assert np.isnan(kernels(short)[0]).all()
+    np.testing.assert_array_equal(residual_kernels(short, np.full(6, 0.5))[0][6:], 0.0)
+
+
+def test_what_the_trials_do_not_determine_is_nan():
+    three = statistics(recording(10, 3))
+    assert np.isnan(own_past_statistics(recording(10, 3))["choice kernel"]).all()
+    assert np.isfinite(three["run lengths"]).all()
+    assert np.isfinite(three["matching slope"])
+    trials = recording(11)
+    assert np.isnan(win_stay(trials._replace(rewards=np.zeros(N))))
+    constant = trials._replace(choices=np.zeros(N, int), history=np.zeros(N, int))
+    assert np.isnan(kernels(constant)[0]).all()
+    assert np.isnan(around_change(trials._replace(best=np.zeros(3, int)))).all()

@@ -1,0 +1,171 @@
+"""Reward probabilities from rewards: the likelihood again with the armed state, and recovery."""
+
+import jax
+import numpy as np
+import pytest
+from conftest import random_sessions
+from scipy.special import expit, logit
+
+from hebbax.contingency import COLUMNS, estimate, fit, opportunities, read_contingencies
+from hebbax.data import Record, compact, from_animals
+from hebbax.errors import DataError
+
+
+def slow_log_posterior(x, choices, rewards, blocks, stimulus, baiting):
+    """Trial by trial with the probability that the stimulus is armed; uniform prior of p."""
+    p, armed, total = expit(np.asarray(x)), 0.0, 0.0
+    for choice, reward, block in zip(choices, rewards, blocks, strict=True):
+        armed = 1 - (1 - (armed if baiting == "baited" else 0.0)) * (1 - p[block])
+        if choice == stimulus:
+            total += np.log(armed if reward else 1 - armed)
+            armed = 0.0
+    return total + np.log(p * (1 - p)).sum()
+
+
+def live(rng, probability, blocks, baiting):
+    """Random choices, and rewards of the environment in a loop."""
+    armed = np.zeros(probability.shape[1], bool)
+    choices, rewards = [], []
+    for block in blocks:
+        waiting = armed if baiting == "baited" else np.zeros_like(armed)
+        armed = waiting | (rng.uniform(size=armed.size) < probability[block])
+        choice = rng.choice(armed.size, p=[0.7, 0.3])
+        choices.append(choice)
+        rewards.append(float(armed[choice]))
+        armed[choice] = False
+    return np.array(choices), np.array(rewards)
+
+
+def test_what_is_armed_waits_through_a_change_of_block_until_it_is_chosen():
+    choices = np.array([0, 1, 0, 0, 1, 1])
+    blocks = np.array([0, 0, 0, 1, 1, 1])
+    baited = opportunities(choices, blocks, 2, 1, "baited")
+    np.testing.assert_array_equal(baited, [[2, 0], [1, 2], [0, 1]])
+    independent = opportunities(choices, blocks, 2, 1, "independent")
+    np.testing.assert_array_equal(independent, [[1, 0], [0, 1], [0, 1]])
+
+
+@pytest.mark.parametrize("baiting", ["baited", "independent"])
+def test_the_fit_is_the_mode_of_the_exact_posterior_with_its_curvature(baiting):
+    blocks = np.repeat([0, 1, 2], 40)
+    truth = np.array([[0.2, 0.8], [0.9, 0.1], [0.4, 0.4]])
+    choices, rewards = live(np.random.default_rng(0), truth, blocks, baiting)
+    m = opportunities(choices, blocks, 3, 1, baiting)
+    fitted = fit(m, rewards[choices == 1] > 0)
+
+    def posterior(x):
+        return slow_log_posterior(x, choices, rewards, blocks, 1, baiting)
+
+    step, unit = 1e-3, np.eye(3)
+    hessian = np.empty((3, 3))
+    for i in range(3):
+        up, down = (posterior(fitted.log_odds + s * unit[i]) for s in (step, -step))
+        assert abs(up - down) / (2 * step) < 1e-3
+        for j in range(3):
+            corners = [
+                posterior(fitted.log_odds + a * step * unit[i] + b * step * unit[j]) * a * b
+                for a in (1, -1)
+                for b in (1, -1)
+            ]
+            hessian[i, j] = sum(corners) / (4 * step**2)
+    np.testing.assert_allclose(fitted.covariance, np.linalg.inv(-hessian), rtol=1e-3, atol=1e-5)
+
+
+def test_independent_rewards_follow_the_rule_of_succession():
+    rewarded = np.array([True, True, False, False, False, True, False])
+    fitted = fit(np.ones((7, 1)), rewarded)
+    np.testing.assert_allclose(expit(fitted.log_odds), (1 + 3) / (2 + 7), rtol=1e-5)
+
+
+@pytest.mark.parametrize("baiting", ["baited", "independent"])
+def test_known_probabilities_are_recovered_within_their_uncertainty(baiting):
+    rng = np.random.default_rng(1)
+    blocks = np.repeat([0, 1], 80)
+    truth = rng.uniform(0.1, 0.9, (100, 2, 2))
+    records = [Record(f"{a}", *live(rng, p, blocks, baiting), blocks) for a, p in enumerate(truth)]
+    sessions = from_animals(records, ["A", "B"], "known")
+    found = estimate(sessions, sessions.blocks, baiting)
+    low, high = found.interval(1.645)
+    covered = ((low < truth) & (truth < high)).mean()
+    assert abs(covered - 0.9) < 3 * np.sqrt(0.9 * 0.1 / truth.size)
+    sd = np.sqrt((found.factor**2).sum(-1)).swapaxes(1, 2)
+    z = (found.log_odds - logit(truth)) / sd
+    assert abs(z.mean()) < 0.2
+    assert 0.85 < z.std() < 1.1
+
+
+def test_draws_have_the_stated_spread():
+    sessions = compact(random_sessions(3, lengths=(60, 40)))
+    blocks = np.where(sessions.valid, np.arange(sessions.max_trials) // 30, -1)
+    found = estimate(sessions, blocks, "baited")
+    drawn = logit(found.draw(jax.random.PRNGKey(0), 4000))
+    assert drawn.shape == (4000, 2, 2, 2)
+    sd = np.sqrt((found.factor**2).sum(-1)).swapaxes(1, 2)
+    np.testing.assert_allclose(drawn.mean(0), found.log_odds, atol=5 * sd.max() / np.sqrt(4000))
+    np.testing.assert_allclose(drawn.std(0), sd, rtol=0.06)
+
+
+ROWS = [
+    (f"animal{a}", b, f"odour{k}", round(0.1 + 0.2 * b + 0.4 * k, 1))
+    for a in (0, 1)
+    for b in (1, 2)
+    for k in (0, 1)
+]
+
+
+@pytest.fixture
+def session_blocks():
+    sessions = compact(random_sessions(3, lengths=(30, 20)))
+    return sessions, np.where(sessions.valid, np.arange(sessions.max_trials) // 15, -1)
+
+
+def table(path, rows, header=COLUMNS):
+    path.write_text("\n".join(",".join(map(str, row)) for row in (header, *rows)))
+    return path
+
+
+def test_given_contingencies_have_no_uncertainty(tmp_path, session_blocks):
+    given = read_contingencies(table(tmp_path / "c.csv", ROWS), *session_blocks)
+    np.testing.assert_allclose(given.probability[1], [[0.3, 0.7], [0.5, 0.9]])
+    drawn = given.draw(jax.random.PRNGKey(0), 3)
+    np.testing.assert_allclose(drawn, np.broadcast_to(given.probability, drawn.shape))
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (
+            [("fly", 1, "odour0", 0.1)],
+            "c.csv, row 2, animal: fly given; there are animal0, animal1.",
+        ),
+        ([("animal0", 3, "odour0", 0.1)], "c.csv, row 2, block: 3 given; there are 1, 2."),
+        (
+            [*ROWS[:2], ("animal0", 2, "odour0", 1.5)],
+            "c.csv, row 4, probability: 1.5 given; it lies between 0 and 1.",
+        ),
+        (
+            [*ROWS[:2], ROWS[1]],
+            "c.csv, row 4: this animal, block and stimulus were given before.",
+        ),
+        (
+            ROWS[:-1],
+            "c.csv, animal animal1, block 2, stimulus odour1: no probability given.",
+        ),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_one_sentence(tmp_path, session_blocks, rows, sentence):
+    with pytest.raises(DataError) as error:
+        read_contingencies(table(tmp_path / "c.csv", rows), *session_blocks)
+    assert str(error.value) == sentence
+
+
+def test_a_table_needs_its_columns(tmp_path, session_blocks):
+    path = table(tmp_path / "c.csv", [("animal0", 1)], ("animal", "block"))
+    with pytest.raises(DataError) as error:
+        read_contingencies(path, *session_blocks)
+    assert str(error.value) == (
+        "c.csv: no column stimulus, probability; needed are animal, block, stimulus, probability."
+    )
+    with pytest.raises(DataError) as error:
+        read_contingencies(tmp_path / "none.csv", *session_blocks)
+    assert str(error.value).endswith("none.csv: there is no such table of contingencies.")

@@ -1,0 +1,208 @@
+"""Predictive checks: the truth passes, what cannot learn fails, the same key gives the same."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import random_sessions
+from scipy.stats import chi2, kstest
+
+from hebbax import figures
+from hebbax.discrepancy import COHORT, distances, p_value
+from hebbax.errors import FitError
+from hebbax.model import build_model
+from hebbax.posterior import to_inference_data
+from hebbax.predictive import FREE, ONE_STEP, Settings, check
+from hebbax.simulation import Cohort, simulate
+from hebbax.spec import ModelSpec, read_spec
+
+COHORT_OF_LEARNERS = Cohort(
+    population={"x r": 0.8, "w": -0.1},
+    animals=16,
+    trials_per_block=50,
+    reward_probability=((0.1, 0.8), (0.8, 0.1)),
+)
+
+
+def posterior_of(spec, sessions, values):
+    """A posterior whose draws are ``values``, (draw, animal, ...) each, in one chain."""
+    model = build_model(spec, sessions)
+    draws = {name: np.asarray(drawn, float)[None] for name, drawn in values.items()}
+    provenance = {"method": "test", "seed": 0}
+    return to_inference_data(jax.random.PRNGKey(0), model, draws, {}, provenance)
+
+
+def write_contingencies(path, cohort, sessions):
+    rows = [
+        (animal, b + 1, sessions.stimuli[k], p)
+        for animal in sessions.animals
+        for b, block in enumerate(cohort.reward_probability)
+        for k, p in enumerate(block)
+    ]
+    names = ["animal", "block", "stimulus", "probability"]
+    pd.DataFrame(rows, columns=names).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def learners(tmp_path_factory):
+    """Sessions, a check of the truth, and a check of animals that do not learn."""
+    spec = read_spec("forgetting")
+    sessions, truth = simulate(jax.random.PRNGKey(4), COHORT_OF_LEARNERS, spec)
+    folder = tmp_path_factory.mktemp("learners")
+    path = write_contingencies(folder / "known.csv", COHORT_OF_LEARNERS, sessions)
+    known = {"theta": truth["theta"][None], "preference": truth["preference"][None, :, 0]}
+    settings = Settings(replicates=39, contingencies=path)
+    right = check(jax.random.PRNGKey(5), posterior_of(spec, sessions, known), settings)
+    chosen = (sessions.choices == 1).mean(1)
+    idle = {"preference": np.log(chosen / (1 - chosen))[None]}
+    null = posterior_of(read_spec("null"), sessions, idle)
+    settings = Settings(replicates=39)
+    return sessions, right, check(jax.random.PRNGKey(6), null, settings)
+
+
+def test_p_values_of_the_truth_are_uniform_over_animals(learners):
+    _, right, _ = learners
+    each = right.table[right.table["animal"] != COHORT]
+    assert len(each.groupby(["kind", "statistic"])) == 33
+    for label, rows in each.groupby(["kind", "statistic"]):
+        assert kstest(rows["p"].dropna(), "uniform").pvalue > 1e-3, label
+
+
+def test_one_step_ahead_the_truth_is_calibrated(learners):
+    _, right, _ = learners
+    curve = right.curves[
+        (right.curves["animal"] == COHORT) & (right.curves["statistic"] == "calibration")
+    ]
+    z = (curve["observed"] - curve["mean"]) / ((curve["95 %"] - curve["5 %"]) / 3.29)
+    assert len(curve.dropna()) == 10
+    assert (z**2).sum() < chi2.ppf(0.999, 10)
+
+
+def test_animals_that_learn_are_told_from_a_model_that_does_not(learners):
+    _, right, wrong = learners
+    for kind in (ONE_STEP, FREE):
+        row = wrong.cohort.loc[(kind, "win-stay")]
+        assert row["p"] < 0.05
+        assert row["observed"] > row["95 %"]
+        assert wrong.cohort.loc[(kind, "choices of B"), "p"] > 0.05
+        missed = [(result.cohort.loc[kind, "p"] < 0.05).sum() for result in (right, wrong)]
+        assert missed[0] < missed[1]
+    assert wrong.sentence.startswith("null: one step ahead it misses ")
+    assert "of 14 statistics of the cohort (predicted too low: win-stay, " in wrong.sentence
+    assert "), and free running it misses " in wrong.sentence
+
+
+def test_a_free_run_earns_its_own_rewards(learners):
+    _, right, _ = learners
+    assert (ONE_STEP, "rewarded choices") not in right.cohort.index
+    assert right.cohort.loc[(FREE, "rewarded choices"), "p"] > 0.01
+    curves = right.curves[right.curves["statistic"] == "choice curve"]
+    assert set(curves.groupby(["animal", "kind"]).size()) == {100}
+
+
+def test_pictures_are_drawn_of_every_check(learners):
+    _, right, _ = learners
+    figures.use_file_backend()
+    drawn = figures.predictive(right)
+    assert set(drawn) == {"choice curves", "checks"}
+    assert len(drawn["choice curves"].axes) == 16
+    for axes in (figure.axes for figure in drawn.values()):
+        for figure in {ax.figure for ax in axes}:
+            figure.canvas.draw()
+    titles = [ax.get_title().split("\n")[0] for ax in drawn["checks"].axes]
+    assert titles == [
+        "matching slope", "win-stay", "lose-switch", "run lengths", "around a change",
+        "choice kernel", "reward kernel", "residual choice kernel", "residual reward kernel",
+        "calibration",
+    ]  # fmt: skip
+
+
+def random_posterior(seed, sessions=None, **changes):
+    """A posterior of random trials and random draws: what is checked is not how well it fits."""
+    sessions = sessions or random_sessions(seed, lengths=(40, 33))
+    spec = replace(ModelSpec("m", ("x r",)), **changes)
+    rng = np.random.default_rng(seed)
+    values = {
+        g.name: rng.normal(size=(7, sessions.n_animals, *g.shape))
+        for g in build_model(spec, sessions).groups
+    }
+    return posterior_of(spec, sessions, values)
+
+
+def test_the_same_key_gives_the_same_check():
+    posterior = random_posterior(1, habit_scale=0.5, initial_weight_scale=0.5)
+    settings = Settings(replicates=5, trials_per_block=20)
+    one, two = (check(jax.random.PRNGKey(0), posterior, settings) for _ in range(2))
+    pd.testing.assert_frame_equal(one.table, two.table)
+    pd.testing.assert_frame_equal(one.curves, two.curves)
+    assert one.notes == ()
+    # Blocks are counted in trials of the recording, of which omitted ones are no longer there.
+    starts = one.contingencies.groupby("animal")["first trial"].unique()
+    sessions = random_sessions(1, lengths=(40, 33))
+    for a, animal in enumerate(sessions.animals):
+        before = int((sessions.choices[a, :20] >= 0).sum())
+        np.testing.assert_array_equal(starts[animal], [1, before + 1])
+
+
+@pytest.mark.parametrize(
+    "likelihood", ["choice", pytest.param("encounter", marks=pytest.mark.slow)]
+)
+def test_three_alternatives_leave_only_the_kernels_empty(likelihood):
+    sessions = random_sessions(3, 3, (40, 33))
+    posterior = random_posterior(3, sessions, likelihood=likelihood)
+    result = check(jax.random.PRNGKey(0), posterior, Settings(replicates=5))
+    empty = result.table[result.table["observed"].isna()]["statistic"]
+    assert set(empty) == {
+        *(f"{kind} kernel{end}" for kind in ("choice", "reward")
+          for end in (" lag 1", " lags 2+", " (distance)")),
+        "matching slope", "around a change (distance)",
+    }  # fmt: skip
+    assert np.isfinite(result.cohort.loc[(FREE, "matching slope"), "p"])
+    assert result.notes == (
+        "Each session was taken as one block of constant reward probabilities.",
+        "History kernels are those of two alternatives and stay empty.",
+    )
+
+
+def test_rewards_that_cannot_be_armed_are_checked_one_step_ahead_only():
+    sessions = random_sessions(3)
+    posterior = random_posterior(3, replace(sessions, rewards=0.5 * sessions.rewards))
+    result = check(jax.random.PRNGKey(0), posterior, Settings(replicates=5, trials_per_block=5))
+    assert set(result.table["kind"]) == {ONE_STEP}
+    assert result.notes == (
+        "Rewards other than 0 and 1 were recorded, so that there is no free run.",
+    )
+    figures.use_file_backend()
+    assert set(figures.predictive(result)) == {"choice curves", "checks"}
+
+
+def test_p_value_is_the_middle_rank_at_both_ends():
+    replicates = np.array([1.0, 2.0, 2.0, 3.0, np.nan])
+    assert p_value(np.array(0.0), replicates) == 2 * 0.5 / 5
+    assert p_value(np.array(4.0), replicates) == pytest.approx(2 * 0.5 / 5)
+    assert p_value(np.array(2.0), replicates) == 1.0
+    assert np.isnan(p_value(np.array(np.nan), replicates))
+
+
+def test_a_distance_counts_standard_deviations_from_the_mean_of_all():
+    predicted = np.random.default_rng(0).normal([1.0, 5.0, 0.0], [0.1, 3.0, 0.0], (400, 3))
+    far = distances(np.array([1.5, 5.0, 0.0]), predicted)
+    every = np.vstack([[1.5, 5.0, 0.0], predicted])[:, :2]
+    z = (every - every.mean(0)) / every.std(0)
+    np.testing.assert_allclose(far, (z**2).mean(1))
+
+
+def test_blocks_that_contradict_the_recording_are_refused(learners):
+    posterior = random_posterior(2)
+    with pytest.raises(FitError) as error:
+        check(jax.random.PRNGKey(0), posterior, Settings(trials_per_block=0))
+    assert str(error.value) == "0 trials per block given; a block has 1 or more."
+    posterior.constant_data["block"][:] = np.arange(posterior.constant_data["block"].size) % 2
+    with pytest.raises(FitError) as error:
+        check(jax.random.PRNGKey(0), posterior, Settings(trials_per_block=20))
+    assert str(error.value) == (
+        "random: its blocks are recorded; leave out the number of trials per block."
+    )
