@@ -102,6 +102,16 @@ def test_encounters_need_rejections():
     )
 
 
+def test_the_default_scale_of_a_term_goes_by_its_factors():
+    spec = ModelSpec("mine", ("1", "x", "r", "x r", "w", "x r w", "bias"), scales={"x r": 0.3})
+    assert [spec.scale(term) for term in spec.terms[:-1]] == [0.2, 0.2, 0.5, 0.3, 0.2, 0.2]
+    with pytest.raises(ModelError) as error:
+        spec.scale("bias")
+    assert str(error.value) == (
+        'mine: "bias" is not a Taylor term; give its prior scale in "scales".'
+    )
+
+
 def test_a_rule_of_ones_own_is_a_plain_function():
     from hebbax.inference.density import log_likelihood
 

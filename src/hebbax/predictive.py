@@ -138,6 +138,16 @@ def check(
     )
 
 
+def write_tables(checked: Check, folder: Path) -> None:
+    """Write ``check_<model>.csv`` and, beside it, its curves and contingencies."""
+    for ending, table in {
+        "": checked.table,
+        "_curves": checked.curves,
+        "_contingencies": checked.contingencies,
+    }.items():
+        table.to_csv(folder / f"check_{checked.model}{ending}.csv", index=False)
+
+
 def _parts(
     key: Key,
     model: Model,
@@ -177,17 +187,24 @@ def _blocks(
 
     Trials are counted as in the recording, omitted ones included.
     """
+    check_blocks(sessions, trials_per_block)
     if trials_per_block is None:
         return sessions.blocks
+    blocks = sessions.blocks.copy()
+    blocks[sessions.valid] = (np.asarray(posterior.constant_data["trial"]) - 1) // trials_per_block
+    return blocks
+
+
+def check_blocks(sessions: Sessions, trials_per_block: int | None) -> None:
+    """Raise `FitError` where a number of trials per block cannot be, or the blocks are recorded."""
+    if trials_per_block is None:
+        return
     if trials_per_block < 1:
         raise FitError(f"{trials_per_block} trials per block given; a block has 1 or more.")
     if sessions.blocks.max() > 0:
         raise FitError(
             f"{sessions.source}: its blocks are recorded; leave out the number of trials per block."
         )
-    blocks = sessions.blocks.copy()
-    blocks[sessions.valid] = (np.asarray(posterior.constant_data["trial"]) - 1) // trials_per_block
-    return blocks
 
 
 def _contingencies(sessions: Sessions, blocks: np.ndarray, settings: Settings) -> Contingencies:

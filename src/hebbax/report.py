@@ -1,106 +1,134 @@
-"""One HTML file for one analysis: text, tables and pictures, nothing outside it."""
+"""The report of one study: which sections, tables and pictures, in which order."""
 
-import base64
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
+import arviz as az
 import pandas as pd
-from jinja2 import Environment, PackageLoader, select_autoescape
+from matplotlib.figure import Figure
 
-from hebbax.errors import FitError
+from hebbax import figures, page, summary
+from hebbax import posterior as posteriors
+from hebbax.predictive import SUSPICIOUS
+from hebbax.study import Study, answer, deviance_table
+
+CAPTIONS = {
+    "comparison": "Each model against the best one.",
+    "forest": "Coefficients of each animal and of the population.",
+    "forgetting": "The forgetting term, and the memory it stands for.",
+    "pairs": "Population values against each other.",
+    "sampler": "Ranks of each chain's draws: even where the chains agree.",
+    "choice curves": "Choices of each animal, and what the model predicts of them.",
+    "checks": "Statistics of the choices, and what the model predicts of them.",
+}
+"""What each kind of picture shows."""
 
 
-@dataclass(frozen=True)
-class Section:
-    """One section of a report.
+def write(study: Study, folder: Path, truth: pd.DataFrame | None = None) -> Path:
+    """Write ``report.html`` and its pictures under ``figures``, and return the report's path.
 
-    Attributes:
-        title: its heading.
-        texts: paragraphs; with ``answer`` the first of them stands out.
-        warnings: paragraphs that must not be overlooked.
-        tables: captions and tables.
-        pictures: captions and PNG files.
-        answer: whether the first paragraph is the answer the reader came for.
+    ``truth`` is the table of a simulated cohort's own coefficients beside the posterior's.
     """
-
-    title: str
-    texts: Sequence[str] = ()
-    warnings: Sequence[str] = ()
-    tables: Sequence[tuple[str, pd.DataFrame]] = ()
-    pictures: Sequence[tuple[str, Path]] = ()
-    answer: bool = field(default=False, kw_only=True)
-
-
-@dataclass(frozen=True)
-class _Cells:
-    columns: list[str]
-    rows: list[list[str]]
+    pictures = folder / "figures"
+    pictures.mkdir(exist_ok=True)
+    sections = [_answer(study, truth, pictures)]
+    sections += [_model(str(name), study, pictures) for name in study.compared.table.index]
+    path = folder / "report.html"
+    source = next(iter(study.posteriors.values())).attrs["data"]
+    page.write(path, f"Plasticity rules of {source}", sections, _provenance(study))
+    return path
 
 
-@dataclass(frozen=True)
-class _Page:
-    title: str
-    texts: Sequence[str]
-    warnings: Sequence[str]
-    answer: bool
-    tables: list[tuple[str, _Cells]]
-    images: list[tuple[str, str]]
-
-
-def write(path: Path, title: str, sections: Sequence[Section], provenance: str) -> None:
-    """Write a report as one self-contained HTML file, as a whole or not at all.
-
-    Raises `FitError` where the folder refuses it.
-    """
-    templates = Environment(
-        loader=PackageLoader("hebbax", "."), autoescape=select_autoescape(("html", "jinja"))
-    )
-    pages = [_page(section) for section in sections]
-    text = templates.get_template("report.html.jinja").render(
-        title=title, sections=pages, provenance=provenance
-    )
-    unfinished = path.with_suffix(".unfinished.html")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    except OSError as problem:
-        unfinished.unlink(missing_ok=True)
-        raise FitError(
-            f"{path.name}: the report could not be written ({problem.strerror})."
-        ) from problem
-
-
-def _page(section: Section) -> _Page:
-    return _Page(
-        section.title,
-        section.texts,
-        section.warnings,
-        section.answer,
-        [(caption, _cells(table)) for caption, table in section.tables],
-        [(c, base64.b64encode(p.read_bytes()).decode()) for c, p in section.pictures],
+def _answer(study: Study, truth: pd.DataFrame | None, folder: Path) -> page.Section:
+    """Return the first section: the answer, what failed, the comparison."""
+    sessions = posteriors.sessions_of(study.posteriors[study.best])
+    tables = [
+        (
+            "Expected log predictive density of a choice given the true past (LOO and WAIC, nats)",
+            study.compared.table,
+        ),
+        ("Deviance explained by each model, in-sample (%)", deviance_table(study.posteriors)),
+        ("Statistics of the cohort that each model misses (predictive p < 0.05)", _missed(study)),
+    ]
+    if truth is not None:
+        tables.insert(0, ("Truth and posterior of the simulated population", truth))
+    return page.Section(
+        "The answer",
+        [
+            answer(study),
+            f"{sessions.n_animals} animals made {sessions.n_observations} choices among "
+            f"{', '.join(sessions.stimuli)} in {sessions.source}.",
+        ],
+        [f"{name}: {v.sentence}" for name, v in study.verdicts.items() if not v.passed],
+        tables,
+        _pictures(folder, "all models", {"comparison": figures.comparison(study.compared)}),
+        answer=True,
     )
 
 
-def _cells(table: pd.DataFrame) -> _Cells:
-    """Return a table as text; several index levels become columns of their own."""
-    index = [str(name or "") for name in table.index.names]
-    labels = [list(map(str, np.atleast_1d(np.asarray(key, dtype=object)))) for key in table.index]
-    cells = [[_number(value) for value in row] for row in table.to_numpy(dtype=object)]
-    return _Cells(
-        [*index, *map(str, table.columns)], [a + b for a, b in zip(labels, cells, strict=True)]
+def _missed(study: Study) -> pd.DataFrame:
+    """Return how many statistics each model misses, a row a model and a column a kind of check."""
+    rows = {}
+    for name in study.compared.table.index:
+        cohort = study.checks[str(name)].cohort["p"].dropna()
+        kinds = cohort.groupby(level="kind", sort=False)
+        rows[name] = {str(kind): f"{int((p < SUSPICIOUS).sum())} of {len(p)}" for kind, p in kinds}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _model(name: str, study: Study, folder: Path) -> page.Section:
+    """Return the section of one model: verdict, coefficients, checks."""
+    posterior, verdict, check = study.posteriors[name], study.verdicts[name], study.checks[name]
+    term = summary.forgetting(posterior)
+    texts = [posteriors.spec_of(posterior).reason]
+    if verdict.passed:
+        texts += [verdict.sentence, *([term.sentence] if term else [])]
+    texts += [check.sentence, *check.notes]
+    mark = "" if verdict.passed else " (this posterior FAILED its diagnostics)"
+    drawn: dict[str, Figure | None] = {
+        "forest": figures.forest(posterior),
+        "forgetting": figures.forgetting_term(posterior),
+        "pairs": figures.pairs(posterior),
+        **figures.predictive(check),
+        "sampler": figures.sampler(posterior),
+    }
+    return page.Section(
+        name,
+        texts,
+        [] if verdict.passed else [verdict.sentence],
+        [
+            (f"Population{mark}", summary.population_table(posterior)),
+            (f"Each animal{mark}", summary.animal_table(posterior)),
+            (f"Predictive checks of the cohort{mark}", check.cohort),
+        ],
+        _pictures(folder, name, {k: v for k, v in drawn.items() if v is not None}),
     )
 
 
-def _number(value: object) -> str:
-    """Return a number with the digits a reader can use; text as it is."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        return str(value)
-    number = float(value)
-    if not np.isfinite(number):
-        return "–"
-    if number == int(number) and abs(number) < 1e6:
-        return f"{number:.0f}"
-    return f"{number:.1f}" if abs(number) >= 10 else f"{number:.3f}"
+def _pictures(folder: Path, name: str, drawn: Mapping[str, Figure]) -> list[tuple[str, Path]]:
+    out = []
+    for kind, figure in drawn.items():
+        path = folder / f"{name} {kind}.png"
+        figures.save(figure, path)
+        out.append((f"{name}. {CAPTIONS[kind]}", path))
+    return out
+
+
+def _provenance(study: Study) -> str:
+    """Return how to repeat the study, and from what it was made."""
+    fits = study.posteriors
+    first = next(iter(fits.values()))
+    names = " ".join(fits)
+    lines = [f"hebbax run {first.attrs['data']} --models {names} --seed {first.attrs['seed']}", ""]
+    shared = ("data", "data_hash", "method", "seed", "settings", "versions", "created_at")
+    lines += [f"{key}: {first.attrs[key]}" for key in shared if key in first.attrs]
+    for name, posterior in fits.items():
+        lines += ["", f"# {name}", _model_file(posterior)]
+    return "\n".join(lines)
+
+
+def _model_file(posterior: az.InferenceData) -> str:
+    """Return the model's own file, or its declaration where it was made in Python."""
+    text = str(posterior.attrs["model_file"])
+    return text or json.dumps(json.loads(posterior.attrs["spec"]), indent=1)

@@ -16,10 +16,14 @@ from hebbax.plasticity import parse_term, term_name
 from hebbax.priors import Hierarchy, Prior
 from hebbax.reward import RewardSignal
 
-DEFAULT_TERM_SCALE = 0.5
-"""Prior scale of a coefficient without w."""
+DEFAULT_REWARD_SCALE = 0.5
+"""Prior scale of a coefficient with r and without w: its steps go up and down with the reward."""
 
-DEFAULT_WEIGHT_TERM_SCALE = 0.2
+DEFAULT_DRIFT_SCALE = 0.2
+"""Prior scale of a coefficient without r and w: its steps all have one sign, and 0.2 / 2 a trial
+carries a weight to saturation within thirty trials."""
+
+DEFAULT_WEIGHT_SCALE = 0.2
 """Prior scale of a coefficient with w: 0.2 / 2 a trial is a memory of ten trials."""
 
 
@@ -62,9 +66,21 @@ class ModelSpec:
     text: str = field(default="", repr=False, compare=False)
 
     def scale(self, term: str) -> float:
-        """Return the prior scale of a term's population coefficient."""
-        default = DEFAULT_WEIGHT_TERM_SCALE if "w" in term.split() else DEFAULT_TERM_SCALE
-        return self.scales.get(term, default)
+        """Return the prior scale of a term's population coefficient.
+
+        Raises `ModelError` for a term of one's own rule (`hebbax.build_model`) without a scale.
+        """
+        if term in self.scales:
+            return self.scales[term]
+        try:
+            exponents = parse_term(term)
+        except ModelError as problem:
+            raise ModelError(
+                f'{self.name}: "{term}" is not a Taylor term; give its prior scale in "scales".'
+            ) from problem
+        if exponents.weight:
+            return DEFAULT_WEIGHT_SCALE
+        return DEFAULT_REWARD_SCALE if exponents.reward else DEFAULT_DRIFT_SCALE
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {

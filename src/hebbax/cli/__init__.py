@@ -6,7 +6,7 @@ import click
 import numpyro
 
 from hebbax import figures
-from hebbax.cli import answers, check, cohort, fit
+from hebbax.cli import answers, check, cohort, fit, study
 from hebbax.errors import HebbaxError
 
 
@@ -17,13 +17,14 @@ def commands() -> None:
 
 
 for _command in (
-    fit.demo,
-    fit.run,
+    study.demo,
+    study.run,
     fit.fit,
     answers.diagnose,
     answers.compare,
     check.check,
     answers.profile,
+    study.report,
     cohort.simulate,
     cohort.models,
 ):

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from hebbax import diagnostics, figures, posterior, predictive
 from hebbax.cli.console import CONSOLE, progress
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.options import blocks_option, out_option, prepare_folder
 from hebbax.errors import HebbaxError
 
 
@@ -16,7 +16,7 @@ from hebbax.errors import HebbaxError
 @click.argument(
     "posteriors", metavar="FIT.nc...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--blocks", type=int, help="trials in a block, where DATA did not say its blocks")
+@blocks_option
 @click.option(
     "--contingencies",
     metavar="FILE.csv",
@@ -54,7 +54,9 @@ def check(
         verdict = diagnostics.diagnose(fit)
         with progress(name) as tell:
             result = predictive.check(jax.random.PRNGKey(seed), fit, settings, tell)
-        _write(result, out)
+        predictive.write_tables(result, out)
+        for kind, figure in figures.predictive(result).items():
+            figures.save(figure, out / f"check_{name} {kind}.png")
         CONSOLE.print(_table(result))
         for sentence in ([] if verdict.passed else [verdict.sentence]) + [*result.notes]:
             CONSOLE.print(f"[bold]{name}[/bold]  {sentence}")
@@ -69,18 +71,6 @@ def _refuse(names: list[str], out: Path, *, force: bool) -> None:
         path = out / f"check_{name}.csv"
         if path.exists() and not force:
             raise HebbaxError(f"{path}: exists already; --force replaces it.")
-
-
-def _write(result: predictive.Check, out: Path) -> None:
-    stem = f"check_{result.model}"
-    for ending, table in {
-        "": result.table,
-        "_curves": result.curves,
-        "_contingencies": result.contingencies,
-    }.items():
-        table.to_csv(out / f"{stem}{ending}.csv", index=False)
-    for kind, figure in figures.predictive(result).items():
-        figures.save(figure, out / f"{stem} {kind}.png")
 
 
 def _table(result: predictive.Check) -> Table:

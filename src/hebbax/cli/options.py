@@ -21,6 +21,11 @@ out_option = click.option(
 )
 
 
+blocks_option = click.option(
+    "--blocks", type=int, help="trials in a block, where DATA did not say its blocks"
+)
+
+
 class ListCommand(click.Command):
     """A command whose repeated options may be given once with several values:
     ``--models null reward`` for ``--models null --models reward``."""
