@@ -192,10 +192,11 @@ def test_a_file_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path, w
     with pytest.raises(DataError) as error:
         write_file(sessions, tmp_path / "no" / "s.nc")
     assert str(error.value) == (
-        f"s.nc: could not be written; there is no folder {tmp_path / 'no'}."
+        f"s.nc: could not be written to {tmp_path / 'no'} (No such file or directory); what was "
+        "there before is kept."
     )
     (tmp_path / "s.nc").mkdir()  # a folder lies where the file should go
-    with pytest.raises(DataError, match=r"^s\.nc: could not be written \(Is a directory\)\.$"):
+    with pytest.raises(DataError, match=r"^s\.nc: could not be written to .* \(Is a directory\);"):
         write_file(sessions, tmp_path / "s.nc")
     assert [path.name for path in tmp_path.iterdir()] == ["s.nc"]
 

@@ -9,6 +9,7 @@ error over animals.
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import arviz as az
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from hebbax.errors import FitError
+from hebbax.files import replacing
 
 SMALL_DIFFERENCE = 4.0
 """Below this many nats the normal approximation of a LOO difference is not to be trusted."""
@@ -94,6 +96,16 @@ def compare(posteriors: Mapping[str, az.InferenceData]) -> Comparison:
         pd.DataFrame.from_dict(rows, orient="index"),
         pd.DataFrame.from_dict(by_animal, orient="index", columns=animals),
     )
+
+
+def write_tables(compared: Comparison, folder: Path) -> None:
+    """Write ``comparison.csv`` and ``comparison_by_animal.csv``."""
+    for name, table in {
+        "comparison": compared.table,
+        "comparison_by_animal": compared.by_animal,
+    }.items():
+        with replacing(folder / f"{name}.csv", FitError) as unfinished:
+            table.to_csv(unfinished, index_label="model")
 
 
 def deviance_explained(posterior: az.InferenceData, reference: az.InferenceData) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """One HTML file for one analysis: text, tables and pictures, nothing outside it."""
 
 import base64
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from hebbax.errors import FitError
+from hebbax.files import replacing
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,8 @@ def write(path: Path, title: str, sections: Sequence[Section], provenance: str) 
     text = templates.get_template("page.html.jinja").render(
         title=title, sections=pages, provenance=provenance
     )
-    unfinished = path.with_suffix(".unfinished.html")
-    try:
+    with replacing(path, FitError) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    except OSError as problem:
-        unfinished.unlink(missing_ok=True)
-        raise FitError(
-            f"{path.name}: the report could not be written ({problem.strerror})."
-        ) from problem
 
 
 def _page(section: Section) -> _Page:
@@ -88,19 +81,18 @@ def _cells(table: pd.DataFrame) -> _Cells:
     """Return a table as text; several index levels become columns of their own."""
     index = [str(name or "") for name in table.index.names]
     labels = [list(map(str, np.atleast_1d(np.asarray(key, dtype=object)))) for key in table.index]
-    cells = [[_number(value) for value in row] for row in table.to_numpy(dtype=object)]
+    columns = [_column(table.iloc[:, j]) for j in range(table.shape[1])]
+    cells = [list(row) for row in zip(*columns, strict=True)]
     return _Cells(
         [*index, *map(str, table.columns)], [a + b for a, b in zip(labels, cells, strict=True)]
     )
 
 
-def _number(value: object) -> str:
-    """Return a number with the digits a reader can use; text as it is."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        return str(value)
-    number = float(value)
-    if not np.isfinite(number):
-        return "–"
-    if number == int(number) and abs(number) < 1e6:
-        return f"{number:.0f}"
-    return f"{number:.1f}" if abs(number) >= 10 else f"{number:.3f}"
+def _column(values: pd.Series) -> list[str]:
+    """Return a column as text, its numbers with the digits a reader can use."""
+    if not pd.api.types.is_numeric_dtype(values):
+        return [str(value) for value in values]
+    numbers = values.astype(float)
+    finite = numbers[np.isfinite(numbers)]
+    digits = 0 if (finite == finite.round()).all() else 1 if finite.abs().max() >= 10 else 3
+    return [f"{value:.{digits}f}" if np.isfinite(value) else "–" for value in numbers]

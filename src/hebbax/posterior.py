@@ -6,7 +6,6 @@ without hebbax.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -21,6 +20,7 @@ from numpyro.infer import Predictive
 
 from hebbax.data import Record, Sessions, data_hash, from_animals, observation_index
 from hebbax.errors import FitError
+from hebbax.files import replacing
 from hebbax.inference.density import log_likelihood
 from hebbax.model import Model
 from hebbax.spec import ModelSpec
@@ -113,15 +113,8 @@ def pointwise_log_likelihood(model: Model, values: Mapping[str, np.ndarray]) -> 
 
 def write(posterior: az.InferenceData, path: Path) -> None:
     """Write netCDF, as a whole or not at all; raise `FitError` where the folder refuses it."""
-    unfinished = path.with_suffix(".unfinished.nc")
-    try:
+    with replacing(path, FitError) as unfinished:
         posterior.to_netcdf(str(unfinished), engine="h5netcdf")
-        os.replace(unfinished, path)
-    except OSError as problem:
-        unfinished.unlink(missing_ok=True)
-        raise FitError(
-            f"{path.name}: the posterior could not be written ({problem.strerror or problem})."
-        ) from problem
 
 
 def read(path: Path) -> az.InferenceData:

@@ -30,6 +30,7 @@ from hebbax.discrepancy import (
 )
 from hebbax.environment import Baiting
 from hebbax.errors import FitError
+from hebbax.files import replacing
 from hebbax.model import Model, build_model
 from hebbax.posterior import sessions_of, spec_of
 from hebbax.replicates import Experiment, free_trials, predicted_trials, recorded_trials
@@ -145,7 +146,8 @@ def write_tables(checked: Check, folder: Path) -> None:
         "_curves": checked.curves,
         "_contingencies": checked.contingencies,
     }.items():
-        table.to_csv(folder / f"check_{checked.model}{ending}.csv", index=False)
+        with replacing(folder / f"check_{checked.model}{ending}.csv", FitError) as unfinished:
+            table.to_csv(unfinished, index=False)
 
 
 def _parts(

@@ -4,7 +4,6 @@ What `hebbax run`, `hebbax demo` and `hebbax report` share. Finished fits in the
 taken as they are, unfinished ones go on, so that a study that was cut off repeats nothing.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from hebbax import comparison, diagnostics, fitting, predictive, summary
 from hebbax import posterior as posteriors
 from hebbax.data import Sessions
 from hebbax.errors import FitError
+from hebbax.files import replacing
 from hebbax.inference import nuts
 from hebbax.simulation import Cohort
 from hebbax.spec import ModelSpec
@@ -61,7 +61,7 @@ def run(sessions: Sessions, plan: Plan, progress: ProgressOf) -> Study:
 
     Written are, for each model, ``<model>.nc`` and ``check_<model>.csv`` with its curves and
     contingencies, and for all of them ``comparison.csv``, ``comparison_by_animal.csv``,
-    ``population.csv``, ``coefficients.csv``, ``deviance.csv`` and ``diagnostics.json``.
+    ``population.csv``, ``coefficients.csv``, ``deviance.csv`` and ``diagnostics.csv``.
     """
     fitted = {}
     for spec in plan.specs:
@@ -105,7 +105,10 @@ def answer(study: Study) -> str:
     sentences = [study.compared.sentence]
     term = summary.forgetting(study.posteriors[best])
     if not study.verdicts[best].passed:
-        sentences.append(f"{best}: {study.verdicts[best].sentence}")
+        sentences.append(
+            f"The posterior of {best} FAILED its diagnostics, so that nothing is said of its "
+            "coefficients."
+        )
     elif term is not None:
         sentences.append(term.sentence)
     return " ".join([*sentences, study.checks[best].sentence])
@@ -136,15 +139,17 @@ def deviance_table(fitted: Mapping[str, az.InferenceData]) -> pd.DataFrame:
 
 
 def _write_tables(study: Study, folder: Path) -> None:
-    study.compared.table.to_csv(folder / "comparison.csv", index_label="model")
-    study.compared.by_animal.to_csv(folder / "comparison_by_animal.csv", index_label="model")
-    deviance_table(study.posteriors).to_csv(folder / "deviance.csv", index_label="animal")
-    for name, tables in {
-        "coefficients": {k: summary.animal_table(p) for k, p in study.posteriors.items()},
-        "population": {k: summary.population_table(p) for k, p in study.posteriors.items()},
+    comparison.write_tables(study.compared, folder)
+    animals = {name: summary.animal_table(p) for name, p in study.posteriors.items()}
+    population = {name: summary.population_table(p) for name, p in study.posteriors.items()}
+    verdicts = {k: {"passed": v.passed, **v.figures} for k, v in study.verdicts.items()}
+    for name, table in {
+        "deviance": deviance_table(study.posteriors),
+        "coefficients": pd.concat(animals, names=["model"]),
+        "population": pd.concat(population, names=["model", "value"]),
+        "diagnostics": pd.DataFrame.from_dict(verdicts, orient="index").rename_axis("model"),
     }.items():
-        pd.concat(tables, names=["model"]).to_csv(folder / f"{name}.csv")
+        with replacing(folder / f"{name}.csv", FitError) as unfinished:
+            table.to_csv(unfinished)
     for checked in study.checks.values():
         predictive.write_tables(checked, folder)
-    verdicts = {k: {"passed": v.passed, **v.figures} for k, v in study.verdicts.items()}
-    (folder / "diagnostics.json").write_text(json.dumps(verdicts, indent=1), encoding="utf-8")

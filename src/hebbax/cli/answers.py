@@ -37,8 +37,7 @@ def compare(posteriors: tuple[Path, ...], out: Path | None) -> None:
     CONSOLE.print(comparison_table(compared))
     if out is not None:
         prepare_folder(out)
-        compared.table.to_csv(out / "comparison.csv", index_label="model")
-        compared.by_animal.to_csv(out / "comparison_by_animal.csv", index_label="model")
+        comparison.write_tables(compared, out)
 
 
 @click.command()

@@ -11,6 +11,7 @@ from hebbax import data, simulation
 from hebbax.cli.console import CONSOLE
 from hebbax.cli.options import prepare_folder
 from hebbax.errors import HebbaxError
+from hebbax.files import replacing
 from hebbax.spec import declared_models, read_spec
 
 
@@ -55,7 +56,8 @@ def simulate(
     data.write_table(sessions, out)
     table = pd.DataFrame(truth["theta"], columns=list(spec.terms), index=list(sessions.animals))
     table["preference"] = truth["preference"][:, 0]
-    table.to_csv(out.with_suffix(".truth.csv"), index_label="animal")
+    with replacing(out.with_suffix(".truth.csv"), HebbaxError) as unfinished:
+        table.to_csv(unfinished, index_label="animal")
     CONSOLE.print(f"{sessions.n_animals} animals, {sessions.n_observations} choices: {out}")
 
 

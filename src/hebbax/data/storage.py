@@ -1,8 +1,5 @@
 """Sessions written to files: hebbax's own netCDF, which holds everything, and the tidy CSV."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +8,7 @@ import xarray as xr
 
 from hebbax.data.sessions import Sessions
 from hebbax.errors import DataError
+from hebbax.files import replacing
 
 FILE_VERSION = 1
 VARIABLES = ("animal", "stimulus", "choices", "rewards", "blocks", "n_trials")
@@ -49,7 +47,7 @@ def write(sessions: Sessions, path: str | Path) -> None:
         },
         attrs={"hebbax_sessions": FILE_VERSION, "source": sessions.source},
     )
-    with _replacing(Path(path)) as unfinished:
+    with replacing(Path(path), DataError) as unfinished:
         dataset.to_netcdf(unfinished, engine="h5netcdf")
 
 
@@ -67,25 +65,8 @@ def write_table(sessions: Sessions, path: str | Path) -> None:
             "reward": np.where(made, sessions.rewards[animal, trial], np.nan),
         }
     )
-    with _replacing(Path(path)) as unfinished:
+    with replacing(Path(path), DataError) as unfinished:
         table.to_csv(unfinished, index=False)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a sibling to write; it replaces ``path`` if all went well, and is removed if not."""
-    if not path.parent.is_dir():
-        raise DataError(f"{path.name}: could not be written; there is no folder {path.parent}.")
-    unfinished = path.with_suffix(f".unfinished{path.suffix}")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    except OSError as problem:
-        reason = os.strerror(problem.errno) if problem.errno else problem
-        raise DataError(f"{path.name}: could not be written ({reason}).") from problem
-    finally:
-        with suppress(OSError):
-            unfinished.unlink()
 
 
 def read_netcdf(path: Path) -> Sessions:

@@ -131,7 +131,7 @@ def pairs(posterior: az.InferenceData) -> Figure | None:
 
 
 def sampler(posterior: az.InferenceData) -> Figure:
-    """Return rank histograms of the population values: flat where all chains agree."""
+    """Return the ranks of each chain's draws among all: near the dashed line where chains agree."""
     names = [str(n) for n in posterior.posterior.data_vars if str(n).endswith("_population")]
     names = names or [str(n) for n in posterior.posterior.data_vars][:1]
     with az.rc_context({"plot.max_subplots": 200}):
@@ -142,7 +142,7 @@ def sampler(posterior: az.InferenceData) -> Figure:
     for ax in np.ravel(axes):
         ax.set_title(ax.get_title(), fontsize=9)
         ax.set_xlabel("rank over all chains", fontsize=8)
-        ax.set_ylabel("chain", fontsize=8)
+        ax.set_ylabel("chains: above or\nbelow even", fontsize=8)
         ax.tick_params(labelsize=7)
     return figure
 

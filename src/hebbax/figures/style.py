@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from hebbax.errors import FitError
+from hebbax.files import replacing
 
 OBSERVED = "#000000"
 """Colour of what was recorded."""
@@ -41,9 +42,7 @@ def use_file_backend() -> None:
 def save(figure: Figure, path: Path) -> None:
     """Write a picture and forget it; raise `FitError` where the folder refuses it."""
     try:
-        figure.savefig(path, dpi=150)
-    except OSError as problem:
-        path.unlink(missing_ok=True)
-        raise FitError(f"{path.name}: could not be written ({problem.strerror}).") from problem
+        with replacing(path, FitError) as unfinished:
+            figure.savefig(unfinished, dpi=150)
     finally:
         plt.close(figure)

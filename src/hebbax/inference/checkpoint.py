@@ -4,7 +4,6 @@ One ``.npz`` file holds the sampler's state, the draws kept so far and a label o
 to. It is replaced as a whole, so that a killed process leaves the last complete one.
 """
 
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 
 from hebbax.errors import FitError
+from hebbax.files import replacing
 
 Kept = list[dict[str, np.ndarray]]
 
@@ -24,17 +24,8 @@ def save(path: Path, label: str, state: Any, kept: Kept, done: int) -> None:
     arrays |= {f"state {i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
     for name in kept[0] if kept else ():
         arrays[f"draw {name}"] = np.concatenate([part[name] for part in kept])
-    unfinished = path.with_suffix(".unfinished.npz")
-    try:
-        with unfinished.open("wb") as file:
-            np.savez(file, **arrays)
-        os.replace(unfinished, path)
-    except OSError as problem:
-        unfinished.unlink(missing_ok=True)
-        raise FitError(
-            f"{path.name}: the state of the fit could not be written ({problem.strerror}); "
-            "the last complete state is kept and --resume goes on from it."
-        ) from problem
+    with replacing(path, FitError) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def load(path: Path, label: str, like: Any) -> tuple[Any, Kept, int]:

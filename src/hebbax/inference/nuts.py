@@ -58,7 +58,7 @@ class Settings:
     search: pilot.Settings = field(default_factory=pilot.Settings)
 
 
-QUICK = Settings(warmup=250, draws=250)
+QUICK = Settings(warmup=300, draws=600)
 """Few draws of an easy posterior, for a demonstration in a minute."""
 
 
