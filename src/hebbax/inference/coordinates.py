@@ -30,6 +30,7 @@ from hebbax.inference.density import (
     constrain,
     flatten_groups,
     latent_sites,
+    likelihood_hessian,
     log_likelihood,
     potential,
     split_groups,
@@ -72,16 +73,12 @@ def pilot(model: Model, unconstrained: Parameters) -> Pilot:
     values = animal_values(model, constrain(latent_sites(model), unconstrained))
     phi = flatten_groups(model, values)
 
+    gradient, hessian = likelihood_hessian(model, phi)
+    size, axes = jnp.linalg.eigh(-hessian)
+    information = (axes * jnp.maximum(size, 0.0)[:, None, :]) @ jnp.swapaxes(axes, -1, -2)
+
     def slope(phi: Array) -> Array:
         return jax.grad(lambda p: log_likelihood(model, split_groups(model, p)).sum())(phi)
-
-    def column(direction: Array) -> Array:
-        # Animals are independent: one product with all of them moved gives a column of each block.
-        return jax.jvp(slope, (phi,), (jnp.broadcast_to(direction, phi.shape),))[1]
-
-    hessian = jax.vmap(column, out_axes=-1)(jnp.eye(phi.shape[-1]))
-    size, axes = jnp.linalg.eigh(-0.5 * (hessian + jnp.swapaxes(hessian, -1, -2)))
-    information = (axes * jnp.maximum(size, 0.0)[:, None, :]) @ jnp.swapaxes(axes, -1, -2)
 
     def curvature(phi: Array, first: Array, second: Array) -> Array:
         along = jax.jvp(slope, (phi,), (jnp.broadcast_to(first, phi.shape),))[1]
@@ -94,7 +91,7 @@ def pilot(model: Model, unconstrained: Parameters) -> Pilot:
     axes = jnp.eye(phi.shape[-1])
     over = jax.vmap(jax.vmap(jax.vmap(third, (None, None, 0)), (None, 0, None)), (0, None, None))
     tensor = jnp.moveaxis(over(axes, axes, axes), -1, 0)
-    linear = (information @ phi[..., None])[..., 0] + slope(phi)
+    linear = (information @ phi[..., None])[..., 0] + gradient
     return Pilot(phi, information, linear, tensor, _growth(model))
 
 
@@ -135,6 +132,14 @@ def transported_potential(model: Model, fit: Pilot, coordinates: Parameters) -> 
     """Return minus the log density of the coordinates, in nats."""
     unconstrained, log_jacobian = to_sites(model, fit, coordinates)
     return potential(model, unconstrained) - log_jacobian
+
+
+def model_values(model: Model, fit: Pilot, coordinates: Parameters) -> Parameters:
+    """Return the latent sites on the model's scale, and each animal's values by group name in
+    place of its offsets."""
+    values = constrain(latent_sites(model), to_sites(model, fit, coordinates)[0])
+    named = {k: v for k, v in values.items() if not k.endswith("_offset")}
+    return {**named, **animal_values(model, values)}
 
 
 def _log_size(model: Model) -> float:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from numpyro.distributions import biject_to
-from numpyro.handlers import seed, trace
+from numpyro.handlers import block, seed, trace
 from numpyro.infer.util import potential_energy
 
 from hebbax.model import Model
@@ -53,6 +53,11 @@ def potential(model: Model, unconstrained: Parameters) -> Array:
     return potential_energy(model, (), {}, unconstrained)
 
 
+def prior_potential(model: Model, unconstrained: Parameters) -> Array:
+    """Return minus the log prior density of the unconstrained variables, in nats."""
+    return potential_energy(block(model, hide=[model.site]), (), {}, unconstrained)
+
+
 def animal_values(model: Model, values: Parameters) -> Parameters:
     """Return each animal's values by group name, from constrained site values."""
     out = {}
@@ -69,6 +74,21 @@ def animal_values(model: Model, values: Parameters) -> Parameters:
 def log_likelihood(model: Model, values: Parameters) -> Array:
     """Return log P of each observation ``(observation,)`` given each animal's values."""
     return model.distribution(values).log_prob(jnp.asarray(model.observed))
+
+
+def likelihood_hessian(model: Model, phi: Array) -> tuple[Array, Array]:
+    """Return gradient (animal, member) and Hessian (animal, member, member) of each animal's log
+    likelihood of its values ``phi`` (see `flatten_groups`)."""
+
+    def slope(phi: Array) -> Array:
+        return jax.grad(lambda p: log_likelihood(model, split_groups(model, p)).sum())(phi)
+
+    def column(direction: Array) -> Array:
+        # Animals are independent: one product with all of them moved gives a column of each block.
+        return jax.jvp(slope, (phi,), (jnp.broadcast_to(direction, phi.shape),))[1]
+
+    hessian = jax.vmap(column, out_axes=-1)(jnp.eye(phi.shape[-1]))
+    return slope(phi), 0.5 * (hessian + jnp.swapaxes(hessian, -1, -2))
 
 
 def start(model: Model) -> Parameters:

@@ -22,11 +22,10 @@ from hebbax.inference.coordinates import (
     POPULATION,
     Pilot,
     left_alone,
-    to_sites,
+    model_values,
     transported_potential,
 )
-from hebbax.inference.density import animal_values, constrain, latent_sites
-from hebbax.inference.settle import settle
+from hebbax.inference.settle import settled_mode
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
@@ -92,10 +91,7 @@ def fit(
     """
     settings = settings or Settings()
     pilot_key, start_key, run_key = jax.random.split(key, 3)
-    progress("finding the mode", 0, 1)
-    mode, _ = map.fit(pilot_key, model, settings.pilot)
-    mode, fitted, _ = jax.jit(partial(settle, model))(mode)
-    progress("finding the mode", 1, 1)
+    mode, fitted, _ = settled_mode(pilot_key, model, settings.pilot, progress)
     kernel = NUTS(
         potential_fn=partial(transported_potential, model, fitted),
         target_accept_prob=settings.target_accept,
@@ -178,14 +174,8 @@ def _collect(
     model: Model, fitted: Pilot, kept: dict[str, np.ndarray], settings: Settings
 ) -> tuple[dict[str, np.ndarray], Info]:
     """Return draws on the model's scale, with the deterministic sites, and `Info`."""
-    sites = latent_sites(model)
     coordinates = {k: v for k, v in kept.items() if k not in (*CHECKED, "step_size")}
-
-    def one(draw: Parameters) -> Parameters:
-        values = constrain(sites, to_sites(model, fitted, draw)[0])
-        named = {k: v for k, v in values.items() if not k.endswith("_offset")}
-        return {**named, **animal_values(model, values)}
-
+    one = partial(model_values, model, fitted)
     draws = jax.device_get(jax.jit(jax.vmap(jax.vmap(one)))(coordinates))
     depth = np.ceil(np.log2(kept["num_steps"] + 1)).astype(int)
     info = Info(

@@ -8,12 +8,14 @@ their density at zero, as a function of the spreads, *is* the marginal one.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from hebbax.inference import map
 from hebbax.inference.coordinates import (
     ANIMAL,
     POPULATION,
@@ -24,7 +26,7 @@ from hebbax.inference.coordinates import (
     transported_potential,
 )
 from hebbax.model import Model
-from hebbax.typing import Array, Parameters
+from hebbax.typing import Array, Key, Parameters, Progress
 
 ROUNDS = 8
 """Times that animals and spreads are settled in turn, the best being kept: two terms need two,
@@ -41,6 +43,15 @@ class Settled(NamedTuple):
     sites: Parameters
     fit: Pilot
     potential: Array
+
+
+def settled_mode(key: Key, model: Model, settings: map.Settings, progress: Progress) -> Settled:
+    """Return where a fit starts: the joint mode, found and settled."""
+    progress("finding the mode", 0, 1)
+    mode, _ = map.fit(key, model, settings)
+    settled = jax.jit(partial(settle, model))(mode)
+    progress("finding the mode", 1, 1)
+    return settled
 
 
 def settle(model: Model, mode: Parameters) -> Settled:
