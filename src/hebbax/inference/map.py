@@ -24,9 +24,9 @@ from hebbax.typing import Array, Key, Parameters, Progress, silent
 class Settings:
     """Settings of the descent.
 
-    ``epochs`` Adam steps at ``learning_rate`` (cosine decay), then up to ``polish`` Newton steps, from
-    ``starts`` points: no plasticity, and the same with every variable jittered by ``jitter`` times
-    its prior scale.
+    ``epochs`` Adam steps at ``learning_rate`` (cosine decay) from ``starts`` points: no plasticity,
+    and the same with every variable jittered by ``jitter`` times its prior scale. Then up to
+    ``polish`` Newton steps from the best of them.
     """
 
     epochs: int = 600

@@ -47,8 +47,8 @@ FIRST, SECOND = "first factor of ", "second factor of "
 
 
 def polish(model: Model, steps: int, point: Parameters) -> tuple[Parameters, Array, Array]:
-    """Return the point after up to ``steps`` of Newton, its potential in nats, and the norm of its slope
-    (see `slope`)."""
+    """Return the point after up to ``steps`` of Newton, its potential in nats, and the norm of its
+    slope (see `slope`)."""
     scales = kinks(model)
     point = _product(_descend(model, steps, _split(point, scales)), scales)
     nothing = {name: jnp.abs(point[name]) < NOTHING * scale for name, scale in scales.items()}
