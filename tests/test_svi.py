@@ -38,7 +38,11 @@ def reference(one_animal):
     weights = jax.nn.softmax(logs)
     assert 1.0 / (weights**2).sum() > 1000
     evidence = float(jax.scipy.special.logsumexp(logs) - np.log(n))
-    return {k: np.asarray(v).reshape(n, -1) for k, v in draws.items()}, np.asarray(weights), evidence
+    return (
+        {k: np.asarray(v).reshape(n, -1) for k, v in draws.items()},
+        np.asarray(weights),
+        evidence,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,6 @@ Coefficients that end nearer to zero than `NOTHING`, and that the data do not pu
 harder than the prior holds them, are then set to exactly zero.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -73,11 +71,16 @@ def kinks(model: Model) -> dict[str, Array]:
 def slope(model: Model, point: Parameters) -> Parameters:
     """Return the gradient of the potential, and at a kink the least of its subgradients: zero
     wherever the prior's 1 / scale outweighs the slope of the rest."""
-    out = dict(jax.grad(partial(potential, model))(point))
-    for name, scale in kinks(model).items():
-        # JAX's derivative of |theta| at zero is zero, which leaves the slope of the rest.
-        rest = jnp.sign(out[name]) * jnp.maximum(jnp.abs(out[name]) - 1.0 / scale, 0.0)
-        out[name] = jnp.where(point[name] == 0.0, rest, out[name])
+    scales = kinks(model)
+
+    def without_kinks(point: Parameters) -> Array:
+        return potential(model, point) - _absolute(point, scales)
+
+    out = dict(jax.grad(without_kinks)(point))
+    for name, scale in scales.items():
+        rest = out[name]
+        least = jnp.sign(rest) * jnp.maximum(jnp.abs(rest) - 1.0 / scale, 0.0)
+        out[name] = jnp.where(point[name] == 0.0, least, rest + jnp.sign(point[name]) / scale)
     return out
 
 
@@ -100,13 +103,18 @@ def _product(factors: Parameters, scales: dict[str, Array]) -> Parameters:
     return out
 
 
+def _absolute(point: Parameters, scales: dict[str, Array]) -> Array:
+    """Return sum |theta| / scale: the kinks themselves, whatever JAX makes of their derivative."""
+    kinks = [(jnp.abs(point[name]) / scale).sum() for name, scale in scales.items()]
+    return jnp.asarray(sum(kinks, jnp.zeros(())))
+
+
 def _penalty(factors: Parameters, scales: dict[str, Array]) -> Array:
     """Return what the smooth penalty of the factors adds to that of their product."""
-    added = jnp.zeros(())
-    for name, scale in scales.items():
-        squares = 0.5 * (factors[FIRST + name] ** 2 + factors[SECOND + name] ** 2)
-        added += (squares - jnp.abs(_product(factors, scales)[name]) / scale).sum()
-    return added
+    squares = [
+        0.5 * (factors[FIRST + name] ** 2 + factors[SECOND + name] ** 2).sum() for name in scales
+    ]
+    return sum(squares, jnp.zeros(())) - _absolute(_product(factors, scales), scales)
 
 
 def _descend(model: Model, steps: int, factors: Parameters) -> Parameters:

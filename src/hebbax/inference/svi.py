@@ -1,8 +1,7 @@
 """The posterior approximated by a guide: NumPyro's SVI, in whitened coordinates, from the mode.
 
 In the coordinates of `hebbax.inference.coordinates` the posterior is nearly a standard normal, so
-that a guide of unit scale at the settled mode is close before the first step, and one without
-correlations is often enough. How close it came is measured and not assumed: importance weights
+that a guide of unit scale at the settled mode is close before the first step. How close it came is measured and not assumed: importance weights
 
     log w = log p(choices, values) - log q(values)
 
@@ -59,10 +58,10 @@ class Settings:
     are then taken from the guide.
     """
 
-    guide: str = "diagonal"
+    guide: str = "full"
     steps: int = 1000
-    learning_rate: float = 0.005
-    particles: int = 8
+    learning_rate: float = 0.01
+    particles: int = 16
     chunk: int = 100
     draws: int = 4000
     pilot: map.Settings = field(default_factory=map.Settings)
