@@ -58,7 +58,7 @@ def check(model, sampled, reference, restarts):
 
     mode, found = map.fit(jax.random.PRNGKey(4), model)
     others = map.Settings(starts=restarts)
-    again, better = map.fit(jax.random.PRNGKey(5), model, others)
+    _, better = map.fit(jax.random.PRNGKey(5), model, others)
     print(
         f"MAP: loss {found.final:.6f}, slope {found.gradient_norm:.1e}; restarts {better.final:.6f}"
     )

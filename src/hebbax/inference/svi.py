@@ -1,7 +1,8 @@
 """The posterior approximated by a guide: NumPyro's SVI, in whitened coordinates, from the mode.
 
 In the coordinates of `hebbax.inference.coordinates` the posterior is nearly a standard normal, so
-that a guide of unit scale at the settled mode is close before the first step. How close it came is measured and not assumed: importance weights
+that a guide of unit scale at the settled mode is close before the first step. How close it came is
+measured and not assumed: importance weights
 
     log w = log p(choices, values) - log q(values)
 
