@@ -9,7 +9,7 @@ from hebbax.comparison import compare
 from hebbax.data import Sessions, read
 from hebbax.diagnostics import diagnose
 from hebbax.errors import DataError, FitError, HebbaxError, ModelError
-from hebbax.inference import map, nuts
+from hebbax.inference import map, nuts, svi
 from hebbax.model import Model, build_model
 from hebbax.plasticity import TaylorRule
 from hebbax.posterior import to_inference_data
@@ -32,5 +32,6 @@ __all__ = [
     "nuts",
     "read",
     "read_spec",
+    "svi",
     "to_inference_data",
 ]

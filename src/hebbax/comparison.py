@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from hebbax.diagnostics import diagnose, is_variational
 from hebbax.errors import FitError
 from hebbax.files import replacing
 
@@ -59,8 +60,12 @@ class Comparison:
 def compare(posteriors: Mapping[str, az.InferenceData]) -> Comparison:
     """Return the comparison of posteriors by model name; they must be of the same data.
 
-    Raises `FitError` where they are not.
+    Raises `FitError` where they are not, and for a variational fit that failed its diagnostics: its
+    draws have no expected log predictive density.
     """
+    for name, posterior in posteriors.items():
+        if is_variational(posterior) and not (verdict := diagnose(posterior)).passed:
+            raise FitError(f"{name}: not to be compared. {verdict.sentence}")
     hashes = {name: p.attrs["data_hash"] for name, p in posteriors.items()}
     if len(set(hashes.values())) > 1:
         first = next(iter(hashes))

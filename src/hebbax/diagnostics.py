@@ -1,7 +1,8 @@
 """Whether a posterior can be trusted: one verdict, with reasons in words.
 
 Thresholds: rank-normalised R-hat and bulk / tail ESS of Vehtari et al. (2021), E-BFMI of
-Betancourt (2016).
+Betancourt (2016); for a variational fit the Pareto k-hat of Yao et al. (2018). A variational fit
+that fails is no posterior, and is not called one.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,9 @@ MIN_ESS = 400.0
 MIN_E_BFMI = 0.3
 MAX_DIVERGING = 0.0
 MAX_SATURATED_TREES = 0.01
+MAX_K_HAT = 0.7
+MAX_ELBO_RISE = 0.5
+"""Nats by which the ELBO may rise from the third to the last quarter of the steps."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,14 @@ class Verdict:
     """What the diagnostics say of one posterior.
 
     ``reasons`` lists what failed, in words; it is empty where everything passed. ``figures`` holds
-    the numbers behind it.
+    the numbers behind it, and ``measured`` says the main ones. ``variational`` is whether a guide
+    was fitted instead of chains sampled.
     """
 
     reasons: tuple[str, ...]
     figures: dict[str, float]
+    measured: str
+    variational: bool = False
 
     @property
     def passed(self) -> bool:
@@ -36,21 +43,71 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The verdict in one sentence."""
-        f = self.figures
-        measured = (
-            f"R-hat at most {f['r_hat']:.3f}, bulk ESS at least {f['ess_bulk']:.0f}, tail ESS at "
-            f"least {f['ess_tail']:.0f}, {f['diverging']:.0f} divergent draws of {f['draws']:.0f}"
-        )
         if self.passed:
-            return f"The posterior passed its diagnostics: {measured}."
-        return (
-            f"The posterior FAILED its diagnostics and must not be summarised as it is: "
-            f"{'; '.join(self.reasons)}."
+            kind = "variational posterior" if self.variational else "posterior"
+            return f"The {kind} passed its diagnostics: {self.measured}."
+        failed = (
+            "variational approximation FAILED its diagnostics and cannot be called a posterior"
+            if self.variational
+            else "posterior FAILED its diagnostics and must not be summarised as it is"
         )
+        return f"The {failed}: {'; '.join(self.reasons)}."
+
+
+def is_variational(posterior: az.InferenceData) -> bool:
+    """Return whether a stored fit is a variational one."""
+    return posterior.attrs["method"] == "svi"
 
 
 def diagnose(posterior: az.InferenceData) -> Verdict:
-    """Return the verdict on a sampled posterior, over every variable in it."""
+    """Return the verdict on a stored fit: `k_hat` and the ELBO of a variational one; R-hat, ESS and
+    the sampler's statistics of a sampled one, over every variable in it."""
+    return _variational(posterior) if is_variational(posterior) else _sampled(posterior)
+
+
+def k_hat(posterior: az.InferenceData) -> float:
+    """Return the Pareto shape of the importance weights p / q of a variational fit's draws.
+
+    Up to 0.7 the guide q is near enough to the posterior p for its draws to stand for it; infinite
+    where a weight is not finite.
+    """
+    log_weights = np.ravel(posterior.sample_stats["log_weights"])
+    if not np.isfinite(log_weights).all():
+        return float("inf")
+    return float(az.psislw(log_weights - log_weights.max())[1])
+
+
+def _variational(posterior: az.InferenceData) -> Verdict:
+    elbo = np.asarray(posterior.sample_stats["elbo"])
+    third, last = np.array_split(elbo, 4)[2:]
+    figures = {
+        "k_hat": k_hat(posterior),
+        "elbo": float(np.mean(posterior.sample_stats["log_weights"])),
+        "elbo_rise": float(last.mean() - third.mean()),
+        "elbo_rise_se": float(np.sqrt(third.var() / third.size + last.var() / last.size)),
+    }
+    settled = abs(figures["elbo_rise"]) <= MAX_ELBO_RISE + 2 * figures["elbo_rise_se"]
+    checks = [
+        (
+            not figures["k_hat"] <= MAX_K_HAT,
+            f"k-hat of its importance weights is {figures['k_hat']:.2f} (at most {MAX_K_HAT}), so "
+            "that it misses a part of the posterior that matters",
+        ),
+        (
+            not settled,
+            f"the ELBO still moved by {figures['elbo_rise']:.1f} nats in the last quarter of the "
+            f"steps (at most {MAX_ELBO_RISE}), so that more steps would change it",
+        ),
+    ]
+    reasons = tuple(reason for failed, reason in checks if failed)
+    measured = (
+        f"k-hat {figures['k_hat']:.2f}, ELBO {figures['elbo']:.1f} nats, moved by "
+        f"{figures['elbo_rise']:.2f} in the last quarter of the steps"
+    )
+    return Verdict(reasons, figures, measured, variational=True)
+
+
+def _sampled(posterior: az.InferenceData) -> Verdict:
     draws, stats = posterior.posterior, posterior.sample_stats
     r_hat, ess_bulk, ess_tail = (
         _extreme(az.rhat(draws), np.max),
@@ -91,7 +148,12 @@ def diagnose(posterior: az.InferenceData) -> Verdict:
         ),
         (figures["frozen_chains"] > 0, f"{figures['frozen_chains']:.0f} chains did not move"),
     ]
-    return Verdict(tuple(reason for failed, reason in checks if failed), figures)
+    measured = (
+        f"R-hat at most {figures['r_hat']:.3f}, bulk ESS at least {figures['ess_bulk']:.0f}, tail "
+        f"ESS at least {figures['ess_tail']:.0f}, {figures['diverging']:.0f} divergent draws of "
+        f"{figures['draws']:.0f}"
+    )
+    return Verdict(tuple(reason for failed, reason in checks if failed), figures, measured)
 
 
 def _extreme(dataset: object, reduce: Callable[[np.ndarray], float]) -> tuple[float, str]:

@@ -1,23 +1,44 @@
-"""One fit from declared model to stored posterior: what `hebbax fit` and `hebbax run` share."""
+"""One fit from declared model to stored result: what `hebbax fit` and `hebbax run` share."""
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import arviz as az
 import jax
+import xarray as xr
 
+from hebbax import estimate as estimates
 from hebbax import posterior as posteriors
 from hebbax.data import Sessions, compact, data_hash
 from hebbax.errors import FitError
-from hebbax.inference import nuts
-from hebbax.model import build_model
+from hebbax.inference import map, nuts, svi
+from hebbax.model import Model, build_model
 from hebbax.spec import ModelSpec
-from hebbax.typing import Progress, silent
+from hebbax.typing import Key, Progress, silent
+
+Method = Literal["nuts", "svi", "map"]
+
+ENDINGS: dict[Method, str] = {"nuts": ".nc", "svi": ".svi.nc", "map": ".map.nc"}
+"""End of the file name of each method, so that no method's fit replaces another's."""
 
 
-def posterior_path(folder: Path, model: str) -> Path:
-    """Return where the posterior of a model lies in a results folder."""
-    return folder / f"{model}.nc"
+SETTINGS: dict[Method, type] = {
+    "nuts": nuts.Settings,
+    "svi": svi.Settings,
+    "map": map.Settings,
+}
+"""Settings of each method; a fit is by the method its settings are of."""
+
+Settings: TypeAlias = nuts.Settings | svi.Settings | map.Settings
+
+Result: TypeAlias = az.InferenceData | xr.Dataset
+"""A posterior, sampled or approximated, or a point estimate."""
+
+
+def result_path(folder: Path, model: str, method: Method = "nuts") -> Path:
+    """Return where the fit of a model by a method lies in a results folder."""
+    return folder / f"{model}{ENDINGS[method]}"
 
 
 def fit_and_store(
@@ -25,34 +46,71 @@ def fit_and_store(
     spec: ModelSpec,
     folder: Path,
     seed: int,
-    settings: nuts.Settings,
+    settings: Settings,
     progress: Progress = silent,
-) -> az.InferenceData:
-    """Return the posterior of one declared model, stored as ``<folder>/<model>.nc``.
+) -> Result:
+    """Return the fit of one declared model by the method its settings are of, and store it.
 
-    The state of the unfinished fit lies beside it as ``<model>.state.npz`` and is removed at the
-    end; where it is there at the start, the fit goes on from it.
+    Stored are ``<model>.nc`` by NUTS, ``<model>.svi.nc`` of a guide and ``<model>.map.nc`` of the
+    mode. The state of an unfinished NUTS lies beside it as ``<model>.state.npz`` and is removed at
+    the end; where it is there at the start, the fit goes on from it.
     """
     model = build_model(spec, sessions)
-    fit_key, draw_key = jax.random.split(jax.random.PRNGKey(seed))
+    (method,) = (name for name, kind in SETTINGS.items() if isinstance(settings, kind))
+    provenance = {"method": method, "seed": seed, "settings": asdict(settings)}
+    key, path = jax.random.PRNGKey(seed), result_path(folder, spec.name, method)
+    if isinstance(settings, map.Settings):
+        mode, info = map.fit(key, model, settings, progress=progress)
+        estimate = estimates.to_dataset(model, mode, info, provenance)
+        estimates.write(estimate, path)
+        return estimate
+    if isinstance(settings, svi.Settings):
+        posterior = _approximate(key, model, settings, provenance, progress)
+        posteriors.write(posterior, path)
+        return posterior
     state = folder / f"{spec.name}.state.npz"
-    draws, info = nuts.fit(fit_key, model, settings, store=state, progress=progress)
-    provenance = {"method": "nuts", "seed": seed, "settings": asdict(settings)}
-    result = posteriors.to_inference_data(draw_key, model, draws, info._asdict(), provenance)
-    posteriors.write(result, posterior_path(folder, spec.name))
+    posterior = _sample(key, model, settings, provenance, state, progress)
+    posteriors.write(posterior, path)
     state.unlink(missing_ok=True)
-    return result
+    return posterior
 
 
-def finished(sessions: Sessions, spec: ModelSpec, folder: Path) -> az.InferenceData | None:
-    """Return the stored posterior of this model and data, or None where there is none.
+def _sample(
+    key: Key,
+    model: Model,
+    settings: nuts.Settings,
+    provenance: dict,
+    state: Path,
+    progress: Progress,
+) -> az.InferenceData:
+    fit_key, draw_key = jax.random.split(key)
+    draws, info = nuts.fit(fit_key, model, settings, store=state, progress=progress)
+    return posteriors.to_inference_data(draw_key, model, draws, info._asdict(), provenance)
+
+
+def _approximate(
+    key: Key, model: Model, settings: svi.Settings, provenance: dict, progress: Progress
+) -> az.InferenceData:
+    """Return the guide's draws as one chain, with the weights of each and the ELBO of each step."""
+    fit_key, draw_key = jax.random.split(key)
+    draws, info = svi.fit(fit_key, model, settings, progress=progress)
+    statistics = {"log_weights": info.log_weights, "lp": info.lp}
+    out = posteriors.to_inference_data(draw_key, model, draws, statistics, provenance)
+    out.sample_stats = out.sample_stats.assign(elbo=("step", info.elbo))
+    return out
+
+
+def finished(
+    sessions: Sessions, spec: ModelSpec, folder: Path, method: Method = "nuts"
+) -> Result | None:
+    """Return the stored fit of this model and data by a method, or None where there is none.
 
     Raises `FitError` where one of other data is in the way.
     """
-    path = posterior_path(folder, spec.name)
+    path = result_path(folder, spec.name, method)
     if not path.exists():
         return None
-    stored = posteriors.read(path)
+    stored = estimates.read(path) if method == "map" else posteriors.read(path)
     if stored.attrs["data_hash"] != data_hash(compact(sessions)):
         raise FitError(f"{path.name}: was fitted to other data; use --force or another --out.")
     return stored

@@ -49,7 +49,7 @@ def to_inference_data(
         key: random key of the predictive draws.
         model: the model that was fitted.
         draws: site values ``(chain, draw, ...)``.
-        sample_stats: sampler statistics ``(chain, draw)``; empty for a variational fit.
+        sample_stats: statistics of each draw ``(chain, draw)``.
         provenance: method, seed and settings, stored as attributes.
     """
     predictive_key, prior_key = jax.random.split(key)
@@ -68,7 +68,7 @@ def to_inference_data(
         constant_data=_constant_data(model),
         coords=coordinates(model),
         dims=dims,
-        attrs=_attributes(model, provenance),
+        attrs=attributes(model, provenance),
         save_warmup=False,
     )
 
@@ -105,6 +105,26 @@ def variable_dims(model: Model) -> dict[str, list[str]]:
     return dims
 
 
+def attributes(model: Model, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what identifies a fit: model, data, versions, and its provenance."""
+    return {
+        "hebbax": FILE_VERSION,
+        "model": model.spec.name,
+        "model_file": model.spec.text,
+        "spec": json.dumps({k: v for k, v in asdict(model.spec).items() if k != "text"}),
+        "n_inputs": model.network.n_inputs,
+        "n_stimuli": model.sessions.n_stimuli,
+        "stimuli": json.dumps(model.sessions.stimuli),
+        "data": model.sessions.source,
+        "data_hash": data_hash(model.sessions),
+        "versions": json.dumps({name: version(name) for name in PACKAGES}),
+        **{
+            k: v if isinstance(v, str | int | float) else json.dumps(v)
+            for k, v in provenance.items()
+        },
+    }
+
+
 def pointwise_log_likelihood(model: Model, values: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return log P of each observation ``(chain, draw, observation)`` in nats."""
     one = jax.jit(jax.vmap(partial(log_likelihood, model)))
@@ -125,6 +145,8 @@ def read(path: Path) -> az.InferenceData:
         stored = az.from_netcdf(str(path), engine="h5netcdf")
     except (OSError, ValueError, KeyError) as problem:
         raise FitError(f"{path.name}: not a readable posterior file.") from problem
+    if stored.attrs.get("method") == "map":
+        raise FitError(f"{path.name}: a point estimate, which has no posterior to speak of.")
     if "hebbax" not in stored.attrs or "posterior" not in stored.groups():
         raise FitError(f"{path.name}: not a posterior that hebbax wrote.")
     return stored
@@ -201,23 +223,4 @@ def _constant_data(model: Model) -> dict[str, np.ndarray]:
         "block": sessions.blocks[animal, trial],
         "chosen": sessions.choices[animal, trial],
         "reward": sessions.rewards[animal, trial],
-    }
-
-
-def _attributes(model: Model, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "hebbax": FILE_VERSION,
-        "model": model.spec.name,
-        "model_file": model.spec.text,
-        "spec": json.dumps({k: v for k, v in asdict(model.spec).items() if k != "text"}),
-        "n_inputs": model.network.n_inputs,
-        "n_stimuli": model.sessions.n_stimuli,
-        "stimuli": json.dumps(model.sessions.stimuli),
-        "data": model.sessions.source,
-        "data_hash": data_hash(model.sessions),
-        "versions": json.dumps({name: version(name) for name in PACKAGES}),
-        **{
-            k: v if isinstance(v, str | int | float) else json.dumps(v)
-            for k, v in provenance.items()
-        },
     }

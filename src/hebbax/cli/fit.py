@@ -1,10 +1,12 @@
-"""The command that fits: fit."""
+"""The command that fits: by NUTS, by a guide, or to the mode."""
 
 from pathlib import Path
+from typing import Any
 
 import click
+import xarray as xr
 
-from hebbax import data, diagnostics, fitting, summary
+from hebbax import data, diagnostics, estimate, fitting, summary
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import (
     column_option,
@@ -14,7 +16,8 @@ from hebbax.cli.options import (
     prepare_folder,
     refuse_overwrite,
 )
-from hebbax.inference import nuts
+from hebbax.errors import HebbaxError
+from hebbax.inference import nuts, svi
 from hebbax.spec import read_spec
 
 
@@ -25,35 +28,79 @@ from hebbax.spec import read_spec
     "--model", "models", multiple=True, required=True, help="declared model or .toml file"
 )
 @out_option
+@click.option(
+    "--method",
+    type=click.Choice(["nuts", "svi", "map"]),
+    default="nuts",
+    help="sample the posterior, approximate it, or find the mode",
+)
 @click.option("--seed", default=0, help="random seed")
-@click.option("--chains", default=nuts.Settings.chains)
-@click.option("--warmup", default=nuts.Settings.warmup, help="iterations of warm-up")
-@click.option("--draws", default=nuts.Settings.draws, help="draws kept per chain")
+@click.option("--chains", type=int, help=f"nuts: chains  [default: {nuts.Settings.chains}]")
+@click.option(
+    "--warmup", type=int, help=f"nuts: iterations of warm-up  [default: {nuts.Settings.warmup}]"
+)
+@click.option("--guide", help=f"svi: {', '.join(svi.GUIDES)}  [default: {svi.Settings.guide}]")
+@click.option("--steps", type=int, help=f"svi: steps of Adam  [default: {svi.Settings.steps}]")
+@click.option(
+    "--draws",
+    type=int,
+    help=f"nuts: draws kept per chain  [default: {nuts.Settings.draws}]; "
+    f"svi: draws of the guide  [default: {svi.Settings.draws}]",
+)
 @click.option("--force", is_flag=True, help="fit again what is finished, and start anew")
-@click.option("--resume", is_flag=True, help="go on with an unfinished fit")
+@click.option("--resume", is_flag=True, help="nuts: go on with an unfinished fit")
 def fit(
     recordings: Path,
     columns: tuple[str, ...],
     models: tuple[str, ...],
+    method: fitting.Method,
     out: Path,
     seed: int,
-    chains: int,
-    warmup: int,
-    draws: int,
     force: bool,
     resume: bool,
+    **given: int | str | None,
 ) -> None:
-    """Sample the posterior of one or more models of DATA, and say whether it can be trusted."""
+    """Fit one or more models of DATA: sample the posterior and say whether it can be trusted, or
+    approximate it, or find the mode."""
+    settings = _settings(method, given, resume=resume)
     sessions = data.read(recordings, columns=mapping(columns))
     specs = [read_spec(name) for name in models]
-    settings = nuts.Settings(chains=chains, warmup=warmup, draws=draws)
     prepare_folder(out)
     for spec in specs:
-        refuse_overwrite(sessions, spec, out, force=force, resume=resume)
+        refuse_overwrite(sessions, spec, out, method, force=force, resume=resume)
     for spec in specs:
         with progress(spec.name) as tell:
             result = fitting.fit_and_store(sessions, spec, out, seed, settings, tell)
-        verdict = diagnostics.diagnose(result)
-        CONSOLE.print(f"[bold]{spec.name}[/bold]  {verdict.sentence}")
-        if verdict.passed:
-            CONSOLE.print(table("population", summary.population_table(result)))
+        _tell(spec.name, result)
+
+
+OPTIONS = {
+    "nuts": ("chains", "warmup", "draws", "resume"),
+    "svi": ("guide", "steps", "draws"),
+    "map": (),
+}
+"""Options of `fit` that belong to each method."""
+
+
+def _settings(method: fitting.Method, given: dict[str, Any], *, resume: bool) -> fitting.Settings:
+    """Return the settings of a method; raise `HebbaxError` for an option of another one."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    for name in (*chosen, *(["resume"] if resume else [])):
+        if name not in OPTIONS[method]:
+            own = ", ".join(f"--{option}" for option in OPTIONS[method]) or "none of its own"
+            raise HebbaxError(f"--{name}: no option of --method {method}, which has {own}.")
+        if isinstance(chosen.get(name), int) and chosen[name] < 1:
+            raise HebbaxError(f"--{name} {chosen[name]}: must be 1 or more.")
+    return fitting.SETTINGS[method](**chosen)
+
+
+def _tell(name: str, result: fitting.Result) -> None:
+    """Print what a fit says of itself, and its table where it may be summarised."""
+    if isinstance(result, xr.Dataset):
+        CONSOLE.print(f"[bold]{name}[/bold]  {estimate.sentence(result)}")
+        CONSOLE.print(table("animal", estimate.table(result)))
+        return
+    verdict = diagnostics.diagnose(result)
+    CONSOLE.print(f"[bold]{name}[/bold]  {verdict.sentence}")
+    if verdict.passed:
+        CONSOLE.print(table("population", summary.population_table(result)))

@@ -75,22 +75,30 @@ def prepare_folder(folder: Path) -> None:
 
 
 def refuse_overwrite(
-    sessions: data.Sessions, spec: ModelSpec, out: Path, *, force: bool, resume: bool
+    sessions: data.Sessions,
+    spec: ModelSpec,
+    out: Path,
+    method: fitting.Method = "nuts",
+    *,
+    force: bool,
+    resume: bool,
 ) -> None:
     """Raise `HebbaxError` where a finished fit, or an unfinished one without ``resume``, is there.
 
-    ``force`` removes the unfinished one.
+    ``force`` removes the unfinished one. Only NUTS leaves any.
     """
-    state = out / f"{spec.name}.state.npz"
+    state = out / f"{spec.name}.state.npz" if method == "nuts" else None
     if force:
-        state.unlink(missing_ok=True)
+        if state is not None:
+            state.unlink(missing_ok=True)
         return
-    if fitting.finished(sessions, spec, out) is not None:
+    if fitting.finished(sessions, spec, out, method) is not None:
+        name = fitting.result_path(out, spec.name, method).name
         raise HebbaxError(
-            f"{spec.name}.nc: this fit is finished in {out}; --force fits it again, another --out "
-            "keeps both."
+            f"{name}: this fit is finished in {out}; --force fits it again, another --out keeps "
+            "both."
         )
-    if state.exists() and not resume:
+    if state is not None and state.exists() and not resume:
         raise HebbaxError(
             f"{state.name}: an unfinished fit lies in {out}; --resume goes on with it, --force "
             "starts anew."

@@ -1,1 +1,1 @@
-"""Inference: `map` and `nuts`, each with `Settings`, `Info` and `fit`."""
+"""Inference: `map`, `svi` and `nuts`, each with `Settings`, `Info` and `fit`."""

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve, solve_triangular
 
 from hebbax.inference.density import (
+    animal_values,
     constrain,
     flatten_groups,
     latent_sites,
@@ -58,6 +59,15 @@ def left_alone(model: Model) -> list[str]:
     """Return the sites the coordinates leave as they are: spreads and horseshoe scales."""
     moved = {f"{g.name}{end}" for g in model.groups for end in ("", "_population", "_offset")}
     return [name for name in latent_sites(model).shapes if name not in moved]
+
+
+def shapes(model: Model) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the standard normal coordinates."""
+    members = sum(g.scales.size for g in model.groups)
+    out: dict[str, tuple[int, ...]] = {ANIMAL: (model.sessions.n_animals, members)}
+    if model.spec.hierarchy == "animals":
+        out[POPULATION] = (members,)
+    return out
 
 
 def scales(model: Model, hyper: Parameters) -> Scales:
@@ -123,6 +133,14 @@ def transported_potential(model: Model, factors: Factors, coordinates: Parameter
     """Return minus the log density of the coordinates, in nats."""
     unconstrained, log_jacobian = to_sites(model, factors, coordinates)
     return potential(model, unconstrained) - log_jacobian
+
+
+def model_values(model: Model, factors: Factors, coordinates: Parameters) -> Parameters:
+    """Return the latent sites on the model's scale, and each animal's values by group name in
+    place of its offsets."""
+    values = constrain(latent_sites(model), to_sites(model, factors, coordinates)[0])
+    named = {k: v for k, v in values.items() if not k.endswith("_offset")}
+    return {**named, **animal_values(model, values)}
 
 
 def deviation(spread: Array, location: Array, factors: Factors) -> tuple[Array, Array]:

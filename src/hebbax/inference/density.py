@@ -50,6 +50,11 @@ def potential(model: Model, unconstrained: Parameters) -> Array:
     return potential_energy(model, (), {}, unconstrained)
 
 
+def prior_potential(model: Model, unconstrained: Parameters) -> Array:
+    """Return minus the log prior density of the unconstrained variables, in nats."""
+    return potential_energy(model.latents, (), {}, unconstrained)
+
+
 def animal_values(model: Model, values: Parameters) -> Parameters:
     """Return each animal's values by group name, from constrained site values."""
     out = {}
@@ -107,6 +112,21 @@ def hyper_log_prior(model: Model, hyper: Parameters) -> Array:
         jacobian = sites.transforms[name].log_abs_det_jacobian(hyper[name], value)
         total += recorded[name]["fn"].log_prob(value).sum() + jacobian.sum()
     return total
+
+
+def likelihood_hessian(model: Model, phi: Array) -> tuple[Array, Array]:
+    """Return gradient (animal, member) and Hessian (animal, member, member) of each animal's log
+    likelihood of its values ``phi`` (see `flatten_groups`)."""
+
+    def slope(phi: Array) -> Array:
+        return jax.grad(lambda p: log_likelihood(model, split_groups(model, p)).sum())(phi)
+
+    def column(direction: Array) -> Array:
+        # Animals are independent: one product with all of them moved gives a column of each block.
+        return jax.jvp(slope, (phi,), (jnp.broadcast_to(direction, phi.shape),))[1]
+
+    hessian = jax.vmap(column, out_axes=-1)(jnp.eye(phi.shape[-1]))
+    return slope(phi), 0.5 * (hessian + jnp.swapaxes(hessian, -1, -2))
 
 
 def start(model: Model) -> Parameters:

@@ -1,8 +1,9 @@
 """The fast baseline: the mode of the model's own density, by gradient descent.
 
 All animals are fitted in one call and the whole descent is one compiled scan. Adam takes the long
-way from no plasticity, L-BFGS the last steps to the mode. With ``hierarchy = "none"`` and a Laplace
-prior this is the L1-penalised point estimate of Mehta et al. (2024).
+way from no plasticity, `hebbax.inference.polish` the last steps to the mode. With
+``hierarchy = "none"`` and a Laplace prior this is the L1-penalised point estimate of Mehta et al.
+(2024), with a Normal prior the L2-penalised one.
 """
 
 from dataclasses import dataclass
@@ -14,17 +15,18 @@ import jax.numpy as jnp
 import optax
 
 from hebbax.inference.density import animal_values, constrain, latent_sites, potential, start
+from hebbax.inference.polish import polish
 from hebbax.model import Model
-from hebbax.typing import Array, Key, Parameters
+from hebbax.typing import Array, Key, Parameters, Progress, silent
 
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of the descent.
 
-    ``epochs`` Adam steps at ``learning_rate`` (cosine decay), then ``polish`` L-BFGS steps, from
-    ``starts`` points: no plasticity, and the same with every variable jittered by ``jitter`` times
-    its prior scale.
+    ``epochs`` Adam steps at ``learning_rate`` (cosine decay) from ``starts`` points: no plasticity,
+    and the same with every variable jittered by ``jitter`` times its prior scale. Then up to
+    ``polish`` Newton steps from the best of them.
     """
 
     epochs: int = 600
@@ -38,7 +40,7 @@ class Info(NamedTuple):
     """How the descent went.
 
     ``loss`` (start, epoch) in nats; ``final`` is the loss of the best start after polishing, and
-    ``gradient_norm`` its slope there: near zero at a mode.
+    ``gradient_norm`` its slope there: near zero at a mode, the kinks of a Laplace prior included.
     """
 
     loss: Array
@@ -46,19 +48,25 @@ class Info(NamedTuple):
     gradient_norm: Array
 
 
-def fit(key: Key, model: Model, settings: Settings | None = None) -> tuple[Parameters, Info]:
+def fit(
+    key: Key, model: Model, settings: Settings | None = None, *, progress: Progress = silent
+) -> tuple[Parameters, Info]:
     """Return the unconstrained variables at the best mode found, and how it was reached."""
     settings = settings or Settings()
     first = start(model)
     keys = jax.random.split(key, settings.starts)
     jitters = settings.jitter * (jnp.arange(settings.starts) > 0)
     starts = jax.vmap(partial(_jittered, first, model))(keys, jitters)
+    progress("descending", 0, 2)
     ends, loss = jax.jit(jax.vmap(partial(_descend, model, settings)))(starts)
     best = jnp.nanargmin(loss[:, -1])
-    mode, final, gradient = jax.jit(partial(_polish, model, settings.polish))(
+    progress("polishing", 1, 2)
+    mode, final, gradient_norm = jax.jit(partial(polish, model, settings.polish))(
         jax.tree.map(lambda leaf: leaf[best], ends)
     )
-    return mode, Info(loss, final, optax.tree.norm(gradient))
+    jax.block_until_ready(mode)
+    progress("polishing", 2, 2)
+    return mode, Info(loss, final, gradient_norm)
 
 
 def estimates(model: Model, unconstrained: Parameters) -> Parameters:
@@ -90,21 +98,3 @@ def _descend(model: Model, settings: Settings, first: Parameters) -> tuple[Param
 
     (point, _), values = jax.lax.scan(epoch, (first, adam.init(first)), None, settings.epochs)
     return point, values
-
-
-def _polish(model: Model, steps: int, point: Parameters) -> tuple[Parameters, Array, Parameters]:
-    """Return the point after L-BFGS steps, its loss and its gradient."""
-    loss = partial(potential, model)
-    solver = optax.lbfgs()
-    value_and_grad = optax.value_and_grad_from_state(loss)
-
-    def step(state: tuple, _: None) -> tuple[tuple, None]:
-        point, memory = state
-        value, gradient = value_and_grad(point, state=memory)
-        update, memory = solver.update(
-            gradient, memory, point, value=value, grad=gradient, value_fn=loss
-        )
-        return (optax.apply_updates(point, update), memory), None
-
-    (point, _), _ = jax.lax.scan(step, (point, solver.init(point)), None, steps)
-    return point, *jax.value_and_grad(loss)(point)

@@ -19,15 +19,14 @@ from numpyro.infer import NUTS
 from hebbax.data import data_hash
 from hebbax.inference import checkpoint, pilot
 from hebbax.inference.coordinates import (
-    ANIMAL,
-    POPULATION,
     Factors,
     left_alone,
+    model_values,
+    shapes,
     to_coordinates,
     to_sites,
     transported_potential,
 )
-from hebbax.inference.density import animal_values, constrain, latent_sites
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
@@ -97,7 +96,7 @@ def fit(
     pilot_key, start_key, run_key = jax.random.split(key, 3)
     progress("finding the starts", 0, 1)
     pilots = pilot.fit(pilot_key, model, settings.search)
-    factors = jax.tree.map(lambda leaf: leaf[0], pilots.factors)
+    factors = pilot.best(pilots).factors
     starts = _starts(start_key, model, pilots, settings)
     progress("finding the starts", 1, 1)
     kernel = NUTS(
@@ -124,7 +123,7 @@ def _starts(key: Key, model: Model, pilots: pilot.Pilot, settings: Settings) -> 
     """
     counts = int((np.asarray(pilots.evidence) > float(pilots.evidence[0]) - settings.margin).sum())
     own = jnp.arange(settings.chains) % max(counts, 1)
-    best = jax.tree.map(lambda leaf: leaf[0], pilots.factors)
+    best = pilot.best(pilots).factors
     chosen = jax.tree.map(lambda leaf: leaf[own], pilots)
     keys = jax.random.split(key, settings.chains)
 
@@ -137,15 +136,11 @@ def _starts(key: Key, model: Model, pilots: pilot.Pilot, settings: Settings) -> 
 
 def _around(key: Key, model: Model, hyper: Parameters, overdispersion: float) -> Parameters:
     """Return a random point around a solution, in its own coordinates."""
-    members = sum(g.scales.size for g in model.groups)
     keys = iter(jax.random.split(key, 2 + len(hyper)))
     reach = np.sqrt(3.0) * overdispersion
-    shapes = {ANIMAL: (model.sessions.n_animals, members), POPULATION: (members,)}
-    if model.spec.hierarchy == "none":
-        del shapes[POPULATION]
     out = {
         name: jax.random.uniform(next(keys), shape, minval=-reach, maxval=reach)
-        for name, shape in shapes.items()
+        for name, shape in shapes(model).items()
     }
     for name, value in hyper.items():
         out[name] = value + 0.3 * overdispersion * jax.random.normal(next(keys), value.shape)
@@ -194,14 +189,9 @@ def _collect(
     model: Model, factors: Factors, kept: dict[str, np.ndarray], settings: Settings
 ) -> tuple[dict[str, np.ndarray], Info]:
     """Return draws on the model's scale, with the deterministic sites, and `Info`."""
-    sites = latent_sites(model)
     coordinates = {k: v for k, v in kept.items() if k not in (*CHECKED, "step_size")}
 
-    def one(draw: Parameters) -> Parameters:
-        values = constrain(sites, to_sites(model, factors, draw)[0])
-        named = {k: v for k, v in values.items() if not k.endswith("_offset")}
-        return {**named, **animal_values(model, values)}
-
+    one = partial(model_values, model, factors)
     draws = jax.device_get(jax.jit(jax.vmap(jax.vmap(one)))(coordinates))
     depth = np.ceil(np.log2(kept["num_steps"] + 1)).astype(int)
     info = Info(

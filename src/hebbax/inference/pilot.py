@@ -88,6 +88,11 @@ def fit(key: Key, model: Model, settings: Settings | None = None) -> Pilot:
     return jax.tree.map(lambda leaf: leaf[order], found)
 
 
+def best(pilots: Pilot) -> Pilot:
+    """Return the solution of most evidence."""
+    return jax.tree.map(lambda leaf: leaf[0], pilots)
+
+
 def _solve(model: Model, settings: Settings, key: Key, jitter: Array) -> Pilot:
     """Return the solution reached from one start."""
     start_key, rounds_key, end_key = jax.random.split(key, 3)

@@ -1,0 +1,182 @@
+"""The posterior approximated by a guide: NumPyro's SVI, in whitened coordinates, from a pilot fit.
+
+In the coordinates of `hebbax.inference.coordinates` the posterior is nearly a standard normal, so
+that a guide of unit scale at the pilot fit is close before the first step. How close it came is
+measured and not assumed: importance weights
+
+    log w = log p(choices, values) - log q(values)
+
+of draws from the guide q give the Pareto k-hat of `hebbax.diagnostics` (Yao et al. 2018), and their
+mean is the ELBO, in nats. The draws are the guide's own and are not reweighted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import optax
+from jax.flatten_util import ravel_pytree
+from numpyro import distributions as dist
+from numpyro.infer import SVI, Trace_ELBO, autoguide, init_to_value
+
+from hebbax.errors import FitError
+from hebbax.inference import pilot
+from hebbax.inference.coordinates import model_values, shapes, transported_potential
+from hebbax.model import Model
+from hebbax.typing import Array, Key, Parameters, Progress, silent
+
+GUIDES: dict[str, type[autoguide.AutoContinuous]] = {
+    "diagonal": autoguide.AutoDiagonalNormal,
+    "full": autoguide.AutoMultivariateNormal,
+    "low-rank": autoguide.AutoLowRankMultivariateNormal,
+    "laplace": autoguide.AutoLaplaceApproximation,
+}
+"""Families of normal distributions by name: without correlations, with all of them, with those of a
+few directions, and the curvature at the mode."""
+
+SPREAD_SCALE = 0.5
+"""Scale of the coordinate of a log spread: about its posterior standard deviation with a dozen
+animals."""
+
+BATCH = 100
+"""Draws whose log density is computed at once."""
+
+SITE = "coordinates"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the approximation, stored with every fit.
+
+    Adam climbs the ELBO for ``steps`` at ``learning_rate`` (cosine decay), averaging ``particles``
+    draws of the ``guide`` in each; ``chunk`` steps run between two reports of progress. ``draws``
+    are then taken from the guide.
+    """
+
+    guide: str = "full"
+    steps: int = 1000
+    learning_rate: float = 0.01
+    particles: int = 16
+    chunk: int = 100
+    draws: int = 4000
+    search: pilot.Settings = field(default_factory=pilot.Settings)
+
+
+class Info(NamedTuple):
+    """What the fit says of itself, in nats.
+
+    ``elbo`` (step,) is its estimate at each step, and the log joint density at the point reached
+    for the guide "laplace"; ``log_weights`` (1, draw) are log p - log q and ``lp`` (1, draw) log p
+    of the coordinates at each draw.
+    """
+
+    elbo: np.ndarray
+    log_weights: np.ndarray
+    lp: np.ndarray
+
+
+def fit(
+    key: Key, model: Model, settings: Settings | None = None, *, progress: Progress = silent
+) -> tuple[dict[str, np.ndarray], Info]:
+    """Return draws of the guide ``{site: (1, draw, ...)}`` on the model's scale, and `Info`.
+
+    Raises `FitError` for an unknown guide.
+    """
+    settings = settings or Settings()
+    if settings.guide not in GUIDES:
+        raise FitError(f'unknown guide "{settings.guide}"; the known ones are {", ".join(GUIDES)}.')
+    pilot_key, climb_key, draw_key = jax.random.split(key, 3)
+    progress("finding the start", 0, 1)
+    start = pilot.best(pilot.fit(pilot_key, model, settings.search))
+    progress("finding the start", 1, 1)
+    target = _target(model, start)
+    guide, parameters, elbo = _climb(climb_key, target, settings, progress)
+    progress("drawing", 0, 1)
+    flat, log_p, log_q = _draw(draw_key, target, guide, parameters, settings.draws)
+    values = jax.jit(jax.vmap(lambda z: model_values(model, start.factors, target.place(z))))(flat)
+    draws = {name: np.asarray(value)[None] for name, value in values.items()}
+    progress("drawing", 1, 1)
+    return draws, Info(elbo, np.asarray(log_p - log_q)[None], np.asarray(log_p)[None])
+
+
+class _Target(NamedTuple):
+    """The density of the coordinates as one vector, zero at the pilot fit.
+
+    ``place`` returns the coordinates of a vector, ``log_density`` its log density in nats.
+    """
+
+    origin: Array
+    place: Callable[[Array], Parameters]
+    log_density: Callable[[Array], Array]
+
+
+def _target(model: Model, start: pilot.Pilot) -> _Target:
+    hyper = start.hyper
+    centre = {name: jnp.zeros(shape) for name, shape in shapes(model).items()}
+    origin, unravel = ravel_pytree({**jax.tree.map(jnp.zeros_like, hyper), **centre})
+
+    def place(flat: Array) -> Parameters:
+        moved = unravel(flat)
+        return {**moved, **{k: value + SPREAD_SCALE * moved[k] for k, value in hyper.items()}}
+
+    log_size = float(np.log(SPREAD_SCALE)) * sum(v.size for v in hyper.values())
+
+    def log_density(flat: Array) -> Array:
+        return log_size - transported_potential(model, start.factors, place(flat))
+
+    return _Target(origin, place, log_density)
+
+
+def _climb(
+    key: Key, target: _Target, settings: Settings, progress: Progress
+) -> tuple[autoguide.AutoContinuous, Parameters, np.ndarray]:
+    """Return the guide, its parameters after all steps, and the ELBO at each of them."""
+
+    def program() -> None:
+        free = dist.ImproperUniform(dist.constraints.real_vector, (), target.origin.shape)
+        flat = numpyro.sample(SITE, free)
+        with numpyro.handlers.block():  # the model's own sites are inside its density
+            log_density = target.log_density(flat)
+        numpyro.factor("density", log_density)
+
+    unit = {} if settings.guide == "laplace" else {"init_scale": 1.0}
+    begin = init_to_value(values={SITE: target.origin})
+    guide = GUIDES[settings.guide](program, init_loc_fn=begin, **unit)
+    rate = optax.cosine_decay_schedule(settings.learning_rate, settings.steps, alpha=0.01)
+    # The guide "laplace" is a point while it climbs: all its particles would be the same.
+    particles = 1 if settings.guide == "laplace" else settings.particles
+    svi = SVI(program, guide, optax.adam(rate), Trace_ELBO(num_particles=particles))
+
+    @partial(jax.jit, static_argnums=1)
+    def chunk(state: Any, length: int) -> tuple[Any, Array]:
+        return jax.lax.scan(lambda state, _: svi.update(state), state, None, length=length)
+
+    state, losses = svi.init(key), []
+    for done in range(0, settings.steps, settings.chunk):
+        length = min(settings.chunk, settings.steps - done)
+        state, loss = jax.device_get(chunk(state, length))
+        losses.append(loss)
+        progress("climbing the ELBO", done + length, settings.steps)
+    return guide, svi.get_params(state), -np.concatenate(losses)
+
+
+def _draw(
+    key: Key, target: _Target, guide: autoguide.AutoContinuous, parameters: Parameters, n: int
+) -> tuple[Array, Array, Array]:
+    """Return draws of the guide ``(draw, coordinate)`` and log p and log q of each ``(draw,)``."""
+
+    @jax.jit
+    def drawn(key: Key) -> tuple[Array, Array, Array]:
+        fitted = dist.TransformedDistribution(
+            guide.get_base_dist(), guide.get_transform(parameters)
+        )
+        flat = fitted.sample(key, (n,))
+        log_p = jax.lax.map(target.log_density, flat, batch_size=BATCH)
+        return flat, log_p, fitted.log_prob(flat)
+
+    return drawn(key)

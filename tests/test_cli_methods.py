@@ -1,0 +1,73 @@
+"""The command line with other methods than NUTS."""
+
+import pytest
+from conftest import random_sessions
+from test_cli import run
+
+from hebbax import estimate
+from hebbax.data import write_table
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("methods")
+    write_table(random_sessions(11, lengths=(40, 30, 30)), folder / "trials.csv")
+    fit = ("fit", folder / "trials.csv", "--model", "reward", "--out", folder)
+    variational = run(
+        *fit, "--method", "svi", "--guide", "diagonal", "--steps", "20", "--draws", "200"
+    )
+    assert variational.returncode == 0, variational.stderr
+    mode = run(*fit, "--method", "map")
+    assert mode.returncode == 0, mode.stderr
+    return folder, fit, variational, mode
+
+
+def test_every_method_has_a_file_of_its_own(results):
+    folder, _, variational, mode = results
+    assert {path.name for path in folder.glob("*.nc")} == {"reward.svi.nc", "reward.map.nc"}
+    assert "variational" in variational.stdout
+    assert "A mode of the joint density: loss" in mode.stdout
+    assert estimate.read(folder / "reward.map.nc")["theta"].sizes == {"animal": 3, "term": 1}
+
+
+def test_diagnose_reads_a_variational_fit_and_refuses_a_point(results):
+    folder = results[0]
+    done = run("diagnose", folder / "reward.svi.nc")
+    assert done.returncode == 0, done.stderr
+    assert "variational" in done.stdout
+    done = run("diagnose", folder / "reward.map.nc")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "hebbax: reward.map.nc: a point estimate, which has no posterior to speak of.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ("--method", "map"),
+            "reward.map.nc: this fit is finished in {folder}; --force fits it again, another --out "
+            "keeps both.",
+        ),
+        (
+            ("--method", "svi", "--guide", "diagonal"),
+            "reward.svi.nc: this fit is finished in {folder}; --force fits it again, another --out "
+            "keeps both.",
+        ),
+        (
+            ("--method", "map", "--draws", "3"),
+            "--draws: no option of --method map, which has none of its own.",
+        ),
+        (
+            ("--method", "svi", "--chains", "3"),
+            "--chains: no option of --method svi, which has --guide, --steps, --draws.",
+        ),
+        (("--method", "svi", "--steps", "0"), "--steps 0: must be 1 or more."),
+    ],
+)  # fmt: skip
+def test_what_is_refused(results, options, sentence):
+    folder, fit, *_ = results
+    done = run(*fit, *options)
+    assert done.returncode == 2
+    assert done.stderr == f"hebbax: {sentence.format(folder=folder)}\n"

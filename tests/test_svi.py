@@ -1,0 +1,155 @@
+"""A variational fit against importance sampling, and what is said of one that failed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import random_sessions
+
+from hebbax.comparison import compare
+from hebbax.diagnostics import diagnose, k_hat
+from hebbax.errors import FitError
+from hebbax.fitting import fit_and_store
+from hebbax.inference import map, svi
+from hebbax.inference.density import log_likelihood
+from hebbax.model import build_model
+from hebbax.posterior import read
+from hebbax.simulation import Cohort, simulate
+from hebbax.spec import ModelSpec
+
+PILOT = map.Settings(epochs=200, starts=2)
+SPEC = ModelSpec("m", ("x r", "w"), hierarchy="none")
+
+
+@pytest.fixture(scope="module")
+def one_animal():
+    return simulate(jax.random.PRNGKey(1), Cohort(animals=1), SPEC)[0]
+
+
+@pytest.fixture(scope="module")
+def reference(one_animal):
+    """Draws of the prior and their weights: an independent way to the posterior of one animal."""
+    model, n = build_model(SPEC, one_animal), 500_000
+    key = jax.random.PRNGKey(0)
+    draws = {
+        "theta": jnp.array([0.5, 0.2]) * jax.random.normal(key, (n, 1, 2)),
+        "preference": jax.random.normal(jax.random.PRNGKey(1), (n, 1)),
+    }
+    logs = jax.lax.map(lambda v: log_likelihood(model, v).sum(), draws, batch_size=5000)
+    weights = jax.nn.softmax(logs)
+    assert 1.0 / (weights**2).sum() > 1000
+    evidence = float(jax.scipy.special.logsumexp(logs) - np.log(n))
+    return (
+        {k: np.asarray(v).reshape(n, -1) for k, v in draws.items()},
+        np.asarray(weights),
+        evidence,
+    )
+
+
+@pytest.fixture(scope="module")
+def stored(one_animal, tmp_path_factory):
+    settings = svi.Settings(guide="full", steps=600, pilot=PILOT)
+    folder = tmp_path_factory.mktemp("svi")
+    fit_and_store(one_animal, SPEC, folder, 0, settings)
+    return read(folder / "m.svi.nc")
+
+
+def test_a_guide_agrees_with_importance_sampling(stored, reference):
+    draws, weights, evidence = reference
+    effective = 1.0 / (weights**2).sum()
+    for name, drawn in draws.items():
+        mean = weights @ drawn
+        sd = np.sqrt(weights @ (drawn - mean) ** 2)
+        got = stored.posterior[name].to_numpy()[0].reshape(4000, -1)
+        # Two sets of draws of finite size, and a tenth of a posterior sd for the guide's own bias.
+        error = 4 * sd * np.sqrt(1 / effective + 1 / 4000) + 0.1 * sd
+        assert (np.abs(got.mean(0) - mean) < error).all()
+        np.testing.assert_allclose(got.std(0), sd, rtol=0.15)
+    # The ELBO is a lower bound of the log evidence; near it, since the guide is.
+    elbo = diagnose(stored).figures["elbo"]
+    assert evidence - 0.3 < elbo < evidence + 0.1
+
+
+def test_a_good_guide_is_called_a_posterior(stored):
+    verdict = diagnose(stored)
+    assert verdict.passed
+    assert verdict.sentence.startswith("The variational posterior passed its diagnostics: k-hat ")
+    assert stored.attrs["method"] == "svi"
+    assert stored.posterior.sizes["chain"] == 1
+    assert stored.sample_stats["elbo"].dims == ("step",)
+
+
+def test_weights_correct_what_the_guide_misses(stored, reference):
+    # log p - log q of each draw: weighted by them the guide's draws give the posterior mean.
+    draws, weights, evidence = reference
+    log_weights = stored.sample_stats["log_weights"].to_numpy()[0]
+    assert jax.nn.logsumexp(log_weights) - np.log(4000) == pytest.approx(evidence, abs=0.1)
+    own = np.asarray(jax.nn.softmax(log_weights))
+    got = own @ stored.posterior["theta"].to_numpy()[0, :, 0]
+    sd = np.sqrt(weights @ (draws["theta"] - weights @ draws["theta"]) ** 2)
+    np.testing.assert_allclose(got, weights @ draws["theta"], atol=float(0.1 * sd.min()))
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory):
+    # Random choices and collinear terms: the posterior has tails that the curvature at a mode lacks.
+    spec = ModelSpec("m", ("1", "x", "r", "x r", "w"), hierarchy="none")
+    settings = svi.Settings(guide="laplace", steps=100, pilot=PILOT)
+    folder = tmp_path_factory.mktemp("bad")
+    return fit_and_store(random_sessions(11, lengths=(60,)), spec, folder, 0, settings)
+
+
+def test_the_word_posterior_is_withheld_from_a_guide_that_misses_it(bad):
+    verdict = diagnose(bad)
+    assert verdict.figures["k_hat"] > 0.7
+    assert not verdict.passed
+    assert verdict.sentence.startswith(
+        "The variational approximation FAILED its diagnostics and cannot be called a posterior: "
+        f"k-hat of its importance weights is {verdict.figures['k_hat']:.2f} (at most 0.7), so that "
+        "it misses a part of the posterior that matters"
+    )
+
+
+def test_a_guide_that_failed_is_not_compared(bad):
+    with pytest.raises(FitError) as error:
+        compare({"m.svi": bad})
+    assert str(error.value) == f"m.svi: not to be compared. {diagnose(bad).sentence}"
+
+
+def test_an_elbo_that_still_rises_fails(stored):
+    rising = stored.copy()
+    rising.sample_stats = stored.sample_stats.assign(elbo=("step", np.linspace(-90.0, -80.0, 600)))
+    (reason,) = diagnose(rising).reasons
+    assert reason == (
+        "the ELBO still moved by 2.5 nats in the last quarter of the steps (at most 0.5), so that "
+        "more steps would change it"
+    )
+
+
+def test_a_weight_that_is_not_finite_fails(stored):
+    lost = stored.copy()
+    lost.sample_stats = stored.sample_stats.assign(
+        log_weights=stored.sample_stats["log_weights"].where(stored.posterior["draw"] > 0)
+    )
+    assert not diagnose(lost).passed
+    assert k_hat(lost) == np.inf
+
+
+def test_an_unknown_guide_answers_with_the_known_ones(one_animal):
+    with pytest.raises(FitError) as error:
+        svi.fit(jax.random.PRNGKey(0), build_model(SPEC, one_animal), svi.Settings(guide="flow"))
+    assert str(error.value) == (
+        'unknown guide "flow"; the known ones are diagonal, full, low-rank, laplace.'
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guide", sorted(svi.GUIDES))
+def test_every_guide_is_near_the_posterior_of_an_informed_animal(guide, one_animal, reference):
+    settings = svi.Settings(guide=guide, steps=600, pilot=PILOT)
+    draws, info = svi.fit(jax.random.PRNGKey(0), build_model(SPEC, one_animal), settings)
+    prior, weights, evidence = reference
+    mean = weights @ prior["theta"]
+    sd = np.sqrt(weights @ (prior["theta"] - mean) ** 2)
+    assert (np.abs(draws["theta"][0, :, 0].mean(0) - mean) < 0.4 * sd).all()
+    assert evidence - 1.0 < info.log_weights.mean() < evidence + 0.1
