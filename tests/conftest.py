@@ -1,3 +1,6 @@
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import jax
@@ -11,6 +14,18 @@ FLIES = Path(__file__).parents[1] / ".." / "shared" / "data" / "flies"
 
 def pytest_configure() -> None:
     jax.config.update("jax_enable_x64", True)
+    # One program is compiled once a run, here and in the commands that tests start.
+    with_cache = {
+        "jax_compilation_cache_dir": tempfile.mkdtemp(prefix="hebbax-tests-"),
+        "jax_persistent_cache_min_compile_time_secs": 0.3,
+    }
+    for name, value in with_cache.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def check(model, sampled, reference, restarts):
     draws, _ = nuts.fit(jax.random.PRNGKey(1), model, sampled)
     longer, _ = nuts.fit(jax.random.PRNGKey(2), model, reference)
     distance = worst_distance(draws, longer)
-    settings = svi.Settings(pilot=sampled.pilot)
+    settings = svi.Settings()
     guide, info = svi.fit(jax.random.PRNGKey(3), model, settings)
     log_weights = info.log_weights[0]
     k_hat = float(az.psislw(log_weights - log_weights.max())[1])
@@ -68,9 +68,8 @@ def check(model, sampled, reference, restarts):
 
 
 def test_the_three_ways_agree_on_a_small_cohort():
-    pilot = map.Settings(epochs=200, starts=2)
-    sampled = nuts.Settings(warmup=200, draws=200, pilot=pilot)
-    check(cohort(4, 30), sampled, nuts.Settings(warmup=200, draws=600, pilot=pilot), 4)
+    sampled = nuts.Settings(warmup=200, draws=200)
+    check(cohort(4, 30), sampled, nuts.Settings(warmup=200, draws=600), 4)
 
 
 @pytest.mark.slow

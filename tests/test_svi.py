@@ -10,14 +10,13 @@ from hebbax.comparison import compare
 from hebbax.diagnostics import diagnose, k_hat
 from hebbax.errors import FitError
 from hebbax.fitting import fit_and_store
-from hebbax.inference import map, svi
+from hebbax.inference import svi
 from hebbax.inference.density import log_likelihood
 from hebbax.model import build_model
 from hebbax.posterior import read
 from hebbax.simulation import Cohort, simulate
 from hebbax.spec import ModelSpec
 
-PILOT = map.Settings(epochs=200, starts=2)
 SPEC = ModelSpec("m", ("x r", "w"), hierarchy="none")
 
 
@@ -48,7 +47,7 @@ def reference(one_animal):
 
 @pytest.fixture(scope="module")
 def stored(one_animal, tmp_path_factory):
-    settings = svi.Settings(guide="full", steps=600, pilot=PILOT)
+    settings = svi.Settings(guide="full", steps=600)
     folder = tmp_path_factory.mktemp("svi")
     fit_and_store(one_animal, SPEC, folder, 0, settings)
     return read(folder / "m.svi.nc")
@@ -94,7 +93,7 @@ def test_weights_correct_what_the_guide_misses(stored, reference):
 def bad(tmp_path_factory):
     # Random choices and collinear terms: the posterior has tails that the curvature at a mode lacks.
     spec = ModelSpec("m", ("1", "x", "r", "x r", "w"), hierarchy="none")
-    settings = svi.Settings(guide="laplace", steps=100, pilot=PILOT)
+    settings = svi.Settings(guide="laplace", steps=100)
     folder = tmp_path_factory.mktemp("bad")
     return fit_and_store(random_sessions(11, lengths=(60,)), spec, folder, 0, settings)
 
@@ -146,7 +145,7 @@ def test_an_unknown_guide_answers_with_the_known_ones(one_animal):
 @pytest.mark.slow
 @pytest.mark.parametrize("guide", sorted(svi.GUIDES))
 def test_every_guide_is_near_the_posterior_of_an_informed_animal(guide, one_animal, reference):
-    settings = svi.Settings(guide=guide, steps=600, pilot=PILOT)
+    settings = svi.Settings(guide=guide, steps=600)
     draws, info = svi.fit(jax.random.PRNGKey(0), build_model(SPEC, one_animal), settings)
     prior, weights, evidence = reference
     mean = weights @ prior["theta"]
