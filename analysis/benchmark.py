@@ -4,7 +4,8 @@
 
 Prints two tables and writes both as rows of ``benchmark.csv``, each row with what it was measured
 on. Simulated animals have the rule of models/forgetting.toml; ``--data`` gives recordings for the
-samplers. ``--stan`` needs pystan 3 (the extra ``stan``; Python 3.11) and a C++ compiler.
+samplers. ``--stan`` needs pystan 3 (the extra ``stan``; Python 3.11) and a C++ compiler. Plain
+NumPyro takes seconds an iteration and does not converge: ``--iterations`` says how long it may try.
 """
 
 import argparse
@@ -12,14 +13,13 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +31,6 @@ import samplers
 import hebbax
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import prepare_folder
-from hebbax.diagnostics import diagnose
 from hebbax.errors import HebbaxError
 from hebbax.inference import map, nuts
 from hebbax.inference.density import log_likelihood
@@ -48,7 +47,7 @@ BLOCK = 40
 class Plan:
     """What one run measures: sizes of the gradients, a cohort and settings for the samplers.
 
-    ``seconds`` are spent on each size, ``warmup`` and ``draws`` are of the plain samplers.
+    ``seconds`` are spent on each size; ``iterations`` of warm-up, and draws, are plain NumPyro's.
     """
 
     animals: tuple[int, ...]
@@ -56,8 +55,7 @@ class Plan:
     seconds: float
     cohort: Cohort
     settings: nuts.Settings
-    warmup: int
-    draws: int
+    iterations: int
 
 
 FULL = Plan(
@@ -66,8 +64,7 @@ FULL = Plan(
     seconds=4.0,
     cohort=Cohort(),
     settings=nuts.Settings(),
-    warmup=1000,
-    draws=1000,
+    iterations=150,
 )
 
 QUICK = Plan(
@@ -76,8 +73,7 @@ QUICK = Plan(
     seconds=0.2,
     cohort=Cohort(animals=3, trials_per_block=20),
     settings=nuts.Settings(2, 50, 50, pilot=map.Settings(epochs=100, starts=2, polish=10)),
-    warmup=20,
-    draws=20,
+    iterations=20,
 )
 
 
@@ -89,10 +85,14 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the table")
     parser.add_argument("--data", type=Path, help="recordings for the samplers; else simulated")
     parser.add_argument("--stan", action="store_true", help="the same model in Stan as well")
+    parser.add_argument("--iterations", type=int, help="warm-up, and draws, of plain NumPyro")
     parser.add_argument("--force", action="store_true", help="replace an earlier benchmark.csv")
     given = parser.parse_args(args)
+    plan = QUICK if given.quick else FULL
+    if given.iterations is not None:
+        plan = replace(plan, iterations=given.iterations)
     try:
-        run(QUICK if given.quick else FULL, given)
+        run(plan, given)
     except HebbaxError as problem:
         print(f"benchmark: {problem}", file=sys.stderr)
         return 2
@@ -100,7 +100,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def run(plan: Plan, given: argparse.Namespace) -> None:
-    """Measure, print and write; the file is complete after each section."""
+    """Measure, print and write; the file grows row by row."""
     if given.stan and find_spec("stan") is None:
         raise HebbaxError("--stan needs pystan 3: pip install 'hebbax[stan]' (Python 3.11).")
     path = given.out / "benchmark.csv"
@@ -114,29 +114,30 @@ def run(plan: Plan, given: argparse.Namespace) -> None:
         **{name: version(name) for name in ("jax", "numpyro")},
         "precision": "float64",
     }
-    rows: list[dict[str, Any]] = []
-
-    def add(name: str, section: list[dict[str, Any]]) -> None:
-        rows.extend({"section": name, **row, **machine} for row in section)
-        pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g")
-        show(name, section)
-
+    rows: list[samplers.Row] = []
     with progress("gradients") as report:
-        section = gradients(plan, report)
-    add("value and gradient", section)
-    add("posterior draws", posteriors(plan, sessions, stan=given.stan))
+        for found in gradients(plan, report):
+            rows.append({"section": "value and gradient", **found, **machine})
+            pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g")
+    show(rows)
+    drawn: list[samplers.Row] = []
+    for found in posteriors(plan, sessions, stan=given.stan):
+        drawn.append({"section": "posterior draws", **found, **machine})
+        pd.DataFrame(rows + drawn).to_csv(path, index=False, float_format="%.6g")
+    show(drawn)
+    for one in drawn:
+        CONSOLE.print(f"{one['implementation']}: {one['verdict']}.")
     CONSOLE.print(", ".join(f"{name} {value}" for name, value in machine.items()))
     CONSOLE.print(f"Written to {path}.")
 
 
-def show(name: str, section: list[dict[str, Any]]) -> None:
-    """Print the rows of a section; samplers, which have many columns, side by side."""
-    cells = pd.DataFrame(section).set_index("implementation")
-    verdicts = cells.pop("verdict") if "verdict" in cells else {}
-    cells = cells.drop(columns="data").map(lambda v: "" if pd.isna(v) else f"{v:.4g}")
-    CONSOLE.print(table(name, cells.T if len(verdicts) else cells))
-    for sampler, verdict in dict(verdicts).items():
-        CONSOLE.print(f"{sampler}: {verdict}.")
+def show(rows: list[samplers.Row]) -> None:
+    """Print the rows of a section; few of them, with many columns, side by side."""
+    cells = pd.DataFrame(rows).set_index("implementation")
+    hidden = ["section", "data", "verdict", "cores", "python", "jax", "numpyro", "precision"]
+    cells = cells.drop(columns=hidden, errors="ignore")
+    cells = cells.map(lambda v: "" if pd.isna(v) else f"{v:.4g}")
+    CONSOLE.print(table(rows[0]["section"], cells.T if len(rows) < len(cells.columns) else cells))
 
 
 def cohort(design: Cohort) -> hebbax.Sessions:
@@ -147,18 +148,16 @@ def cohort(design: Cohort) -> hebbax.Sessions:
 # Gradients
 
 
-def gradients(plan: Plan, report: Progress) -> list[dict[str, Any]]:
-    """Return rows of times of value and gradient, each size by each implementation."""
+def gradients(plan: Plan, report: Progress) -> Iterator[samplers.Row]:
+    """Yield rows of times of value and gradient, each size by each implementation."""
     sizes = [(animals, trials) for trials in plan.trials for animals in plan.animals]
-    rows = []
     for done, (animals, trials) in enumerate(sizes):
         report(f"{animals} x {trials}", done, len(sizes))
-        rows += one_size(animals, trials, plan.seconds)
+        yield from one_size(animals, trials, plan.seconds)
     report("done", len(sizes), len(sizes))
-    return rows
 
 
-def one_size(animals: int, trials: int, seconds: float) -> list[dict[str, Any]]:
+def one_size(animals: int, trials: int, seconds: float) -> list[samplers.Row]:
     """Return the rows of one size, in paired rounds; every value is checked before it is timed."""
     chances = ((0.2, 0.8), (0.9, 0.1)) * trials
     design = Cohort(
@@ -245,47 +244,17 @@ def once(call: Callable[[], Any], repeats: int) -> float:
 # Draws
 
 
-def posteriors(plan: Plan, sessions: hebbax.Sessions, *, stan: bool) -> list[dict[str, Any]]:
-    """Return one row a sampler; all sample the same posterior."""
+def posteriors(plan: Plan, sessions: hebbax.Sessions, *, stan: bool) -> Iterator[samplers.Row]:
+    """Yield one row a sampler; all sample the same posterior."""
     model = hebbax.build_model(MODEL, sessions)
     data = plain.data(model.sessions.choices, model.sessions.rewards)
     with progress("hebbax") as report:
-        rows = [row(model, "hebbax", samplers.by_hebbax(model, plan.settings, report))]
-    sampled = samplers.by_numpyro(data, plan.warmup, plan.draws)
-    rows.append(row(model, "NumPyro, plain", sampled))
+        ours = samplers.row(model, "hebbax", samplers.by_hebbax(model, plan.settings, report))
+    yield samplers.compared(ours, ours)
+    sampled = samplers.by_numpyro(data, plan.iterations, plan.iterations)
+    yield samplers.compared(samplers.row(model, "NumPyro, plain", sampled), ours)
     if stan:
-        sampled = samplers.by_stan(model, data, plan.warmup, plan.draws)
-        rows.append(row(model, "Stan", sampled))
-    return rows
-
-
-def row(model: Model, name: str, sampled: samplers.Sampled) -> dict[str, Any]:
-    """Return what is said of one sampler: cost, effective draws, posterior, verdict."""
-    posterior = sampled.posterior
-    verdict = diagnose(posterior)
-    effective = verdict.figures["ess_bulk"]
-    steps = int(posterior.sample_stats["n_steps"].sum())
-    theta = posterior.posterior["population"]
-    error = az.mcse(posterior, var_names="population")["population"]
-    return {
-        "implementation": name,
-        "data": model.sessions.source,
-        "animals": model.sessions.n_animals,
-        "trials": model.sessions.max_trials,
-        "seconds": sampled.seconds,
-        "compiling (s)": sampled.compiling,
-        "bulk ESS": effective,
-        "ESS per s": effective / sampled.seconds,
-        "ESS per 1000 gradients": 1e3 * effective / steps,
-        "divergent": verdict.figures["diverging"],
-        "R-hat": verdict.figures["r_hat"],
-        **{
-            f"{term} ({what})": float(values[..., j].mean())
-            for j, term in enumerate(MODEL.terms)
-            for what, values in (("mean", theta), ("MC error", error))
-        },
-        "verdict": "passed" if verdict.passed else "FAILED: " + "; ".join(verdict.reasons),
-    }
+        yield samplers.compared(samplers.row(model, "Stan", samplers.by_stan(model, data)), ours)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import arviz as az
 import jax
@@ -16,21 +17,29 @@ import numpy as np
 import plain
 from numpyro.infer import MCMC, NUTS
 
+from hebbax.diagnostics import diagnose
 from hebbax.errors import HebbaxError
 from hebbax.inference import nuts
 from hebbax.inference.density import potential
 from hebbax.model import Model
 from hebbax.typing import Progress
 
-CHAINS, MAX_DEPTH = 4, 10
-"""Defaults of Stan, and the tree depth of NumPyro's NUTS too."""
+Row = dict[str, Any]
+
+TERMS = ("x r", "w")
+"""The members of the population that are coefficients of the rule."""
+
+CHAINS, ITERATIONS, MAX_DEPTH = 4, 1000, 10
+"""Defaults of Stan: chains, iterations of warm-up and as many draws, tree depth (NumPyro's too)."""
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """A posterior, the seconds that warm-up and sampling took, and those of compiling."""
+    """A posterior after ``warmup`` iterations a chain, and the seconds it took: those of warm-up
+    and sampling, and those of compiling."""
 
     posterior: az.InferenceData
+    warmup: int
     seconds: float
     compiling: float
 
@@ -47,7 +56,7 @@ def by_hebbax(model: Model, settings: nuts.Settings, report: Progress) -> Sample
         {"population": np.concatenate(population, -1), "value": np.concatenate(values, -1)},
         sample_stats=info._asdict(),
     )
-    return Sampled(posterior, seconds - sum(compiling), sum(compiling))
+    return Sampled(posterior, settings.warmup, seconds - sum(compiling), sum(compiling))
 
 
 def by_numpyro(data: plain.Data, warmup: int, draws: int) -> Sampled:
@@ -76,10 +85,10 @@ def by_numpyro(data: plain.Data, warmup: int, draws: int) -> Sampled:
             "reached_max_treedepth": stats["num_steps"] >= 2**MAX_DEPTH - 1,
         },
     )
-    return Sampled(posterior, seconds - sum(compiling), sum(compiling))
+    return Sampled(posterior, warmup, seconds - sum(compiling), sum(compiling))
 
 
-def by_stan(model: Model, data: plain.Data, warmup: int, draws: int) -> Sampled:
+def by_stan(model: Model, data: plain.Data) -> Sampled:
     """Sample ``forgetting.stan`` by Stan as it comes, after its density was checked."""
     import stan  # an extra, not on every machine
 
@@ -100,12 +109,12 @@ def by_stan(model: Model, data: plain.Data, warmup: int, draws: int) -> Sampled:
     compiling = perf_counter() - begin
     check_density(built, model)
     begin = perf_counter()
-    fit = built.sample(num_chains=CHAINS, num_warmup=warmup, num_samples=draws)
+    fit = built.sample(num_chains=CHAINS, num_warmup=ITERATIONS, num_samples=ITERATIONS)
     seconds = perf_counter() - begin
     posterior = az.from_pystan(fit)
     stats = posterior.sample_stats
     stats["reached_max_treedepth"] = stats["tree_depth"] >= MAX_DEPTH
-    return Sampled(posterior, seconds, compiling)
+    return Sampled(posterior, ITERATIONS, seconds, compiling)
 
 
 def check_density(built: object, model: Model) -> None:
@@ -140,3 +149,47 @@ def compile_time() -> Iterator[list[float]]:
         yield spent
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def row(model: Model, name: str, sampled: Sampled) -> Row:
+    """Return what is said of one sampler: cost, effective draws, posterior, verdict."""
+    posterior = sampled.posterior
+    verdict = diagnose(posterior)
+    effective = verdict.figures["ess_bulk"]
+    steps = int(posterior.sample_stats["n_steps"].sum())
+    theta = posterior.posterior["population"]
+    error = az.mcse(posterior, var_names="population")["population"]
+    return {
+        "implementation": name,
+        "data": model.sessions.source,
+        "animals": model.sessions.n_animals,
+        "trials": model.sessions.max_trials,
+        "warm-up": sampled.warmup,
+        "draws": verdict.figures["draws"],
+        "seconds": sampled.seconds,
+        "compiling (s)": sampled.compiling,
+        "bulk ESS": effective,
+        "ESS per s": effective / sampled.seconds,
+        "ESS per 1000 gradients": 1e3 * effective / steps,
+        "divergent": verdict.figures["diverging"],
+        "R-hat": verdict.figures["r_hat"],
+        **{
+            f"{term} ({what})": float(values[..., j].mean())
+            for j, term in enumerate(TERMS)
+            for what, values in (("mean", theta), ("MC error", error))
+        },
+        "verdict": "passed" if verdict.passed else "FAILED: " + "; ".join(verdict.reasons),
+    }
+
+
+def compared(one: Row, ours: Row) -> Row:
+    """Return the row with hebbax's effective draws in the same time, and differences in MC errors.
+
+    Only posteriors that passed can be expected to agree.
+    """
+    out = one | {"hebbax's ESS per s, times this": ours["ESS per s"] / one["ESS per s"]}
+    for term in TERMS:
+        apart = one[f"{term} (mean)"] - ours[f"{term} (mean)"]
+        error = np.hypot(one[f"{term} (MC error)"], ours[f"{term} (MC error)"])
+        out[f"{term} (MC errors from hebbax)"] = apart / error
+    return out
