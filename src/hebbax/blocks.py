@@ -38,11 +38,11 @@ def flat(counts: np.ndarray, values: Array) -> Array:
 def padded(counts: np.ndarray, values: Array) -> Array:
     """Return ``(animal, trial, ...)`` of ``(observation, ...)``; padding repeats the first one."""
     recorded = _recorded(counts)
+    if recorded.all():
+        return values.reshape(*recorded.shape, *values.shape[1:])
     position = np.zeros(recorded.shape, dtype=int)
     position[recorded] = np.arange(counts.sum())
-    return (
-        values.reshape(*recorded.shape, *values.shape[1:]) if recorded.all() else values[position]
-    )
+    return values[position]
 
 
 def _recorded(counts: np.ndarray) -> np.ndarray:
