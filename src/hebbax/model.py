@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 
+from hebbax.blocks import MANY_TRIALS, Blocks, flat
 from hebbax.data import Sessions, compact, observation_index
 from hebbax.errors import ModelError
 from hebbax.likelihood import Choice, Encounters
@@ -92,12 +93,20 @@ class Model:
         """State the priors alone as NumPyro sites, and return each animal's values by group."""
         return {group.name: sample_group(group, self.sessions.n_animals) for group in self.groups}
 
-    def distribution(self, values: Parameters) -> Choice | Encounters:
+    def distribution(self, values: Parameters) -> Choice | Encounters | Blocks:
         """Return the distribution of the observed site ``(observation,)`` given the values of each
         animal by group name."""
+        counts = self.sessions.n_trials
+        if self.sessions.choices.size > MANY_TRIALS:
+            event = self.observed.shape[1:]
+            return Blocks(self._animal_distribution, (values, self.design), counts, event)
+        return self.whole_distribution(values)
+
+    def whole_distribution(self, values: Parameters) -> Choice | Encounters:
+        """Return the same in one piece, however many trials there are."""
+        counts = self.sessions.n_trials
         logits, offset = self.readout(values)
-        kind = Choice if self.spec.likelihood == "choice" else Encounters
-        return kind(self._flat(logits), self._flat(offset))
+        return self._kind(flat(counts, logits), flat(counts, offset))
 
     def readout(self, values: Parameters) -> tuple[Array, Array]:
         """Return logits of acceptance and offsets, each ``(animal, trial, stimulus)``."""
@@ -117,6 +126,13 @@ class Model:
             preference = jnp.concatenate([jnp.zeros(1), preference])
         return theta, start, preference, values.get("habit", jnp.zeros(()))
 
+    @property
+    def _kind(self) -> type[Choice] | type[Encounters]:
+        return Choice if self.spec.likelihood == "choice" else Encounters
+
+    def _animal_distribution(self, animal: tuple[Parameters, Design]) -> Choice | Encounters:
+        return self._kind(*self._animal_readout(*animal))
+
     def _animal_weights(self, values: Parameters, design: Design) -> Array:
         theta, start, _, _ = self.animal_parameters(values)
         if not self.rule.parameters:
@@ -129,21 +145,6 @@ class Model:
         logits = jax.vmap(partial(accept_logits, self.network))(weights)
         offset = preference + habit * design.repeat
         return logits, offset
-
-    def _flat(self, values: Array) -> Array:
-        """Return ``(observation, ...)`` of ``(animal, trial, ...)``, real choices only."""
-        counts = self.sessions.n_trials
-        if (counts == values.shape[1]).all():
-            return values.reshape(-1, *values.shape[2:])
-        if len(counts) <= MANY_ANIMALS:
-            # Slices transpose to padding, gathers to a scatter, which is slow on a CPU.
-            return jnp.concatenate([values[a, :n] for a, n in enumerate(counts)])
-        animal, trial = observation_index(self.sessions)
-        return values[animal, trial]
-
-
-MANY_ANIMALS = 64
-"""Up to this number of animals ragged trials are joined by slices, beyond it by one gather."""
 
 
 def build_model(

@@ -88,7 +88,8 @@ class TaylorRule:
     """g = sum_j theta_j x^a_j y^b_j w^c_j r^d_j over named terms.
 
     Inside the loop the rule is a polynomial in w and y whose coefficients, sums of
-    theta_j x^a_j r^d_j, are known beforehand.
+    theta_j x^a_j r^d_j, are known beforehand. Terms without x and r are the same in every trial:
+    they are left to the loop, which then has less to read.
     """
 
     terms: tuple[str, ...]
@@ -112,8 +113,8 @@ class TaylorRule:
 
     @property
     def powers(self) -> tuple[tuple[int, int], ...]:
-        """The distinct powers (of y, of w) that occur."""
-        return tuple(sorted({(e.post, e.weight) for e in self.exponents}))
+        """The distinct powers (of y, of w) that occur with a factor x or r."""
+        return tuple(sorted({(e.post, e.weight) for e in self.exponents if e.pre or e.reward}))
 
     @property
     def uses_post(self) -> bool:
@@ -138,7 +139,11 @@ class TaylorRule:
         groups = []
         for power in self.powers:
             members = jnp.array(
-                [j for j, e in enumerate(self.exponents) if (e.post, e.weight) == power]
+                [
+                    j
+                    for j, e in enumerate(self.exponents)
+                    if (e.post, e.weight) == power and (e.pre or e.reward)
+                ]
             )
             groups.append(drive[members] @ theta[members])
         return tuple(groups)
@@ -148,6 +153,9 @@ class TaylorRule:
         total: ArrayLike = 0.0
         for (post, weight), coefficient in zip(self.powers, hoisted, strict=True):
             total = total + coefficient * y**post * w**weight
+        for coefficient, e in zip(theta, self.exponents, strict=True):
+            if not (e.pre or e.reward):
+                total = total + coefficient * y**e.post * w**e.weight
         return jnp.asarray(total)
 
 

@@ -84,14 +84,14 @@ def fisher_information(model: Model, phi: Array) -> Array:
     trial and W their information."""
 
     def natural(phi: Array) -> Array:
-        return model.distribution(split_groups(model, phi)).natural
+        return model.whole_distribution(split_groups(model, phi)).natural
 
     def along(direction: Array) -> Array:
         # Animals are independent: one product with all of them moved gives a column of each.
         return jax.jvp(natural, (phi,), (jnp.broadcast_to(direction, phi.shape),))[1]
 
     slopes = jax.vmap(along)(jnp.eye(phi.shape[-1]))
-    distribution = model.distribution(split_groups(model, phi))
+    distribution = model.whole_distribution(split_groups(model, phi))
     weight = distribution.information(jnp.asarray(model.observed))
     return _sum_by_animal(model, jnp.einsum("iok,okl,jol->oij", slopes, weight, slopes))
 

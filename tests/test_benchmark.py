@@ -1,0 +1,108 @@
+"""The benchmark measures what it says: the same density, by an implementation of its own."""
+
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+from hebbax.data import Record, from_animals
+from hebbax.inference.density import log_likelihood, potential
+from hebbax.model import build_model
+from hebbax.spec import read_spec
+
+ANALYSIS = Path(__file__).parents[1] / "analysis"
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    """The scripts import each other as they do when they are run."""
+    monkeypatch.syspath_prepend(str(ANALYSIS))
+    import benchmark
+    import plain
+
+    yield benchmark, plain
+    for name in ("benchmark", "plain", "samplers"):
+        sys.modules.pop(name)
+
+
+def model_and_data(plain):
+    rng = np.random.default_rng(0)
+    records = [
+        Record(f"animal {n}", rng.integers(0, 2, n), rng.integers(0, 2, n).astype(float))
+        for n in (12, 19)
+    ]
+    model = build_model(read_spec("forgetting"), from_animals(records, "AB", "random"))
+    return model, plain.data(model.sessions.choices, model.sessions.rewards)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_the_plain_likelihood_and_its_slope_are_those_of_hebbax(scripts, wide):
+    _, plain = scripts
+    model, data = model_and_data(plain)
+    # Large coefficients: weights reach the bound.
+    theta, preference = np.array([[1.1, 0.3], [-0.4, -0.2]]), np.array([0.3, -0.6])
+    values = {"theta": jnp.asarray(theta), "preference": jnp.asarray(preference)}
+    value, slope = jax.value_and_grad(lambda v: log_likelihood(model, v).sum())(values)
+    change = plain.change_27_terms if wide else plain.change_2_terms
+    given = np.stack([plain.in_27_terms(one) for one in theta]) if wide else theta
+    plain_value, d_theta, d_preference = plain.gradient(change, given, preference, data)()
+    if wide:
+        d_theta = np.stack([d_theta[:, 1, 1, 0], d_theta[:, 0, 0, 1]], axis=1)
+    np.testing.assert_allclose(plain_value, value, rtol=1e-12)
+    np.testing.assert_allclose(d_theta, slope["theta"], rtol=1e-9)
+    np.testing.assert_allclose(d_preference, slope["preference"], rtol=1e-9)
+
+
+def test_the_plain_model_has_the_density_of_hebbax(scripts):
+    from numpyro.infer.util import potential_energy
+
+    _, plain = scripts
+    model, data = model_and_data(plain)
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        point = {"population": rng.normal(size=3), "spread": rng.normal(size=3) - 2}
+        point |= {"offset": rng.normal(size=(2, 3))}
+        sites = {}
+        for end, value in point.items():
+            sites |= {f"theta_{end}": value[..., :2], f"preference_{end}": value[..., 2]}
+        theirs = potential_energy(plain.numpyro_model, (data,), {}, point)
+        np.testing.assert_allclose(theirs, potential(model, sites), rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_a_quick_run_writes_one_row_an_implementation_and_size(scripts, tmp_path):
+    benchmark, _ = scripts
+    assert benchmark.main(["--quick", "--out", str(tmp_path)]) == 0
+    rows = pd.read_csv(tmp_path / "benchmark.csv")
+    timed = rows[rows["section"] == "value and gradient"]
+    assert sorted(zip(timed["implementation"], timed["animals"], strict=True)) == sorted(
+        (name, n) for name in ("hebbax", "plain, 27 terms", "plain, 2 terms") for n in (1, 12)
+    )
+    assert (timed["ms"] > 0).all()
+    drawn = rows[rows["section"] == "posterior draws"]
+    assert list(drawn["implementation"]) == ["hebbax", "NumPyro, plain"]
+    # Twenty draws cannot pass, and the row says so.
+    assert drawn["verdict"].str.startswith("FAILED").all()
+
+
+def test_no_earlier_table_is_replaced_unasked(scripts, tmp_path, capsys):
+    benchmark, _ = scripts
+    (tmp_path / "benchmark.csv").write_text("earlier")
+    assert benchmark.main(["--quick", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"benchmark: benchmark.csv: lies in {tmp_path}; --force replaces it.\n"
+    )
+    assert (tmp_path / "benchmark.csv").read_text() == "earlier"
+
+
+def test_without_pystan_the_option_says_what_to_install(scripts, tmp_path, capsys, monkeypatch):
+    benchmark, _ = scripts
+    monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
+    assert benchmark.main(["--quick", "--stan", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        "benchmark: --stan needs pystan 3: pip install 'hebbax[stan]' (Python 3.11).\n"
+    )
