@@ -1,9 +1,12 @@
 """MAP, SVI and NUTS where they must agree: one simulated cohort, each against something else."""
 
+from dataclasses import replace
+
 import arviz as az
 import jax
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from hebbax.inference import map, nuts, svi
 from hebbax.inference.density import potential
@@ -20,17 +23,16 @@ def cohort(animals, trials_per_block):
     return build_model(SPEC, simulate(jax.random.PRNGKey(3), design, SPEC)[0])
 
 
-def worst_distance(one, other):
-    """Largest distance between posterior means in Monte Carlo standard errors of both."""
-    worst = 0.0
-    for name in CHECKED:
+def distances(one, other, names):
+    """Distances between posterior means, in Monte Carlo standard errors of both."""
+    out = []
+    for name in names:
         errors = [
             np.asarray(az.mcse(az.convert_to_dataset({name: d[name]}))[name]) for d in (one, other)
         ]
         means = [d[name].mean((0, 1)) for d in (one, other)]
-        distance = np.abs(means[0] - means[1]) / np.hypot(*errors)
-        worst = max(worst, float(np.max(distance)))
-    return worst
+        out.append(np.ravel((means[0] - means[1]) / np.hypot(*errors)))
+    return np.concatenate(out)
 
 
 def worst_shift(guide, draws):
@@ -42,25 +44,31 @@ def worst_shift(guide, draws):
     return max(float(np.max(s)) for s in shifts)
 
 
-def check(model, sampled, reference, restarts):
-    draws, _ = nuts.fit(jax.random.PRNGKey(1), model, sampled)
-    longer, _ = nuts.fit(jax.random.PRNGKey(2), model, reference)
-    distance = worst_distance(draws, longer)
-    settings = svi.Settings()
-    guide, info = svi.fit(jax.random.PRNGKey(3), model, settings)
+def check_samplers(draws, longer, guide, info):
+    population = distances(draws, longer, CHECKED[:2])
+    every = distances(draws, longer, CHECKED)
     log_weights = info.log_weights[0]
     k_hat = float(az.psislw(log_weights - log_weights.max())[1])
     shift = worst_shift(guide, longer)
-    print(f"NUTS against reference: {distance:.2f} MCSE; SVI: {shift:.2f} sd, k-hat {k_hat:.2f}")
-    assert distance < 3.0
+    print(
+        f"NUTS against reference, in MCSE: population {np.abs(population).max():.2f}, all "
+        f"{every.size} values {np.abs(every).max():.2f} (rms {np.sqrt((every**2).mean()):.2f}); "
+        f"SVI: {shift:.2f} sd, k-hat {k_hat:.2f}"
+    )
+    assert np.abs(population).max() < 3.0
+    # Of 63 values that agree one lies beyond 3 in every sixth run: the bound of all of them is that
+    # which the worst one exceeds as rarely as a single one exceeds 3.
+    assert np.abs(every).max() < norm.isf(norm.sf(3.0) / every.size)
     assert k_hat < 0.7
     assert shift < 0.3
 
-    mode, found = map.fit(jax.random.PRNGKey(4), model)
-    others = map.Settings(starts=restarts)
-    _, better = map.fit(jax.random.PRNGKey(5), model, others)
+
+def check_mode(model, settings, restarts):
+    mode, found = map.fit(jax.random.PRNGKey(4), model, settings)
+    _, better = map.fit(jax.random.PRNGKey(5), model, replace(settings, starts=restarts))
     print(
-        f"MAP: loss {found.final:.6f}, slope {found.gradient_norm:.1e}; restarts {better.final:.6f}"
+        f"MAP: loss {found.final:.6f}, slope {found.gradient_norm:.1e}; of {restarts} restarts "
+        f"{better.final:.6f}"
     )
     assert found.gradient_norm < 1e-5
     assert potential(model, mode) == pytest.approx(float(found.final))
@@ -68,10 +76,21 @@ def check(model, sampled, reference, restarts):
 
 
 def test_the_three_ways_agree_on_a_small_cohort():
-    sampled = nuts.Settings(warmup=200, draws=200)
-    check(cohort(4, 30), sampled, nuts.Settings(warmup=200, draws=600), 4)
+    model = cohort(3, 40)
+    quick = map.Settings(epochs=200, starts=2)
+    # One call for both, a third of the chains against the others: it compiles once.
+    settings = nuts.Settings(chains=6, warmup=200, draws=300)
+    draws, _ = nuts.fit(jax.random.PRNGKey(1), model, settings)
+    guide = svi.fit(jax.random.PRNGKey(3), model, svi.Settings(steps=500))
+    few, many = ({k: v[part] for k, v in draws.items()} for part in (slice(2), slice(2, None)))
+    check_samplers(few, many, *guide)
+    check_mode(model, quick, 4)
 
 
 @pytest.mark.slow
 def test_the_three_ways_agree_on_20_animals_with_300_trials():
-    check(cohort(20, 100), nuts.Settings(), nuts.Settings(draws=4000), 20)
+    model = cohort(20, 100)
+    draws, _ = nuts.fit(jax.random.PRNGKey(1), model)
+    longer, _ = nuts.fit(jax.random.PRNGKey(2), model, nuts.Settings(draws=4000))
+    check_samplers(draws, longer, *svi.fit(jax.random.PRNGKey(3), model))
+    check_mode(model, map.Settings(), 20)

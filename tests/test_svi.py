@@ -28,7 +28,7 @@ def one_animal():
 @pytest.fixture(scope="module")
 def reference(one_animal):
     """Draws of the prior and their weights: an independent way to the posterior of one animal."""
-    model, n = build_model(SPEC, one_animal), 500_000
+    model, n = build_model(SPEC, one_animal), 600_000
     key = jax.random.PRNGKey(0)
     draws = {
         "theta": jnp.array([0.5, 0.2]) * jax.random.normal(key, (n, 1, 2)),
@@ -86,7 +86,7 @@ def test_weights_correct_what_the_guide_misses(stored, reference):
     own = np.asarray(jax.nn.softmax(log_weights))
     got = own @ stored.posterior["theta"].to_numpy()[0, :, 0]
     sd = np.sqrt(weights @ (draws["theta"] - weights @ draws["theta"]) ** 2)
-    np.testing.assert_allclose(got, weights @ draws["theta"], atol=float(0.1 * sd.min()))
+    assert (np.abs(got - weights @ draws["theta"]) < 0.1 * sd).all()
 
 
 @pytest.fixture(scope="module")
