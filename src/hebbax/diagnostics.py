@@ -125,13 +125,13 @@ def _sampled(posterior: az.InferenceData) -> Verdict:
         "frozen_chains": float(_frozen(posterior)),
     }
     checks = [
-        (r_hat[0] > MAX_R_HAT, f"R-hat of {r_hat[1]} is {r_hat[0]:.3f} (at most {MAX_R_HAT})"),
+        (not r_hat[0] <= MAX_R_HAT, f"R-hat of {r_hat[1]} is {r_hat[0]:.3f} (at most {MAX_R_HAT})"),
         (
-            ess_bulk[0] < MIN_ESS,
+            not ess_bulk[0] >= MIN_ESS,
             f"bulk ESS of {ess_bulk[1]} is {ess_bulk[0]:.0f} (at least {MIN_ESS:.0f})",
         ),
         (
-            ess_tail[0] < MIN_ESS,
+            not ess_tail[0] >= MIN_ESS,
             f"tail ESS of {ess_tail[1]} is {ess_tail[0]:.0f} (at least {MIN_ESS:.0f})",
         ),
         (
@@ -139,7 +139,7 @@ def _sampled(posterior: az.InferenceData) -> Verdict:
             f"{figures['diverging']:.0f} of {figures['draws']:.0f} draws diverged (none allowed)",
         ),
         (
-            figures["e_bfmi"] < MIN_E_BFMI,
+            not figures["e_bfmi"] >= MIN_E_BFMI,
             f"E-BFMI is {figures['e_bfmi']:.2f} (at least {MIN_E_BFMI})",
         ),
         (

@@ -100,6 +100,19 @@ def _approximate(
     return out
 
 
+def check_same(stored: Result, spec: ModelSpec, seed: int, settings: Settings) -> None:
+    """Raise `FitError` where a stored fit is not the one that these would give."""
+    attributes = posteriors.provenance_attributes({"seed": seed, "settings": asdict(settings)})
+    attributes["spec"] = posteriors.spec_attribute(spec)
+    for name, value in attributes.items():
+        if stored.attrs[name] != value:
+            what = "model file" if name == "spec" else name
+            raise FitError(
+                f"{spec.name}: the finished fit has another {what}; resume with the same one, or "
+                "use --force or another --out."
+            )
+
+
 def finished(
     sessions: Sessions, spec: ModelSpec, folder: Path, method: Method = "nuts"
 ) -> Result | None:

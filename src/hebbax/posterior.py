@@ -111,18 +111,27 @@ def attributes(model: Model, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "hebbax": FILE_VERSION,
         "model": model.spec.name,
         "model_file": model.spec.text,
-        "spec": json.dumps({k: v for k, v in asdict(model.spec).items() if k != "text"}),
+        "spec": spec_attribute(model.spec),
         "n_inputs": model.network.n_inputs,
         "n_stimuli": model.sessions.n_stimuli,
         "stimuli": json.dumps(model.sessions.stimuli),
         "data": model.sessions.source,
         "data_hash": data_hash(model.sessions),
         "versions": json.dumps({name: version(name) for name in PACKAGES}),
-        **{
-            k: v if isinstance(v, str | int | float) else json.dumps(v)
-            for k, v in provenance.items()
-        },
+        **provenance_attributes(provenance),
     }
+
+
+def provenance_attributes(provenance: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Return provenance as attributes: numbers and text as they are, all else as JSON."""
+    return {
+        k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in provenance.items()
+    }
+
+
+def spec_attribute(spec: ModelSpec) -> str:
+    """Return a declared model as JSON, the inverse of `spec_of`, without the text of its file."""
+    return json.dumps({k: v for k, v in asdict(spec).items() if k != "text"})
 
 
 def pointwise_log_likelihood(model: Model, values: Mapping[str, np.ndarray]) -> np.ndarray:

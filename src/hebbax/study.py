@@ -32,13 +32,17 @@ ProgressOf: TypeAlias = Callable[[str], Progress]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study does: the models, where results go, the seed, the sampler and the checks."""
+    """What a study does: the models, where results go, the seed, the sampler and the checks.
+
+    With ``refit`` finished fits are replaced, without it taken as they are.
+    """
 
     specs: Sequence[ModelSpec]
     folder: Path
     seed: int
     settings: nuts.Settings = field(default_factory=nuts.Settings)
     checks: predictive.Settings = field(default_factory=predictive.Settings)
+    refit: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,13 @@ def run(sessions: Sessions, plan: Plan, progress: ProgressOf) -> Study:
     fitted = {}
     for spec in plan.specs:
         tell = progress(spec.name)
-        stored = fitting.finished(sessions, spec, plan.folder)
-        fitted[spec.name] = stored or fitting.fit_and_store(
-            sessions, spec, plan.folder, plan.seed, plan.settings, tell
-        )
+        stored = None if plan.refit else fitting.finished(sessions, spec, plan.folder)
+        if stored is None:
+            stored = fitting.fit_and_store(
+                sessions, spec, plan.folder, plan.seed, plan.settings, tell
+            )
+        fitting.check_same(stored, spec, plan.seed, plan.settings)
+        fitted[spec.name] = stored
     return _assess(fitted, plan, progress)
 
 

@@ -69,8 +69,11 @@ def fit(
     for spec in specs:
         refuse_overwrite(sessions, spec, out, method, force=force, resume=resume)
     for spec in specs:
-        with progress(spec.name) as tell:
-            result = fitting.fit_and_store(sessions, spec, out, seed, settings, tell)
+        result = fitting.finished(sessions, spec, out, method) if resume else None
+        if result is None:
+            with progress(spec.name) as tell:
+                result = fitting.fit_and_store(sessions, spec, out, seed, settings, tell)
+        fitting.check_same(result, spec, seed, settings)
         _tell(spec.name, result)
 
 

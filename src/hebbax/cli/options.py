@@ -83,16 +83,16 @@ def refuse_overwrite(
     force: bool,
     resume: bool,
 ) -> None:
-    """Raise `HebbaxError` where a finished fit, or an unfinished one without ``resume``, is there.
+    """Raise `HebbaxError` where a fit is there, finished or not, unless it is to be resumed.
 
-    ``force`` removes the unfinished one. Only NUTS leaves any.
+    ``force`` removes an unfinished one. Only NUTS leaves any.
     """
     state = out / f"{spec.name}.state.npz" if method == "nuts" else None
     if force:
         if state is not None:
             state.unlink(missing_ok=True)
         return
-    if fitting.finished(sessions, spec, out, method) is not None:
+    if fitting.finished(sessions, spec, out, method) is not None and not resume:
         name = fitting.result_path(out, spec.name, method).name
         raise HebbaxError(
             f"{name}: this fit is finished in {out}; --force fits it again, another --out keeps "

@@ -61,7 +61,7 @@ def run(
     prepare_folder(out)
     for spec in specs:
         refuse_overwrite(sessions, spec, out, force=force, resume=resume)
-    _study(sessions, study.Plan(specs, out, seed, settings, checks))
+    _study(sessions, study.Plan(specs, out, seed, settings, checks, refit=force))
 
 
 @click.command()
@@ -89,7 +89,7 @@ def demo(quick: bool, out: Path, seed: int, force: bool) -> None:
         f"{sessions.n_animals} simulated animals, {sessions.n_observations} choices: {path}"
     )
     settings = nuts.QUICK if quick else nuts.Settings()
-    _study(sessions, study.Plan(specs, out, seed, settings), cohort)
+    _study(sessions, study.Plan(specs, out, seed, settings, refit=force), cohort)
 
 
 @click.command()
