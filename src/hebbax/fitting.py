@@ -106,9 +106,9 @@ def check_same(stored: Result, spec: ModelSpec, seed: int, settings: Settings) -
     attributes["spec"] = posteriors.spec_attribute(spec)
     for name, value in attributes.items():
         if stored.attrs[name] != value:
-            what = "model file" if name == "spec" else name
+            what = {"spec": "terms or priors", "seed": "random seed"}.get(name, name)
             raise FitError(
-                f"{spec.name}: the finished fit has another {what}; resume with the same one, or "
+                f"{spec.name}: the finished fit was made with other {what}; resume with them, or "
                 "use --force or another --out."
             )
 
