@@ -176,19 +176,20 @@ def one_size(animals: int, trials: int, seconds: float) -> list[samplers.Row]:
         "plain, 2 terms": plain.gradient(plain.change_2_terms, theta, preference, data),
     }
     check(animals, trials, *(contender() for contender in contenders.values()))
-    times = paired_times(list(contenders.values()), seconds)
+    walls, cpus = paired_times(list(contenders.values()), seconds)
     return [
         {
             "implementation": name,
             "data": "simulated",
             "animals": animals,
             "trials": trials,
-            "ms": 1e3 * np.median(spent),
-            "ns per animal-trial": 1e9 * np.median(spent) / sessions.n_observations,
-            "times slower than hebbax": np.median(spent / times[0]),
+            "ms": 1e3 * np.median(wall),
+            "ns per animal-trial": 1e9 * np.median(wall) / sessions.n_observations,
+            "CPU ns per animal-trial": 1e9 * np.median(cpu) / sessions.n_observations,
+            "times slower than hebbax": np.median(wall / walls[0]),
             "memory (MB)": memory if name == "hebbax" else None,
         }
-        for name, spent in zip(contenders, times, strict=True)
+        for name, wall, cpu in zip(contenders, walls, cpus, strict=True)
     ]
 
 
@@ -221,24 +222,24 @@ def check(animals: int, trials: int, ours: tuple, wide: tuple, narrow: tuple) ->
 
 
 def paired_times(calls: Sequence[Callable[[], Any]], seconds: float) -> np.ndarray:
-    """Return seconds a call (call, round): all calls in turn, 3 to 200 rounds.
+    """Return wall-clock and CPU seconds a call (kind, call, round), 3 to 200 rounds in turn.
 
     Ratios of one round are of one moment, so that other work on the machine hits all alike.
     """
-    first = np.array([once(call, 1) for call in calls])
+    first = np.array([once(call, 1)[0] for call in calls])
     repeats = np.maximum(1, 2e-3 / first).astype(int)  # short calls are timed in bundles
     rounds = int(np.clip(seconds / (first * repeats).sum(), 3, 200))
-    return np.array(
-        [[once(*pair) for pair in zip(calls, repeats, strict=True)] for _ in range(rounds)]
-    ).T
+    spent = [[once(*pair) for pair in zip(calls, repeats, strict=True)] for _ in range(rounds)]
+    return np.array(spent).T
 
 
-def once(call: Callable[[], Any], repeats: int) -> float:
-    """Return seconds a call."""
-    begin = time.perf_counter()
+def once(call: Callable[[], Any], repeats: int) -> tuple[float, float]:
+    """Return wall-clock and CPU seconds a call."""
+    begin = time.perf_counter(), time.process_time()
     for _ in range(repeats):
         call()
-    return (time.perf_counter() - begin) / repeats
+    end = time.perf_counter(), time.process_time()
+    return (end[0] - begin[0]) / repeats, (end[1] - begin[1]) / repeats
 
 
 # Draws
