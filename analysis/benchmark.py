@@ -32,7 +32,7 @@ import hebbax
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import prepare_folder
 from hebbax.errors import HebbaxError
-from hebbax.inference import map, nuts
+from hebbax.inference import nuts
 from hebbax.inference.density import log_likelihood
 from hebbax.model import Model
 from hebbax.simulation import Cohort, simulate
@@ -72,7 +72,7 @@ QUICK = Plan(
     trials=(80,),
     seconds=0.2,
     cohort=Cohort(animals=3, trials_per_block=20),
-    settings=nuts.Settings(2, 50, 50, pilot=map.Settings(epochs=100, starts=2, polish=10)),
+    settings=nuts.Settings(2, 50, 50),
     iterations=20,
 )
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpyro
 import optax
 from jax.flatten_util import ravel_pytree
+from jax.scipy.special import erf, erfinv, ndtr, ndtri
 from numpyro import distributions as dist
 from numpyro.infer import SVI, Trace_ELBO, autoguide, init_to_value
 
@@ -28,6 +29,7 @@ from hebbax.errors import FitError
 from hebbax.inference import pilot
 from hebbax.inference.coordinates import model_values, shapes, transported_potential
 from hebbax.model import Model
+from hebbax.priors import SPREAD_FRACTION
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
 GUIDES: dict[str, type[autoguide.AutoContinuous]] = {
@@ -40,8 +42,8 @@ GUIDES: dict[str, type[autoguide.AutoContinuous]] = {
 few directions, and the curvature at the mode."""
 
 SPREAD_SCALE = 0.5
-"""Scale of the coordinate of a log spread: about its posterior standard deviation with a dozen
-animals."""
+"""Scale of the coordinate of a spread: about its posterior standard deviation with a dozen animals,
+in normal scores of its prior and on a log scale alike."""
 
 BATCH = 100
 """Draws whose log density is computed at once."""
@@ -105,7 +107,7 @@ def fit(
 
 
 class _Target(NamedTuple):
-    """The density of the coordinates as one vector, zero at the pilot fit.
+    """The density of the coordinates as one vector, zero at the pilot fit, spreads as scores.
 
     ``place`` returns the coordinates of a vector, ``log_density`` its log density in nats.
     """
@@ -119,17 +121,37 @@ def _target(model: Model, start: pilot.Pilot) -> _Target:
     hyper = start.hyper
     centre = {name: jnp.zeros(shape) for name, shape in shapes(model).items()}
     origin, unravel = ravel_pytree({**jax.tree.map(jnp.zeros_like, hyper), **centre})
+    widths = {f"{g.name}_spread": SPREAD_FRACTION * jnp.asarray(g.scales) for g in model.groups}
 
-    def place(flat: Array) -> Parameters:
-        moved = unravel(flat)
-        return {**moved, **{k: value + SPREAD_SCALE * moved[k] for k, value in hyper.items()}}
-
-    log_size = float(np.log(SPREAD_SCALE)) * sum(v.size for v in hyper.values())
+    def place_with_jacobian(flat: Array) -> tuple[Parameters, Array]:
+        moved, log_jacobian = unravel(flat), jnp.zeros(())
+        for name, value in hyper.items():
+            move = partial(_spread, widths[name], value) if name in widths else partial(_log, value)
+            moved[name], slope = jax.jvp(move, (moved[name],), (jnp.ones_like(value),))
+            log_jacobian += jnp.log(slope).sum()
+        return moved, log_jacobian
 
     def log_density(flat: Array) -> Array:
-        return log_size - transported_potential(model, start.factors, place(flat))
+        coordinates, log_jacobian = place_with_jacobian(flat)
+        return log_jacobian - transported_potential(model, start.factors, coordinates)
 
-    return _Target(origin, place, log_density)
+    return _Target(origin, lambda flat: place_with_jacobian(flat)[0], log_density)
+
+
+def _spread(width: Array, start: Array, z: Array) -> Array:
+    """Return the log of a spread at ``SPREAD_SCALE z`` from that of the pilot fit in normal scores.
+
+    The score c of a spread is the standard normal quantile of its probability under its prior,
+    HalfNormal(width). Near zero the density of log s falls only as s, against which any normal
+    guide's tail is too light; the density of c falls as that of a normal.
+    """
+    score = ndtri(erf(jnp.exp(start) / (width * np.sqrt(2.0)))) + SPREAD_SCALE * z
+    return jnp.log(width * np.sqrt(2.0) * erfinv(ndtr(score)))
+
+
+def _log(start: Array, z: Array) -> Array:
+    """Return the log of another scale at ``SPREAD_SCALE z`` from that of the pilot fit."""
+    return start + SPREAD_SCALE * z
 
 
 def _climb(
