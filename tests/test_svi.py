@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import random_sessions
+from scipy import stats
 
 from hebbax.comparison import compare
 from hebbax.diagnostics import diagnose, k_hat
@@ -139,6 +140,22 @@ def test_an_unknown_guide_answers_with_the_known_ones(one_animal):
         svi.fit(jax.random.PRNGKey(0), build_model(SPEC, one_animal), svi.Settings(guide="flow"))
     assert str(error.value) == (
         'unknown guide "flow"; the known ones are diagonal, full, low-rank, laplace.'
+    )
+
+
+def test_a_spread_under_its_prior_is_a_standard_normal_score():
+    width, settled, z = 0.25, jnp.log(0.1), jnp.linspace(-8.0, 6.0, 29)
+    assert svi._spread(width, settled, jnp.zeros(())) == pytest.approx(float(settled))
+
+    def log_spread(z):
+        return svi._spread(width, settled, z)
+
+    slope = jax.vmap(jax.grad(log_spread))(z)
+    s = np.exp(log_spread(z))
+    density = stats.halfnorm.logpdf(s, scale=width) + np.log(s) + np.log(slope)
+    score = stats.norm.ppf(stats.halfnorm.cdf(0.1, scale=width)) + svi.SPREAD_SCALE * z
+    np.testing.assert_allclose(
+        density, stats.norm.logpdf(score) + np.log(svi.SPREAD_SCALE), atol=1e-6
     )
 
 
