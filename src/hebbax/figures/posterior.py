@@ -5,10 +5,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import gaussian_kde
 
 from hebbax.figures.style import model_colour
-from hebbax.summary import Forgetting, forgetting, memory
+from hebbax.summary import Forgetting, forgetting, memory, probability
 
 WIDE, NARROW = (0.05, 0.95), (0.25, 0.75)
 """Intervals of a forest: 90 % as a thin line, 50 % as a thick one."""
@@ -48,6 +49,7 @@ def _forest_panel(
         ax.hlines(y, *np.quantile(drawn, NARROW), color=shade, linewidth=3)
         ax.plot(np.median(drawn), y, "o", color=shade, markersize=4, markeredgecolor="white")
     ax.axvline(0.0, color="0.6", linewidth=0.8, linestyle=":")
+    ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.set_ylim(animals.shape[1] - 0.4, -1.6)
 
 
@@ -81,8 +83,8 @@ def _densities(ax: Axes, term: Forgetting, colour: str) -> None:
         density = gaussian_kde(term.population)(grid)
         ax.plot(grid, density, color="black", linewidth=1.5, label="population")
         ax.fill_between(grid, density, where=list(grid < 0), color="0.8")
-        below = (term.population < 0).mean()
-        ax.set_title(f"P(forgetting in the population) = {below:.3f}", fontsize=10)
+        below = probability(float((term.population < 0).mean()))
+        ax.set_title(f"forgetting in the population: probability {below}", fontsize=10)
     ax.axvline(0.0, color="0.6", linewidth=0.8, linestyle=":")
     ax.set(xlabel="coefficient of w (1 / trial)", ylabel="posterior density", ylim=(0, None))
     ax.legend(frameon=False, fontsize=8)
