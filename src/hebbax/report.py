@@ -33,7 +33,7 @@ def write(study: Study, folder: Path, truth: pd.DataFrame | None = None) -> Path
     pictures = folder / "figures"
     pictures.mkdir(exist_ok=True)
     sections = [_answer(study, truth, pictures)]
-    sections += [_model(str(name), study, pictures) for name in study.compared.table.index]
+    sections += [_model(name, study, pictures) for name in study.ranking]
     path = folder / "report.html"
     source = next(iter(study.posteriors.values())).attrs["data"]
     page.write(path, f"Plasticity rules of {source}", sections, _provenance(study))
@@ -70,8 +70,8 @@ def _answer(study: Study, truth: pd.DataFrame | None, folder: Path) -> page.Sect
 def _missed(study: Study) -> pd.DataFrame:
     """Return how many statistics each model misses, a row a model and a column a kind of check."""
     rows = {}
-    for name in study.compared.table.index:
-        cohort = study.checks[str(name)].cohort["p"].dropna()
+    for name in study.ranking:
+        cohort = study.checks[name].cohort["p"].dropna()
         kinds = cohort.groupby(level="kind", sort=False)
         rows[name] = {str(kind): f"{int((p < SUSPICIOUS).sum())} of {len(p)}" for kind, p in kinds}
     return pd.DataFrame.from_dict(rows, orient="index")

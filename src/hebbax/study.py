@@ -55,9 +55,14 @@ class Study:
     checks: Mapping[str, predictive.Check]
 
     @property
+    def ranking(self) -> list[str]:
+        """Names of the models, the one that predicts best by LOO first."""
+        return [str(name) for name in self.compared.table.index]
+
+    @property
     def best(self) -> str:
         """Name of the model that predicts best by LOO."""
-        return str(self.compared.table.index[0])
+        return self.ranking[0]
 
 
 def run(sessions: Sessions, plan: Plan, progress: ProgressOf) -> Study:
@@ -107,18 +112,26 @@ def _assess(fitted: Mapping[str, az.InferenceData], plan: Plan, progress: Progre
 
 
 def answer(study: Study) -> str:
-    """Return the answer in a few sentences: the best model, its forgetting term, what it misses."""
-    best = study.best
+    """Return the answer in a few sentences: the best model, its forgetting term, what it misses.
+
+    Coefficients are those of the best model that passed its diagnostics.
+    """
     sentences = [study.compared.sentence]
-    term = summary.forgetting(study.posteriors[best])
-    if not study.verdicts[best].passed:
+    failed = [name for name in study.ranking if not study.verdicts[name].passed]
+    trusted = [name for name in study.ranking if study.verdicts[name].passed]
+    if failed and (not trusted or study.best != trusted[0]):
         sentences.append(
-            f"The posterior of {best} FAILED its diagnostics, so that nothing is said of its "
+            f"The posterior of {study.best} FAILED its diagnostics, so that nothing is said of its "
             "coefficients."
         )
-    elif term is not None:
+    if not trusted:
+        return " ".join(sentences)
+    if study.best != trusted[0]:
+        sentences.append(f"Of the models that passed, {trusted[0]} predicts best.")
+    term = summary.forgetting(study.posteriors[trusted[0]])
+    if term is not None:
         sentences.append(term.sentence)
-    return " ".join([*sentences, study.checks[best].sentence])
+    return " ".join([*sentences, study.checks[trusted[0]].sentence])
 
 
 def truth_table(posterior: az.InferenceData, cohort: Cohort) -> pd.DataFrame:
