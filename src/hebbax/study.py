@@ -117,9 +117,8 @@ def answer(study: Study) -> str:
     Coefficients are those of the best model that passed its diagnostics.
     """
     sentences = [study.compared.sentence]
-    failed = [name for name in study.ranking if not study.verdicts[name].passed]
     trusted = [name for name in study.ranking if study.verdicts[name].passed]
-    if failed and (not trusted or study.best != trusted[0]):
+    if study.best not in trusted:
         sentences.append(
             f"The posterior of {study.best} FAILED its diagnostics, so that nothing is said of its "
             "coefficients."

@@ -109,6 +109,19 @@ def to_sites(model: Model, factors: Factors, coordinates: Parameters) -> tuple[P
     return hyper | moved, log_jacobian
 
 
+def conditional(
+    model: Model, factors: Factors, hyper: Parameters, coordinate: Array | None
+) -> tuple[Array, Array, Array]:
+    """Return the population values (member,) at their coordinate, and of each animal's e given
+    them the mean (animal, member) and the lower Cholesky factor of its precision."""
+    spread, prior = scales(model, hyper)
+    location = jnp.zeros_like(spread)
+    if prior is not None and coordinate is not None:
+        mean, factor = population(spread, prior, factors)
+        location = mean + solve_triangular(factor, coordinate, lower=True, trans="T")
+    return location, *jax.vmap(partial(deviation, spread, location))(factors)
+
+
 def to_coordinates(model: Model, factors: Factors, unconstrained: Parameters) -> Parameters:
     """Return the coordinates of unconstrained site values, the inverse of `to_sites`."""
     hyper = {name: unconstrained[name] for name in left_alone(model)}

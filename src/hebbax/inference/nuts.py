@@ -6,6 +6,7 @@ stored, so that a fit that was killed goes on bit for bit.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,8 @@ from numpyro.infer import NUTS
 from hebbax.data import data_hash
 from hebbax.inference import checkpoint, pilot
 from hebbax.inference.coordinates import (
+    ANIMAL,
+    POPULATION,
     Factors,
     left_alone,
     model_values,
@@ -27,6 +30,7 @@ from hebbax.inference.coordinates import (
     to_sites,
     transported_potential,
 )
+from hebbax.inference.jumps import jump
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
@@ -107,19 +111,20 @@ def fit(
         dense_mass=[tuple(hyper)] if (hyper := left_alone(model)) else False,
     )
     keys = jax.random.split(run_key, settings.chains)
+    move = jax.vmap(partial(_jump, model, factors))
     state = jax.jit(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
     label = _fingerprint(key, model, settings)
-    kept = _advance(kernel, state, settings, store, label, progress)
+    kept = _advance(kernel, move, state, settings, store, label, progress)
     return _collect(model, factors, kept, settings)
 
 
 def _starts(key: Key, model: Model, pilots: pilot.Pilot, settings: Settings) -> Parameters:
     """Return one starting point a chain ``(chain, ...)``, in the coordinates of the best pilot.
 
-    Chains take the solutions whose evidence counts in turn. In a solution's own coordinates they
-    start uniform within ``overdispersion`` times sqrt(3): as wide as that many posterior standard
-    deviations, but without tails, which may lie on a plateau where weights run away and nothing is
-    learnt. Log scales are jittered around the solution.
+    Chains take the solutions whose evidence counts in turn. In a solution's own coordinates the
+    population starts uniform within ``overdispersion`` times sqrt(3), as wide as that many
+    posterior standard deviations, and log scales are jittered likewise. Animals start uniform
+    within one: of a dozen, farther out, one starts where its weights run away.
     """
     counts = int((np.asarray(pilots.evidence) > float(pilots.evidence[0]) - settings.margin).sum())
     own = jnp.arange(settings.chains) % max(counts, 1)
@@ -137,9 +142,9 @@ def _starts(key: Key, model: Model, pilots: pilot.Pilot, settings: Settings) -> 
 def _around(key: Key, model: Model, hyper: Parameters, overdispersion: float) -> Parameters:
     """Return a random point around a solution, in its own coordinates."""
     keys = iter(jax.random.split(key, 2 + len(hyper)))
-    reach = np.sqrt(3.0) * overdispersion
+    reach = {POPULATION: np.sqrt(3.0) * overdispersion, ANIMAL: 1.0}
     out = {
-        name: jax.random.uniform(next(keys), shape, minval=-reach, maxval=reach)
+        name: reach[name] * jax.random.uniform(next(keys), shape, minval=-1.0, maxval=1.0)
         for name, shape in shapes(model).items()
     }
     for name, value in hyper.items():
@@ -147,8 +152,17 @@ def _around(key: Key, model: Model, hyper: Parameters, overdispersion: float) ->
     return out
 
 
+def _jump(model: Model, factors: Factors, state: Any) -> Any:
+    """Return the sampler's state after a jump of the animals (`hebbax.inference.jumps`)."""
+    key, own = jax.random.split(state.rng_key)
+    z = jump(own, model, factors, state.z)
+    potential, slope = jax.value_and_grad(partial(transported_potential, model, factors))(z)
+    return state._replace(z=z, potential_energy=potential, z_grad=slope, rng_key=key)
+
+
 def _advance(
     kernel: NUTS,
+    move: Callable[[Any], Any],
     state: Any,
     settings: Settings,
     store: Path | None,
@@ -160,7 +174,7 @@ def _advance(
     @partial(jax.jit, static_argnums=1)
     def chunk(state: Any, length: int) -> tuple[Any, dict[str, Array]]:
         def iteration(state: Any, _: None) -> tuple[Any, dict[str, Array]]:
-            state = kernel.sample(state, (), {})
+            state = move(kernel.sample(state, (), {}))
             kept = {name: getattr(state, name) for name in CHECKED}
             return state, {**state.z, **kept, "step_size": state.adapt_state.step_size}
 
@@ -178,11 +192,21 @@ def _advance(
         if done >= settings.warmup:
             kept.append(drawn)
         done += length
+        if done == settings.warmup:
+            state = _share_step_size(state)
         if store is not None:
             checkpoint.save(store, label, state, kept, done)
         progress("warming up" if done <= settings.warmup else "sampling", done, total)
     joined = {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
     return {name: np.swapaxes(value, 0, 1) for name, value in joined.items()}
+
+
+def _share_step_size(state: Any) -> Any:
+    """Return the state with the median step size of all chains: one that ended its warm-up at a
+    cliff would go on with steps a tenth of what the posterior needs."""
+    adapted = state.adapt_state
+    shared = np.full_like(adapted.step_size, np.median(adapted.step_size))
+    return state._replace(adapt_state=adapted._replace(step_size=shared))
 
 
 def _collect(
