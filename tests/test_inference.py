@@ -24,6 +24,7 @@ from hebbax.inference.density import (
     split_groups,
     start,
 )
+from hebbax.inference.jumps import jump
 from hebbax.model import build_model
 from hebbax.spec import ModelSpec
 
@@ -115,6 +116,34 @@ def test_the_pilot_of_a_gaussian_animal_is_its_posterior():
     np.testing.assert_allclose(precision**-0.5, sd, rtol=0.05)
     evidence = (jax.nn.logsumexp(joint, axis=0) + jnp.log(grid[1] - grid[0])).sum()
     assert found.evidence[()] == pytest.approx(float(evidence), abs=0.05)
+
+
+def test_jumps_alone_leave_the_posterior_as_it_is():
+    # One number an animal: its posterior is known on a grid, and jumps must converge to it.
+    model = build_model(ModelSpec("m", (), hierarchy="none"), random_sessions(11, lengths=(12, 30)))
+    factors = pilot.best(pilot.fit(jax.random.PRNGKey(0), model)).factors
+    n = 4000
+    start = {ANIMAL: jax.random.normal(jax.random.PRNGKey(1), (n, 2, 1)) + 1.0}
+
+    def step(z, key):
+        keys = jax.random.split(key, n)
+        return jax.vmap(lambda k, z: jump(k, model, factors, z))(keys, z), None
+
+    keys = jax.random.split(jax.random.PRNGKey(2), 60)
+    ends, _ = jax.jit(lambda z: jax.lax.scan(step, z, keys))(start)
+    drawn = jax.vmap(lambda z: to_sites(model, factors, z)[0]["preference"])(ends)
+    grid = jnp.linspace(-5, 5, 2001)
+    joint = jax.vmap(
+        lambda p: (
+            log_likelihood_by_animal(model, {"preference": jnp.full(2, p)})
+            + Normal(0, 1).log_prob(p)
+        )
+    )(grid)
+    weight = jax.nn.softmax(joint, axis=0)
+    mean = (weight * grid[:, None]).sum(0)
+    sd = jnp.sqrt((weight * (grid[:, None] - mean) ** 2).sum(0))
+    assert (jnp.abs(drawn.mean(0) - mean) < 4 * sd / np.sqrt(n)).all()
+    np.testing.assert_allclose(drawn.std(0), sd, rtol=4 / np.sqrt(2 * n))
 
 
 def test_the_log_prior_of_the_scales_is_that_of_the_model(model):
