@@ -5,7 +5,6 @@ Variables, dimensions and attributes are those of the group ``posterior`` of a s
 lines up by animal and term.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from hebbax.errors import FitError
+from hebbax.files import replacing
 from hebbax.inference import map
 from hebbax.inference.density import constrain, latent_sites
 from hebbax.model import Model
@@ -43,15 +43,8 @@ def to_dataset(
 
 def write(estimate: xr.Dataset, path: Path) -> None:
     """Write netCDF, as a whole or not at all; raise `FitError` where the folder refuses it."""
-    unfinished = path.with_suffix(".unfinished.nc")
-    try:
+    with replacing(path, FitError) as unfinished:
         estimate.to_netcdf(unfinished, engine="h5netcdf")
-        os.replace(unfinished, path)
-    except OSError as problem:
-        unfinished.unlink(missing_ok=True)
-        raise FitError(
-            f"{path.name}: the estimate could not be written ({problem.strerror or problem})."
-        ) from problem
 
 
 def read(path: Path) -> xr.Dataset:

@@ -41,6 +41,11 @@ def result_path(folder: Path, model: str, method: Method = "nuts") -> Path:
     return folder / f"{model}{ENDINGS[method]}"
 
 
+def state_path(folder: Path, model: str) -> Path:
+    """Return where the state of an unfinished NUTS fit of a model lies in a results folder."""
+    return folder / f"{model}.state.npz"
+
+
 def fit_and_store(
     sessions: Sessions,
     spec: ModelSpec,
@@ -68,7 +73,7 @@ def fit_and_store(
         posterior = _approximate(key, model, settings, provenance, progress)
         posteriors.write(posterior, path)
         return posterior
-    state = folder / f"{spec.name}.state.npz"
+    state = state_path(folder, spec.name)
     posterior = _sample(key, model, settings, provenance, state, progress)
     posteriors.write(posterior, path)
     state.unlink(missing_ok=True)

@@ -87,7 +87,7 @@ def refuse_overwrite(
 
     ``force`` removes an unfinished one. Only NUTS leaves any.
     """
-    state = out / f"{spec.name}.state.npz" if method == "nuts" else None
+    state = fitting.state_path(out, spec.name) if method == "nuts" else None
     if force:
         if state is not None:
             state.unlink(missing_ok=True)

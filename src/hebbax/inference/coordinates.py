@@ -112,14 +112,21 @@ def to_sites(model: Model, factors: Factors, coordinates: Parameters) -> tuple[P
 def conditional(
     model: Model, factors: Factors, hyper: Parameters, coordinate: Array | None
 ) -> tuple[Array, Array, Array]:
-    """Return the population values (member,) at their coordinate, and of each animal's e given
-    them the mean (animal, member) and the lower Cholesky factor of its precision."""
+    """Return the population values (member,) at their coordinate, or their mean without one, and of
+    each animal's e given them the mean (animal, member) and the lower Cholesky factor of its
+    precision."""
     spread, prior = scales(model, hyper)
     location = jnp.zeros_like(spread)
-    if prior is not None and coordinate is not None:
-        mean, factor = population(spread, prior, factors)
-        location = mean + solve_triangular(factor, coordinate, lower=True, trans="T")
+    if prior is not None:
+        location, factor = population(spread, prior, factors)
+        if coordinate is not None:
+            location += solve_triangular(factor, coordinate, lower=True, trans="T")
     return location, *jax.vmap(partial(deviation, spread, location))(factors)
+
+
+def unwhiten(roots: Array, normal: Array) -> Array:
+    """Return Q^-1/2 times standard normal values ``(animal, member)``, Q = root root^T."""
+    return jax.vmap(partial(solve_triangular, lower=True, trans="T"))(roots, normal)
 
 
 def to_coordinates(model: Model, factors: Factors, unconstrained: Parameters) -> Parameters:

@@ -11,8 +11,6 @@ probability min(1, p(z') q(z) / (p(z) q(z'))). The t distribution finds the mode
 prior the rest of what is possible. The step leaves the posterior as it is, whatever q.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
@@ -25,6 +23,7 @@ from hebbax.inference.coordinates import (
     conditional,
     left_alone,
     scales,
+    unwhiten,
 )
 from hebbax.inference.density import log_likelihood_by_animal, split_groups
 from hebbax.model import Model
@@ -41,14 +40,9 @@ def jump(key: Key, model: Model, factors: Factors, coordinates: Parameters) -> P
     location, means, roots = conditional(model, factors, hyper, coordinates.get(POPULATION))
     shape = coordinates[ANIMAL].shape
 
-    def offset(z: Array) -> Array:
-        """Return e (animal, member) of z."""
-        solve = partial(jax.scipy.linalg.solve_triangular, lower=True, trans="T")
-        return means + jax.vmap(solve)(roots, z)
-
     def log_density(z: Array) -> tuple[Array, Array]:
         """Return log p and log q (animal,), up to one constant."""
-        e = offset(z)
+        e = means + unwhiten(roots, z)
         log_prior = Normal(0.0, 1.0).log_prob(e).sum(-1)
         log_likelihood = log_likelihood_by_animal(model, split_groups(model, location + spread * e))
         # q in z: the prior's density of e carries the Jacobian de/dz.

@@ -29,11 +29,12 @@ from jax.scipy.linalg import solve_triangular
 
 from hebbax.inference.coordinates import (
     Factors,
-    deviation,
+    conditional,
     left_alone,
     population,
     scales,
     share,
+    unwhiten,
 )
 from hebbax.inference.density import (
     fisher_information,
@@ -148,27 +149,14 @@ def _posterior(
 ) -> tuple[Array, Callable[[Array], Array]]:
     """Return the mean of each animal's values ``(animal, member)``, and what turns standard normal
     draws ``(sample, animal, member)`` into draws of them."""
-    location, spread = _location(model, factors, hyper)
-    means, roots = jax.vmap(partial(deviation, spread, location))(factors)
+    spread = scales(model, hyper).spread
+    location, means, roots = conditional(model, factors, hyper, None)
 
     def draws(normal: Array) -> Array:
-        e = jax.vmap(lambda z: means + _unwhiten(roots, z))(normal)
+        e = jax.vmap(lambda z: means + unwhiten(roots, z))(normal)
         return location + spread * e
 
     return location + spread * means, draws
-
-
-def _location(model: Model, factors: Factors, hyper: Parameters) -> tuple[Array, Array]:
-    """Return the mean of the population values, and the spreads, ``(member,)`` each."""
-    spread, prior = scales(model, hyper)
-    if prior is None:
-        return jnp.zeros_like(spread), spread
-    return population(spread, prior, factors)[0], spread
-
-
-def _unwhiten(roots: Array, normal: Array) -> Array:
-    """Return Q^-1/2 times standard normal values ``(animal, member)``."""
-    return jax.vmap(partial(solve_triangular, lower=True, trans="T"))(roots, normal)
 
 
 def _marginal(model: Model, factors: Factors, hyper: Parameters) -> Array:
@@ -186,12 +174,12 @@ def _marginal(model: Model, factors: Factors, hyper: Parameters) -> Array:
 def _evidence(model: Model, factors: Factors, hyper: Parameters, key: Key, samples: int) -> Array:
     """Return the log marginal likelihood at a solution: animals by importance sampling from their
     Gaussian posteriors, the population by its Gaussian volume."""
-    location, spread = _location(model, factors, hyper)
-    means, roots = jax.vmap(partial(deviation, spread, location))(factors)
+    spread, prior = scales(model, hyper)
+    location, means, roots = conditional(model, factors, hyper, None)
     log_volume = -jnp.log(jnp.diagonal(roots, axis1=-2, axis2=-1)).sum(-1)
 
     def log_weight(normal: Array) -> Array:
-        e = means + _unwhiten(roots, normal)
+        e = means + unwhiten(roots, normal)
         values = split_groups(model, location + spread * e)
         gaussians = 0.5 * (normal**2 - e**2).sum(-1)
         return log_likelihood_by_animal(model, values) + gaussians + log_volume
@@ -199,7 +187,6 @@ def _evidence(model: Model, factors: Factors, hyper: Parameters, key: Key, sampl
     normal = jax.random.normal(key, (samples, *means.shape))
     weights = jax.lax.map(log_weight, normal)
     total = (jax.nn.logsumexp(weights, axis=0) - np.log(samples)).sum()
-    prior = scales(model, hyper).prior
     if prior is None:
         return total
     root = population(spread, prior, factors)[1]
