@@ -97,11 +97,8 @@ def test_the_fisher_information_is_the_mean_product_of_scores(likelihood):
     assert (jnp.abs(products.mean(0) - stated) < 4 * error).all()
 
 
-def test_the_pilot_of_a_gaussian_animal_is_its_posterior():
-    # A model without learning has one number an animal: its posterior can be integrated on a grid.
-    model = build_model(ModelSpec("m", (), hierarchy="none"), random_sessions(11, lengths=(60, 50)))
-    found = jax.tree.map(lambda leaf: leaf[0], pilot.fit(jax.random.PRNGKey(0), model))
-    grid = jnp.linspace(-4, 4, 2001)
+def on_a_grid(model, grid):
+    """The preference alone: log joint (value, animal), posterior mean and sd (animal,)."""
     joint = jax.vmap(
         lambda p: (
             log_likelihood_by_animal(model, {"preference": jnp.full(2, p)})
@@ -110,8 +107,17 @@ def test_the_pilot_of_a_gaussian_animal_is_its_posterior():
     )(grid)
     weight = jax.nn.softmax(joint, axis=0)
     mean = (weight * grid[:, None]).sum(0)
-    precision = found.factors.information[:, 0, 0] + 1.0
     sd = jnp.sqrt((weight * (grid[:, None] - mean) ** 2).sum(0))
+    return joint, mean, sd
+
+
+def test_the_pilot_of_a_gaussian_animal_is_its_posterior():
+    # A model without learning has one number an animal: its posterior can be integrated on a grid.
+    model = build_model(ModelSpec("m", (), hierarchy="none"), random_sessions(11, lengths=(60, 50)))
+    found = jax.tree.map(lambda leaf: leaf[0], pilot.fit(jax.random.PRNGKey(0), model))
+    grid = jnp.linspace(-4, 4, 2001)
+    joint, mean, sd = on_a_grid(model, grid)
+    precision = found.factors.information[:, 0, 0] + 1.0
     np.testing.assert_allclose(found.factors.linear[:, 0] / precision, mean, atol=0.05)
     np.testing.assert_allclose(precision**-0.5, sd, rtol=0.05)
     evidence = (jax.nn.logsumexp(joint, axis=0) + jnp.log(grid[1] - grid[0])).sum()
@@ -133,15 +139,7 @@ def test_jumps_alone_leave_the_posterior_as_it_is():
     ends, _ = jax.jit(lambda z: jax.lax.scan(step, z, keys))(start)
     drawn = jax.vmap(lambda z: to_sites(model, factors, z)[0]["preference"])(ends)
     grid = jnp.linspace(-5, 5, 2001)
-    joint = jax.vmap(
-        lambda p: (
-            log_likelihood_by_animal(model, {"preference": jnp.full(2, p)})
-            + Normal(0, 1).log_prob(p)
-        )
-    )(grid)
-    weight = jax.nn.softmax(joint, axis=0)
-    mean = (weight * grid[:, None]).sum(0)
-    sd = jnp.sqrt((weight * (grid[:, None] - mean) ** 2).sum(0))
+    joint, mean, sd = on_a_grid(model, grid)
     assert (jnp.abs(drawn.mean(0) - mean) < 4 * sd / np.sqrt(n)).all()
     np.testing.assert_allclose(drawn.std(0), sd, rtol=4 / np.sqrt(2 * n))
 

@@ -40,11 +40,6 @@ def constrain(sites: Sites, unconstrained: Parameters) -> Parameters:
     return {name: sites.transforms[name](value) for name, value in unconstrained.items()}
 
 
-def unconstrain(sites: Sites, values: Parameters) -> Parameters:
-    """Return values on the real line; the inverse of `constrain`."""
-    return {name: sites.transforms[name].inv(value) for name, value in values.items()}
-
-
 def potential(model: Model, unconstrained: Parameters) -> Array:
     """Return minus the log joint density of the unconstrained variables, in nats."""
     return potential_energy(model, (), {}, unconstrained)
