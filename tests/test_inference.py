@@ -139,7 +139,7 @@ def test_jumps_alone_leave_the_posterior_as_it_is():
     ends, _ = jax.jit(lambda z: jax.lax.scan(step, z, keys))(start)
     drawn = jax.vmap(lambda z: to_sites(model, factors, z)[0]["preference"])(ends)
     grid = jnp.linspace(-5, 5, 2001)
-    joint, mean, sd = on_a_grid(model, grid)
+    _, mean, sd = on_a_grid(model, grid)
     assert (jnp.abs(drawn.mean(0) - mean) < 4 * sd / np.sqrt(n)).all()
     np.testing.assert_allclose(drawn.std(0), sd, rtol=4 / np.sqrt(2 * n))
 
