@@ -29,8 +29,8 @@ Row = dict[str, Any]
 TERMS = ("x r", "w")
 """The members of the population that are coefficients of the rule."""
 
-CHAINS, ITERATIONS, MAX_DEPTH = 4, 1000, 10
-"""Defaults of Stan: chains, iterations of warm-up and as many draws, tree depth (NumPyro's too)."""
+CHAINS, MAX_DEPTH = 4, 10
+"""Chains, and the tree depth that is the default of Stan and NumPyro."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def by_numpyro(data: plain.Data, warmup: int, draws: int) -> Sampled:
     return Sampled(posterior, warmup, seconds - sum(compiling), sum(compiling))
 
 
-def by_stan(model: Model, data: plain.Data) -> Sampled:
+def by_stan(model: Model, data: plain.Data, iterations: int) -> Sampled:
     """Sample ``forgetting.stan`` by Stan as it comes, after its density was checked."""
     import stan  # an extra, not on every machine
 
@@ -109,12 +109,12 @@ def by_stan(model: Model, data: plain.Data) -> Sampled:
     compiling = perf_counter() - begin
     check_density(built, model)
     begin = perf_counter()
-    fit = built.sample(num_chains=CHAINS, num_warmup=ITERATIONS, num_samples=ITERATIONS)
+    fit = built.sample(num_chains=CHAINS, num_warmup=iterations, num_samples=iterations)
     seconds = perf_counter() - begin
     posterior = az.from_pystan(fit)
     stats = posterior.sample_stats
     stats["reached_max_treedepth"] = stats["tree_depth"] >= MAX_DEPTH
-    return Sampled(posterior, ITERATIONS, seconds, compiling)
+    return Sampled(posterior, iterations, seconds, compiling)
 
 
 def check_density(built: object, model: Model) -> None:
