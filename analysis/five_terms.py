@@ -9,23 +9,23 @@ population values. The figure shows them over the coefficients of two terms.
 About two minutes for the 12 flies on two cores.
 """
 
-import argparse
 from pathlib import Path
 
+import click
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
-import numpyro
 import pandas as pd
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 import hebbax
-from hebbax.figures import model_colour, save, use_file_backend
+from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.options import data_argument, out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option
+from hebbax.figures import model_colour, publish
 from hebbax.inference import pilot
 from hebbax.inference.coordinates import population, scales
+from hebbax.ledger import Ledger
 
 MODELS = ("forgetting", "rajagopalan", "rajagopalan-forgetting")
 AXES = {"forgetting": ("x r", "w"), "rajagopalan": ("r", "1"), "rajagopalan-forgetting": ("r", "w")}
@@ -61,13 +61,13 @@ def solutions(name: str, sessions: hebbax.Sessions, settings: pilot.Settings) ->
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Return one panel a model: its solutions over two coefficients, larger where likelier."""
     figure, axes = plt.subplots(1, len(tables), figsize=(10, 3.4), layout="constrained")
-    for ax, (name, table) in zip(axes, tables.items(), strict=True):
+    for ax, (name, found) in zip(axes, tables.items(), strict=True):
         across, up = AXES[name]
-        weight = np.exp(table["evidence below the best"])
+        weight = np.exp(found["evidence below the best"])
         ax.scatter(
-            table[across], table[up], s=20 + 180 * weight, color=model_colour(name), alpha=0.6
+            found[across], found[up], s=20 + 180 * weight, color=model_colour(name), alpha=0.6
         )
-        for _, row in table.iterrows():
+        for _, row in found.iterrows():
             label = f"{row['evidence below the best']:.1f}"
             ax.annotate(label, (row[across], row[up]), fontsize=7, xytext=(6, 4),
                         textcoords="offset points")  # fmt: skip
@@ -80,29 +80,26 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def main(args: argparse.Namespace) -> None:
-    """Find, print, write and draw the solutions of each model."""
-    numpyro.enable_x64()
-    use_file_backend()
-    sessions = hebbax.read(args.data)
-    settings = pilot.Settings(starts=3 if args.quick else 24, rounds=15 if args.quick else 40)
-    args.out.mkdir(parents=True, exist_ok=True)
-    tables = {name: solutions(name, sessions, settings) for name in track(MODELS, "solving")}
-    every = pd.concat(tables.values(), ignore_index=True)
-    every.to_csv(args.out / "five_terms.csv", index=False)
-    figure = draw(tables)
-    figure.savefig(args.out / "five_terms.svg")
-    save(figure, args.out / "five_terms.png")
-    shown = Table(*every.columns)
-    for row in every.itertuples(index=False):
-        shown.add_row(*(v if isinstance(v, str) else f"{v:.3f}" for v in row))
-    Console().print(shown)
-    print(f"{sessions.source}, {sessions.n_animals} animals, {settings}")
+@click.command("five_terms", help=__doc__.split("\n", 1)[0])
+@data_argument
+@quick_option
+@out_option
+def main(recordings: Path, quick: bool, out: Path) -> None:
+    sessions = hebbax.read(recordings)
+    settings = pilot.Settings(starts=3 if quick else 24, rounds=15 if quick else 40)
+    prepare_folder(out)
+    ledger = Ledger(out / "five_terms.csv", ("model",), (sessions.source, settings))
+    with progress("solving") as report:
+        for k, name in enumerate(MODELS):
+            report(name, k, len(MODELS))
+            if not ledger.done(model=name):
+                ledger.add(solutions(name, sessions, settings).to_dict("records"))
+        report("done", len(MODELS), len(MODELS))
+    found = ledger.frame
+    publish(draw({name: found[found["model"] == name] for name in MODELS}), out, "five_terms")
+    CONSOLE.print(table("model", found.set_index("model")))
+    CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("data", type=Path, help="recordings, in any format hebbax reads")
-    parser.add_argument("--quick", action="store_true", help="few starts")
-    parser.add_argument("--out", type=Path, default=Path("results"))
-    main(parser.parse_args())
+    entry(main)

@@ -1,16 +1,14 @@
 """The command line: parse, call, print."""
 
-import sys
-
 import click
-import numpyro
 
-from hebbax import figures
 from hebbax.cli import answers, check, cohort, fit, study
-from hebbax.errors import HebbaxError
+from hebbax.cli.script import entry
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group("hebbax", context_settings=SETTINGS)
 @click.version_option(package_name="hebbax")
 def commands() -> None:
     """How sure can one be of a synaptic plasticity rule, given what animals chose?"""
@@ -33,10 +31,4 @@ for _command in (
 
 def main() -> None:
     """Run the command line; a problem the user can put right is one sentence and exit code 2."""
-    numpyro.enable_x64()
-    figures.use_file_backend()
-    try:
-        commands()
-    except HebbaxError as problem:
-        click.echo(f"hebbax: {problem}", err=True)
-        sys.exit(2)
+    entry(commands)

@@ -4,7 +4,7 @@ from hebbax.figures.comparison import comparison
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
-from hebbax.figures.style import model_colour, save, use_file_backend
+from hebbax.figures.style import model_colour, publish, save, use_file_backend
 
 __all__ = [
     "checks",
@@ -17,6 +17,7 @@ __all__ = [
     "pairs",
     "predictive",
     "profile",
+    "publish",
     "sampler",
     "save",
     "use_file_backend",

@@ -39,6 +39,13 @@ def use_file_backend() -> None:
     plt.switch_backend("agg")
 
 
+def publish(figure: Figure, folder: Path, name: str) -> None:
+    """Write a picture as PNG, and as SVG for a printer."""
+    with replacing(folder / f"{name}.svg", FitError) as unfinished:
+        figure.savefig(unfinished)
+    save(figure, folder / f"{name}.png")
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a picture and forget it; raise `FitError` where the folder refuses it."""
     try:

@@ -1,0 +1,71 @@
+"""A tidy table that grows cell by cell, so that a long experiment goes on where it was stopped.
+
+A cell is one combination of what an experiment varies (a rule, a noise level, a seed). The table is
+a CSV file whose first line, after ``#``, says with what it was made.
+"""
+
+import hashlib
+import os
+import platform
+from collections.abc import Hashable, Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hebbax.errors import HebbaxError
+from hebbax.files import replacing
+
+
+class Ledger:
+    """Rows of an experiment in ``path``; `done` tells which cells are there already.
+
+    ``keys`` are the columns that name a cell and ``settings`` whatever else the numbers depend on
+    (its ``repr`` is compared). Raises `HebbaxError` if the file was made with other settings.
+    """
+
+    def __init__(self, path: Path, keys: tuple[str, ...], settings: object) -> None:
+        self.path, self.keys = path, keys
+        self.provenance = provenance(settings)
+        self.frame = pd.DataFrame()
+        if path.is_file():
+            self.frame = pd.read_csv(path, comment="#")
+            if _settings(_first_line(path)) != _settings(self.provenance):
+                raise HebbaxError(
+                    f"{path.name}: was made with other settings and lies in {path.parent}; remove "
+                    "it, or give another --out."
+                )
+
+    def done(self, **cell: Hashable) -> bool:
+        """Whether rows of this cell are in the table."""
+        if self.frame.empty:
+            return False
+        matches = pd.Series(True, index=self.frame.index)
+        for key in self.keys:
+            matches &= self.frame[key] == cell[key]
+        return bool(matches.any())
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append the rows of a cell and write the table, as a whole or not at all."""
+        self.frame = pd.concat([self.frame, pd.DataFrame(list(rows))], ignore_index=True)
+        with replacing(self.path, HebbaxError) as unfinished:
+            text = self.frame.to_csv(index=False, float_format="%.6g")
+            unfinished.write_text(f"# {self.provenance}\n{text}", encoding="utf-8")
+
+
+def provenance(settings: object) -> str:
+    """Return one line: versions, machine, and a digest of the settings."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("hebbax", "jax", "numpyro"))
+    digest = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
+    return f"{packages}, {machine}, settings {digest}"
+
+
+def _first_line(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.readline()
+
+
+def _settings(line: str) -> str:
+    return line.rpartition("settings ")[2].strip()

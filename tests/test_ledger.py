@@ -1,0 +1,50 @@
+"""A table of an experiment grows cell by cell; the scores of recovery are closed forms."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hebbax.errors import HebbaxError
+from hebbax.ledger import Ledger
+from hebbax.recovery import percent_deviance, r2
+
+
+def test_a_stopped_experiment_goes_on(tmp_path):
+    path = tmp_path / "grid.csv"
+    first = Ledger(path, ("noise", "seed"), {"epochs": 3})
+    assert not first.done(noise=0.2, seed=1)
+    first.add([{"noise": 0.2, "seed": 1, "r2": 0.5}])
+    second = Ledger(path, ("noise", "seed"), {"epochs": 3})
+    assert second.done(noise=0.2, seed=1)
+    assert not second.done(noise=0.2, seed=2)
+    second.add([{"noise": 0.2, "seed": 2, "r2": 0.25}])
+    assert pd.read_csv(path, comment="#")["r2"].tolist() == [0.5, 0.25]
+    assert path.read_text().startswith("# hebbax ")
+
+
+def test_a_table_of_other_settings_is_kept(tmp_path):
+    path = tmp_path / "grid.csv"
+    Ledger(path, ("seed",), {"epochs": 3}).add([{"seed": 1}])
+    sentence = (
+        f"grid.csv: was made with other settings and lies in {tmp_path}; remove it, or give "
+        "another --out."
+    )
+    with pytest.raises(HebbaxError) as caught:
+        Ledger(path, ("seed",), {"epochs": 4})
+    assert str(caught.value) == sentence
+
+
+def test_r2_is_one_less_the_mean_share_left_over():
+    true = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])
+    assert r2(true, true) == 1.0
+    assert r2(true, np.broadcast_to(true.mean(0), true.shape)) == 0.0
+    fitted = true + [[1.0, 0.0]]  # one unit of two: 1 - 3 / 2
+    assert r2(true, fitted) == pytest.approx((1.0 - 1.5 + 1.0) / 2)
+    assert r2(true[..., None], fitted[..., None]) == r2(true, fitted)
+
+
+def test_deviance_explained_is_nothing_of_the_null_and_all_of_certainty():
+    null = np.full(4, np.log(0.5))
+    assert percent_deviance(null, null) == 0.0
+    assert percent_deviance(np.zeros(4), null) == 100.0
+    assert percent_deviance(np.full(4, np.log(0.25)), null) == pytest.approx(-100.0)
