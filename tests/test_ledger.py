@@ -38,7 +38,7 @@ def test_r2_is_one_less_the_mean_share_left_over():
     true = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]])
     assert r2(true, true) == 1.0
     assert r2(true, np.broadcast_to(true.mean(0), true.shape)) == 0.0
-    fitted = true + [[1.0, 0.0]]  # one unit of two: 1 - 3 / 2
+    fitted = true + np.array([1.0, 0.0])  # one unit of two: 1 - 3 / 2
     assert r2(true, fitted) == pytest.approx((1.0 - 1.5 + 1.0) / 2)
     assert r2(true[..., None], fitted[..., None]) == r2(true, fitted)
 
