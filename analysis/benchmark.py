@@ -1,11 +1,13 @@
 """How fast hebbax is: gradients against a plain implementation, draws against plain samplers.
 
     python analysis/benchmark.py [--quick] [--out DIR] [--data DATA] [--stan] [--force]
+                                 [--section SECTION ...]
 
-Prints two tables and writes both as rows of ``benchmark.csv``, each row with what it was measured
-on. Simulated animals have the rule of models/forgetting.toml; ``--data`` gives recordings for the
-samplers. ``--stan`` needs pystan 3 (the extra ``stan``; Python 3.11) and a C++ compiler. Plain
-NumPyro and Stan take up to seconds an iteration: ``--iterations`` says how long they may try.
+Prints a table a section and writes all as rows of ``benchmark.csv``, each row with what it was
+measured on. Simulated animals have the rule of models/forgetting.toml; ``--data`` gives recordings
+for the fits and samplers. ``--stan`` needs pystan 3 (the extra ``stan``; Python 3.11) and a C++
+compiler. Plain NumPyro and Stan take up to seconds an iteration: ``--iterations`` says how long
+they may try. ``--section`` runs some sections only, and with ``--force`` replaces their rows alone.
 """
 
 import argparse
@@ -32,13 +34,14 @@ import hebbax
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import prepare_folder
 from hebbax.errors import HebbaxError
-from hebbax.inference import nuts
+from hebbax.inference import nuts, stopped
 from hebbax.inference.density import log_likelihood
 from hebbax.model import Model
 from hebbax.simulation import Cohort, simulate
 from hebbax.typing import Progress
 
 MODEL = hebbax.read_spec("forgetting")
+GRADIENT, PUBLISHED, DRAWS = SECTIONS = ("value and gradient", "published fit", "posterior draws")
 BLOCK = 40
 """Trials of a block where gradients are timed: it divides every number of trials."""
 
@@ -54,6 +57,7 @@ class Plan:
     animals: tuple[int, ...]
     trials: tuple[int, ...]
     seconds: float
+    published: stopped.Settings
     cohort: Cohort
     settings: nuts.Settings
     iterations: int
@@ -64,6 +68,7 @@ FULL = Plan(
     animals=(1, 12, 100, 1000),
     trials=(240, 1000, 10000),
     seconds=4.0,
+    published=stopped.Settings(),
     cohort=Cohort(),
     settings=nuts.Settings(),
     iterations=150,
@@ -74,6 +79,7 @@ QUICK = Plan(
     animals=(1, 12),
     trials=(80,),
     seconds=0.2,
+    published=stopped.Settings(epochs=20),
     cohort=Cohort(animals=3, trials_per_block=20),
     settings=nuts.Settings(2, 50, 50),
     iterations=20,
@@ -91,6 +97,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--stan", action="store_true", help="the same model in Stan as well")
     parser.add_argument("--iterations", type=int, help="of warm-up, and of draws: NumPyro, Stan")
     parser.add_argument("--force", action="store_true", help="replace an earlier benchmark.csv")
+    parser.add_argument("--section", action="append", choices=SECTIONS, help="only this section")
     given = parser.parse_args(args)
     plan = QUICK if given.quick else FULL
     if given.iterations is not None:
@@ -107,7 +114,7 @@ def run(plan: Plan, given: argparse.Namespace) -> None:
     """Measure, print and write; the file grows row by row."""
     if given.stan and find_spec("stan") is None:
         raise HebbaxError("--stan needs pystan 3: pip install 'hebbax[stan]' (Python 3.11).")
-    path = given.out / "benchmark.csv"
+    path, chosen = given.out / "benchmark.csv", given.section or SECTIONS
     if path.exists() and not given.force:
         raise HebbaxError(f"{path.name}: lies in {given.out}; --force replaces it.")
     sessions = cohort(plan.cohort) if given.data is None else hebbax.read(given.data)
@@ -118,21 +125,34 @@ def run(plan: Plan, given: argparse.Namespace) -> None:
         **{name: version(name) for name in ("jax", "numpyro")},
         "precision": "float64",
     }
-    rows: list[samplers.Row] = []
-    with progress("gradients") as report:
-        for found in gradients(plan, report):
-            rows.append({"section": "value and gradient", **found, **machine})
-            pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g")
-    show(rows)
-    drawn: list[samplers.Row] = []
-    for found in posteriors(plan, sessions, stan=given.stan):
-        drawn.append({"section": "posterior draws", **found, **machine})
-        pd.DataFrame(rows + drawn).to_csv(path, index=False, float_format="%.6g")
-    show(drawn)
-    for one in drawn:
-        CONSOLE.print(f"{one['implementation']}: {one['verdict']}.")
+    written = pd.read_csv(path) if given.section and path.exists() else pd.DataFrame()
+    if not written.empty:
+        written = written[~written["section"].isin(chosen)]
+    for section in chosen:
+        rows: list[samplers.Row] = []
+        with progress(section) as report:
+            for found in measure(section, plan, sessions, report, stan=given.stan):
+                rows.append({"section": section, **found, **machine})
+                together = pd.concat([written, pd.DataFrame(rows)])
+                together.to_csv(path, index=False, float_format="%.6g")
+        written = together
+        show(rows)
+        for one in rows:
+            if "verdict" in one:
+                CONSOLE.print(f"{one['implementation']}: {one['verdict']}.")
     CONSOLE.print(", ".join(f"{name} {value}" for name, value in machine.items()))
     CONSOLE.print(f"Written to {path}.")
+
+
+def measure(
+    section: str, plan: Plan, sessions: hebbax.Sessions, report: Progress, *, stan: bool
+) -> Iterator[samplers.Row]:
+    """Return the rows of one section, as they are measured."""
+    if section == GRADIENT:
+        return gradients(plan, report)
+    if section == PUBLISHED:
+        return published_fits(plan, sessions, report)
+    return posteriors(plan, sessions, report, stan=stan)
 
 
 def show(rows: list[samplers.Row]) -> None:
@@ -246,15 +266,57 @@ def once(call: Callable[[], Any], repeats: int) -> tuple[float, float]:
     return (end[0] - begin[0]) / repeats, (end[1] - begin[1]) / repeats
 
 
+# The published fit
+
+
+def published_fits(
+    plan: Plan, sessions: hebbax.Sessions, report: Progress
+) -> Iterator[samplers.Row]:
+    """Yield the rows of the published point estimate of every animal, five terms.
+
+    Both descents start at the same point; their losses are checked before they are timed.
+    """
+    settings, key = plan.published, jax.random.PRNGKey(6)
+    spec = hebbax.read_spec("rajagopalan-forgetting")
+    model = hebbax.build_model(spec, sessions)
+    data = plain.data(model.sessions.choices, model.sessions.rewards)
+    start = settings.start * jax.random.normal(key, (sessions.n_animals, len(spec.terms)))
+    contenders = {
+        "hebbax": lambda: stopped.fit(key, model, settings)[1].final[0],
+        "plain, one animal after the other": lambda: plain.published_fit(
+            np.asarray(start), data, settings.epochs, settings.learning_rate, settings.l1
+        )[1],
+    }
+    report("checking", 0, 2)
+    ours, theirs = (np.asarray(contender()) for contender in contenders.values())
+    apart = float(np.abs(ours - theirs).max())
+    if not apart <= 1e-5:
+        raise HebbaxError(f"published fit: losses of plain and hebbax differ by {apart:.1e}.")
+    report("timing", 1, 2)
+    walls, _ = paired_times(list(contenders.values()), plan.seconds)
+    report("done", 2, 2)
+    for name, wall in zip(contenders, walls, strict=True):
+        yield {
+            "implementation": name,
+            "data": sessions.source,
+            "animals": sessions.n_animals,
+            "trials": sessions.max_trials,
+            "ms": 1e3 * np.median(wall),
+            "times slower than hebbax": np.median(wall / walls[0]),
+            "losses differ by": apart,
+        }
+
+
 # Draws
 
 
-def posteriors(plan: Plan, sessions: hebbax.Sessions, *, stan: bool) -> Iterator[samplers.Row]:
+def posteriors(
+    plan: Plan, sessions: hebbax.Sessions, report: Progress, *, stan: bool
+) -> Iterator[samplers.Row]:
     """Yield one row a sampler; all sample the same posterior."""
     model = hebbax.build_model(MODEL, sessions)
     data = plain.data(model.sessions.choices, model.sessions.rewards)
-    with progress("hebbax") as report:
-        ours = samplers.row(model, "hebbax", samplers.by_hebbax(model, plan.settings, report))
+    ours = samplers.row(model, "hebbax", samplers.by_hebbax(model, plan.settings, report))
     yield samplers.compared(ours, ours)
     sampled = samplers.by_numpyro(data, plan.iterations, plan.iterations)
     yield samplers.compared(samplers.row(model, "NumPyro, plain", sampled), ours)

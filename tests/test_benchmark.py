@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from hebbax.data import Record, from_animals
+from hebbax.inference import stopped
 from hebbax.inference.density import log_likelihood, potential
 from hebbax.model import build_model
 from hebbax.spec import read_spec
@@ -71,6 +72,40 @@ def test_the_plain_model_has_the_density_of_hebbax(scripts):
             sites |= {f"theta_{end}": value[..., :2], f"preference_{end}": value[..., 2]}
         theirs = potential_energy(plain.numpyro_model, (data,), {}, point)
         np.testing.assert_allclose(theirs, potential(model, sites), rtol=1e-12)
+
+
+def test_the_plain_published_fit_ends_where_that_of_hebbax_does(scripts):
+    _, plain = scripts
+    sessions = model_and_data(plain)[0].sessions
+    model = build_model(read_spec("rajagopalan-forgetting"), sessions)
+    data = plain.data(model.sessions.choices, model.sessions.rewards)
+    settings, key = (
+        stopped.Settings(epochs=30, learning_rate=0.02, start=0.1),
+        jax.random.PRNGKey(7),
+    )
+    values, info = stopped.fit(key, model, settings)
+    start = settings.start * jax.random.normal(key, (2, 5))
+    theta, loss = plain.published_fit(
+        np.asarray(start), data, settings.epochs, settings.learning_rate, settings.l1
+    )
+    np.testing.assert_allclose(values["theta"][0], theta, rtol=1e-7)
+    np.testing.assert_allclose(info.final[0], loss, rtol=1e-10)
+    # It moved: the agreement is not that of two starts.
+    assert np.abs(theta - start).max() > 0.2
+
+
+def test_a_single_section_keeps_the_rows_of_the_others(scripts, tmp_path):
+    benchmark, _ = scripts
+    path = tmp_path / "benchmark.csv"
+    pd.DataFrame({"section": [benchmark.DRAWS, benchmark.PUBLISHED], "ms": [1.0, -1.0]}).to_csv(
+        path, index=False
+    )
+    given = ["--quick", "--out", str(tmp_path), "--force", "--section", benchmark.PUBLISHED]
+    assert benchmark.main(given) == 0
+    rows = pd.read_csv(path)
+    assert list(rows["section"]) == [benchmark.DRAWS, benchmark.PUBLISHED, benchmark.PUBLISHED]
+    assert (rows["ms"] > 0).all()
+    assert (rows["losses differ by"].dropna() < 1e-5).all()
 
 
 @pytest.mark.slow
