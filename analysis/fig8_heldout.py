@@ -15,10 +15,8 @@ from typing import Any
 
 import click
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 import hebbax
 from hebbax import fitting, heldout
@@ -27,7 +25,7 @@ from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
 from hebbax.data import data_hash, first_trials
 from hebbax.errors import HebbaxError
-from hebbax.figures import model_colour, publish
+from hebbax.figures import held_out, publish
 from hebbax.files import replacing
 from hebbax.inference import nuts, pilot, stopped
 from hebbax.ledger import Ledger
@@ -50,12 +48,6 @@ METHODS = {
 """Single-fly fits: as published, with an innate preference, and stopped later."""
 
 POSTERIOR = "posterior"
-LINES: dict[str, dict[str, Any]] = {
-    POSTERIOR: {"marker": "o", "linewidth": 1.5, "capsize": 2},
-    "L1": {"marker": "s", "linestyle": ":", "linewidth": 1, "markersize": 4},
-    "L1 with preference": {"marker": "^", "linestyle": ":", "linewidth": 1},
-    "L1, 3000 epochs": {"marker": "x", "linestyle": ":", "linewidth": 1},
-}
 WEIGHTS: tuple[heldout.Weights, ...] = ("carried", "reset")
 CELL = ("method", "model", "fraction", "weights")
 
@@ -122,7 +114,13 @@ def hierarchy(
     for weights in WEIGHTS:
         cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "weights": weights}
         cell |= {"verdict": "; ".join(verdict.reasons) or "passed"}
-        out += rows(cell, heldout.predict(posterior, sessions, weights))
+        without = heldout.predict(posterior, sessions, weights, without=("preference",))
+        for row, score in zip(
+            rows(cell, heldout.predict(posterior, sessions, weights)),
+            heldout.scores(without)["trial by trial"],
+            strict=True,
+        ):
+            out.append({**row, "without preference": score})
     return out
 
 
@@ -148,7 +146,9 @@ def summary(flies: pd.DataFrame) -> pd.DataFrame:
             row |= prefixed("null", heldout.gain(scores, nulls.loc[place]))
         percent = heldout.gain(own["percent"], 0.0 * own["percent"])
         row |= {"percent": percent.median, "percent low": percent.low, "percent high": percent.high}
-        row |= {"worst chain over coin": float((own["worst chain"] - own["coin"]).sum())}
+        for what in ("worst chain", "best chain", "without preference"):
+            if what in own:
+                row[f"{what} over coin"] = float((own[what] - own["coin"]).sum())
         out.append(row | {"verdict": own["verdict"].iloc[0]})
     return pd.DataFrame(out)
 
@@ -156,36 +156,6 @@ def summary(flies: pd.DataFrame) -> pd.DataFrame:
 def prefixed(name: str, gain: heldout.Gain) -> dict[str, float]:
     """Return a gain as columns."""
     return {f"{key.replace('_', ' ')} over {name}": value for key, value in gain._asdict().items()}
-
-
-def draw(table: pd.DataFrame) -> Figure:
-    """Return percent deviance against a coin, and nats over `null`, by training fraction."""
-    figure, axes = plt.subplots(2, 2, figsize=(10, 7), sharex=True, layout="constrained")
-    for column, weights in zip(axes.T, WEIGHTS, strict=True):
-        shown = table[table["weights"] == weights]
-        for k, ((method, model), own) in enumerate(shown.groupby(["method", "model"], sort=False)):
-            own = own.sort_values("fraction")
-            at = 100 * own["fraction"] + 0.4 * (k - 4)
-            style = LINES[method] | {"color": model_colour(model)}
-            label = model if method == POSTERIOR else method
-            ends = np.abs(
-                own[["percent low", "percent high"]].to_numpy().T - own["percent"].to_numpy()
-            )
-            column[0].errorbar(at, own["percent"], ends, **style, label=label)
-            if method == POSTERIOR and model != "null":
-                gain, se = own["total over null"], own["total se over null"]
-                column[1].errorbar(at, gain, se, **style)
-        published = 100 * np.array(list(PUBLISHED))
-        column[0].plot(published, list(PUBLISHED.values()), "k--", label="published, 18 flies")
-        column[0].set_title(f"weights {weights}")
-        column[1].set_xlabel("trials that train (% of each fly)")
-        for ax in column:
-            ax.axhline(0.0, color="0.6", linewidth=0.8, linestyle=":")
-        column[0].set_yscale("symlog", linthresh=10)
-    axes[0, 0].set_ylabel("held-out deviance explained\nagainst a coin, median fly (%)")
-    axes[1, 0].set_ylabel("held-out log density above null\n(nats, all flies, ± SE over flies)")
-    axes[0, 1].legend(frameon=False, fontsize=7, loc="lower right")
-    return figure
 
 
 @click.command("fig8_heldout", help=__doc__.split("\n", 1)[0])
@@ -208,7 +178,7 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
     found = summary(ledger.frame)
     with replacing(out / "fig8_summary.csv", HebbaxError) as unfinished:
         found.to_csv(unfinished, index=False, float_format="%.4g")
-    publish(draw(found), out, "fig8_heldout")
+    publish(held_out(found, PUBLISHED), out, "fig8_heldout")
     shown = ["percent", "total over coin", "total over null"]
     CONSOLE.print(table("method, model, fraction, weights", found.set_index(list(CELL))[shown]))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")

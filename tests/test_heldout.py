@@ -79,6 +79,19 @@ def test_carried_weights_are_those_of_the_whole_session(sessions, values):
         assert np.allclose(carried.log_p, reset.log_p) is same
 
 
+def test_a_group_can_be_left_out_of_the_prediction(sessions, values, posterior):
+    seen = first_trials(sessions, 0.5)
+    still = {**values, "habit": 0.0 * values["habit"]}
+    expected = predict_from(SPEC, sessions, still, seen, "carried").log_p
+    found = predict(posterior, sessions, "carried", without=("habit",)).log_p
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    with pytest.raises(FitError) as refused:
+        predict(posterior, sessions, "carried", without=("choice",))
+    assert str(refused.value) == (
+        'test: no group "choice" to leave out; it has theta, preference, habit.'
+    )
+
+
 def test_scores_are_mixtures_over_draws():
     # Animal a has two choices that two draws see in opposite ways, animal b one choice.
     log_p = np.log([[[0.9, 0.1, 0.5], [0.1, 0.9, 0.25]]])

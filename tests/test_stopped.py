@@ -68,3 +68,10 @@ def test_an_unknown_group_and_an_empty_part_are_refused(model):
     assert str(refused.value) == (
         "random, animal animal1: a part without a choice cannot be fitted."
     )
+
+
+def test_encounters_are_averaged_one_by_one(sessions):
+    model = build_model(ModelSpec("test", ("x r",), likelihood="encounter"), sessions)
+    _, info = stopped.fit(KEY, model, replace(SETTINGS, epochs=1, l1=0.0))
+    # Without plasticity every encounter is a coin flip, however many a trial has.
+    np.testing.assert_allclose(info.loss[0, 0], np.log(2), rtol=1e-4)

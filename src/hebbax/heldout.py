@@ -75,11 +75,19 @@ class Gain(NamedTuple):
     better: int
 
 
-def predict(posterior: az.InferenceData, sessions: Sessions, weights: Weights) -> Heldout:
+def predict(
+    posterior: az.InferenceData,
+    sessions: Sessions,
+    weights: Weights,
+    *,
+    without: tuple[str, ...] = (),
+) -> Heldout:
     """Return the prediction of all choices after those that a posterior has seen.
 
     ``sessions`` are the whole ones, of whose beginnings (`hebbax.data.split`) the posterior is.
-    Raises `FitError` if it is not.
+    Groups named in ``without``, such as ``"preference"``, are set to zero in every draw: what the
+    prediction owes to them, everything else being as it was fitted. Raises `FitError` where the
+    posterior is of other trials, or has no such group.
     """
     known = posterior.constant_data
     animal, trial = np.asarray(known["animal_index"]), np.asarray(known["trial"])
@@ -93,7 +101,11 @@ def predict(posterior: az.InferenceData, sessions: Sessions, weights: Weights) -
         )
     spec = spec_of(posterior)
     names = [group.name for group in build_model(spec, sessions).groups]
-    values = {name: np.asarray(posterior.posterior[name]) for name in names}
+    for name in without:
+        if name not in names:
+            known = ", ".join(names)
+            raise FitError(f'{spec.name}: no group "{name}" to leave out; it has {known}.')
+    values = {name: np.asarray(posterior.posterior[name]) * (name not in without) for name in names}
     return predict_from(spec, sessions, values, seen, weights)
 
 

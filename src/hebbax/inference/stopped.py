@@ -1,8 +1,10 @@
 """The published point estimate: every animal alone, an L1 penalty, a descent that stops early.
 
-For one animal of whose session the n choices up to some trial are fitted,
+For one animal of whose session the trials up to some one are fitted,
 
-    loss = -(1 / n) sum_t log P(choice_t) + l1 sum_j |theta_j|,
+    loss = -(1 / n) sum_t log P(trial t) + l1 sum_j |theta_j|,    n encounters in these trials
+
+(under ``choice`` each choice is the one encounter that is known of its trial),
 
 with plain Adam from next to zero for a fixed number of epochs, whether or not a minimum is reached
 by then (Mehta et al. 2024: 250 epochs at 0.001, l1 = 0.01, no preference). It is kept to stand
@@ -43,8 +45,8 @@ class Settings:
 
 
 class Info(NamedTuple):
-    """How the descent went: ``loss`` (part, epoch, animal) before each step, in nats a choice, and
-    the ``final`` loss (part, animal) after the last."""
+    """How the descent went: ``loss`` (part, epoch, animal) before each step, in nats an
+    encounter, and the ``final`` loss (part, animal) after the last."""
 
     loss: Array
     final: Array
@@ -68,7 +70,8 @@ def fit(
     animal, _ = observation_index(model.sessions)
     last = np.full((1, len(model.sessions.animals)), np.inf) if parts is None else parts
     used = model.trials <= last[:, animal]
-    counts = np.stack([np.bincount(animal, row, minlength=last.shape[1]) for row in used])
+    events = used * _encounters(model)
+    counts = np.stack([np.bincount(animal, row, minlength=last.shape[1]) for row in events])
     if (counts == 0).any():
         row = int(np.argwhere(counts == 0)[0, 1])
         raise FitError(
@@ -79,13 +82,20 @@ def fit(
     return jax.block_until_ready(_fit(model, settings, key, jnp.asarray(weight)))
 
 
+def _encounters(model: Model) -> np.ndarray:
+    """Return the number of encounters in each trial with a choice ``(observation,)``."""
+    if model.spec.likelihood == "choice":
+        return np.ones(len(model.observed))
+    return model.observed[:, :-1].sum(axis=1) + 1.0
+
+
 @partial(jax.jit, static_argnums=(0, 1))
 def _fit(model: Model, settings: Settings, key: Key, weight: Array) -> tuple[Parameters, Info]:
     return jax.vmap(partial(_descend, model, settings, key))(weight)
 
 
 def _descend(model: Model, settings: Settings, key: Key, weight: Array) -> tuple[Parameters, Info]:
-    """Return the values of all animals after the descent on one part, in which each choice has the
+    """Return the values of all animals after the descent on one part, in which each trial has the
     ``weight`` (observation,) 1 / n or none; animals do not meet in it."""
     animal, n = observation_index(model.sessions)[0], model.sessions.n_animals
     values = {g.name: jnp.zeros((n, *g.shape)) for g in model.groups}
