@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from click.testing import CliRunner
+
+from hebbax.ledger import read
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 
@@ -21,7 +22,7 @@ def run(monkeypatch, tmp_path):
         sys.modules.pop(name)
         assert result.exit_code == 0, result.output
         assert (tmp_path / f"{name}.png").is_file()
-        return pd.read_csv(tmp_path / f"{table}.csv", comment="#")
+        return read(tmp_path / f"{table}.csv")
 
     return call
 
