@@ -64,8 +64,8 @@ FULL = Plan(
     seconds=4.0,
     cohort=Cohort(),
     settings=nuts.Settings(),
-    iterations=150,
-    stan_iterations=300,
+    iterations=100,
+    stan_iterations=200,
 )
 
 QUICK = Plan(
