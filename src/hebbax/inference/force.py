@@ -14,7 +14,7 @@ Here each animal's own part of it, the slope g of its log likelihood in its coor
     g <- g min(1, LARGEST / |g|)
 
 A Gaussian has |g| <= |z|, so that nothing changes but at cliffs, where a trajectory now turns back
-at the wall or ends in it with the energy that the wall truly has. Beyond the wall animals are
+or ends in the wall with the energy that the wall truly has. Beyond the wall animals are
 carried by `hebbax.inference.jumps`.
 """
 
@@ -44,39 +44,46 @@ from hebbax.inference.density import (
 from hebbax.model import Model
 from hebbax.typing import Array, Parameters
 
-LARGEST = 8.0
+LARGEST = 50.0
 """Largest slope of an animal's log likelihood that is followed, in nats per posterior standard
-deviation; of 12 animals with 3 values one in ten thousand draws of a Gaussian has more."""
+deviation. Well above what the animals of a posterior have (1 to 5, in a narrow second mode 10), or
+no step would be accepted there however short; well below a cliff, where it is several hundred."""
 
 
-def steered_potential(model: Model, factors: Factors, coordinates: Parameters) -> Array:
+def steered_potential(
+    model: Model, factors: Factors, coordinates: Parameters, largest: float = LARGEST
+) -> Array:
     """Return `transported_potential`, in nats; its gradient is the bounded force."""
     unconstrained, log_jacobian = to_sites(model, factors, coordinates)
     hyper = {name: coordinates[name] for name in left_alone(model)}
     spread, _ = scales(model, hyper)
     _, _, roots = conditional(model, factors, hyper, coordinates.get(POPULATION))
     values = animal_values(model, constrain(latent_sites(model), unconstrained))
-    phi = jax.vmap(partial(bounded, spread))(roots, flatten_groups(model, values))
+    phi = jax.vmap(partial(bounded, largest, spread))(roots, flatten_groups(model, values))
     total = log_likelihood(model, split_groups(model, phi)).sum()
     return prior_potential(model, unconstrained) - total - log_jacobian
 
 
-@jax.custom_vjp
-def bounded(spread: Array, root: Array, phi: Array) -> Array:
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def bounded(largest: float, spread: Array, root: Array, phi: Array) -> Array:
     """Return one animal's values ``phi`` (member,) as they are; slopes with respect to them are
     shortened on the way back, measured as slopes of z, phi = location + spread (mean + root^-T z).
     """
     return phi
 
 
-def _forward(spread: Array, root: Array, phi: Array) -> tuple[Array, tuple[Array, Array]]:
+def _forward(
+    largest: float, spread: Array, root: Array, phi: Array
+) -> tuple[Array, tuple[Array, Array]]:
     return phi, (spread, root)
 
 
-def _backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array, Array]:
+def _backward(
+    largest: float, kept: tuple[Array, Array], slope: Array
+) -> tuple[Array, Array, Array]:
     spread, root = kept
     size = jnp.linalg.norm(solve_triangular(root, spread * slope, lower=True))
-    shorter = slope * jnp.minimum(1.0, LARGEST / jnp.maximum(size, LARGEST))
+    shorter = slope * (largest / jnp.maximum(size, largest))
     return jnp.zeros_like(spread), jnp.zeros_like(root), shorter
 
 
