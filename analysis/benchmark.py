@@ -1,47 +1,42 @@
 """How fast hebbax is: gradients against a plain implementation, draws against plain samplers.
 
-    python analysis/benchmark.py [--quick] [--out DIR] [--data DATA] [--stan] [--force]
-                                 [--section SECTION ...]
+    python analysis/benchmark.py [--quick] [--out DIR] [--data DATA] [--stan]
 
-Prints a table a section and writes all as rows of ``benchmark.csv``, each row with what it was
-measured on. Simulated animals have the rule of models/forgetting.toml; ``--data`` gives recordings
-for the fits and samplers. ``--stan`` needs pystan 3 (the extra ``stan``; Python 3.11) and a C++
-compiler. Plain NumPyro and Stan take up to seconds an iteration: ``--iterations`` says how long
-they may try. ``--section`` runs some sections only, and with ``--force`` replaces their rows alone.
+Prints three tables and writes all as rows of ``benchmark.csv``; rows that are there are not
+measured again. Simulated animals have the rule of models/forgetting.toml; ``--data`` gives
+recordings for the published fit and the samplers. ``--stan`` needs pystan 3 (the extra ``stan``; Python 3.11) and a C++ compiler. Plain
+NumPyro and Stan take up to seconds an iteration: ``--iterations`` says how long they may try.
 """
 
-import argparse
-import os
-import platform
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import click
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 import pandas as pd
 import plain
 import samplers
 
 import hebbax
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import prepare_folder
+from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option
 from hebbax.errors import HebbaxError
 from hebbax.inference import nuts, stopped
 from hebbax.inference.density import log_likelihood
+from hebbax.ledger import Ledger
 from hebbax.model import Model
 from hebbax.simulation import Cohort, simulate
 from hebbax.typing import Progress
 
+SIZE = ("animals", "trials")
 MODEL = hebbax.read_spec("forgetting")
-GRADIENT, PUBLISHED, DRAWS = SECTIONS = ("value and gradient", "published fit", "posterior draws")
 BLOCK = 40
 """Trials of a block where gradients are timed: it divides every number of trials."""
 
@@ -57,7 +52,6 @@ class Plan:
     animals: tuple[int, ...]
     trials: tuple[int, ...]
     seconds: float
-    published: stopped.Settings
     cohort: Cohort
     settings: nuts.Settings
     iterations: int
@@ -68,18 +62,16 @@ FULL = Plan(
     animals=(1, 12, 100, 1000),
     trials=(240, 1000, 10000),
     seconds=4.0,
-    published=stopped.Settings(),
     cohort=Cohort(),
     settings=nuts.Settings(),
-    iterations=150,
-    stan_iterations=300,
+    iterations=100,
+    stan_iterations=200,
 )
 
 QUICK = Plan(
     animals=(1, 12),
     trials=(80,),
     seconds=0.2,
-    published=stopped.Settings(epochs=20),
     cohort=Cohort(animals=3, trials_per_block=20),
     settings=nuts.Settings(2, 50, 50),
     iterations=20,
@@ -87,81 +79,40 @@ QUICK = Plan(
 )
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the benchmark; a problem the user can put right is one sentence and exit code 2."""
-    numpyro.enable_x64()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, in under a minute")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the table")
-    parser.add_argument("--data", type=Path, help="recordings for the samplers; else simulated")
-    parser.add_argument("--stan", action="store_true", help="the same model in Stan as well")
-    parser.add_argument("--iterations", type=int, help="of warm-up, and of draws: NumPyro, Stan")
-    parser.add_argument("--force", action="store_true", help="replace an earlier benchmark.csv")
-    parser.add_argument("--section", action="append", choices=SECTIONS, help="only this section")
-    given = parser.parse_args(args)
-    plan = QUICK if given.quick else FULL
-    if given.iterations is not None:
-        plan = replace(plan, iterations=given.iterations, stan_iterations=given.iterations)
-    try:
-        run(plan, given)
-    except HebbaxError as problem:
-        print(f"benchmark: {problem}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def run(plan: Plan, given: argparse.Namespace) -> None:
-    """Measure, print and write; the file grows row by row."""
-    if given.stan and find_spec("stan") is None:
+@click.command("benchmark", help=__doc__.split("\n", 1)[0])
+@quick_option
+@out_option
+@click.option("--data", type=click.Path(path_type=Path), help="recordings, else simulated ones")
+@click.option("--stan", is_flag=True, help="the same model in Stan as well")
+@click.option("--iterations", type=int, help="of warm-up, and of draws: NumPyro, Stan")
+def main(quick: bool, out: Path, data: Path | None, stan: bool, iterations: int | None) -> None:
+    if stan and find_spec("stan") is None:
         raise HebbaxError("--stan needs pystan 3: pip install 'hebbax[stan]' (Python 3.11).")
-    path, chosen = given.out / "benchmark.csv", given.section or SECTIONS
-    if path.exists() and not given.force:
-        raise HebbaxError(f"{path.name}: lies in {given.out}; --force replaces it.")
-    sessions = cohort(plan.cohort) if given.data is None else hebbax.read(given.data)
-    prepare_folder(given.out)
-    machine = {
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("jax", "numpyro")},
-        "precision": "float64",
-    }
-    written = pd.read_csv(path) if given.section and path.exists() else pd.DataFrame()
-    if not written.empty:
-        written = written[~written["section"].isin(chosen)]
-    for section in chosen:
-        rows: list[samplers.Row] = []
-        with progress(section) as report:
-            for found in measure(section, plan, sessions, report, stan=given.stan):
-                rows.append({"section": section, **found, **machine})
-                together = pd.concat([written, pd.DataFrame(rows)])
-                together.to_csv(path, index=False, float_format="%.6g")
-        written = together
-        show(rows)
-        for one in rows:
-            if "verdict" in one:
-                CONSOLE.print(f"{one['implementation']}: {one['verdict']}.")
-    CONSOLE.print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    CONSOLE.print(f"Written to {path}.")
+    plan = QUICK if quick else FULL
+    if iterations is not None:
+        plan = replace(plan, iterations=iterations, stan_iterations=iterations)
+    sessions = cohort(plan.cohort) if data is None else hebbax.read(data)
+    prepare_folder(out)
+    ledger = Ledger(out / "benchmark.csv", ("section", "implementation", "data", *SIZE), plan)
+    with progress("gradients") as report:
+        gradients(plan, ledger, report)
+    published_fits(plan, sessions, ledger)
+    posteriors(plan, sessions, ledger, stan=stan)
+    for section in ("value and gradient", "published fit", "posterior draws"):
+        show(ledger.frame[ledger.frame["section"] == section].dropna(axis=1, how="all"))
+    CONSOLE.print(ledger.provenance)
+    CONSOLE.print(f"Written to {ledger.path}.")
 
 
-def measure(
-    section: str, plan: Plan, sessions: hebbax.Sessions, report: Progress, *, stan: bool
-) -> Iterator[samplers.Row]:
-    """Return the rows of one section, as they are measured."""
-    if section == GRADIENT:
-        return gradients(plan, report)
-    if section == PUBLISHED:
-        return published_fits(plan, sessions, report)
-    return posteriors(plan, sessions, report, stan=stan)
-
-
-def show(rows: list[samplers.Row]) -> None:
+def show(rows: pd.DataFrame) -> None:
     """Print the rows of a section; few of them, with many columns, side by side."""
-    cells = pd.DataFrame(rows).set_index("implementation")
-    hidden = ["section", "data", "verdict", "cores", "python", "jax", "numpyro", "precision"]
-    cells = cells.drop(columns=hidden, errors="ignore")
+    section = str(rows["section"].iloc[0])
+    cells = rows.set_index("implementation").drop(columns=["section", "data"])
+    verdicts = cells.pop("verdict") if "verdict" in cells else {}
     cells = cells.map(lambda v: "" if pd.isna(v) else f"{v:.4g}")
-    CONSOLE.print(table(rows[0]["section"], cells.T if len(rows) < len(cells.columns) else cells))
+    CONSOLE.print(table(section, cells.T if len(rows) < len(cells.columns) else cells))
+    for implementation, verdict in dict(verdicts).items():
+        CONSOLE.print(f"{implementation}: {verdict}.")
 
 
 def cohort(design: Cohort) -> hebbax.Sessions:
@@ -172,12 +123,15 @@ def cohort(design: Cohort) -> hebbax.Sessions:
 # Gradients
 
 
-def gradients(plan: Plan, report: Progress) -> Iterator[samplers.Row]:
-    """Yield rows of times of value and gradient, each size by each implementation."""
+def gradients(plan: Plan, ledger: Ledger, report: Progress) -> None:
+    """Add times of value and gradient, each size by each implementation."""
     sizes = [(animals, trials) for trials in plan.trials for animals in plan.animals]
     for done, (animals, trials) in enumerate(sizes):
         report(f"{animals} x {trials}", done, len(sizes))
-        yield from one_size(animals, trials, plan.seconds)
+        cell = {"section": "value and gradient", "data": "simulated"}
+        cell |= {"animals": animals, "trials": trials}
+        if not ledger.done(**cell, implementation="hebbax"):
+            ledger.add(cell | row for row in one_size(animals, trials, plan.seconds))
     report("done", len(sizes), len(sizes))
 
 
@@ -204,9 +158,6 @@ def one_size(animals: int, trials: int, seconds: float) -> list[samplers.Row]:
     return [
         {
             "implementation": name,
-            "data": "simulated",
-            "animals": animals,
-            "trials": trials,
             "ms": 1e3 * np.median(wall),
             "ns per animal-trial": 1e9 * np.median(wall) / sessions.n_observations,
             "CPU ns per animal-trial": 1e9 * np.median(cpu) / sessions.n_observations,
@@ -269,14 +220,16 @@ def once(call: Callable[[], Any], repeats: int) -> tuple[float, float]:
 # The published fit
 
 
-def published_fits(
-    plan: Plan, sessions: hebbax.Sessions, report: Progress
-) -> Iterator[samplers.Row]:
-    """Yield the rows of the published point estimate of every animal, five terms.
+def published_fits(plan: Plan, sessions: hebbax.Sessions, ledger: Ledger) -> None:
+    """Add times of the published point estimate of every animal, five terms, 250 epochs.
 
     Both descents start at the same point; their losses are checked before they are timed.
     """
-    settings, key = plan.published, jax.random.PRNGKey(6)
+    cell = {"section": "published fit", "data": sessions.source}
+    cell |= {"animals": sessions.n_animals, "trials": sessions.max_trials}
+    if ledger.done(**cell, implementation="hebbax"):
+        return
+    settings, key = stopped.Settings(), jax.random.PRNGKey(6)
     spec = hebbax.read_spec("rajagopalan-forgetting")
     model = hebbax.build_model(spec, sessions)
     data = plain.data(model.sessions.choices, model.sessions.rewards)
@@ -287,43 +240,55 @@ def published_fits(
             np.asarray(start), data, settings.epochs, settings.learning_rate, settings.l1
         )[1],
     }
-    report("checking", 0, 2)
-    ours, theirs = (np.asarray(contender()) for contender in contenders.values())
-    apart = float(np.abs(ours - theirs).max())
-    if not apart <= 1e-5:
-        raise HebbaxError(f"published fit: losses of plain and hebbax differ by {apart:.1e}.")
-    report("timing", 1, 2)
-    walls, _ = paired_times(list(contenders.values()), plan.seconds)
-    report("done", 2, 2)
-    for name, wall in zip(contenders, walls, strict=True):
-        yield {
+    with CONSOLE.status("the published fit"):
+        ours, theirs = (np.asarray(contender()) for contender in contenders.values())
+        apart = float(np.abs(ours - theirs).max())
+        if not apart <= 1e-5:
+            raise HebbaxError(f"published fit: losses of plain and hebbax differ by {apart:.1e}.")
+        walls, _ = paired_times(list(contenders.values()), plan.seconds)
+    ledger.add(
+        cell
+        | {
             "implementation": name,
-            "data": sessions.source,
-            "animals": sessions.n_animals,
-            "trials": sessions.max_trials,
             "ms": 1e3 * np.median(wall),
             "times slower than hebbax": np.median(wall / walls[0]),
             "losses differ by": apart,
         }
+        for name, wall in zip(contenders, walls, strict=True)
+    )
 
 
 # Draws
 
 
-def posteriors(
-    plan: Plan, sessions: hebbax.Sessions, report: Progress, *, stan: bool
-) -> Iterator[samplers.Row]:
-    """Yield one row a sampler; all sample the same posterior."""
+def posteriors(plan: Plan, sessions: hebbax.Sessions, ledger: Ledger, *, stan: bool) -> None:
+    """Add one row a sampler; all sample the same posterior."""
     model = hebbax.build_model(MODEL, sessions)
     data = plain.data(model.sessions.choices, model.sessions.rewards)
-    ours = samplers.row(model, "hebbax", samplers.by_hebbax(model, plan.settings, report))
-    yield samplers.compared(ours, ours)
-    sampled = samplers.by_numpyro(data, plan.iterations, plan.iterations)
-    yield samplers.compared(samplers.row(model, "NumPyro, plain", sampled), ours)
+    wanted: dict[str, Callable[[], samplers.Sampled]] = {
+        "hebbax": lambda: samplers.by_hebbax(model, plan.settings),
+        "NumPyro, plain": lambda: samplers.by_numpyro(data, plan.iterations, plan.iterations),
+    }
     if stan:
-        sampled = samplers.by_stan(model, data, plan.stan_iterations)
-        yield samplers.compared(samplers.row(model, "Stan", sampled), ours)
+        wanted["Stan"] = lambda: samplers.by_stan(model, data, plan.stan_iterations)
+    cell = {"section": "posterior draws", "data": sessions.source}
+    cell |= {"animals": sessions.n_animals, "trials": sessions.max_trials}
+    for name, sample in wanted.items():
+        if not ledger.done(**cell, implementation=name):
+            with CONSOLE.status(f"sampling by {name}"):
+                row = samplers.row(model, sample())
+            ours = _row(ledger, cell) or row
+            ledger.add([cell | {"implementation": name} | samplers.compared(row, ours)])
+
+
+def _row(ledger: Ledger, cell: samplers.Row) -> samplers.Row:
+    """Return hebbax's own row, empty before it is there."""
+    if not ledger.done(**cell, implementation="hebbax"):
+        return {}
+    rows = ledger.frame
+    own = (rows["implementation"] == "hebbax") & (rows["data"] == cell["data"])
+    return dict(rows[own & (rows["section"] == cell["section"])].iloc[-1])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry(main)
