@@ -4,8 +4,9 @@
 
 Prints three tables and writes all as rows of ``benchmark.csv``; rows that are there are not
 measured again. Simulated animals have the rule of models/forgetting.toml; ``--data`` gives
-recordings for the published fit and the samplers. ``--stan`` needs pystan 3 (the extra ``stan``; Python 3.11) and a C++ compiler. Plain
-NumPyro and Stan take up to seconds an iteration: ``--iterations`` says how long they may try.
+recordings for the published fit and the samplers. ``--stan`` needs pystan 3 (the extra ``stan``;
+Python 3.11) and a C++ compiler. Plain NumPyro and Stan take up to seconds an iteration:
+``--iterations`` says how long they may try.
 """
 
 import time

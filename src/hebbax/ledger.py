@@ -55,7 +55,7 @@ class Ledger:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Return the rows of a ledger's file; only an empty cell is missing (a model is called null)."""
+    """Return a ledger's rows; only an empty cell is missing, for there is a model called null."""
     return pd.read_csv(path, comment="#", keep_default_na=False, na_values=[""])
 
 
