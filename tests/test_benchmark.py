@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from hebbax.data import Record, from_animals
+from hebbax.errors import HebbaxError
 from hebbax.inference import stopped
 from hebbax.inference.density import log_likelihood, potential
 from hebbax.ledger import Ledger
@@ -110,8 +111,8 @@ def test_the_published_fit_is_timed_once_its_losses_agree(scripts, tmp_path):
 @pytest.mark.slow
 def test_a_quick_run_writes_one_row_an_implementation_and_size(scripts, tmp_path):
     benchmark, _ = scripts
-    assert benchmark.main(["--quick", "--out", str(tmp_path)]) == 0
-    rows = pd.read_csv(tmp_path / "benchmark.csv")
+    benchmark.main(["--quick", "--out", str(tmp_path)], standalone_mode=False)
+    rows = pd.read_csv(tmp_path / "benchmark.csv", comment="#")
     timed = rows[rows["section"] == "value and gradient"]
     assert sorted(zip(timed["implementation"], timed["animals"], strict=True)) == sorted(
         (name, n) for name in ("hebbax", "plain, 27 terms", "plain, 2 terms") for n in (1, 12)
@@ -123,20 +124,21 @@ def test_a_quick_run_writes_one_row_an_implementation_and_size(scripts, tmp_path
     assert drawn["verdict"].str.startswith("FAILED").all()
 
 
-def test_no_earlier_table_is_replaced_unasked(scripts, tmp_path, capsys):
+def test_an_earlier_table_of_other_settings_is_kept(scripts, tmp_path):
     benchmark, _ = scripts
     (tmp_path / "benchmark.csv").write_text("earlier")
-    assert benchmark.main(["--quick", "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == (
-        f"benchmark: benchmark.csv: lies in {tmp_path}; --force replaces it.\n"
+    with pytest.raises(HebbaxError) as caught:
+        benchmark.main(["--quick", "--out", str(tmp_path)], standalone_mode=False)
+    assert str(caught.value) == (
+        f"benchmark.csv: was made with other settings and lies in {tmp_path}; remove it, or give "
+        "another --out."
     )
     assert (tmp_path / "benchmark.csv").read_text() == "earlier"
 
 
-def test_without_pystan_the_option_says_what_to_install(scripts, tmp_path, capsys, monkeypatch):
+def test_without_pystan_the_option_says_what_to_install(scripts, tmp_path, monkeypatch):
     benchmark, _ = scripts
     monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
-    assert benchmark.main(["--quick", "--stan", "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == (
-        "benchmark: --stan needs pystan 3: pip install 'hebbax[stan]' (Python 3.11).\n"
-    )
+    with pytest.raises(HebbaxError) as caught:
+        benchmark.main(["--quick", "--stan", "--out", str(tmp_path)], standalone_mode=False)
+    assert str(caught.value) == ("--stan needs pystan 3: pip install 'hebbax[stan]' (Python 3.11).")
