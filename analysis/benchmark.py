@@ -66,7 +66,7 @@ FULL = Plan(
     cohort=Cohort(),
     settings=nuts.Settings(),
     iterations=100,
-    stan_iterations=200,
+    stan_iterations=500,
 )
 
 QUICK = Plan(
