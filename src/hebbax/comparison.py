@@ -140,8 +140,9 @@ def _log_score(posterior: az.InferenceData) -> np.ndarray:
 
 
 def _scores(posterior: az.InferenceData) -> dict[str, az.ELPDData]:
-    # The k-hat and p_waic warnings are reported as columns of the table.
-    with warnings.catch_warnings():
+    # The k-hat and p_waic warnings are reported as columns of the table; the weights of draws that
+    # are worlds apart (chains in different solutions) overflow to zero, as they should.
+    with warnings.catch_warnings(), np.errstate(over="ignore"):
         warnings.simplefilter("ignore", UserWarning)
         return {
             "loo": az.loo(posterior, pointwise=True),
