@@ -84,8 +84,9 @@ def population_scale(group: Group, values: Parameters) -> Array:
     return jnp.asarray(group.scales) * (np.sqrt(2.0) if group.prior == "laplace" else 1.0)
 
 
-def _prior(group: Group) -> dist.Distribution:
-    """Return the prior of one population value, or of one animal's where there is no population."""
+def value_prior(group: Group) -> dist.Distribution:
+    """Return the prior of one population value, or of one animal's where there is no population;
+    the horseshoe states its scales as sites."""
     if group.prior == "normal":
         return dist.Normal(0.0, group.scales)
     if group.prior == "laplace":
@@ -102,7 +103,7 @@ def _prior(group: Group) -> dist.Distribution:
 def sample_group(group: Group, n_animals: int) -> Array:
     """Return one group's values ``(animal, *shape)`` as NumPyro sites (see the module)."""
     event = len(group.shape)
-    prior = _prior(group)
+    prior = value_prior(group)
     if group.hierarchy == "none":
         return numpyro.sample(
             group.name, prior.expand((n_animals, *group.shape)).to_event(event + 1)
