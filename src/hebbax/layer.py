@@ -1,6 +1,6 @@
 """A wide plastic layer under a Taylor rule: ONE neuron and its synapses; `vmap` does the rest.
 
-    y_t = unit(x_t . w_t),    w_(t+1) = saturate(w_t + g(x_t, y_t, w_t, r_t) / n_inputs)
+    y_t = unit(x_t . w_t),    w_(t+1) = saturate(w_t + learning_rate g(x_t, y_t, w_t, r_t))
 
 Neurons share their inputs and nothing else, so each learns alone. Written with the powers of x, y
 and w the rule is, at all synapses of a layer,
@@ -46,11 +46,13 @@ class Layer:
         unit: activity of a neuron, ``sigmoid`` or ``tanh`` of its summed input.
         readout: what a recording shows of the activity y: ``linear``, y itself, or ``sigmoid``,
             1 / (1 + exp(-y)).
+        learning_rate: size of a step; 1 / n_inputs in the networks of `hebbax.network`.
     """
 
     rule: TaylorRule
     unit: Unit = "sigmoid"
     readout: Readout = "linear"
+    learning_rate: float = 1.0
 
     def __post_init__(self) -> None:
         for field, allowed in (("unit", get_args(Unit)), ("readout", get_args(Readout))):
@@ -117,7 +119,7 @@ def neuron(layer: Layer, theta: Array, initial: Array, x: Array, r: Array) -> tu
     def step(w: Array, given: tuple[Array, Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         presented, x_powers, tensor = given
         y = FUNCTIONS[layer.unit](presented @ w)
-        moved = w + change(tensor, x_powers, y, w) / w.shape[0]
+        moved = w + layer.learning_rate * change(tensor, x_powers, y, w)
         return saturate(moved), (y, w)
 
     return jax.lax.scan(jax.checkpoint(step), initial, steps(layer, theta, x, r))[1]
@@ -154,15 +156,14 @@ def sensitivity(
 
     The slopes S_j = dw/dtheta_j of the weights go forward with them,
 
-        S_j <- saturate' (S_j dg'/dw + dy/dtheta_j dg'/dy + x^a y^b w^c r^d / n_inputs),
+        S_j <- saturate' (S_j dg'/dw + dy/dtheta_j dg'/dy + eta x^a y^b w^c r^d),
 
-    with g' = w + g / n_inputs and dy/dtheta_j = unit' x . S_j. All terms share the first two
+    with g' = w + eta g, eta the learning rate, and dy/dtheta_j = unit' x . S_j. All terms share the first two
     slopes: four times faster than one forward derivative a term. Arguments as of `neuron`.
     """
     exponents = layer.rule.exponents
     a, b, d, c = (np.array(power, dtype=int) for power in zip(*exponents, strict=True))
-    n_inputs = x.shape[1]
-    data = jnp.swapaxes(powers(x)[..., a], 1, 2) * powers(r)[:, d, None] / n_inputs
+    data = jnp.swapaxes(powers(x)[..., a], 1, 2) * powers(r)[:, d, None]
 
     def step(state: tuple[Array, Array], given: tuple) -> tuple[tuple[Array, Array], tuple]:
         w, slopes = state
@@ -172,18 +173,18 @@ def sensitivity(
         y_slopes = unit_slope * (slopes @ presented)
 
         def moved(y: Array, w: Array) -> Array:
-            return w + change(tensor, x_powers, y, w) / n_inputs
+            return w + layer.learning_rate * change(tensor, x_powers, y, w)
 
         after, by_weight = jax.jvp(partial(moved, y), (w,), (jnp.ones_like(w),))
         by_post = jax.jvp(lambda y: moved(y, w), (y,), (jnp.ones_like(y),))[1]
         after, bend = jax.jvp(saturate, (after,), (jnp.ones_like(w),))
         # w^c as a sum, so that it is not written to memory before it is used.
         w_powers = (c == 0)[:, None] + (c == 1)[:, None] * w + (c == 2)[:, None] * (w * w)
-        by_term = drive * powers(y)[b][:, None] * w_powers
+        by_term = layer.learning_rate * powers(y)[b][:, None] * drive * w_powers
         slopes = bend * (by_weight * slopes + by_post * y_slopes[:, None] + by_term)
         return (after, slopes), (m, readout_slope * y_slopes)
 
-    first = (initial, jnp.zeros((len(exponents), n_inputs)))
+    first = (initial, jnp.zeros((len(exponents), x.shape[1])))
     return jax.lax.scan(step, first, (steps(layer, theta, x, r), data))[1]
 
 
