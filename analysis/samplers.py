@@ -22,7 +22,6 @@ from hebbax.errors import HebbaxError
 from hebbax.inference import nuts
 from hebbax.inference.density import potential
 from hebbax.model import Model
-from hebbax.typing import Progress
 
 Row = dict[str, Any]
 
@@ -44,11 +43,11 @@ class Sampled:
     compiling: float
 
 
-def by_hebbax(model: Model, settings: nuts.Settings, report: Progress) -> Sampled:
+def by_hebbax(model: Model, settings: nuts.Settings) -> Sampled:
     """Sample by hebbax's NUTS; the seconds include the search for the mode."""
     with compile_time() as compiling:
         begin = perf_counter()
-        draws, info = nuts.fit(jax.random.PRNGKey(2), model, settings, progress=report)
+        draws, info = nuts.fit(jax.random.PRNGKey(2), model, settings)
         seconds = perf_counter() - begin
     population = [draws["theta_population"], draws["preference_population"][..., None]]
     values = [draws["theta"], draws["preference"][..., None]]
@@ -151,7 +150,7 @@ def compile_time() -> Iterator[list[float]]:
         jax.monitoring.unregister_event_duration_listener(listen)
 
 
-def row(model: Model, name: str, sampled: Sampled) -> Row:
+def row(model: Model, sampled: Sampled) -> Row:
     """Return what is said of one sampler: cost, effective draws, posterior, verdict."""
     posterior = sampled.posterior
     verdict = diagnose(posterior)
@@ -160,10 +159,6 @@ def row(model: Model, name: str, sampled: Sampled) -> Row:
     theta = posterior.posterior["population"]
     error = az.mcse(posterior, var_names="population")["population"]
     return {
-        "implementation": name,
-        "data": model.sessions.source,
-        "animals": model.sessions.n_animals,
-        "trials": model.sessions.max_trials,
         "warm-up": sampled.warmup,
         "draws": verdict.figures["draws"],
         "seconds": sampled.seconds,
