@@ -5,7 +5,7 @@ and start from the same weights. Neurons learn independently of each other, so t
 recorded are simply not here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,11 @@ class Recordings:
     def n_neurons(self) -> int:
         """Number of recorded neurons."""
         return self.activity.shape[2]
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps of a trajectory."""
+        return self.inputs.shape[1]
 
     @property
     def n_trajectories(self) -> int:
@@ -96,15 +101,15 @@ def recordings(
     return Recordings(x, y, index, r, w, source)
 
 
-def first_trajectories(recorded: Recordings, n: int) -> Recordings:
-    """Return the first ``n`` trajectories."""
-    return Recordings(
-        recorded.inputs[:n],
-        recorded.activity[:n],
-        recorded.neurons,
-        recorded.reward[:n],
-        recorded.initial,
-        recorded.source,
+def excerpt(whole: Recordings, trajectories: int, steps: int, neurons: int) -> Recordings:
+    """Return the first trajectories, steps and neurons, or all where there are fewer."""
+    return replace(
+        whole,
+        inputs=whole.inputs[:trajectories, :steps],
+        activity=whole.activity[:trajectories, :steps, :neurons],
+        neurons=whole.neurons[:neurons],
+        reward=whole.reward[:trajectories, :steps],
+        initial=None if whole.initial is None else whole.initial[:, :neurons],
     )
 
 
