@@ -21,7 +21,7 @@ import numpyro.distributions as dist
 
 from hebbax.errors import ModelError
 from hebbax.layer import Layer, recorded
-from hebbax.priors import Group, Prior, value_prior
+from hebbax.priors import Group, Prior, sample_scales, value_prior
 from hebbax.recordings import Recordings
 from hebbax.typing import Array
 
@@ -64,9 +64,10 @@ class ActivityModel:
         recorded = self.recordings
         return Given(*map(jnp.asarray, (recorded.inputs, recorded.reward, recorded.activity)))
 
-    def __call__(self, activity: Array | None | str = "recorded") -> None:
+    def __call__(self, activity: Array | str | None = "recorded") -> None:
         """State the model as NumPyro sites; ``activity=None`` predicts new recordings."""
-        theta = numpyro.sample("theta", value_prior(self.group).to_event(1))
+        prior = value_prior(self.group, sample_scales(self.group))
+        theta = numpyro.sample("theta", prior.to_event(1))
         noise = numpyro.sample("noise", self.noise_prior)
         mean = self.noiseless(theta, self._initial())
         observed = self.recordings.activity.ravel() if isinstance(activity, str) else activity

@@ -46,7 +46,8 @@ class Layer:
         unit: activity of a neuron, ``sigmoid`` or ``tanh`` of its summed input.
         readout: what a recording shows of the activity y: ``linear``, y itself, or ``sigmoid``,
             1 / (1 + exp(-y)).
-        learning_rate: size of a step; 1 / n_inputs in the networks of `hebbax.network`.
+        learning_rate: size of a step: 1 as published for recorded activity, 1 / n_inputs in the
+            networks of `hebbax.network`.
     """
 
     rule: TaylorRule
@@ -158,8 +159,9 @@ def sensitivity(
 
         S_j <- saturate' (S_j dg'/dw + dy/dtheta_j dg'/dy + eta x^a y^b w^c r^d),
 
-    with g' = w + eta g, eta the learning rate, and dy/dtheta_j = unit' x . S_j. All terms share the first two
-    slopes: four times faster than one forward derivative a term. Arguments as of `neuron`.
+    with g' = w + eta g, eta the learning rate, and dy/dtheta_j = unit' x . S_j. All terms share the
+    first two slopes: four times faster than one forward derivative a term. Arguments as of
+    `neuron`.
     """
     exponents = layer.rule.exponents
     a, b, d, c = (np.array(power, dtype=int) for power in zip(*exponents, strict=True))
