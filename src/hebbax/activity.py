@@ -1,6 +1,6 @@
 """The `activity` likelihood: a NumPyro model of recorded activity.
 
-    theta_j ~ prior of `hebbax.priors`,    noise ~ Normal(0, noise_scale), above `FINEST`
+    theta_j ~ prior of `hebbax.priors`,    noise ~ Normal(0, noise_scale) above `FINEST`
     w_0 = the known initial weights, or ~ Normal(0, initial_scale)
     y_t, w_t = the layer's run over the recorded inputs (`hebbax.layer`)
     activity_tn ~ Normal(readout(y_tn), noise)    for every recorded neuron n
@@ -42,7 +42,7 @@ class Given(NamedTuple):
 class ActivityModel:
     """A NumPyro model of recorded activity; call it with no argument to condition on it.
 
-    Sites: ``theta`` (term,), ``noise``, ``initial_weight`` (input, neuron) where the initial
+    Sites: ``theta`` (1, term), ``noise``, ``initial_weight`` (input, neuron) where the initial
     weights are unknown, and the observed ``activity`` (observation,), flat over trajectories, steps
     and recorded neurons.
     """
@@ -70,13 +70,8 @@ class ActivityModel:
         theta = numpyro.sample("theta", prior.to_event(1))
         noise = numpyro.sample("noise", self.noise_prior)
         mean = self.noiseless(theta, self._initial())
-        observed = self.recordings.activity.ravel() if isinstance(activity, str) else activity
+        observed = None if predictive else jnp.asarray(self.recordings.activity.ravel())
         numpyro.sample("activity", dist.Normal(mean.ravel(), noise), obs=observed)
-
-    @property
-    def noise_prior(self) -> dist.Distribution:
-        """Prior of the noise scale."""
-        return dist.TruncatedNormal(0.0, self.noise_scale, low=FINEST)
 
     def noiseless(self, theta: Array, initial: Array) -> Array:
         """Return what noiseless recordings show ``(trajectory, step, neuron)``."""

@@ -5,11 +5,13 @@ a pass over the recordings gives J^T J, J^T e and e^T e, from which, for noise s
 precision L,
 
     step:       (J^T J / s^2 + L + damping) d = J^T e / s^2 - L theta
-    posterior:  theta ~ Normal(mode, (J^T J / s^2 + L)^-1),    log(s - least) ~ Normal
+    posterior:  theta ~ Normal(mode, (J^T J / s^2 + L)^-1)
 
-A handful of passes replace hundreds of epochs of descent. The noise is at its best for given theta
-throughout; in a Gaussian likelihood it is then independent of theta to this order. The first passes
-run on a few trajectories only, whose mode is a good start for all.
+The noise is at its mode for given theta throughout; in a Gaussian likelihood it is independent of
+theta to this order. From coefficients of zero the whole trajectory is a rugged way: weights that
+run off to their bound no longer tell where they came from. The first steps of every trajectory are
+nearly linear in the coefficients, so the climb starts there and follows the mode as the recordings
+grow longer. Early steps say little of terms with w; a narrow prior keeps these near zero on the way.
 """
 
 from dataclasses import dataclass
@@ -19,60 +21,51 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import brentq
 
 from hebbax.activity import FINEST, ActivityModel, Given
-from hebbax.errors import FitError, ModelError
+from hebbax.errors import ModelError
 from hebbax.layer import Layer, sensitivities
-from hebbax.recordings import first_trajectories
-from hebbax.typing import Array, Key, Progress, silent
+from hebbax.typing import Array, Progress, silent
 
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of the climb.
 
-    ``passes`` at most over the recordings, until a step promises less than ``tolerance`` nats;
-    before that as many over the first ``pilot`` trajectories.
+    It goes to the mode of the first ``horizons`` steps of each trajectory in turn and of all steps,
+    no coefficient with a prior scale above ``narrow``, and then to that of the model itself: at most
+    ``passes`` over the recordings for each, until a step promises less than ``tolerance`` nats.
     """
 
-    passes: int = 30
-    tolerance: float = 1e-6
-    pilot: int = 2
+    horizons: tuple[int, ...] = (4, 8, 16, 32)
+    narrow: float = 1.0
+    passes: int = 20
+    tolerance: float = 1e-3
 
 
 class Gaussian(NamedTuple):
-    """The Gaussian posterior of the coefficients.
+    """The Gaussian posterior.
 
-    ``mean`` (term,) and ``covariance`` (term, term) of the coefficients; ``noise`` and
-    ``log_noise_sd``: mode of the noise scale and the standard deviation of log(noise - `FINEST`);
-    ``information`` (term, term): what the recordings alone say of the coefficients.
+    ``mean`` (term,) and ``covariance`` (term, term) of the coefficients; ``noise``, the mode of the
+    noise scale in units of activity, and ``log_noise_sd``, the standard deviation of its logarithm.
     """
 
     mean: np.ndarray
     covariance: np.ndarray
     noise: float
     log_noise_sd: float
-    information: np.ndarray
 
     @property
     def sd(self) -> np.ndarray:
         """Posterior standard deviation of each coefficient ``(term,)``."""
         return np.sqrt(np.diagonal(self.covariance))
 
-    def draw(self, key: Key, n: int) -> np.ndarray:
-        """Return ``(draw, term)`` draws of the coefficients."""
-        # By Cholesky of the correlations: variances may be twenty orders of magnitude apart.
-        factor = np.linalg.cholesky(self.covariance / np.outer(self.sd, self.sd))
-        normal = np.asarray(jax.random.normal(key, (n, len(self.mean))))
-        return self.mean + self.sd * (normal @ factor.T)
-
 
 class Info(NamedTuple):
-    """How the climb went: the potential in nats after each pass over all recordings, the nats that
-    the last step promised, and whether that was little enough."""
+    """How the climb went: the passes over the recordings at each stage, the nats that the last
+    step promised, and whether that was little enough."""
 
-    potential: tuple[float, ...]
+    passes: tuple[int, ...]
     promised: float
     converged: bool
 
@@ -85,6 +78,23 @@ class Pass(NamedTuple):
     rest: float
 
 
+class Task(NamedTuple):
+    """What one stage of the climb is after: a model, its recordings so far, the prior scales."""
+
+    model: ActivityModel
+    given: Given
+    scales: np.ndarray
+
+
+class Place(NamedTuple):
+    """A point of the climb: coefficients, the pass there, the noise and the potential in nats."""
+
+    theta: np.ndarray
+    found: Pass
+    noise: float
+    potential: float
+
+
 def fit(
     model: ActivityModel, settings: Settings | None = None, *, progress: Progress = silent
 ) -> tuple[Gaussian, Info]:
@@ -93,7 +103,6 @@ def fit(
     Raises:
         ModelError: the prior is not Normal, or the initial weights are unknown: NumPyro's NUTS
             takes such a model as it is.
-        FitError: the recordings cannot be run from coefficients of zero.
     """
     settings = settings or Settings()
     if model.group.prior != "normal" or model.initial_scale is not None:
@@ -101,61 +110,57 @@ def fit(
             f"{model.recordings.source}: Gauss-Newton needs a normal prior and known initial "
             "weights; sample this model by NumPyro's NUTS."
         )
-    theta = np.zeros(len(model.terms))
-    if settings.pilot < model.recordings.n_trajectories:
-        theta = _climb(model, theta, settings, settings.pilot, progress)[0].mean
-    return _climb(model, theta, settings, model.recordings.n_trajectories, progress)
+    theta, passes = np.zeros(len(model.terms)), []
+    stages = _stages(model, settings)
+    for done, (horizon, scales) in enumerate(stages):
+        progress(f"{horizon} steps", done, len(stages))
+        first = jax.tree.map(lambda leaf, h=horizon: leaf[:, :h], model.given)
+        here = Task(model, first, scales)
+        place, promised, count = _climb(here, _visit(here, theta), settings)
+        theta = place.theta
+        passes.append(count)
+    progress("done", len(stages), len(stages))
+    posterior = Gaussian(
+        theta, _inverse(_metric(here, place)), place.noise, _log_noise_sd(model, place)
+    )
+    return posterior, Info(tuple(passes), promised, promised < settings.tolerance)
 
 
-def with_prior(posterior: Gaussian, old: np.ndarray, new: np.ndarray) -> Gaussian:
-    """Return the posterior under other Normal prior scales ``(term,)``, without another fit.
-
-    Exact where the likelihood is Gaussian in the coefficients, as it is between any two priors
-    that leave the recordings explained.
-    """
-    precision = posterior.information + np.diag(new**-2.0)
-    pull = (posterior.information + np.diag(old**-2.0)) @ posterior.mean
-    mean, covariance = _solve(precision, pull), _inverse(precision)
-    return posterior._replace(mean=mean, covariance=covariance)
+def _stages(model: ActivityModel, settings: Settings) -> list[tuple[int, np.ndarray]]:
+    """Return the horizon and the prior scales of each stage of the climb."""
+    steps, own = model.recordings.inputs.shape[1], model.group.scales
+    narrow = np.minimum(own, settings.narrow)
+    on_the_way = [(horizon, narrow) for horizon in settings.horizons if horizon < steps]
+    return [*on_the_way, (steps, narrow), (steps, own)]
 
 
-def _climb(
-    model: ActivityModel, theta: np.ndarray, settings: Settings, n: int, progress: Progress
-) -> tuple[Gaussian, Info]:
-    """Return the Gaussian at the mode of the first ``n`` trajectories, and how it was reached."""
-    own = first_trajectories(model.recordings, n)
-    given = jax.tree.map(lambda leaf: leaf[:n], model.given)
-    run = partial(_pass, model.layer, jnp.asarray(own.initial), given)
-    task = f"climbing, {n} trajectories"
-    size, precision = own.activity.size, model.group.scales**-2.0
-    here = _numbers(run(theta))
-    if not np.isfinite(here.rest):
-        raise FitError(f"{own.source}: the layer cannot be run from coefficients of zero.")
-    noise = best_noise(model, here.rest, size)
-    damping, history = 1e-6, [_potential(model, theta, noise, here.rest, size)]
-    for done in range(settings.passes):
-        progress(task, done, settings.passes)
-        metric = here.squares / noise**2 + np.diag(precision)
-        slope = here.pull / noise**2 - precision * theta
+def _climb(task: Task, here: Place, settings: Settings) -> tuple[Place, float, int]:
+    """Return the mode, the nats that another step promises, and the number of passes."""
+    damping = 1e-6
+    for count in range(1, settings.passes + 1):
+        metric = _metric(task, here)
+        slope = here.found.pull / here.noise**2 - here.theta / task.scales**2
         promised = 0.5 * float(slope @ _solve(metric, slope))
         if promised < settings.tolerance:
             break
         step = _solve(metric + damping * np.diag(np.diagonal(metric)), slope)
-        there = _numbers(run(theta + step))
-        quieter = best_noise(model, there.rest, size) if np.isfinite(there.rest) else noise
-        potential = _potential(model, theta + step, quieter, there.rest, size)
-        if potential < history[-1]:
-            theta, here, noise, damping = theta + step, there, quieter, 0.1 * damping
-            history.append(potential)
+        there = _visit(task, here.theta + step)
+        if there.potential < here.potential:
+            here, damping = there, 0.1 * damping
         else:
-            damping *= 30.0
-    progress(task, settings.passes, settings.passes)
-    metric = here.squares / noise**2 + np.diag(precision)
-    posterior = Gaussian(
-        theta, _inverse(metric), noise, _log_noise_sd(model, noise, here.rest, size),
-        here.squares / noise**2,
-    )  # fmt: skip
-    return posterior, Info(tuple(history), promised, promised < settings.tolerance)
+            damping = max(30.0 * damping, 1e-3)
+    return here, promised, count
+
+
+def _visit(task: Task, theta: np.ndarray) -> Place:
+    model, size = task.model, task.given.activity.size
+    initial = jnp.asarray(model.recordings.initial)
+    squares, pull, rest = jax.device_get(_pass(model.layer, initial, task.given, theta))
+    found = Pass(squares, pull, float(rest) if np.isfinite(rest) else np.inf)
+    noise = best_noise(found.rest, size, model.noise_scale)
+    likelihood = (1 - size) * np.log(noise) - 0.5 * found.rest / noise**2
+    prior = ((theta / task.scales) ** 2).sum() + (noise / model.noise_scale) ** 2
+    return Place(theta, found, noise, float(0.5 * prior - likelihood))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -163,9 +168,7 @@ def _pass(layer: Layer, initial: Array, given: Given, theta: Array) -> Pass:
     """Return one pass over the recordings, a trajectory at a time."""
 
     def one(trajectory: Given) -> Pass:
-        shown, slopes = sensitivities(
-            layer, theta, initial, trajectory.inputs, trajectory.reward
-        )
+        shown, slopes = sensitivities(layer, theta, initial, trajectory.inputs, trajectory.reward)
         missed = (trajectory.activity - shown).ravel()
         flat = slopes.reshape(-1, slopes.shape[-1])
         return Pass(flat.T @ flat, missed @ flat, missed @ missed)
@@ -173,47 +176,28 @@ def _pass(layer: Layer, initial: Array, given: Given, theta: Array) -> Pass:
     return jax.tree.map(lambda leaf: leaf.sum(axis=0), jax.lax.map(one, given))
 
 
-def _numbers(found: Pass) -> Pass:
-    squares, pull, rest = jax.device_get(found)
-    return Pass(squares, pull, float(rest))
+def best_noise(rest: float, size: int, scale: float) -> float:
+    """Return the mode of the noise s on the scale of log s, no less than `FINEST`.
+
+    With ``rest`` the sum of ``size`` squared residuals and ``scale`` of the prior it solves
+    size - 1 - rest / s^2 + s^2 / scale^2 = 0.
+    """
+    free = size - 1
+    square = 2.0 * rest / (free + np.sqrt(free**2 + 4.0 * rest / scale**2))
+    return float(np.maximum(np.sqrt(square), FINEST))
 
 
-def best_noise(model: ActivityModel, rest: float, size: int) -> float:
-    """Return the mode of the noise scale, on the scale of log(noise - `FINEST`), given the sum
-    ``rest`` of ``size`` squared residuals."""
-
-    def slope(log: float) -> float:
-        return _noise_slope(model, log, rest, size)
-
-    top = np.log(np.sqrt(rest / size) + 10.0 * FINEST) + 5.0
-    return FINEST + float(np.exp(brentq(slope, -60.0, top, xtol=1e-12)))
+def _log_noise_sd(model: ActivityModel, place: Place) -> float:
+    square = place.noise**2
+    return float((2.0 * place.found.rest / square + 2.0 * square / model.noise_scale**2) ** -0.5)
 
 
-def _noise_slope(model: ActivityModel, log: float, rest: float, size: int) -> float:
-    """Return the slope of the potential in log(noise - `FINEST`)."""
-    above = np.exp(log)
-    noise = FINEST + above
-    return above * (size / noise - rest / noise**3 + noise / model.noise_scale**2) - 1.0
-
-
-def _log_noise_sd(model: ActivityModel, noise: float, rest: float, size: int) -> float:
-    """Return the standard deviation of log(noise - `FINEST`) at the mode."""
-    log, h = np.log(noise - FINEST), 1e-5
-    ends = [_noise_slope(model, log + side, rest, size) for side in (-h, h)]
-    return float(((ends[1] - ends[0]) / (2.0 * h)) ** -0.5)
-
-
-def _potential(
-    model: ActivityModel, theta: np.ndarray, noise: float, rest: float, size: int
-) -> float:
-    """Return minus the log density of theta and log(noise - `FINEST`), up to a constant."""
-    likelihood = -size * np.log(noise) - 0.5 * rest / noise**2
-    prior = -0.5 * ((theta / model.group.scales) ** 2).sum() - 0.5 * (noise / model.noise_scale) ** 2
-    return float(-(likelihood + prior + np.log(noise - FINEST)))
+def _metric(task: Task, place: Place) -> np.ndarray:
+    return place.found.squares / place.noise**2 + np.diag(task.scales**-2.0)
 
 
 def _solve(metric: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Return metric^-1 vector, scaled first: coefficients differ by many orders of magnitude."""
+    """Return metric^-1 vector, scaled first: coefficients differ by orders of magnitude."""
     scale = np.sqrt(np.diagonal(metric))
     return np.linalg.solve(metric / np.outer(scale, scale), vector / scale) / scale
 
