@@ -1,6 +1,6 @@
 """The `activity` likelihood: a NumPyro model of recorded activity.
 
-    theta_j ~ prior of `hebbax.priors`,    noise ~ Normal(0, noise_scale) above `FINEST`
+    theta_j ~ prior of `hebbax.priors`,    noise ~ HalfNormal(noise_scale)
     w_0 = the known initial weights, or ~ Normal(0, initial_scale)
     y_t, w_t = the layer's run over the recorded inputs (`hebbax.layer`)
     activity_tn ~ Normal(readout(y_tn), noise)    for every recorded neuron n
@@ -25,10 +25,6 @@ from hebbax.priors import Group, Prior, sample_scales, value_prior
 from hebbax.recordings import Recordings
 from hebbax.typing import Array
 
-FINEST = 1e-6
-"""Least noise, in units of activity: no recording resolves less, and a likelihood without noise has
-no density."""
-
 
 class Given(NamedTuple):
     """The recordings as arrays that a compiled function takes; fields as of `Recordings`."""
@@ -42,7 +38,7 @@ class Given(NamedTuple):
 class ActivityModel:
     """A NumPyro model of recorded activity; call it with no argument to condition on it.
 
-    Sites: ``theta`` (1, term), ``noise``, ``initial_weight`` (input, neuron) where the initial
+    Sites: ``theta`` (term,), ``noise``, ``initial_weight`` (input, neuron) where the initial
     weights are unknown, and the observed ``activity`` (observation,), flat over trajectories, steps
     and recorded neurons.
     """
@@ -64,14 +60,17 @@ class ActivityModel:
         recorded = self.recordings
         return Given(*map(jnp.asarray, (recorded.inputs, recorded.reward, recorded.activity)))
 
-    def __call__(self, activity: Array | str | None = "recorded") -> None:
-        """State the model as NumPyro sites; ``activity=None`` predicts new recordings."""
+    def __call__(self, **observed: Array | None) -> None:
+        """State the model as NumPyro sites.
+
+        ``model()`` conditions on the recordings; ``model(activity=None)`` predicts new ones.
+        """
         prior = value_prior(self.group, sample_scales(self.group))
         theta = numpyro.sample("theta", prior.to_event(1))
-        noise = numpyro.sample("noise", self.noise_prior)
+        noise = numpyro.sample("noise", dist.HalfNormal(self.noise_scale))
         mean = self.noiseless(theta, self._initial())
-        observed = None if predictive else jnp.asarray(self.recordings.activity.ravel())
-        numpyro.sample("activity", dist.Normal(mean.ravel(), noise), obs=observed)
+        shown = observed.get("activity", self.recordings.activity.ravel())
+        numpyro.sample("activity", dist.Normal(mean.ravel(), noise), obs=shown)
 
     def noiseless(self, theta: Array, initial: Array) -> Array:
         """Return what noiseless recordings show ``(trajectory, step, neuron)``."""

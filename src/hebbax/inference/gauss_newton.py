@@ -10,11 +10,13 @@ precision L,
 The noise is at its mode for given theta throughout; in a Gaussian likelihood it is independent of
 theta to this order. From coefficients of zero the whole trajectory is a rugged way: weights that
 run off to their bound no longer tell where they came from. The first steps of every trajectory are
-nearly linear in the coefficients, so the climb starts there and follows the mode as the recordings
-grow longer. Early steps say little of terms with w; a narrow prior keeps these near zero on the way.
+nearly linear in the coefficients, so the climb starts there, on an excerpt of the recordings, and
+follows the mode as the excerpt grows longer. Early steps say little of terms with w; a narrow prior
+keeps these near zero on the way.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -22,25 +24,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hebbax.activity import FINEST, ActivityModel, Given
+from hebbax.activity import ActivityModel, Given
 from hebbax.errors import ModelError
 from hebbax.layer import Layer, sensitivities
+from hebbax.recordings import excerpt
 from hebbax.typing import Array, Progress, silent
+
+FINEST = 1e-6
+"""Least noise the climb believes in, in units of activity: without any there is no density."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of the climb.
 
-    It goes to the mode of the first ``horizons`` steps of each trajectory in turn and of all steps,
-    no coefficient with a prior scale above ``narrow``, and then to that of the model itself: at most
-    ``passes`` over the recordings for each, until a step promises less than ``tolerance`` nats.
+    On the way it goes to the mode of an excerpt, at most ``excerpt`` trajectories and neurons, over
+    the first ``horizons`` steps in turn and over all of them, no coefficient with a prior scale
+    above ``narrow``, each until a step promises less than ``near`` nats. Then it goes to that of
+    all recordings, until a step promises less than ``tolerance``. Each mode takes at most
+    ``passes`` over its recordings.
     """
 
     horizons: tuple[int, ...] = (4, 8, 16, 32)
+    excerpt: tuple[int, int] = (10, 200)
     narrow: float = 1.0
-    passes: int = 20
-    tolerance: float = 1e-3
+    near: float = 0.1
+    passes: int = 60
+    tolerance: float = 1e-4
 
 
 class Gaussian(NamedTuple):
@@ -78,14 +88,6 @@ class Pass(NamedTuple):
     rest: float
 
 
-class Task(NamedTuple):
-    """What one stage of the climb is after: a model, its recordings so far, the prior scales."""
-
-    model: ActivityModel
-    given: Given
-    scales: np.ndarray
-
-
 class Place(NamedTuple):
     """A point of the climb: coefficients, the pass there, the noise and the potential in nats."""
 
@@ -93,6 +95,14 @@ class Place(NamedTuple):
     found: Pass
     noise: float
     potential: float
+
+
+class Climb(NamedTuple):
+    """Where a climb ended, the nats that another step promises, and its passes."""
+
+    place: Place
+    promised: float
+    passes: int
 
 
 def fit(
@@ -111,67 +121,78 @@ def fit(
             "weights; sample this model by NumPyro's NUTS."
         )
     theta, passes = np.zeros(len(model.terms)), []
-    stages = _stages(model, settings)
-    for done, (horizon, scales) in enumerate(stages):
-        progress(f"{horizon} steps", done, len(stages))
-        first = jax.tree.map(lambda leaf, h=horizon: leaf[:, :h], model.given)
-        here = Task(model, first, scales)
-        place, promised, count = _climb(here, _visit(here, theta), settings)
-        theta = place.theta
-        passes.append(count)
-    progress("done", len(stages), len(stages))
-    posterior = Gaussian(
-        theta, _inverse(_metric(here, place)), place.noise, _log_noise_sd(model, place)
+    stages = [*_excerpts(model, settings), (model, settings.tolerance)]
+    for stage, tolerance in stages:
+        here = partial(
+            progress, f"{stage.recordings.n_steps} steps of {stage.recordings.n_neurons} neurons"
+        )
+        climb = _climb(stage, theta, settings.passes, tolerance, here)
+        theta = climb.place.theta
+        passes.append(climb.passes)
+    return _gaussian(model, climb.place), Info(
+        tuple(passes), climb.promised, climb.promised < settings.tolerance
     )
-    return posterior, Info(tuple(passes), promised, promised < settings.tolerance)
 
 
-def _stages(model: ActivityModel, settings: Settings) -> list[tuple[int, np.ndarray]]:
-    """Return the horizon and the prior scales of each stage of the climb."""
-    steps, own = model.recordings.inputs.shape[1], model.group.scales
-    narrow = np.minimum(own, settings.narrow)
-    on_the_way = [(horizon, narrow) for horizon in settings.horizons if horizon < steps]
-    return [*on_the_way, (steps, narrow), (steps, own)]
+def _excerpts(model: ActivityModel, settings: Settings) -> list[tuple[ActivityModel, float]]:
+    """Return the models on the way, each of more steps, and how near to come to their modes."""
+    steps = model.recordings.n_steps
+    trajectories, neurons = settings.excerpt
+    narrow = replace(model.group, scales=np.minimum(model.group.scales, settings.narrow))
+    return [
+        (
+            replace(
+                model, recordings=excerpt(model.recordings, trajectories, n, neurons), group=narrow
+            ),
+            settings.near,
+        )
+        for n in (*(h for h in settings.horizons if h < steps), steps)
+    ]
 
 
-def _climb(task: Task, here: Place, settings: Settings) -> tuple[Place, float, int]:
-    """Return the mode, the nats that another step promises, and the number of passes."""
-    damping = 1e-6
-    for count in range(1, settings.passes + 1):
-        metric = _metric(task, here)
-        slope = here.found.pull / here.noise**2 - here.theta / task.scales**2
+def _climb(
+    model: ActivityModel,
+    theta: np.ndarray,
+    passes: int,
+    tolerance: float,
+    progress: Callable[[int, int], None],
+) -> Climb:
+    """Return the mode that is reached from ``theta``, by Levenberg's and Marquardt's damping."""
+    visit = partial(_visit, model, model.given)
+    here, damping, done = visit(theta), 1e-6, 1
+    while True:
+        progress(done, passes)
+        metric, slope = _metric(model, here), _slope(model, here)
         promised = 0.5 * float(slope @ _solve(metric, slope))
-        if promised < settings.tolerance:
-            break
-        step = _solve(metric + damping * np.diag(np.diagonal(metric)), slope)
-        there = _visit(task, here.theta + step)
+        if promised < tolerance or done >= passes:
+            return Climb(here, promised, done)
+        there = visit(here.theta + _solve(metric + damping * np.diag(np.diagonal(metric)), slope))
+        done += 1
         if there.potential < here.potential:
             here, damping = there, 0.1 * damping
         else:
             damping = max(30.0 * damping, 1e-3)
-    return here, promised, count
 
 
-def _visit(task: Task, theta: np.ndarray) -> Place:
-    model, size = task.model, task.given.activity.size
-    initial = jnp.asarray(model.recordings.initial)
-    squares, pull, rest = jax.device_get(_pass(model.layer, initial, task.given, theta))
+def _visit(model: ActivityModel, given: Given, theta: np.ndarray) -> Place:
+    size, initial = given.activity.size, jnp.asarray(model.recordings.initial)
+    squares, pull, rest = jax.device_get(_pass(model.layer, initial, given, theta))
     found = Pass(squares, pull, float(rest) if np.isfinite(rest) else np.inf)
     noise = best_noise(found.rest, size, model.noise_scale)
     likelihood = (1 - size) * np.log(noise) - 0.5 * found.rest / noise**2
-    prior = ((theta / task.scales) ** 2).sum() + (noise / model.noise_scale) ** 2
+    prior = ((theta / model.group.scales) ** 2).sum() + (noise / model.noise_scale) ** 2
     return Place(theta, found, noise, float(0.5 * prior - likelihood))
 
 
 @partial(jax.jit, static_argnums=0)
-def _pass(layer: Layer, initial: Array, given: Given, theta: Array) -> Pass:
-    """Return one pass over the recordings, a trajectory at a time."""
+def _pass(layer: Layer, initial: Array, given: Given, theta: Array) -> tuple[Array, Array, Array]:
+    """Return the pass as arrays of JAX, a trajectory at a time."""
 
-    def one(trajectory: Given) -> Pass:
+    def one(trajectory: Given) -> tuple[Array, Array, Array]:
         shown, slopes = sensitivities(layer, theta, initial, trajectory.inputs, trajectory.reward)
         missed = (trajectory.activity - shown).ravel()
         flat = slopes.reshape(-1, slopes.shape[-1])
-        return Pass(flat.T @ flat, missed @ flat, missed @ missed)
+        return flat.T @ flat, missed @ flat, missed @ missed
 
     return jax.tree.map(lambda leaf: leaf.sum(axis=0), jax.lax.map(one, given))
 
@@ -187,13 +208,20 @@ def best_noise(rest: float, size: int, scale: float) -> float:
     return float(np.maximum(np.sqrt(square), FINEST))
 
 
-def _log_noise_sd(model: ActivityModel, place: Place) -> float:
+def _gaussian(model: ActivityModel, place: Place) -> Gaussian:
     square = place.noise**2
-    return float((2.0 * place.found.rest / square + 2.0 * square / model.noise_scale**2) ** -0.5)
+    curvature = 2.0 * place.found.rest / square + 2.0 * square / model.noise_scale**2
+    return Gaussian(
+        place.theta, _inverse(_metric(model, place)), place.noise, float(curvature**-0.5)
+    )
 
 
-def _metric(task: Task, place: Place) -> np.ndarray:
-    return place.found.squares / place.noise**2 + np.diag(task.scales**-2.0)
+def _metric(model: ActivityModel, place: Place) -> np.ndarray:
+    return place.found.squares / place.noise**2 + np.diag(model.group.scales**-2.0)
+
+
+def _slope(model: ActivityModel, place: Place) -> np.ndarray:
+    return place.found.pull / place.noise**2 - place.theta / model.group.scales**2
 
 
 def _solve(metric: np.ndarray, vector: np.ndarray) -> np.ndarray:
