@@ -1,5 +1,6 @@
 """Pictures: units on every axis, colours that survive print and colour blindness."""
 
+from hebbax.figures.activity import intervals, recovery
 from hebbax.figures.comparison import comparison
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
@@ -12,12 +13,14 @@ __all__ = [
     "comparison",
     "forest",
     "forgetting_term",
+    "intervals",
     "log_likelihood_contours",
     "model_colour",
     "pairs",
     "predictive",
     "profile",
     "publish",
+    "recovery",
     "sampler",
     "save",
     "use_file_backend",
