@@ -12,19 +12,26 @@ SPURIOUS = "0.7"
 """Colour of the terms whose true coefficient is zero."""
 
 
-def recovery(grid: pd.DataFrame, descents: list[pd.DataFrame], errors: pd.DataFrame) -> Figure:
+def recovery(
+    grid: pd.DataFrame,
+    descents: list[pd.DataFrame],
+    posteriors: list[pd.DataFrame],
+    errors: pd.DataFrame,
+) -> Figure:
     """Return the panels of Fig. 2 of Mehta et al. (2024).
 
     Args:
         grid: one row a cell and seed with ``noise``, ``fraction`` and ``r2_weights``.
         descents: of an easy and a hard cell, one row an epoch and term with ``epoch``, ``term``,
             ``truth`` and ``coefficient``, the cell in ``noise`` and ``fraction``.
+        posteriors: of the same cells, as ``cell`` in `intervals`.
         errors: of the easy cell, one row an epoch and step with ``epoch``, ``step``, ``error``.
     """
     figure, axes = plt.subplots(2, 3, figsize=(12, 7), layout="constrained")
     weight_errors(axes[0, 0], errors)
-    for ax, descent in zip(axes[0, 1:], descents, strict=True):
+    for ax, descent, posterior in zip(axes[0, 1:], descents, posteriors, strict=True):
         coefficients_over_epochs(ax, descent)
+        _beside(ax, posterior, 1.06 * descent["epoch"].max())
     heat_map(axes[1, 0], grid, "r2_weights", "R2 of weights (median of seeds)")
     boxes(axes[1, 1], grid, "noise", "recording noise (sd, units of activity)")
     boxes(axes[1, 2], grid, "fraction", "recorded fraction of neurons")
@@ -38,7 +45,7 @@ def weight_errors(ax: Axes, errors: pd.DataFrame) -> None:
     for epoch, colour in zip(epochs, colours, strict=True):
         own = errors[errors["epoch"] == epoch]
         ax.plot(own["step"], own["error"], color=colour, label=f"{epoch}")
-    ax.set(xlabel="step of a fresh run", ylabel="mean squared error of weights", yscale="symlog")
+    ax.set(xlabel="step of a fresh run", ylabel="mean squared error of weights")
     largest = float(errors["error"].max())
     ax.set_yscale("symlog", linthresh=max(1e-6 * largest, 1e-12))
     ax.set_ylim(0.0, None)
@@ -59,6 +66,15 @@ def coefficients_over_epochs(ax: Axes, descent: pd.DataFrame) -> None:
     noise, fraction = descent[["noise", "fraction"]].iloc[0]
     ax.set_title(f"Adam, noise {noise:g}, {100 * fraction:.0f} % recorded", fontsize=10)
     ax.set(xlabel="epoch of Adam", ylabel="coefficient (1 / step)")
+
+
+def _beside(ax: Axes, posterior: pd.DataFrame, epoch: float) -> None:
+    """Draw posterior intervals to the right of the epochs, in the colours of the terms."""
+    true_terms = posterior[posterior["truth"] != 0]
+    for k, (_, term) in enumerate(true_terms.iterrows()):
+        ax.vlines(epoch, term["low"], term["high"], color=PALETTE[k], linewidth=2)
+        ax.plot(epoch, term["mean"], "D", color=PALETTE[k], markersize=4, zorder=3)
+    ax.plot([], [], "D", color=OBSERVED, markersize=4, label="posterior, 90 %")
     ax.legend(frameon=False, fontsize=8)
 
 
@@ -130,5 +146,5 @@ def _case_coverage(ax: Axes, cases: pd.DataFrame, level: float) -> None:
     ax.plot(cases["coverage"], rows, "o", color=PALETTE[0])
     ax.set_yticks(rows, cases["case"], fontsize=8)
     ax.invert_yaxis()
-    ax.set(xlim=(0, 103), xlabel="terms inside their interval (%), standard error over fits")
+    ax.set(xlim=(0, 103), xlabel="terms inside their interval (%)\nwith standard error over fits")
     ax.set_ylim(len(cases) - 0.5, -0.5)
