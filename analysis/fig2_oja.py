@@ -29,7 +29,7 @@ from hebbax.activity import activity_model
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.experiment import (
+from hebbax.recording_task import (
     OJA,
     Experiment,
     coefficients_of,
@@ -39,7 +39,7 @@ from hebbax.experiment import (
     record,
 )  # fmt: skip
 from hebbax.figures import intervals, publish, recovery
-from hebbax.inference import descent, gauss_newton
+from hebbax.inference import adam, gauss_newton
 from hebbax.layer import Layer, recorded
 from hebbax.ledger import Ledger
 from hebbax.plasticity import Exponents, TaylorRule, term_name
@@ -163,8 +163,8 @@ def descend(plan: Plan, noise: float, fraction: float, report: Progress) -> list
     layer = layer_of(plan, CASES[KNOWN])
     data = simulate(plan, KNOWN, noise, fraction, 0)
     model = activity_model(data, layer, dict.fromkeys(TERMS, plan.prior))
-    settings = descent.Settings(epochs=plan.epochs)
-    _, info = descent.fit(jax.random.PRNGKey(0), model, settings, progress=report)
+    settings = adam.Settings(epochs=plan.epochs)
+    _, info = adam.fit(jax.random.PRNGKey(0), model, settings, progress=report)
     truth = coefficients_of(layer, OJA)
     true = fresh_weights(plan, layer, truth, 0)
     cell = {"noise": noise, "fraction": fraction}

@@ -13,8 +13,8 @@ from scipy.stats import halfnorm, norm
 
 from hebbax.activity import activity_model
 from hebbax.errors import DataError, ModelError
-from hebbax.experiment import OJA, Experiment, coefficients_of, record
-from hebbax.inference import descent, gauss_newton
+from hebbax.recording_task import OJA, Experiment, coefficients_of, record
+from hebbax.inference import adam, gauss_newton
 from hebbax.layer import Layer, recorded
 from hebbax.plasticity import TaylorRule
 from hebbax.recordings import recordings
@@ -253,8 +253,8 @@ def test_noise_free_recordings_give_the_rule_back():
 def test_the_descent_is_adam_one_trajectory_a_step():
     # Its first step from zero has the size of the learning rate, against the sign of the slope.
     one = activity_model(small(experiment=replace(SMALL, trajectories=1)), LAYER, SCALES)
-    settings = descent.Settings(epochs=1, learning_rate=0.01, start=0.0)
-    theta, info = descent.fit(jax.random.PRNGKey(0), one, settings)
+    settings = adam.Settings(epochs=1, learning_rate=0.01, start=0.0)
+    theta, info = adam.fit(jax.random.PRNGKey(0), one, settings)
     data = one.recordings
 
     def loss(theta):
