@@ -29,6 +29,11 @@ from hebbax.activity import activity_model
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
+from hebbax.figures import intervals, publish, recovery
+from hebbax.inference import adam, gauss_newton
+from hebbax.layer import Layer, recorded
+from hebbax.ledger import Ledger
+from hebbax.plasticity import Exponents, TaylorRule, term_name
 from hebbax.recording_task import (
     OJA,
     Experiment,
@@ -37,12 +42,7 @@ from hebbax.recording_task import (
     draw_inputs,
     fresh_run,
     record,
-)  # fmt: skip
-from hebbax.figures import intervals, publish, recovery
-from hebbax.inference import adam, gauss_newton
-from hebbax.layer import Layer, recorded
-from hebbax.ledger import Ledger
-from hebbax.plasticity import Exponents, TaylorRule, term_name
+)
 from hebbax.recordings import Recordings
 from hebbax.recovery import r2
 from hebbax.typing import Progress
@@ -61,7 +61,7 @@ class Plan:
     design: Experiment
     noises: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     fractions: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-    seeds: int = 2
+    seeds: int = 1
     epochs: int = 60
     shown: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 40, 60)
     prior: float = 10.0
@@ -112,10 +112,10 @@ def layer_of(plan: Plan, case: Case) -> Layer:
 
 
 def cells(plan: Plan) -> list[tuple[str, float, float, int]]:
-    """Return case, noise, recorded fraction and seed of every fit."""
-    seeds = range(plan.seeds)
-    wrong = product([c for c in CASES if c != KNOWN], plan.wrong, (1.0,), seeds)
-    return [*product((KNOWN,), plan.noises, plan.fractions, seeds), *wrong]
+    """Return case, noise, recorded fraction and seed of every fit, one whole grid a seed."""
+    wrong = [case for case in CASES if case != KNOWN]
+    grid = [*product((KNOWN,), plan.noises, plan.fractions), *product(wrong, plan.wrong, (1.0,))]
+    return [(*cell, seed) for seed in range(plan.seeds) for cell in grid]
 
 
 def simulate(plan: Plan, name: str, noise: float, fraction: float, seed: int) -> Recordings:

@@ -13,10 +13,10 @@ from scipy.stats import halfnorm, norm
 
 from hebbax.activity import activity_model
 from hebbax.errors import DataError, ModelError
-from hebbax.recording_task import OJA, Experiment, coefficients_of, record
 from hebbax.inference import adam, gauss_newton
 from hebbax.layer import Layer, recorded
 from hebbax.plasticity import TaylorRule
+from hebbax.recording_task import OJA, Experiment, coefficients_of, record
 from hebbax.recordings import recordings
 
 TERMS = ("x y", "y^2 w", "x", "w", "x^2 w")

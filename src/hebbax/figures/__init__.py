@@ -1,7 +1,9 @@
 """Pictures: units on every axis, colours that survive print and colour blindness."""
 
 from hebbax.figures.activity import intervals, recovery
+from hebbax.figures.coefficients import coefficients
 from hebbax.figures.comparison import comparison
+from hebbax.figures.heldout import held_out
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
@@ -10,9 +12,11 @@ from hebbax.figures.style import model_colour, publish, save, use_file_backend
 __all__ = [
     "checks",
     "choice_curves",
+    "coefficients",
     "comparison",
     "forest",
     "forgetting_term",
+    "held_out",
     "intervals",
     "log_likelihood_contours",
     "model_colour",

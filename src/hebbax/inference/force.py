@@ -44,10 +44,11 @@ from hebbax.inference.density import (
 from hebbax.model import Model
 from hebbax.typing import Array, Parameters
 
-LARGEST = 50.0
+LARGEST = 10.0
 """Largest slope of an animal's log likelihood that is followed, in nats per posterior standard
-deviation. Well above what the animals of a posterior have (1 to 5, in a narrow second mode 10), or
-no step would be accepted there however short; well below a cliff, where it is several hundred."""
+deviation. Above what an animal has in ordinary draws (1 to 5), which would else be refused however
+short the step; below a cliff, where it is several hundred; and so low that a trajectory, about pi
+long, that rattles through one gains less than (10 pi)^2 / 2 = 500 nats."""
 
 
 def steered_potential(

@@ -170,12 +170,17 @@ def _advance(
     label: str,
     progress: Progress,
 ) -> dict[str, np.ndarray]:
-    """Run all iterations in chunks and return what is kept of the draws, ``(chain, draw, ...)``."""
+    """Run all iterations in chunks and return what is kept of the draws, ``(chain, draw, ...)``.
 
-    @partial(jax.jit, static_argnums=1)
-    def chunk(state: Any, length: int) -> tuple[Any, dict[str, Array]]:
+    Animals jump after the warm-up only: it tunes the step to the solution where a chain started,
+    not to a narrow second mode of one animal, which jumps would visit meanwhile.
+    """
+
+    @partial(jax.jit, static_argnums=(1, 2))
+    def chunk(state: Any, length: int, jumping: bool) -> tuple[Any, dict[str, Array]]:
         def iteration(state: Any, _: None) -> tuple[Any, dict[str, Array]]:
-            state = move(kernel.sample(state, (), {}))
+            state = kernel.sample(state, (), {})
+            state = move(state) if jumping else state
             kept = {name: getattr(state, name) for name in CHECKED}
             return state, {**state.z, **kept, "step_size": state.adapt_state.step_size}
 
@@ -189,7 +194,7 @@ def _advance(
     while done < total:
         end = settings.warmup if done < settings.warmup else total
         length = min(settings.chunk, end - done)
-        state, drawn = jax.device_get(chunk(state, length))
+        state, drawn = jax.device_get(chunk(state, length, done >= settings.warmup))
         if done >= settings.warmup:
             kept.append(drawn)
         done += length
