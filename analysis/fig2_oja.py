@@ -62,8 +62,8 @@ class Plan:
     noises: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     fractions: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
     seeds: int = 1
-    epochs: int = 60
-    shown: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 40, 60)
+    epochs: int = 40
+    shown: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 40)
     prior: float = 10.0
     wrong: tuple[float, ...] = (0.2, 1.0)
     passes: int = 25
@@ -112,10 +112,10 @@ def layer_of(plan: Plan, case: Case) -> Layer:
 
 
 def cells(plan: Plan) -> list[tuple[str, float, float, int]]:
-    """Return case, noise, recorded fraction and seed of every fit, one whole grid a seed."""
-    wrong = [case for case in CASES if case != KNOWN]
-    grid = [*product((KNOWN,), plan.noises, plan.fractions), *product(wrong, plan.wrong, (1.0,))]
-    return [(*cell, seed) for seed in range(plan.seeds) for cell in grid]
+    """Return case, noise, recorded fraction and seed of every fit, a whole grid before the next."""
+    wrong = product([case for case in CASES if case != KNOWN], plan.wrong, (1.0,))
+    one = [*product((KNOWN,), plan.noises, plan.fractions), *wrong]
+    return [(*cell, seed) for seed in range(plan.seeds) for cell in one]
 
 
 def simulate(plan: Plan, name: str, noise: float, fraction: float, seed: int) -> Recordings:
@@ -239,14 +239,18 @@ def main(quick: bool, out: Path) -> None:
     speed = Ledger(out / "fig2_timing.csv", ("neurons",), plan.design)
     if not speed.done(neurons=plan.design.n_neurons):
         speed.add([{"neurons": plan.design.n_neurons, **timing(plan)}])
-    fits = Ledger(out / "fig2_oja.csv", ("case", "noise", "fraction", "seed"), plan)
+    # Seeds may be added to a finished grid: no number of it depends on how many there are.
+    settings = (plan.design, plan.prior, plan.passes)
+    fits = Ledger(out / "fig2_oja.csv", ("case", "noise", "fraction", "seed"), settings)
     with progress("fig2") as report:
         todo = cells(plan)
         for k, cell in enumerate(todo):
             if not fits.done(**dict(zip(fits.keys, cell, strict=True))):
                 report(f"{cell[0]}, noise {cell[1]:g}, {cell[2]:g}", k, len(todo))
                 fits.add(fit_cell(plan, *cell))
-    descents = Ledger(out / "fig2_descent.csv", ("noise", "fraction"), plan)
+    descents = Ledger(
+        out / "fig2_descent.csv", ("noise", "fraction"), (plan.design, plan.epochs, plan.shown)
+    )
     with progress("Adam") as report:
         for noise, fraction in (
             (plan.noises[0], plan.fractions[0]),

@@ -41,8 +41,8 @@ class Settings:
     On the way it goes to the mode of an excerpt, at most ``excerpt`` trajectories and neurons, over
     the first ``horizons`` steps in turn and over all of them, no coefficient with a prior scale
     above ``narrow``, each until a step promises less than ``near`` nats. Then it goes to that of
-    all recordings, until a step promises less than ``tolerance``. Each mode takes at most
-    ``passes`` over its recordings.
+    all recordings, until a step promises less than ``tolerance``; that step is taken. Each mode
+    takes at most ``passes`` over its recordings.
     """
 
     horizons: tuple[int, ...] = (4, 8, 16, 32)
@@ -50,7 +50,7 @@ class Settings:
     narrow: float = 1.0
     near: float = 0.1
     passes: int = 60
-    tolerance: float = 1e-4
+    tolerance: float = 1e-2
 
 
 class Gaussian(NamedTuple):
@@ -98,8 +98,10 @@ class Place(NamedTuple):
 
 
 class Climb(NamedTuple):
-    """Where a climb ended, the nats that another step promises, and its passes."""
+    """Where a climb ended: the coefficients, the last point it passed over the recordings at, the
+    nats that the step from there promised, and its passes."""
 
+    theta: np.ndarray
     place: Place
     promised: float
     passes: int
@@ -127,11 +129,10 @@ def fit(
             progress, f"{stage.recordings.n_steps} steps of {stage.recordings.n_neurons} neurons"
         )
         climb = _climb(stage, theta, settings.passes, tolerance, here)
-        theta = climb.place.theta
+        theta = climb.theta
         passes.append(climb.passes)
-    return _gaussian(model, climb.place), Info(
-        tuple(passes), climb.promised, climb.promised < settings.tolerance
-    )
+    converged = climb.promised < settings.tolerance
+    return _gaussian(model, climb), Info(tuple(passes), climb.promised, converged)
 
 
 def _excerpts(model: ActivityModel, settings: Settings) -> list[tuple[ActivityModel, float]]:
@@ -164,8 +165,11 @@ def _climb(
         progress(done, passes)
         metric, slope = _metric(model, here), _slope(model, here)
         promised = 0.5 * float(slope @ _solve(metric, slope))
-        if promised < tolerance or done >= passes:
-            return Climb(here, promised, done)
+        if promised < tolerance:
+            # So near the mode the step leads to it; no pass is needed to see that.
+            return Climb(here.theta + _solve(metric, slope), here, promised, done)
+        if done >= passes:
+            return Climb(here.theta, here, promised, done)
         there = visit(here.theta + _solve(metric + damping * np.diag(np.diagonal(metric)), slope))
         done += 1
         if there.potential < here.potential:
@@ -208,11 +212,12 @@ def best_noise(rest: float, size: int, scale: float) -> float:
     return float(np.maximum(np.sqrt(square), FINEST))
 
 
-def _gaussian(model: ActivityModel, place: Place) -> Gaussian:
+def _gaussian(model: ActivityModel, climb: Climb) -> Gaussian:
+    place = climb.place
     square = place.noise**2
     curvature = 2.0 * place.found.rest / square + 2.0 * square / model.noise_scale**2
     return Gaussian(
-        place.theta, _inverse(_metric(model, place)), place.noise, float(curvature**-0.5)
+        climb.theta, _inverse(_metric(model, place)), place.noise, float(curvature**-0.5)
     )
 
 
