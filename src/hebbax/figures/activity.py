@@ -72,8 +72,9 @@ def _beside(ax: Axes, posterior: pd.DataFrame, epoch: float) -> None:
     """Draw posterior intervals to the right of the epochs, in the colours of the terms."""
     true_terms = posterior[posterior["truth"] != 0]
     for k, (_, term) in enumerate(true_terms.iterrows()):
-        ax.vlines(epoch, term["low"], term["high"], color=PALETTE[k], linewidth=2)
-        ax.plot(epoch, term["mean"], "D", color=PALETTE[k], markersize=4, zorder=3)
+        across = epoch * (1.0 + 0.03 * k)
+        ax.vlines(across, term["low"], term["high"], color=PALETTE[k], linewidth=2)
+        ax.plot(across, term["mean"], "D", color=PALETTE[k], markersize=4, zorder=3)
     ax.plot([], [], "D", color=OBSERVED, markersize=4, label="posterior, 90 %")
     ax.legend(frameon=False, fontsize=8)
 
