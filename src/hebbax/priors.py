@@ -94,7 +94,7 @@ def value_prior(group: Group, values: Parameters) -> dist.Distribution:
     return dist.Normal(0.0, population_scale(group, values))
 
 
-def _sample_scales(group: Group) -> Parameters:
+def sample_scales(group: Group) -> Parameters:
     """Return what `value_prior` reads, as NumPyro sites."""
     if group.prior != "regularised horseshoe":
         return {}
@@ -108,7 +108,7 @@ def _sample_scales(group: Group) -> Parameters:
 def sample_group(group: Group, n_animals: int) -> Array:
     """Return one group's values ``(animal, *shape)`` as NumPyro sites (see the module)."""
     event = len(group.shape)
-    prior = value_prior(group, _sample_scales(group))
+    prior = value_prior(group, sample_scales(group))
     if group.hierarchy == "none":
         return numpyro.sample(
             group.name, prior.expand((n_animals, *group.shape)).to_event(event + 1)

@@ -1,5 +1,6 @@
 """Pictures: units on every axis, colours that survive print and colour blindness."""
 
+from hebbax.figures.activity import intervals, recovery
 from hebbax.figures.coefficients import coefficients
 from hebbax.figures.comparison import comparison
 from hebbax.figures.heldout import held_out
@@ -16,12 +17,14 @@ __all__ = [
     "forest",
     "forgetting_term",
     "held_out",
+    "intervals",
     "log_likelihood_contours",
     "model_colour",
     "pairs",
     "predictive",
     "profile",
     "publish",
+    "recovery",
     "sampler",
     "save",
     "use_file_backend",
