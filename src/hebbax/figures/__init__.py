@@ -4,14 +4,17 @@ from hebbax.figures.comparison import comparison
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
+from hebbax.figures.rules import change_curves, interval_by_seed, valley
 from hebbax.figures.style import model_colour, publish, save, use_file_backend
 
 __all__ = [
+    "change_curves",
     "checks",
     "choice_curves",
     "comparison",
     "forest",
     "forgetting_term",
+    "interval_by_seed",
     "log_likelihood_contours",
     "model_colour",
     "pairs",
@@ -21,4 +24,5 @@ __all__ = [
     "sampler",
     "save",
     "use_file_backend",
+    "valley",
 ]
