@@ -9,7 +9,7 @@ theta(x^2 r) and not its parts. The L1 estimate picks a point of that valley and
 About RUNTIME on two shared cores (--quick: under a minute).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import arviz as az
@@ -27,8 +27,8 @@ from hebbax.behavioural import (
     PUBLISHED_MLP,
     TAYLOR,
     Fitted,
-    MLPSettings,
-    mlp,
+    mlp_modes,
+    mlp_variational,
     published,
     slope,
     taylor,
@@ -40,7 +40,6 @@ from hebbax.diagnostics import convergence
 from hebbax.experiment import Experiment, cohort
 from hebbax.figures import change_curves, interval_by_seed, publish, valley
 from hebbax.function_space import Points, change, project, visited
-from hebbax.inference import pooled as climb
 from hebbax.inference import shrinkage, variational
 from hebbax.ledger import Ledger
 from hebbax.plasticity import coefficients
@@ -66,8 +65,9 @@ class Plan:
     held_out: int = 7
     experiment: Experiment = Experiment()  # noqa: RUF009
     epochs: int = 351
-    posterior: shrinkage.Settings = shrinkage.Settings(warmup=500, draws=2500)  # noqa: RUF009
-    mlp: MLPSettings = field(default_factory=MLPSettings)
+    posterior: shrinkage.Settings = shrinkage.Settings(warmup=400, draws=1600)  # noqa: RUF009
+    starts: int = 3
+    guide: variational.Settings = variational.Settings()  # noqa: RUF009
 
 
 FULL = Plan()
@@ -78,7 +78,8 @@ QUICK = Plan(
     experiment=Experiment(trials_per_block=20),
     epochs=40,
     posterior=shrinkage.Settings(rounds=2, sweeps=50, chains=2, warmup=20, draws=50),
-    mlp=MLPSettings(2, climb.Settings(steps=8), variational.Settings(4, 2, weighed=20)),
+    starts=2,
+    guide=variational.Settings(4, 2, weighed=50),
 )
 
 
@@ -86,20 +87,21 @@ def fits(seed: int, plan: Plan, data: Recorded) -> tuple[dict[str, Fitted], dict
     """Return the four fits by name, what is said of each beside its scores, and the path of the
     published Taylor coefficients (epoch, term)."""
     keys = jax.random.split(jax.random.key(1000 + seed), 4)
-    by_hand, path = published(
-        keys[0], plan.experiment, data, replace(PUBLISHED, epochs=plan.epochs), mlp=False
-    )
-    mlp_by_hand, _ = published(
-        keys[1], plan.experiment, data, replace(PUBLISHED_MLP, epochs=plan.epochs), mlp=True
-    )
+    batch = jax.tree.map(lambda leaf: leaf[None], data)
+    own = (replace(PUBLISHED, epochs=plan.epochs), replace(PUBLISHED_MLP, epochs=plan.epochs))
+    form, path = published(keys[0], plan.experiment, batch, own[0], mlp=False)
+    mlp_form, mlp_path = published(keys[1], plan.experiment, batch, own[1], mlp=True)
+    by_hand = Fitted(form, path[0, -1], path[0, -1:])
+    mlp_by_hand = Fitted(mlp_form, mlp_path[0, -1], mlp_path[0, -1:])
     posterior, sampled = taylor(keys[2], plan.experiment, data, plan.posterior)
-    network, modes, log_weights = mlp(keys[3], plan.experiment, data, plan.mlp)
+    pooled, modes = mlp_modes(keys[3], plan.experiment, data, mlp_path[0, -1], plan.starts)
+    network, log_weights = mlp_variational(keys[3], pooled, data, modes, plan.guide)
     said = {
         "Taylor, posterior": {
             **convergence(np.asarray(sampled.theta)),
             "acceptance": float(sampled.accepted.mean()),
         },
-        "MLP, posterior": {
+        "MLP, variational": {
             "k_hat": float(az.psislw(log_weights)[1]),
             "modes within 10 nats": float((modes.evidence > modes.evidence.max() - 10).sum()),
         },
@@ -108,9 +110,9 @@ def fits(seed: int, plan: Plan, data: Recorded) -> tuple[dict[str, Fitted], dict
         "Taylor, published way": by_hand,
         "Taylor, posterior": posterior,
         "MLP, published way": mlp_by_hand,
-        "MLP, posterior": network,
+        "MLP, variational": network,
     }
-    return found, said, np.asarray(path)
+    return found, said, np.asarray(path[0])
 
 
 def slopes(fitted: Fitted, data: Recorded, plan: Plan) -> dict[str, float]:

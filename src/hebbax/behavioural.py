@@ -5,7 +5,6 @@ posterior of a Taylor rule under a shrinking prior, and an ensemble and a variat
 an MLP rule.
 """
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
@@ -45,28 +44,17 @@ class Fitted(NamedTuple):
     draws: Array
 
 
-@dataclass(frozen=True)
-class MLPSettings:
-    """Settings of the MLP's fits: how many ``starts``, how each climbs to its
-    ``mode``, and the
-    variational ``guide``."""
-
-    starts: int = 6
-    mode: climb.Settings = field(default_factory=climb.Settings)
-    guide: variational.Settings = field(default_factory=variational.Settings)
-
-
 def published(
     key: Key, experiment: Experiment, data: Recorded, settings: descent.Settings, *, mlp: bool
-) -> tuple[Fitted, Array]:
-    """Return the published point estimate, and its path over epochs ``(epoch, parameter)``.
+) -> tuple[Pooled, Array]:
+    """Return the form of the published fit, and its coefficients over epochs ``(problem, epoch,
+    parameter)``; ``data`` has a leading dimension ``problem``.
 
     The fitted model is told nothing of the noise of the inputs.
     """
     pooled = Pooled(MLP if mlp else TAYLOR, experiment.network)
-    batch = jax.tree.map(lambda leaf: leaf[None], data)
-    path = descent.fit(key, pooled, batch, settings, l1=jnp.array([settings.l1]))[0]
-    return Fitted(pooled, path[-1], path[-1:]), path
+    strengths = jnp.full(len(data.r), settings.l1)
+    return pooled, descent.fit(key, pooled, data, settings, l1=strengths)
 
 
 def taylor(
@@ -79,29 +67,48 @@ def taylor(
     return Fitted(pooled, flat.mean(axis=0), flat), found
 
 
-def mlp(
-    key: Key, experiment: Experiment, data: Recorded, settings: MLPSettings
-) -> tuple[Fitted, climb.Gaussian, np.ndarray]:
-    """Return the variational posterior of the MLP rule, the modes of the ensemble (best first) and
-    log p - log q of the variational draws. The point estimate is the best mode."""
+def mlp_modes(
+    key: Key, experiment: Experiment, data: Recorded, first: Array, starts: int
+) -> tuple[Pooled, climb.Gaussian]:
+    """Return the form of the MLP fit and its modes, the best first (`hebbax.inference.ensemble`).
+
+    The climb begins at ``first`` (parameter,), a published estimate, and at ``starts - 1`` draws
+    from the prior.
+    """
     pooled = Pooled(MLP, experiment.network, experiment.noise)
+    drawn = MLP_SCALE * jax.random.normal(key, (starts, len(MLP.parameters)))
     precision = jnp.full(len(MLP.parameters), MLP_SCALE**-2)
-    start_key, fit_key, draw_key = jax.random.split(key, 3)
-    modes = ensemble.fit(
-        start_key, pooled, data, precision, size=settings.starts, settings=settings.mode
-    )
+    begin = drawn.at[0].set(first)
+    return pooled, ensemble.fit(pooled, data, precision, begin, climb.Settings(steps=40))
+
+
+def mlp_variational(
+    key: Key, pooled: Pooled, data: Recorded, modes: climb.Gaussian, settings: variational.Settings
+) -> tuple[Fitted, np.ndarray]:
+    """Return the variational fit of the MLP rule around its best mode, which stays the point
+    estimate, and log p - log q of some draws: only where their k-hat is small is it a posterior."""
+    precision = jnp.full(len(MLP.parameters), MLP_SCALE**-2)
     best = jax.tree.map(lambda leaf: leaf[0], modes)
-    guide, log_weights = variational.fit(fit_key, pooled, data, precision, best, settings.guide)
-    draws = climb.draws(draw_key, guide, 400)
-    return Fitted(pooled, best.mean, draws), modes, np.asarray(log_weights)
+    fit_key, draw_key = jax.random.split(key)
+    guide, log_weights = variational.fit(fit_key, pooled, data, precision, best, settings)
+    drawn = climb.draws(draw_key, guide, settings.weighed)
+    return Fitted(pooled, best.mean, drawn), np.asarray(log_weights)
+
+
+def merged(theta: np.ndarray, rate: float) -> np.ndarray:
+    """Return the coefficients of the 54 distinct terms ``(..., term)`` of those of all 81: where
+    x^2 = rate x, theta(x ...) + rate * theta(x^2 ...)."""
+    values = np.asarray(theta)
+    out = np.zeros((*values.shape[:-1], len(DISTINCT.terms)))
+    for j, e in enumerate(TAYLOR.exponents):
+        linear = e._replace(pre=min(e.pre, 1))
+        share = rate if e.pre == 2 else 1.0
+        out[..., DISTINCT.exponents.index(linear)] += share * values[..., j]
+    return out
 
 
 def slope(fitted: Fitted, theta: Array, *, rate: float) -> np.ndarray:
     """Return the slope theta(x r) + rate * theta(x^2 r) of Taylor coefficients ``(..., term)``."""
-    terms = fitted.pooled.rule.parameters
     values = np.asarray(theta)
-    parts = {"x r": 1.0, "x^2 r": rate}
-    return sum(
-        (share * values[..., terms.index(t)] for t, share in parts.items() if t in terms),
-        start=np.zeros(values.shape[:-1]),
-    )
+    distinct = values if fitted.pooled.rule == DISTINCT else merged(values, rate)
+    return distinct[..., DISTINCT.terms.index("x r")]

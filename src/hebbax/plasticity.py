@@ -93,6 +93,24 @@ def coefficients(terms: tuple[str, ...], named: Mapping[str, float]) -> np.ndarr
     return values
 
 
+def parse_rule(text: str) -> dict[str, float]:
+    """Return the coefficients of a rule in words by term name; a term given twice is summed.
+
+    Raises `ModelError` for what is no sum of terms.
+
+    >>> parse_rule("x r - 0.05 w")
+    {'x r': 1.0, 'w': -0.05}
+    """
+    pieces = re.split(r"\s*([+-])\s+", f"+ {text.strip()}" if text[:1] not in "+-" else text)[1:]
+    rule: dict[str, float] = {}
+    for sign, piece in zip(pieces[::2], pieces[1::2], strict=True):
+        number = re.match(r"^(\d+\.\d+|\d+(?=\s))\s*", piece)
+        name = term_name(parse_term(piece[number.end() :] or "1" if number else piece))
+        size = float(number[1]) if number else 1.0
+        rule[name] = rule.get(name, 0.0) + (size if sign == "+" else -size)
+    return rule
+
+
 class Rule(Protocol):
     """What the network asks of a plasticity rule.
 

@@ -4,7 +4,7 @@ from hebbax.figures.comparison import comparison
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
-from hebbax.figures.rules import change_curves, interval_by_seed, valley
+from hebbax.figures.rules import change_curves, interval_by_seed, rule_table, valley
 from hebbax.figures.style import model_colour, publish, save, use_file_backend
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "predictive",
     "profile",
     "publish",
+    "rule_table",
     "sampler",
     "save",
     "use_file_backend",

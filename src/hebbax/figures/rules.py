@@ -11,7 +11,8 @@ METHOD_COLOURS = {
     "Taylor, published way": "#E69F00",
     "Taylor, posterior": "#0072B2",
     "MLP, published way": "#CC79A7",
-    "MLP, posterior": "#009E73",
+    "MLP, MAP": "#009E73",
+    "MLP, variational": "#009E73",
 }
 """Colour of each way to fit, the same in every picture."""
 
@@ -65,4 +66,25 @@ def interval_by_seed(ax: Axes, rows: pd.DataFrame, truth: float, published: floa
     ax.axhline(published, color="0.5", linestyle=":", linewidth=1.2,
                label=f"published, {published:g}")  # fmt: skip
     ax.set(xlabel="seed", ylabel="slope of x r at the input rate (1 / trial)")
+    return ax
+
+
+def rule_table(ax: Axes, found: pd.DataFrame, kind: str, measure: str) -> Axes:
+    """Draw one measure of every rule, a row each: what was reported, reproduced, what the posterior
+    reaches, and for the deviance what the rule itself does."""
+    rows = np.arange(len(found))
+    best = "posterior" if kind == "Taylor" else "MAP"
+    colours = {"reported": "0.6", "reproduced": METHOD_COLOURS[f"{kind}, published way"],
+               best: METHOD_COLOURS[f"{kind}, {best}"]}  # fmt: skip
+    if measure == "deviance":
+        ax.plot(found["deviance oracle"], rows, "|", color=OBSERVED, markersize=9, label="the rule")
+    for name, colour in colours.items():
+        values = found[f"{kind} {measure} {name}"].clip(
+            lower=-0.5 if measure != "deviance" else -20
+        )
+        marker = "x" if name == "reported" else "o"
+        ax.plot(values, rows, marker, color=colour, markersize=4, label=name)
+    label = {"deviance": "deviance explained (%)", "r2 weights": "R² of weights"}[measure]
+    ax.set(xlabel=label, title=kind)
+    ax.grid(axis="y", linewidth=0.3)
     return ax

@@ -14,22 +14,12 @@ from hebbax.pooled import Pooled, Recorded
 from hebbax.typing import Array, Key
 
 
-@partial(jax.jit, static_argnames=("pooled", "size", "settings"))
+@partial(jax.jit, static_argnames=("pooled", "settings"))
 def fit(
-    key: Key,
-    pooled: Pooled,
-    data: Recorded,
-    precision: Array,
-    *,
-    size: int,
-    settings: climb.Settings,
+    pooled: Pooled, data: Recorded, precision: Array, starts: Array, settings: climb.Settings
 ) -> climb.Gaussian:
-    """Return the Gaussians at ``size`` modes, a leading dimension, the highest posterior first.
-
-    Starts are drawn from the prior Normal(0, 1 / precision).
-    """
-    shape = (size, len(precision))
-    starts = jax.random.normal(key, shape) / jnp.sqrt(precision)
+    """Return the Gaussians at the modes reached from ``starts`` (start, parameter), a leading
+    dimension ``start``, the highest posterior first."""
     climbed = jax.lax.map(lambda start: climb.fit(pooled, data, precision, start, settings), starts)
     order = jnp.argsort(-jnp.nan_to_num(climbed.density, nan=-jnp.inf))
     return jax.tree.map(lambda leaf: leaf[order], climbed)

@@ -31,7 +31,7 @@ class Settings:
     ``damping`` of the first step, divided or multiplied by ``factor`` after each."""
 
     steps: int = 80
-    tolerance: float = 1e-3
+    tolerance: float = 1e-2
     damping: float = 1e-2
     factor: float = 4.0
 

@@ -25,10 +25,10 @@ class Settings:
     """Settings: ``rounds`` of ``samples`` draws, in each of which the Gaussian moves by ``damping``
     of the way, less and less in the second half; ``weighed`` draws tell how good it is."""
 
-    rounds: int = 60
-    samples: int = 6
+    rounds: int = 25
+    samples: int = 4
     damping: float = 0.2
-    weighed: int = 400
+    weighed: int = 200
 
 
 @partial(jax.jit, static_argnames=("pooled", "settings"))
