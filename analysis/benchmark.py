@@ -1,43 +1,42 @@
 """How fast hebbax is: gradients against a plain implementation, draws against plain samplers.
 
-    python analysis/benchmark.py [--quick] [--out DIR] [--data DATA] [--stan] [--force]
+    python analysis/benchmark.py [--quick] [--out DIR] [--data DATA] [--stan]
 
-Prints two tables and writes both as rows of ``benchmark.csv``, each row with what it was measured
-on. Simulated animals have the rule of models/forgetting.toml; ``--data`` gives recordings for the
-samplers. ``--stan`` needs pystan 3 (the extra ``stan``; Python 3.11) and a C++ compiler. Plain
-NumPyro and Stan take up to seconds an iteration: ``--iterations`` says how long they may try.
+Prints three tables and writes all as rows of ``benchmark.csv``; rows that are there are not
+measured again. Simulated animals have the rule of models/forgetting.toml; ``--data`` gives
+recordings for the published fit and the samplers. ``--stan`` needs pystan 3 (the extra ``stan``;
+Python 3.11) and a C++ compiler. Plain NumPyro and Stan take up to seconds an iteration:
+``--iterations`` says how long they may try.
 """
 
-import argparse
-import os
-import platform
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import click
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 import pandas as pd
 import plain
 import samplers
 
 import hebbax
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import prepare_folder
+from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option
 from hebbax.errors import HebbaxError
-from hebbax.inference import nuts
+from hebbax.inference import nuts, stopped
 from hebbax.inference.density import log_likelihood
+from hebbax.ledger import Ledger
 from hebbax.model import Model
 from hebbax.simulation import Cohort, simulate
 from hebbax.typing import Progress
 
+SIZE = ("animals", "trials")
 MODEL = hebbax.read_spec("forgetting")
 BLOCK = 40
 """Trials of a block where gradients are timed: it divides every number of trials."""
@@ -66,8 +65,8 @@ FULL = Plan(
     seconds=4.0,
     cohort=Cohort(),
     settings=nuts.Settings(),
-    iterations=150,
-    stan_iterations=300,
+    iterations=100,
+    stan_iterations=200,
 )
 
 QUICK = Plan(
@@ -81,67 +80,40 @@ QUICK = Plan(
 )
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the benchmark; a problem the user can put right is one sentence and exit code 2."""
-    numpyro.enable_x64()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, in under a minute")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the table")
-    parser.add_argument("--data", type=Path, help="recordings for the samplers; else simulated")
-    parser.add_argument("--stan", action="store_true", help="the same model in Stan as well")
-    parser.add_argument("--iterations", type=int, help="of warm-up, and of draws: NumPyro, Stan")
-    parser.add_argument("--force", action="store_true", help="replace an earlier benchmark.csv")
-    given = parser.parse_args(args)
-    plan = QUICK if given.quick else FULL
-    if given.iterations is not None:
-        plan = replace(plan, iterations=given.iterations, stan_iterations=given.iterations)
-    try:
-        run(plan, given)
-    except HebbaxError as problem:
-        print(f"benchmark: {problem}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def run(plan: Plan, given: argparse.Namespace) -> None:
-    """Measure, print and write; the file grows row by row."""
-    if given.stan and find_spec("stan") is None:
+@click.command("benchmark", help=__doc__.split("\n", 1)[0])
+@quick_option
+@out_option
+@click.option("--data", type=click.Path(path_type=Path), help="recordings, else simulated ones")
+@click.option("--stan", is_flag=True, help="the same model in Stan as well")
+@click.option("--iterations", type=int, help="of warm-up, and of draws: NumPyro, Stan")
+def main(quick: bool, out: Path, data: Path | None, stan: bool, iterations: int | None) -> None:
+    if stan and find_spec("stan") is None:
         raise HebbaxError("--stan needs pystan 3: pip install 'hebbax[stan]' (Python 3.11).")
-    path = given.out / "benchmark.csv"
-    if path.exists() and not given.force:
-        raise HebbaxError(f"{path.name}: lies in {given.out}; --force replaces it.")
-    sessions = cohort(plan.cohort) if given.data is None else hebbax.read(given.data)
-    prepare_folder(given.out)
-    machine = {
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("jax", "numpyro")},
-        "precision": "float64",
-    }
-    rows: list[samplers.Row] = []
+    plan = QUICK if quick else FULL
+    if iterations is not None:
+        plan = replace(plan, iterations=iterations, stan_iterations=iterations)
+    sessions = cohort(plan.cohort) if data is None else hebbax.read(data)
+    prepare_folder(out)
+    ledger = Ledger(out / "benchmark.csv", ("section", "implementation", "data", *SIZE), plan)
     with progress("gradients") as report:
-        for found in gradients(plan, report):
-            rows.append({"section": "value and gradient", **found, **machine})
-            pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g")
-    show(rows)
-    drawn: list[samplers.Row] = []
-    for found in posteriors(plan, sessions, stan=given.stan):
-        drawn.append({"section": "posterior draws", **found, **machine})
-        pd.DataFrame(rows + drawn).to_csv(path, index=False, float_format="%.6g")
-    show(drawn)
-    for one in drawn:
-        CONSOLE.print(f"{one['implementation']}: {one['verdict']}.")
-    CONSOLE.print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    CONSOLE.print(f"Written to {path}.")
+        gradients(plan, ledger, report)
+    published_fits(plan, sessions, ledger)
+    posteriors(plan, sessions, ledger, stan=stan)
+    for section in ("value and gradient", "published fit", "posterior draws"):
+        show(ledger.frame[ledger.frame["section"] == section].dropna(axis=1, how="all"))
+    CONSOLE.print(ledger.provenance)
+    CONSOLE.print(f"Written to {ledger.path}.")
 
 
-def show(rows: list[samplers.Row]) -> None:
+def show(rows: pd.DataFrame) -> None:
     """Print the rows of a section; few of them, with many columns, side by side."""
-    cells = pd.DataFrame(rows).set_index("implementation")
-    hidden = ["section", "data", "verdict", "cores", "python", "jax", "numpyro", "precision"]
-    cells = cells.drop(columns=hidden, errors="ignore")
+    section = str(rows["section"].iloc[0])
+    cells = rows.set_index("implementation").drop(columns=["section", "data"])
+    verdicts = cells.pop("verdict") if "verdict" in cells else {}
     cells = cells.map(lambda v: "" if pd.isna(v) else f"{v:.4g}")
-    CONSOLE.print(table(rows[0]["section"], cells.T if len(rows) < len(cells.columns) else cells))
+    CONSOLE.print(table(section, cells.T if len(rows) < len(cells.columns) else cells))
+    for implementation, verdict in dict(verdicts).items():
+        CONSOLE.print(f"{implementation}: {verdict}.")
 
 
 def cohort(design: Cohort) -> hebbax.Sessions:
@@ -152,12 +124,15 @@ def cohort(design: Cohort) -> hebbax.Sessions:
 # Gradients
 
 
-def gradients(plan: Plan, report: Progress) -> Iterator[samplers.Row]:
-    """Yield rows of times of value and gradient, each size by each implementation."""
+def gradients(plan: Plan, ledger: Ledger, report: Progress) -> None:
+    """Add times of value and gradient, each size by each implementation."""
     sizes = [(animals, trials) for trials in plan.trials for animals in plan.animals]
     for done, (animals, trials) in enumerate(sizes):
         report(f"{animals} x {trials}", done, len(sizes))
-        yield from one_size(animals, trials, plan.seconds)
+        cell = {"section": "value and gradient", "data": "simulated"}
+        cell |= {"animals": animals, "trials": trials}
+        if not ledger.done(**cell, implementation="hebbax"):
+            ledger.add(cell | row for row in one_size(animals, trials, plan.seconds))
     report("done", len(sizes), len(sizes))
 
 
@@ -184,9 +159,6 @@ def one_size(animals: int, trials: int, seconds: float) -> list[samplers.Row]:
     return [
         {
             "implementation": name,
-            "data": "simulated",
-            "animals": animals,
-            "trials": trials,
             "ms": 1e3 * np.median(wall),
             "ns per animal-trial": 1e9 * np.median(wall) / sessions.n_observations,
             "CPU ns per animal-trial": 1e9 * np.median(cpu) / sessions.n_observations,
@@ -246,22 +218,78 @@ def once(call: Callable[[], Any], repeats: int) -> tuple[float, float]:
     return (end[0] - begin[0]) / repeats, (end[1] - begin[1]) / repeats
 
 
+# The published fit
+
+
+def published_fits(plan: Plan, sessions: hebbax.Sessions, ledger: Ledger) -> None:
+    """Add times of the published point estimate of every animal, five terms, 250 epochs.
+
+    Both descents start at the same point; their losses are checked before they are timed.
+    """
+    cell = {"section": "published fit", "data": sessions.source}
+    cell |= {"animals": sessions.n_animals, "trials": sessions.max_trials}
+    if ledger.done(**cell, implementation="hebbax"):
+        return
+    settings, key = stopped.Settings(), jax.random.PRNGKey(6)
+    spec = hebbax.read_spec("rajagopalan-forgetting")
+    model = hebbax.build_model(spec, sessions)
+    data = plain.data(model.sessions.choices, model.sessions.rewards)
+    start = settings.start * jax.random.normal(key, (sessions.n_animals, len(spec.terms)))
+    contenders = {
+        "hebbax": lambda: stopped.fit(key, model, settings)[1].final[0],
+        "plain, one animal after the other": lambda: plain.published_fit(
+            np.asarray(start), data, settings.epochs, settings.learning_rate, settings.l1
+        )[1],
+    }
+    with CONSOLE.status("the published fit"):
+        ours, theirs = (np.asarray(contender()) for contender in contenders.values())
+        apart = float(np.abs(ours - theirs).max())
+        if not apart <= 1e-5:
+            raise HebbaxError(f"published fit: losses of plain and hebbax differ by {apart:.1e}.")
+        walls, _ = paired_times(list(contenders.values()), plan.seconds)
+    ledger.add(
+        cell
+        | {
+            "implementation": name,
+            "ms": 1e3 * np.median(wall),
+            "times slower than hebbax": np.median(wall / walls[0]),
+            "losses differ by": apart,
+        }
+        for name, wall in zip(contenders, walls, strict=True)
+    )
+
+
 # Draws
 
 
-def posteriors(plan: Plan, sessions: hebbax.Sessions, *, stan: bool) -> Iterator[samplers.Row]:
-    """Yield one row a sampler; all sample the same posterior."""
+def posteriors(plan: Plan, sessions: hebbax.Sessions, ledger: Ledger, *, stan: bool) -> None:
+    """Add one row a sampler; all sample the same posterior."""
     model = hebbax.build_model(MODEL, sessions)
     data = plain.data(model.sessions.choices, model.sessions.rewards)
-    with progress("hebbax") as report:
-        ours = samplers.row(model, "hebbax", samplers.by_hebbax(model, plan.settings, report))
-    yield samplers.compared(ours, ours)
-    sampled = samplers.by_numpyro(data, plan.iterations, plan.iterations)
-    yield samplers.compared(samplers.row(model, "NumPyro, plain", sampled), ours)
+    wanted: dict[str, Callable[[], samplers.Sampled]] = {
+        "hebbax": lambda: samplers.by_hebbax(model, plan.settings),
+        "NumPyro, plain": lambda: samplers.by_numpyro(data, plan.iterations, plan.iterations),
+    }
     if stan:
-        sampled = samplers.by_stan(model, data, plan.stan_iterations)
-        yield samplers.compared(samplers.row(model, "Stan", sampled), ours)
+        wanted["Stan"] = lambda: samplers.by_stan(model, data, plan.stan_iterations)
+    cell = {"section": "posterior draws", "data": sessions.source}
+    cell |= {"animals": sessions.n_animals, "trials": sessions.max_trials}
+    for name, sample in wanted.items():
+        if not ledger.done(**cell, implementation=name):
+            with CONSOLE.status(f"sampling by {name}"):
+                row = samplers.row(model, sample())
+            ours = _row(ledger, cell) or row
+            ledger.add([cell | {"implementation": name} | samplers.compared(row, ours)])
+
+
+def _row(ledger: Ledger, cell: samplers.Row) -> samplers.Row:
+    """Return hebbax's own row, empty before it is there."""
+    if not ledger.done(**cell, implementation="hebbax"):
+        return {}
+    rows = ledger.frame
+    own = (rows["implementation"] == "hebbax") & (rows["data"] == cell["data"])
+    return dict(rows[own & (rows["section"] == cell["section"])].iloc[-1])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry(main)

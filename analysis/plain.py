@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import optax
 
 RATE, GAIN, WINDOW = 0.75, 5.0, 10
 FREE, ROOM = 4.0, 1.0
@@ -102,6 +103,37 @@ def gradient(
         return np.sum(values), *(np.stack(slope) for slope in zip(*slopes, strict=True))
 
     return call
+
+
+TRAINED = ((0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0), (0, 0, 1))
+"""Exponents of x, r, w of the five terms of the published fit: 1, r, x, x r, w."""
+
+
+def published_fit(
+    start: np.ndarray, data: Data, epochs: int, learning_rate: float, l1: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients (animal, 5) and loss (animal,) of the published descent: one animal after
+    the other, one compiled gradient of all 27 terms an epoch, from ``start`` (animal, 5)."""
+    trained = tuple(np.array(TRAINED).T)
+    mask = jnp.zeros((3, 3, 3)).at[trained].set(1.0)
+    adam = optax.adam(learning_rate)
+
+    def loss(theta: Array, choices: Array, signal: Array) -> Array:
+        theta = theta * mask
+        surprise = -log_likelihood(change_27_terms, theta, jnp.zeros(()), choices, signal)
+        return surprise / (choices >= 0).sum() + l1 * jnp.abs(theta).sum()
+
+    slope, advance = jax.jit(jax.value_and_grad(loss)), jax.jit(adam.update)
+    thetas, losses = [], []
+    for first, choices, signal in zip(start, *data, strict=True):
+        theta = jnp.zeros((3, 3, 3)).at[trained].set(first)
+        memory = adam.init(theta)
+        for _ in range(epochs):
+            update, memory = advance(slope(theta, choices, signal)[1], memory)
+            theta = optax.apply_updates(theta, update)
+        thetas.append(theta[trained])
+        losses.append(slope(theta, choices, signal)[0])
+    return np.array(thetas), np.array(losses)
 
 
 def numpyro_model(data: Data) -> None:

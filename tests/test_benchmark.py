@@ -10,7 +10,10 @@ import pandas as pd
 import pytest
 
 from hebbax.data import Record, from_animals
+from hebbax.errors import HebbaxError
+from hebbax.inference import stopped
 from hebbax.inference.density import log_likelihood, potential
+from hebbax.ledger import Ledger
 from hebbax.model import build_model
 from hebbax.spec import read_spec
 
@@ -73,11 +76,43 @@ def test_the_plain_model_has_the_density_of_hebbax(scripts):
         np.testing.assert_allclose(theirs, potential(model, sites), rtol=1e-12)
 
 
+def test_the_plain_published_fit_ends_where_that_of_hebbax_does(scripts):
+    _, plain = scripts
+    sessions = model_and_data(plain)[0].sessions
+    model = build_model(read_spec("rajagopalan-forgetting"), sessions)
+    data = plain.data(model.sessions.choices, model.sessions.rewards)
+    settings, key = (
+        stopped.Settings(epochs=30, learning_rate=0.02, start=0.1),
+        jax.random.PRNGKey(7),
+    )
+    values, info = stopped.fit(key, model, settings)
+    start = settings.start * jax.random.normal(key, (2, 5))
+    theta, loss = plain.published_fit(
+        np.asarray(start), data, settings.epochs, settings.learning_rate, settings.l1
+    )
+    np.testing.assert_allclose(values["theta"][0], theta, rtol=1e-7)
+    np.testing.assert_allclose(info.final[0], loss, rtol=1e-10)
+    # It moved: the agreement is not that of two starts.
+    assert np.abs(theta - start).max() > 0.2
+
+
+def test_the_published_fit_is_timed_once_its_losses_agree(scripts, tmp_path):
+    benchmark, plain = scripts
+    sessions = model_and_data(plain)[0].sessions
+    keys = ("section", "implementation", "data", *benchmark.SIZE)
+    ledger = Ledger(tmp_path / "benchmark.csv", keys, 0)
+    for _ in range(2):  # the second time its rows are there
+        benchmark.published_fits(benchmark.QUICK, sessions, ledger)
+    assert list(ledger.frame["implementation"]) == ["hebbax", "plain, one animal after the other"]
+    assert (ledger.frame["losses differ by"] < 1e-5).all()
+    assert (ledger.frame["ms"] > 0).all()
+
+
 @pytest.mark.slow
 def test_a_quick_run_writes_one_row_an_implementation_and_size(scripts, tmp_path):
     benchmark, _ = scripts
-    assert benchmark.main(["--quick", "--out", str(tmp_path)]) == 0
-    rows = pd.read_csv(tmp_path / "benchmark.csv")
+    benchmark.main(["--quick", "--out", str(tmp_path)], standalone_mode=False)
+    rows = pd.read_csv(tmp_path / "benchmark.csv", comment="#")
     timed = rows[rows["section"] == "value and gradient"]
     assert sorted(zip(timed["implementation"], timed["animals"], strict=True)) == sorted(
         (name, n) for name in ("hebbax", "plain, 27 terms", "plain, 2 terms") for n in (1, 12)
@@ -89,20 +124,21 @@ def test_a_quick_run_writes_one_row_an_implementation_and_size(scripts, tmp_path
     assert drawn["verdict"].str.startswith("FAILED").all()
 
 
-def test_no_earlier_table_is_replaced_unasked(scripts, tmp_path, capsys):
+def test_an_earlier_table_of_other_settings_is_kept(scripts, tmp_path):
     benchmark, _ = scripts
     (tmp_path / "benchmark.csv").write_text("earlier")
-    assert benchmark.main(["--quick", "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == (
-        f"benchmark: benchmark.csv: lies in {tmp_path}; --force replaces it.\n"
+    with pytest.raises(HebbaxError) as caught:
+        benchmark.main(["--quick", "--out", str(tmp_path)], standalone_mode=False)
+    assert str(caught.value) == (
+        f"benchmark.csv: was made with other settings and lies in {tmp_path}; remove it, or give "
+        "another --out."
     )
     assert (tmp_path / "benchmark.csv").read_text() == "earlier"
 
 
-def test_without_pystan_the_option_says_what_to_install(scripts, tmp_path, capsys, monkeypatch):
+def test_without_pystan_the_option_says_what_to_install(scripts, tmp_path, monkeypatch):
     benchmark, _ = scripts
     monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
-    assert benchmark.main(["--quick", "--stan", "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == (
-        "benchmark: --stan needs pystan 3: pip install 'hebbax[stan]' (Python 3.11).\n"
-    )
+    with pytest.raises(HebbaxError) as caught:
+        benchmark.main(["--quick", "--stan", "--out", str(tmp_path)], standalone_mode=False)
+    assert str(caught.value) == ("--stan needs pystan 3: pip install 'hebbax[stan]' (Python 3.11).")

@@ -1,6 +1,7 @@
 """MAP and NUTS against what they should give, and a fit that goes on where it was cut off."""
 
 from dataclasses import replace
+from functools import partial
 
 import arviz as az
 import jax
@@ -9,14 +10,23 @@ import numpy as np
 import pytest
 from conftest import random_sessions
 from numpyro.distributions import HalfNormal, Normal
+from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 
 from hebbax.errors import FitError
 from hebbax.inference import map, nuts, pilot
-from hebbax.inference.coordinates import ANIMAL, POPULATION, Factors, to_coordinates, to_sites
+from hebbax.inference.coordinates import (
+    ANIMAL,
+    POPULATION,
+    Factors,
+    to_coordinates,
+    to_sites,
+    transported_potential,
+)
 from hebbax.inference.density import (
     constrain,
     fisher_information,
+    flatten_groups,
     hyper_log_prior,
     latent_sites,
     log_likelihood_by_animal,
@@ -24,6 +34,7 @@ from hebbax.inference.density import (
     split_groups,
     start,
 )
+from hebbax.inference.force import steered_potential
 from hebbax.inference.jumps import jump
 from hebbax.model import build_model
 from hebbax.spec import ModelSpec
@@ -124,24 +135,76 @@ def test_the_pilot_of_a_gaussian_animal_is_its_posterior():
     assert found.evidence[()] == pytest.approx(float(evidence), abs=0.05)
 
 
-def test_jumps_alone_leave_the_posterior_as_it_is():
-    # One number an animal: its posterior is known on a grid, and jumps must converge to it.
-    model = build_model(ModelSpec("m", (), hierarchy="none"), random_sessions(11, lengths=(12, 30)))
-    factors = pilot.best(pilot.fit(jax.random.PRNGKey(0), model)).factors
-    n = 4000
-    start = {ANIMAL: jax.random.normal(jax.random.PRNGKey(1), (n, 2, 1)) + 1.0}
+def by_jumps_alone(model, n, steps):
+    """Each animal's values (draw, animal, member) after many jumps from a wrong start."""
+    solutions = pilot.fit(jax.random.PRNGKey(0), model).factors
+    size = sum(group.scales.size for group in model.groups)
+    shape = (n, model.sessions.n_animals, size)
+    start = {ANIMAL: jax.random.normal(jax.random.PRNGKey(1), shape) + 1.0}
 
     def step(z, key):
         keys = jax.random.split(key, n)
-        return jax.vmap(lambda k, z: jump(k, model, factors, z))(keys, z), None
+        return jax.vmap(lambda k, z: jump(k, model, solutions, z))(keys, z), None
 
-    keys = jax.random.split(jax.random.PRNGKey(2), 60)
+    keys = jax.random.split(jax.random.PRNGKey(2), steps)
     ends, _ = jax.jit(lambda z: jax.lax.scan(step, z, keys))(start)
-    drawn = jax.vmap(lambda z: to_sites(model, factors, z)[0]["preference"])(ends)
-    grid = jnp.linspace(-5, 5, 2001)
-    _, mean, sd = on_a_grid(model, grid)
-    assert (jnp.abs(drawn.mean(0) - mean) < 4 * sd / np.sqrt(n)).all()
-    np.testing.assert_allclose(drawn.std(0), sd, rtol=4 / np.sqrt(2 * n))
+    first = jax.tree.map(lambda leaf: leaf[0], solutions)
+    return jax.vmap(lambda z: flatten_groups(model, to_sites(model, first, z)[0]))(ends)
+
+
+def test_jumps_alone_leave_the_posterior_as_it_is():
+    # One number an animal: its posterior is known on a grid, and jumps must converge to it.
+    model = build_model(ModelSpec("m", (), hierarchy="none"), random_sessions(11, lengths=(12, 30)))
+    drawn = by_jumps_alone(model, 4000, 60)[..., 0]
+    _, mean, sd = on_a_grid(model, jnp.linspace(-5, 5, 2001))
+    assert (jnp.abs(drawn.mean(0) - mean) < 4 * sd / np.sqrt(len(drawn))).all()
+    np.testing.assert_allclose(drawn.std(0), sd, rtol=4 / np.sqrt(2 * len(drawn)))
+
+
+def test_jumps_know_the_prior_of_animals_on_their_own():
+    # A Laplace prior, against draws from it weighted by the likelihood.
+    spec = ModelSpec("m", ("x r",), hierarchy="none", prior="laplace", scales={"x r": 0.3})
+    model = build_model(spec, random_sessions(12, lengths=(12, 30)))
+    drawn = by_jumps_alone(model, 4000, 60)
+    keys = jax.random.split(jax.random.PRNGKey(3))
+    offered = {
+        "theta": 0.3 * jax.random.laplace(keys[0], (100_000, 2, 1)),
+        "preference": jax.random.normal(keys[1], (100_000, 2)),
+    }
+    weights = jax.nn.softmax(
+        jax.lax.map(lambda v: log_likelihood_by_animal(model, v), offered, batch_size=2000), axis=0
+    )
+    values = jnp.concatenate([offered["theta"], offered["preference"][..., None]], -1)
+    mean = jnp.einsum("na,nam->am", weights, values)
+    sd = jnp.sqrt(jnp.einsum("na,nam->am", weights, (values - mean) ** 2))
+    assert (jnp.abs(drawn.mean(0) - mean) < 5 * sd / np.sqrt(len(drawn))).all()
+    np.testing.assert_allclose(drawn.std(0), sd, rtol=0.07)
+
+
+def test_a_bounded_force_leaves_the_posterior_as_it_is():
+    # Bounded at a slope that half of the draws exceed, so that the bound acts all the time.
+    model = build_model(ModelSpec("m", (), hierarchy="none"), random_sessions(11, lengths=(12, 30)))
+    factors = pilot.best(pilot.fit(jax.random.PRNGKey(0), model)).factors
+    steered = partial(steered_potential, model, factors, largest=0.5)
+    there = {ANIMAL: jnp.array([[0.1], [30.0]])}
+    exact = partial(transported_potential, model, factors)
+    assert steered(there) == pytest.approx(float(exact(there)), rel=1e-12)
+    force, slope = (jax.grad(f)(there)[ANIMAL][:, 0] for f in (steered, exact))
+    assert force[0] == pytest.approx(float(slope[0]), rel=1e-9)
+    assert abs(force[1]) < 0.6 * abs(slope[1])
+    sampler = MCMC(
+        NUTS(potential_fn=steered, target_accept_prob=0.6),
+        num_warmup=200,
+        num_samples=4000,
+        progress_bar=False,
+    )
+    sampler.run(jax.random.PRNGKey(1), init_params={ANIMAL: jnp.zeros((2, 1))})
+    drawn = jax.vmap(lambda z: to_sites(model, factors, z)[0]["preference"])(sampler.get_samples())
+    _, mean, sd = on_a_grid(model, jnp.linspace(-5, 5, 2001))
+    for animal in range(2):
+        one = np.asarray(drawn[:, animal])
+        assert abs(one.mean() - mean[animal]) < 4 * az.mcse(one)
+        assert one.std() == pytest.approx(float(sd[animal]), abs=4 * az.mcse(one, method="sd"))
 
 
 def test_the_log_prior_of_the_scales_is_that_of_the_model(model):

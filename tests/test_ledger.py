@@ -48,3 +48,11 @@ def test_deviance_explained_is_nothing_of_the_null_and_all_of_certainty():
     assert percent_deviance(null, null) == 0.0
     assert percent_deviance(np.zeros(4), null) == 100.0
     assert percent_deviance(np.full(4, np.log(0.25)), null) == pytest.approx(-100.0)
+
+
+def test_a_cell_called_null_is_no_missing_one(tmp_path):
+    path = tmp_path / "models.csv"
+    Ledger(path, ("model",), 0).add([{"model": "null", "score": 1.5}, {"model": "", "score": 2.0}])
+    again = Ledger(path, ("model",), 0)
+    assert again.done(model="null")
+    assert again.frame["model"].isna().tolist() == [False, True]

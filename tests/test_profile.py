@@ -6,7 +6,7 @@ from conftest import random_sessions
 from slow_reference import choice_log_likelihood, session
 
 from hebbax.errors import ModelError
-from hebbax.profile import profile
+from hebbax.profile import grids, profile
 from hebbax.spec import ModelSpec
 
 SPEC = ModelSpec("forgetting", ("x r", "w"))
@@ -37,3 +37,12 @@ def test_the_surface_is_the_slow_likelihood_with_and_without_the_best_preference
 def test_a_term_that_is_not_there_is_refused():
     with pytest.raises(ModelError, match=r'^reward: no term "w" to profile; it has x r\.$'):
         profile(random_sessions(3), ModelSpec("reward", ("x r",)), "animal1", GRIDS)
+
+
+def test_a_profile_is_over_two_terms():
+    assert list(grids(["x r", "x w"])) == ["x r", "x w"]
+    with pytest.raises(ModelError) as caught:
+        grids(["w", "w"])
+    assert str(caught.value) == (
+        "a profile is drawn over two terms, w, w given; name two with --terms."
+    )

@@ -28,7 +28,7 @@ def test_a_declared_model_has_a_reason_a_prior_and_a_finite_density(name):
 def test_the_models_of_the_paper_are_declared():
     names = {"null", "reward", "forgetting", "forgetting-raw", "rajagopalan",
              "rajagopalan-forgetting", "chosen-forgetting", "sparse"}  # fmt: skip
-    assert set(declared_models()) == names
+    assert names <= set(declared_models())
 
 
 BAD = {

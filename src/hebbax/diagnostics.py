@@ -56,7 +56,7 @@ class Verdict:
 
 def is_variational(posterior: az.InferenceData) -> bool:
     """Return whether a stored fit is a variational one."""
-    return posterior.attrs["method"] == "svi"
+    return posterior.attrs.get("method") == "svi"
 
 
 def diagnose(posterior: az.InferenceData) -> Verdict:

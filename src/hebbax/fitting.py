@@ -10,7 +10,7 @@ import xarray as xr
 
 from hebbax import estimate as estimates
 from hebbax import posterior as posteriors
-from hebbax.data import Sessions, compact, data_hash
+from hebbax.data import Sessions, compact, data_hash, first_trials, split
 from hebbax.errors import FitError
 from hebbax.inference import map, nuts, svi
 from hebbax.model import Model, build_model
@@ -61,7 +61,7 @@ def fit_and_store(
     the end; where it is there at the start, the fit goes on from it.
     """
     model = build_model(spec, sessions)
-    (method,) = (name for name, kind in SETTINGS.items() if isinstance(settings, kind))
+    method = method_of(settings)
     provenance = {"method": method, "seed": seed, "settings": asdict(settings)}
     key, path = jax.random.PRNGKey(seed), result_path(folder, spec.name, method)
     if isinstance(settings, map.Settings):
@@ -78,6 +78,48 @@ def fit_and_store(
     posteriors.write(posterior, path)
     state.unlink(missing_ok=True)
     return posterior
+
+
+def obtain(
+    sessions: Sessions,
+    spec: ModelSpec,
+    folder: Path,
+    seed: int,
+    settings: Settings,
+    progress: Progress = silent,
+) -> Result:
+    """Return the stored fit of a declared model where there is one, else fit and store it.
+
+    Raises `FitError` where the stored one was made with other data, model, seed or settings.
+    """
+    stored = finished(sessions, spec, folder, method_of(settings))
+    if stored is None:
+        return fit_and_store(sessions, spec, folder, seed, settings, progress)
+    check_same(stored, spec, seed, settings)
+    return stored
+
+
+def obtain_from_first(
+    sessions: Sessions,
+    fraction: float,
+    spec: ModelSpec,
+    folder: Path,
+    seed: int,
+    settings: Settings,
+    progress: Progress = silent,
+) -> Result:
+    """Return what `obtain` does of the first ``fraction`` of every session, stored in a folder of
+    that fraction in ``folder``; `hebbax.heldout.predict` scores it on the rest."""
+    part = split(sessions, first_trials(sessions, fraction))[0]
+    own = folder / f"first-{100 * fraction:g}"
+    own.mkdir(parents=True, exist_ok=True)
+    return obtain(part, spec, own, seed, settings, progress)
+
+
+def method_of(settings: Settings) -> Method:
+    """Return the method that settings are of."""
+    (method,) = (name for name, kind in SETTINGS.items() if isinstance(settings, kind))
+    return method
 
 
 def _sample(

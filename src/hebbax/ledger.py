@@ -30,7 +30,7 @@ class Ledger:
         self.provenance = provenance(settings)
         self.frame = pd.DataFrame()
         if path.is_file():
-            self.frame = pd.read_csv(path, comment="#")
+            self.frame = read(path)
             if _settings(_first_line(path)) != _settings(self.provenance):
                 raise HebbaxError(
                     f"{path.name}: was made with other settings and lies in {path.parent}; remove "
@@ -52,6 +52,11 @@ class Ledger:
         with replacing(self.path, HebbaxError) as unfinished:
             text = self.frame.to_csv(index=False, float_format="%.6g")
             unfinished.write_text(f"# {self.provenance}\n{text}", encoding="utf-8")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Return a ledger's rows; only an empty cell is missing, for there is a model called null."""
+    return pd.read_csv(path, comment="#", keep_default_na=False, na_values=[""])
 
 
 def provenance(settings: object) -> str:

@@ -84,25 +84,31 @@ def population_scale(group: Group, values: Parameters) -> Array:
     return jnp.asarray(group.scales) * (np.sqrt(2.0) if group.prior == "laplace" else 1.0)
 
 
-def _prior(group: Group) -> dist.Distribution:
-    """Return the prior of one population value, or of one animal's where there is no population."""
-    if group.prior == "normal":
-        return dist.Normal(0.0, group.scales)
+def value_prior(group: Group, values: Parameters) -> dist.Distribution:
+    """Return the prior of one population value, or of one animal's where there is no population.
+
+    ``values`` holds the scales of the horseshoe; nothing else is read.
+    """
     if group.prior == "laplace":
         return dist.Laplace(0.0, group.scales)
-    tau = numpyro.sample(
-        f"{group.name}_global_scale",
-        dist.HalfCauchy(horseshoe_global_scale(group.scales.size, group.expected)),
-    )
+    return dist.Normal(0.0, population_scale(group, values))
+
+
+def _sample_scales(group: Group) -> Parameters:
+    """Return what `value_prior` reads, as NumPyro sites."""
+    if group.prior != "regularised horseshoe":
+        return {}
+    global_prior = dist.HalfCauchy(horseshoe_global_scale(group.scales.size, group.expected))
     half_t = dist.FoldedDistribution(dist.StudentT(LOCAL_DEGREES, 0.0, jnp.ones(group.shape)))
-    local = numpyro.sample(f"{group.name}_local_scale", half_t.to_event(len(group.shape)))
-    return dist.Normal(0.0, horseshoe_scale(group, tau, local))
+    priors = {"global": global_prior, "local": half_t.to_event(len(group.shape))}
+    sites = {f"{group.name}_{name}_scale": prior for name, prior in priors.items()}
+    return {site: numpyro.sample(site, prior) for site, prior in sites.items()}
 
 
 def sample_group(group: Group, n_animals: int) -> Array:
     """Return one group's values ``(animal, *shape)`` as NumPyro sites (see the module)."""
     event = len(group.shape)
-    prior = _prior(group)
+    prior = value_prior(group, _sample_scales(group))
     if group.hierarchy == "none":
         return numpyro.sample(
             group.name, prior.expand((n_animals, *group.shape)).to_event(event + 1)

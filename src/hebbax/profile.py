@@ -4,6 +4,8 @@ It shows why the preference is part of every model: without it a preference can 
 weights that run away (a positive coefficient of w), and the likelihood has a second mode there.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,11 +15,35 @@ from hebbax.data import Sessions, select
 from hebbax.errors import ModelError
 from hebbax.likelihood import Choice
 from hebbax.model import Model, build_model
+from hebbax.plasticity import parse_term, term_name
 from hebbax.spec import ModelSpec
 from hebbax.typing import Array, Progress, silent
 
 PREFERENCES = np.linspace(-4.0, 4.0, 81)
 """Log odds over which the preference is profiled out."""
+
+
+def grids(terms: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return values of two terms, by canonical name, that hold what animals have been found to do.
+
+    Raises `ModelError` for terms that are not two.
+    """
+    names = [term_name(parse_term(term)) for term in terms]
+    if len(set(names)) != 2:
+        raise ModelError(
+            f"a profile is drawn over two terms, {', '.join(names) or 'none'} given; name two with "
+            "--terms."
+        )
+    return {name: _grid(name) for name in names}
+
+
+def _grid(term: str) -> np.ndarray:
+    exponents = parse_term(term)
+    if exponents.reward:
+        return np.linspace(-0.2, 0.9, 45)
+    # A factor x leaves a term to the accepted stimulus and shortens it to 0.75.
+    reach = 0.6 if exponents.pre else 0.25
+    return np.linspace(-reach, reach, 51)
 
 
 def profile(

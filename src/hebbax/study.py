@@ -75,13 +75,8 @@ def run(sessions: Sessions, plan: Plan, progress: ProgressOf) -> Study:
     fitted = {}
     for spec in plan.specs:
         tell = progress(spec.name)
-        stored = None if plan.refit else fitting.finished(sessions, spec, plan.folder)
-        if stored is None:
-            stored = fitting.fit_and_store(
-                sessions, spec, plan.folder, plan.seed, plan.settings, tell
-            )
-        fitting.check_same(stored, spec, plan.seed, plan.settings)
-        fitted[spec.name] = stored
+        fit = fitting.fit_and_store if plan.refit else fitting.obtain
+        fitted[spec.name] = fit(sessions, spec, plan.folder, plan.seed, plan.settings, tell)
     return _assess(fitted, plan, progress)
 
 

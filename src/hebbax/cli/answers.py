@@ -3,12 +3,18 @@
 from pathlib import Path
 
 import click
-import numpy as np
 
 from hebbax import comparison, data, diagnostics, figures, posterior
 from hebbax import profile as profiles
 from hebbax.cli.console import CONSOLE, comparison_table, progress
-from hebbax.cli.options import column_option, data_argument, mapping, out_option, prepare_folder
+from hebbax.cli.options import (
+    ListCommand,
+    column_option,
+    data_argument,
+    mapping,
+    out_option,
+    prepare_folder,
+)
 from hebbax.spec import read_spec
 
 
@@ -40,27 +46,31 @@ def compare(posteriors: tuple[Path, ...], out: Path | None) -> None:
         comparison.write_tables(compared, out)
 
 
-@click.command()
+@click.command(cls=ListCommand)
 @data_argument
 @column_option
 @click.option("--model", default="forgetting", help="declared model or .toml file")
+@click.option("--terms", multiple=True, help="two terms of the model; its first two by default")
 @click.option("--animal", "animals", multiple=True, help="animal to draw; all of them by default")
 @out_option
 def profile(
-    recordings: Path, columns: tuple[str, ...], model: str, animals: tuple[str, ...], out: Path
+    recordings: Path,
+    columns: tuple[str, ...],
+    model: str,
+    terms: tuple[str, ...],
+    animals: tuple[str, ...],
+    out: Path,
 ) -> None:
-    """Draw the likelihood of an animal over the coefficients of x r and w."""
+    """Draw the likelihood of an animal over the coefficients of two terms."""
     sessions = data.read(recordings, columns=mapping(columns))
     spec = read_spec(model)
+    grids = profiles.grids(terms or spec.terms[:2])
     prepare_folder(out)
-    grids = {"x r": np.linspace(-0.2, 0.9, 45), "w": np.linspace(-0.25, 0.25, 51)}
     for animal in animals or sessions.animals:
         with progress(animal) as tell:
             surface = profiles.profile(sessions, spec, animal, grids, tell)
         path = out / f"profile {animal}.png"
         figures.save(figures.profile(surface), path)
         best = surface["profiled"].argmax(...)
-        CONSOLE.print(
-            f"[bold]{animal}[/bold]  the likelihood is highest at x r = "
-            f"{grids['x r'][int(best['x r'])]:.2f}, w = {grids['w'][int(best['w'])]:.2f}: {path}"
-        )
+        where = ", ".join(f"{term} = {grid[int(best[term])]:.2f}" for term, grid in grids.items())
+        CONSOLE.print(f"[bold]{animal}[/bold]  the likelihood is highest at {where}: {path}")

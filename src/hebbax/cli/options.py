@@ -9,6 +9,9 @@ from hebbax.errors import HebbaxError
 from hebbax.spec import ModelSpec
 
 data_argument = click.argument("recordings", metavar="DATA", type=click.Path(path_type=Path))
+flies_argument = click.argument(
+    "recordings", metavar="[DATA]", required=False, type=click.Path(path_type=Path)
+)
 column_option = click.option(
     "--column",
     "columns",

@@ -1,12 +1,16 @@
 """How a command is run from a terminal: the command line itself, and the scripts of an analysis."""
 
 import sys
+from pathlib import Path
 
 import click
+import jax
 import numpyro
 
-from hebbax import figures
+from hebbax import data, figures
 from hebbax.errors import HebbaxError
+from hebbax.simulation import Cohort, simulate
+from hebbax.spec import read_spec
 
 quick_option = click.option("--quick", is_flag=True, help="tiny sizes, about a minute")
 
@@ -21,3 +25,11 @@ def entry(command: click.Command) -> None:
     except HebbaxError as problem:
         click.echo(f"{command.name}: {problem}", err=True)
         sys.exit(2)
+
+
+def recorded_or_simulated(recordings: Path | None, cohort: Cohort) -> data.Sessions:
+    """Return the sessions at ``recordings``; where none are given, those of a simulated cohort that
+    learns by x r and forgets by w, so that a script runs without the animals."""
+    if recordings is not None:
+        return data.read(recordings)
+    return simulate(jax.random.PRNGKey(0), cohort, read_spec("forgetting"))[0]

@@ -10,9 +10,11 @@ from hebbax.data.sessions import (
     Sessions,
     compact,
     data_hash,
+    first_trials,
     from_animals,
     observation_index,
     select,
+    split,
 )
 from hebbax.data.storage import read_netcdf, write, write_table
 from hebbax.data.table import read_table
@@ -23,10 +25,12 @@ __all__ = [
     "Sessions",
     "compact",
     "data_hash",
+    "first_trials",
     "from_animals",
     "observation_index",
     "read",
     "select",
+    "split",
     "write",
     "write_table",
 ]

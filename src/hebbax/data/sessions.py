@@ -225,6 +225,47 @@ def select(sessions: Sessions, animals: Sequence[str]) -> Sessions:
     )
 
 
+def first_trials(sessions: Sessions, fraction: float) -> np.ndarray:
+    """Return round(fraction n) ``(animal,)`` of each animal's n trials, omitted ones counted."""
+    return np.rint(fraction * sessions.n_trials).astype(int)
+
+
+def split(sessions: Sessions, trials: np.ndarray) -> tuple[Sessions, Sessions]:
+    """Return the first ``trials`` (animal,) of every session, and what comes after them.
+
+    Raises `DataError` where either part of an animal has no trial with a choice.
+    """
+    parts = _cut(sessions, np.zeros_like(trials), trials), _cut(sessions, trials, sessions.n_trials)
+    for part, which in zip(parts, ("first", "last"), strict=True):
+        for row in np.flatnonzero(~part.valid.any(axis=1)):
+            raise DataError(
+                f"{sessions.source}, animal {sessions.animals[row]}: a split after trial "
+                f"{trials[row]} of {sessions.n_trials[row]} leaves no choice in the {which} part."
+            )
+    return parts
+
+
+def _cut(sessions: Sessions, begin: np.ndarray, end: np.ndarray) -> Sessions:
+    """Return the trials from ``begin`` (animal,) and before ``end`` (animal,), counted from 0."""
+    counts = end - begin
+    place = np.arange(counts.max(initial=0))
+    kept = place < counts[:, None]
+    rows, cells = np.arange(len(counts))[:, None], np.where(kept, begin[:, None] + place, 0)
+
+    def taken(values: np.ndarray, padding: int) -> np.ndarray:
+        own = kept if values.ndim == 2 else kept[..., None]
+        return np.where(own, values[rows, cells], padding)
+
+    return replace(
+        sessions,
+        choices=taken(sessions.choices, NO_CHOICE),
+        rewards=taken(sessions.rewards, 0),
+        blocks=taken(sessions.blocks, -1),
+        n_trials=counts,
+        rejections=None if sessions.rejections is None else taken(sessions.rejections, 0),
+    )
+
+
 def observation_index(sessions: Sessions) -> tuple[np.ndarray, np.ndarray]:
     """Return animal and trial index of each choice ``(observation,)``, animal by animal."""
     animal, trial = np.nonzero(sessions.valid)

@@ -1,6 +1,8 @@
 """Pictures: units on every axis, colours that survive print and colour blindness."""
 
+from hebbax.figures.coefficients import coefficients
 from hebbax.figures.comparison import comparison
+from hebbax.figures.heldout import held_out
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
@@ -11,9 +13,11 @@ __all__ = [
     "change_curves",
     "checks",
     "choice_curves",
+    "coefficients",
     "comparison",
     "forest",
     "forgetting_term",
+    "held_out",
     "interval_by_seed",
     "log_likelihood_contours",
     "model_colour",

@@ -20,11 +20,12 @@ MODEL_COLOURS = {
     "null": "#7F7F7F",
     "reward": "#56B4E9",
     "forgetting": "#0072B2",
+    "forgetting-habit": "#5D3A9B",
     "forgetting-raw": "#009E73",
     "rajagopalan": "#E69F00",
     "rajagopalan-forgetting": "#D55E00",
     "chosen-forgetting": "#CC79A7",
-    "sparse": "#5D3A9B",
+    "sparse": "#8C6D31",
 }
 """Colour of each declared model, the same in every picture."""
 

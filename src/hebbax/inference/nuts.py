@@ -28,8 +28,8 @@ from hebbax.inference.coordinates import (
     shapes,
     to_coordinates,
     to_sites,
-    transported_potential,
 )
+from hebbax.inference.force import steered_potential
 from hebbax.inference.jumps import jump
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters, Progress, silent
@@ -104,14 +104,14 @@ def fit(
     starts = _starts(start_key, model, pilots, settings)
     progress("finding the starts", 1, 1)
     kernel = NUTS(
-        potential_fn=partial(transported_potential, model, factors),
+        potential_fn=partial(steered_potential, model, factors),
         target_accept_prob=settings.target_accept,
         max_tree_depth=(settings.warmup_tree_depth, settings.max_tree_depth),
         step_size=settings.first_step_size,
         dense_mass=[tuple(hyper)] if (hyper := left_alone(model)) else False,
     )
     keys = jax.random.split(run_key, settings.chains)
-    move = jax.vmap(partial(_jump, model, factors))
+    move = jax.vmap(partial(_jump, model, pilots.factors))
     state = jax.jit(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
     label = _fingerprint(key, model, settings)
     kept = _advance(kernel, move, state, settings, store, label, progress)
@@ -152,11 +152,12 @@ def _around(key: Key, model: Model, hyper: Parameters, overdispersion: float) ->
     return out
 
 
-def _jump(model: Model, factors: Factors, state: Any) -> Any:
+def _jump(model: Model, solutions: Factors, state: Any) -> Any:
     """Return the sampler's state after a jump of the animals (`hebbax.inference.jumps`)."""
     key, own = jax.random.split(state.rng_key)
-    z = jump(own, model, factors, state.z)
-    potential, slope = jax.value_and_grad(partial(transported_potential, model, factors))(z)
+    z = jump(own, model, solutions, state.z)
+    factors = jax.tree.map(lambda leaf: leaf[0], solutions)
+    potential, slope = jax.value_and_grad(partial(steered_potential, model, factors))(z)
     return state._replace(z=z, potential_energy=potential, z_grad=slope, rng_key=key)
 
 
@@ -169,12 +170,17 @@ def _advance(
     label: str,
     progress: Progress,
 ) -> dict[str, np.ndarray]:
-    """Run all iterations in chunks and return what is kept of the draws, ``(chain, draw, ...)``."""
+    """Run all iterations in chunks and return what is kept of the draws, ``(chain, draw, ...)``.
 
-    @partial(jax.jit, static_argnums=1)
-    def chunk(state: Any, length: int) -> tuple[Any, dict[str, Array]]:
+    Animals jump after the warm-up only: it tunes the step to the solution where a chain started,
+    not to a narrow second mode of one animal, which jumps would visit meanwhile.
+    """
+
+    @partial(jax.jit, static_argnums=(1, 2))
+    def chunk(state: Any, length: int, jumping: bool) -> tuple[Any, dict[str, Array]]:
         def iteration(state: Any, _: None) -> tuple[Any, dict[str, Array]]:
-            state = move(kernel.sample(state, (), {}))
+            state = kernel.sample(state, (), {})
+            state = move(state) if jumping else state
             kept = {name: getattr(state, name) for name in CHECKED}
             return state, {**state.z, **kept, "step_size": state.adapt_state.step_size}
 
@@ -188,7 +194,7 @@ def _advance(
     while done < total:
         end = settings.warmup if done < settings.warmup else total
         length = min(settings.chunk, end - done)
-        state, drawn = jax.device_get(chunk(state, length))
+        state, drawn = jax.device_get(chunk(state, length, done >= settings.warmup))
         if done >= settings.warmup:
             kept.append(drawn)
         done += length

@@ -1,0 +1,188 @@
+"""Fig. 8: trained on the first part of every fly, tested on the rest, single flies and hierarchies.
+
+    python analysis/fig8_heldout.py [DATA] [--quick] --out DIR
+
+DATA are recordings of accepted choices; without it, simulated flies. The published single-fly fits
+(five terms, L1, stopped after 250 epochs) stand beside posteriors, and both beside a coin and the
+posterior of the `null` model. Writes fig8_heldout.csv (every fly), fig8_summary.csv and
+fig8_heldout.png; the posteriors lie in DIR/fits, where fig9_forgetting.py finds them.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import click
+import jax
+import numpy as np
+import pandas as pd
+
+import hebbax
+from hebbax import fitting, heldout
+from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.options import flies_argument, out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option, recorded_or_simulated
+from hebbax.data import data_hash, first_trials
+from hebbax.errors import HebbaxError
+from hebbax.figures import held_out, publish
+from hebbax.files import replacing
+from hebbax.inference import nuts, pilot, stopped
+from hebbax.ledger import Ledger
+from hebbax.simulation import QUICK as FEW
+from hebbax.simulation import Cohort
+from hebbax.typing import Progress
+
+PUBLISHED = {0.05: -150, 0.1: -87, 0.2: -25, 0.3: -20, 0.4: -5.5, 0.5: -10, 0.6: -4.5, 0.7: -2.8,
+             0.8: -0.2, 0.9: -4, 0.95: -3}  # fmt: skip
+"""Median held-out deviance (percent) of 18 flies by training fraction, read off the paper."""
+
+PAPER = "rajagopalan-forgetting"
+"""Model of the published fits: five terms."""
+
+METHODS = {
+    "L1": stopped.Settings(),
+    "L1 with preference": stopped.Settings(fitted=("theta", "preference")),
+    "L1, 3000 epochs": stopped.Settings(epochs=3000),
+}
+"""Single-fly fits: as published, with an innate preference, and stopped later."""
+
+POSTERIOR = "posterior"
+WEIGHTS: tuple[heldout.Weights, ...] = ("carried", "reset")
+CELL = ("method", "model", "fraction", "weights")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fitted: single flies by ``methods`` at fractions ``single``, posteriors of ``models``
+    at ``fractions``; ``cohort`` stands in without DATA."""
+
+    methods: tuple[str, ...]
+    single: tuple[float, ...]
+    models: tuple[str, ...]
+    fractions: tuple[float, ...]
+    settings: nuts.Settings
+    cohort: Cohort
+
+
+FULL = Plan(
+    methods=tuple(METHODS),
+    single=tuple(PUBLISHED),
+    models=("null", PAPER, "forgetting", "forgetting-habit", "rajagopalan"),
+    fractions=(0.5, 0.7, 0.9, 0.3, 0.1),
+    settings=nuts.Settings(warmup=300, draws=500),
+    cohort=Cohort(),
+)
+
+QUICK = Plan(
+    methods=("L1",),
+    single=(0.5,),
+    models=("null", "forgetting"),
+    fractions=(0.5,),
+    settings=nuts.Settings(chains=2, warmup=50, draws=50, search=pilot.Settings(starts=1)),
+    cohort=FEW,
+)
+
+
+def single_flies(
+    sessions: hebbax.Sessions, method: str, fractions: tuple[float, ...]
+) -> list[dict[str, Any]]:
+    """Return the rows of published fits at all fractions, which are one compiled descent."""
+    model = hebbax.build_model(hebbax.read_spec(PAPER), sessions)
+    parts = [first_trials(sessions, fraction) for fraction in fractions]
+    key = jax.random.PRNGKey(0)
+    found, _ = stopped.fit(key, model, METHODS[method], parts=np.stack(parts))
+    out = []
+    for k, (fraction, seen) in enumerate(zip(fractions, parts, strict=True)):
+        values = {name: np.asarray(value)[None, k : k + 1] for name, value in found.items()}
+        for weights in WEIGHTS:
+            predicted = heldout.predict_from(model.spec, sessions, values, seen, weights)
+            cell = {"method": method, "model": PAPER, "fraction": fraction, "weights": weights}
+            out += rows(cell, predicted)
+    return out
+
+
+def hierarchy(
+    sessions: hebbax.Sessions, name: str, fraction: float, folder: Path, plan: Plan, tell: Progress
+) -> list[dict[str, Any]]:
+    """Return the rows of one model's posterior given one fraction, and its verdict."""
+    posterior = fitting.obtain_from_first(
+        sessions, fraction, hebbax.read_spec(name), folder, 0, plan.settings, tell
+    )
+    verdict = hebbax.diagnose(posterior)
+    out = []
+    for weights in WEIGHTS:
+        cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "weights": weights}
+        cell |= {"verdict": "; ".join(verdict.reasons) or "passed"}
+        without = heldout.predict(posterior, sessions, weights, without=("preference",))
+        for row, score in zip(
+            rows(cell, heldout.predict(posterior, sessions, weights)),
+            heldout.scores(without)["trial by trial"],
+            strict=True,
+        ):
+            out.append({**row, "without preference": score})
+    return out
+
+
+def rows(cell: dict[str, Any], predicted: heldout.Heldout) -> list[dict[str, Any]]:
+    """Return one row an animal, with what the worst and the best chain alone predict."""
+    found = heldout.scores(predicted)
+    alone = np.stack([heldout.scores(chain)["trial by trial"] for chain in predicted.chains])
+    order = alone[np.argsort(alone.sum(axis=1))]
+    found = found.assign(**{"worst chain": order[0], "best chain": order[-1]})
+    return [{**cell, **row} for row in found.reset_index().to_dict("records")]
+
+
+def summary(flies: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a method, model, fraction and kind of weights: gains over coin and `null`."""
+    nulls = flies[flies["model"] == "null"].set_index([*CELL[2:], "animal"])["trial by trial"]
+    out = []
+    for cell, own in flies.groupby(list(CELL), sort=False):
+        place = [(*cell[2:], animal) for animal in own["animal"]]
+        scores = own["trial by trial"].to_numpy()
+        row = dict(zip(CELL, cell, strict=True))
+        row |= prefixed("coin", heldout.gain(scores, own["coin"]))
+        if nulls.index.isin(place).any():
+            row |= prefixed("null", heldout.gain(scores, nulls.loc[place]))
+        percent = heldout.gain(own["percent"], 0.0 * own["percent"])
+        row |= {"percent": percent.median, "percent low": percent.low, "percent high": percent.high}
+        for what in ("worst chain", "best chain", "without preference"):
+            if what in own:
+                row[f"{what} over coin"] = float((own[what] - own["coin"]).sum())
+        out.append(row | {"verdict": own["verdict"].iloc[0]})
+    return pd.DataFrame(out)
+
+
+def prefixed(name: str, gain: heldout.Gain) -> dict[str, float]:
+    """Return a gain as columns."""
+    return {f"{key.replace('_', ' ')} over {name}": value for key, value in gain._asdict().items()}
+
+
+@click.command("fig8_heldout", help=__doc__.split("\n", 1)[0])
+@flies_argument
+@quick_option
+@out_option
+def main(recordings: Path | None, quick: bool, out: Path) -> None:
+    plan = QUICK if quick else FULL
+    sessions = recorded_or_simulated(recordings, plan.cohort)
+    prepare_folder(out)
+    ledger = Ledger(out / "fig8_heldout.csv", CELL, (data_hash(sessions), plan.settings, METHODS))
+    for method in plan.methods:
+        if not ledger.done(method=method, model=PAPER, fraction=0.5, weights="carried"):
+            ledger.add(single_flies(sessions, method, plan.single))
+    for fraction, name in product(plan.fractions, plan.models):
+        if ledger.done(method=POSTERIOR, model=name, fraction=fraction, weights="carried"):
+            continue
+        with progress(f"{name}, first {fraction:.0%}") as tell:
+            ledger.add(hierarchy(sessions, name, fraction, out / "fits", plan, tell))
+    found = summary(ledger.frame)
+    with replacing(out / "fig8_summary.csv", HebbaxError) as unfinished:
+        found.to_csv(unfinished, index=False, float_format="%.4g")
+    publish(held_out(found, PUBLISHED), out, "fig8_heldout")
+    shown = ["percent", "total over coin", "total over null"]
+    CONSOLE.print(table("method, model, fraction, weights", found.set_index(list(CELL))[shown]))
+    CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
+
+
+if __name__ == "__main__":
+    entry(main)

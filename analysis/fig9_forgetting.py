@@ -1,0 +1,177 @@
+"""Fig. 9: the forgetting term against the part of each session that trains.
+
+    python analysis/fig9_forgetting.py [DATA] [--quick] --out DIR
+
+DATA are recordings of accepted choices; without it, simulated flies. Posteriors that
+fig8_heldout.py left in DIR/fits are taken as they are. Writes fig9_forgetting.csv and a figure: the
+coefficient of w by training fraction, and by how well the rest of each fly is predicted. The paper
+gives no numbers here: it says that theta(w) is negative for well and badly predicted flies alike.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import click
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
+
+import hebbax
+from hebbax import fitting, heldout, summary
+from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.options import flies_argument, out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option, recorded_or_simulated
+from hebbax.data import data_hash, first_trials
+from hebbax.figures import model_colour, publish
+from hebbax.inference import nuts, pilot, stopped
+from hebbax.ledger import Ledger
+from hebbax.simulation import QUICK as FEW
+from hebbax.simulation import Cohort
+from hebbax.typing import Progress
+
+PAPER, POSTERIOR = "rajagopalan-forgetting", "posterior"
+CELL = ("method", "model", "fraction")
+HALF = 0.5
+"""Training fraction at which flies are compared by how well their rest is predicted."""
+
+EVERYONE = "population"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Training fractions of single-fly fits (as published) and of the posteriors of ``models``;
+    ``cohort`` stands in without DATA."""
+
+    single: tuple[float, ...]
+    models: tuple[str, ...]
+    fractions: tuple[float, ...]
+    settings: nuts.Settings
+    cohort: Cohort
+
+
+FULL = Plan(
+    single=(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+    models=(PAPER, "forgetting", "forgetting-habit"),
+    fractions=(0.1, 0.3, 0.5, 0.7, 0.9),
+    settings=nuts.Settings(warmup=300, draws=500),
+    cohort=Cohort(),
+)
+
+QUICK = Plan(
+    single=(0.5, 0.9),
+    models=("forgetting",),
+    fractions=(0.5,),
+    settings=nuts.Settings(chains=2, warmup=50, draws=50, search=pilot.Settings(starts=1)),
+    cohort=FEW,
+)
+
+
+def single_flies(sessions: hebbax.Sessions, fractions: tuple[float, ...]) -> list[dict[str, Any]]:
+    """Return theta(w) of every fly by the published fit, at all fractions."""
+    model = hebbax.build_model(hebbax.read_spec(PAPER), sessions)
+    parts = np.stack([first_trials(sessions, fraction) for fraction in fractions])
+    found, _ = stopped.fit(jax.random.PRNGKey(0), model, parts=parts)
+    theta = np.asarray(found["theta"])
+    place = model.spec.terms.index(summary.DECAY)
+    out = []
+    for k, (fraction, seen) in enumerate(zip(fractions, parts, strict=True)):
+        values = {name: np.asarray(value)[None, k : k + 1] for name, value in found.items()}
+        rest = heldout.predict_from(model.spec, sessions, values, seen, "carried")
+        percent = heldout.scores(rest)["percent"]
+        cell = {"method": "L1", "model": PAPER, "fraction": fraction, "verdict": ""}
+        for a, animal in enumerate(sessions.animals):
+            row = {"animal": animal, "value": theta[k, a, place], "percent": percent[animal]}
+            out.append(cell | row)
+    return out
+
+
+def hierarchy(
+    sessions: hebbax.Sessions, name: str, fraction: float, folder: Path, plan: Plan, tell: Progress
+) -> list[dict[str, Any]]:
+    """Return theta(w) of every fly and the population, with 90 % intervals."""
+    posterior = fitting.obtain_from_first(
+        sessions, fraction, hebbax.read_spec(name), folder, 0, plan.settings, tell
+    )
+    percent = heldout.scores(heldout.predict(posterior, sessions, "carried"))["percent"]
+    verdict = "; ".join(hebbax.diagnose(posterior).reasons) or "passed"
+    cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "verdict": verdict}
+    term = summary.forgetting(posterior)
+    columns = dict(zip(term.names, term.animals.T, strict=True)) | {EVERYONE: term.population}
+    out = []
+    for animal, drawn in columns.items():
+        low, middle, high = np.quantile(drawn, (0.05, 0.5, 0.95))
+        row = {"animal": animal, "value": middle, "low": low, "high": high}
+        below = {"below zero": float((drawn < 0).mean()), "percent": percent.get(animal, np.nan)}
+        out.append(cell | row | below)
+    return out
+
+
+def draw(frame: pd.DataFrame) -> Figure:
+    """Return theta(w) by fraction, and by how well each fly is predicted."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for k, ((method, model), own) in enumerate(frame.groupby(["method", "model"], sort=False)):
+        by_fraction(left, own, method, model, k)
+        half = own[(own["fraction"] == HALF) & (own["animal"] != EVERYONE)]
+        style = {"color": model_colour(model), "fmt": "s" if method == "L1" else "o"}
+        ends = None if method == "L1" else np.abs(half[["low", "high"]].T - half["value"])
+        right.errorbar(half["percent"], half["value"], ends, markersize=4, linewidth=0.8, **style)
+    for ax in (left, right):
+        ax.axhline(0.0, color="0.6", linewidth=0.8, linestyle=":")
+        ax.set_ylabel("coefficient of w (1 / trial)")
+    left.set_xlabel("trials that train (% of each fly)")
+    left.legend(frameon=False, fontsize=7)
+    right.set_xscale("symlog", linthresh=20)
+    right.xaxis.set_major_locator(FixedLocator([-200, -50, -20, -10, 0, 10, 20]))
+    right.xaxis.set_major_formatter("{x:g}")
+    right.set_xlabel("deviance of the last half explained\nagainst a coin (%), each fly")
+    right.set_title("trained on the first half: flies, 90 % intervals", fontsize=9)
+    return figure
+
+
+def by_fraction(ax: Axes, own: pd.DataFrame, method: str, model: str, k: int) -> None:
+    """Draw a population's 90 % interval, or the quartiles of single flies, at each fraction."""
+    if method == POSTERIOR:
+        shown = own[own["animal"] == EVERYONE].set_index("fraction")[["low", "value", "high"]]
+        label, line = f"{model}: population, 90 %", {"fmt": "o-"}
+    else:
+        quartiles = own.groupby("fraction")["value"].quantile([0.25, 0.5, 0.75]).unstack()
+        shown, line = quartiles.set_axis(["low", "value", "high"], axis=1), {"fmt": "s:"}
+        label = "L1, five terms: quartiles of flies"
+    shown = shown.sort_index()
+    ends = np.abs(shown[["low", "high"]].to_numpy().T - shown["value"].to_numpy())
+    at = 100 * shown.index.to_numpy() + 0.6 * (k - 1.5)
+    ax.errorbar(at, shown["value"], ends, color=model_colour(model), label=label, **line,
+                markersize=4, capsize=2, linewidth=1.2)  # fmt: skip
+
+
+@click.command("fig9_forgetting", help=__doc__.split("\n", 1)[0])
+@flies_argument
+@quick_option
+@out_option
+def main(recordings: Path | None, quick: bool, out: Path) -> None:
+    plan = QUICK if quick else FULL
+    sessions = recorded_or_simulated(recordings, plan.cohort)
+    prepare_folder(out)
+    ledger = Ledger(out / "fig9_forgetting.csv", CELL, (data_hash(sessions), plan.settings))
+    if not ledger.done(method="L1", model=PAPER, fraction=plan.single[0]):
+        ledger.add(single_flies(sessions, plan.single))
+    for name, fraction in product(plan.models, plan.fractions):
+        if ledger.done(method=POSTERIOR, model=name, fraction=fraction):
+            continue
+        with progress(f"{name}, first {fraction:.0%}") as tell:
+            ledger.add(hierarchy(sessions, name, fraction, out / "fits", plan, tell))
+    publish(draw(ledger.frame), out, "fig9_forgetting")
+    everyone = ledger.frame[ledger.frame["animal"] == EVERYONE]
+    shown = everyone.set_index(["model", "fraction"])[["low", "value", "high", "below zero"]]
+    CONSOLE.print(table("population", shown))
+    CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
+
+
+if __name__ == "__main__":
+    entry(main)

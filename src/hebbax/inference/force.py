@@ -1,0 +1,91 @@
+r"""The force that trajectories follow: the slope of the potential, bounded for each animal.
+
+Where an animal's weights begin to run away its likelihood falls off a cliff: its slope there is
+hundreds of nats per posterior standard deviation, and a step that fits the rest of the posterior is
+thrown out of it. The leapfrog
+
+    p <- p - step/2 f(q),    q <- q + step p,    p <- p - step/2 f(q)
+
+is reversible and keeps volume for *any* force f, so that with the true energies in the acceptance
+the posterior is sampled exactly whatever f is; f = grad U is only the choice that accepts most.
+Here each animal's own part of it, the slope g of its log likelihood in its coordinates z
+(`hebbax.inference.coordinates`), is shortened to at most `LARGEST`:
+
+    g <- g min(1, LARGEST / |g|)
+
+A Gaussian has |g| <= |z|, so that nothing changes but at cliffs, where a trajectory now turns back
+or ends in the wall with the energy that the wall truly has. Beyond the wall animals are
+carried by `hebbax.inference.jumps`.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+
+from hebbax.inference.coordinates import (
+    POPULATION,
+    Factors,
+    conditional,
+    left_alone,
+    scales,
+    to_sites,
+)
+from hebbax.inference.density import (
+    animal_values,
+    constrain,
+    flatten_groups,
+    latent_sites,
+    log_likelihood,
+    prior_potential,
+    split_groups,
+)
+from hebbax.model import Model
+from hebbax.typing import Array, Parameters
+
+LARGEST = 10.0
+"""Largest slope of an animal's log likelihood that is followed, in nats per posterior standard
+deviation. Above what an animal has in ordinary draws (1 to 5), which would else be refused however
+short the step; below a cliff, where it is several hundred; and so low that a trajectory, about pi
+long, that rattles through one gains less than (10 pi)^2 / 2 = 500 nats."""
+
+
+def steered_potential(
+    model: Model, factors: Factors, coordinates: Parameters, largest: float = LARGEST
+) -> Array:
+    """Return `transported_potential`, in nats; its gradient is the bounded force."""
+    unconstrained, log_jacobian = to_sites(model, factors, coordinates)
+    hyper = {name: coordinates[name] for name in left_alone(model)}
+    spread, _ = scales(model, hyper)
+    _, _, roots = conditional(model, factors, hyper, coordinates.get(POPULATION))
+    values = animal_values(model, constrain(latent_sites(model), unconstrained))
+    phi = jax.vmap(partial(bounded, largest, spread))(roots, flatten_groups(model, values))
+    total = log_likelihood(model, split_groups(model, phi)).sum()
+    return prior_potential(model, unconstrained) - total - log_jacobian
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def bounded(largest: float, spread: Array, root: Array, phi: Array) -> Array:
+    """Return one animal's values ``phi`` (member,) as they are; slopes with respect to them are
+    shortened on the way back, measured as slopes of z, phi = location + spread (mean + root^-T z).
+    """
+    return phi
+
+
+def _forward(
+    largest: float, spread: Array, root: Array, phi: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    return phi, (spread, root)
+
+
+def _backward(
+    largest: float, kept: tuple[Array, Array], slope: Array
+) -> tuple[Array, Array, Array]:
+    spread, root = kept
+    size = jnp.linalg.norm(solve_triangular(root, spread * slope, lower=True))
+    shorter = slope * (largest / jnp.maximum(size, largest))
+    return jnp.zeros_like(spread), jnp.zeros_like(root), shorter
+
+
+bounded.defvjp(_forward, _backward)
