@@ -93,12 +93,14 @@ def fits(seed: int, plan: Plan, data: Recorded) -> tuple[dict[str, Fitted], dict
     mlp_form, mlp_path = published(keys[1], plan.experiment, batch, own[1], mlp=True)
     by_hand = Fitted(form, path[0, -1], path[0, -1:])
     mlp_by_hand = Fitted(mlp_form, mlp_path[0, -1], mlp_path[0, -1:])
-    posterior, sampled = taylor(keys[2], plan.experiment, data, plan.posterior)
+    posterior, sampled = taylor(keys[2], plan.experiment, data, by_hand.estimate, plan.posterior)
     pooled, modes = mlp_modes(keys[3], plan.experiment, data, mlp_path[0, -1], plan.starts)
     network, log_weights = mlp_variational(keys[3], pooled, data, modes, plan.guide)
+    slope_draws = slope(posterior, sampled.theta, rate=plan.experiment.rate)
     said = {
         "Taylor, posterior": {
-            **convergence(np.asarray(sampled.theta)),
+            **convergence(slope_draws[..., None]),
+            "worst r_hat": convergence(np.asarray(sampled.theta))["r_hat"],
             "acceptance": float(sampled.accepted.mean()),
         },
         "MLP, variational": {

@@ -1,22 +1,23 @@
 """The fits that the analyses of simulated behaviour compare, each from the same training data.
 
-``published`` estimates (Adam, 351 epochs, L1 on Taylor coefficients) and hebbax's own: the
-posterior of a Taylor rule under a shrinking prior, and an ensemble and a variational posterior of
-an MLP rule.
+`published` estimates (Adam, 351 epochs, L1 on Taylor coefficients) and hebbax's own: the posterior
+of a Taylor rule under a shrinking prior, and the modes and a variational fit of an MLP rule.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hebbax.experiment import Experiment
-from hebbax.inference import descent, ensemble, shrinkage, variational
+from hebbax.experiment import Experiment, cohort
+from hebbax.inference import descent, shrinkage, variational
 from hebbax.inference import pooled as climb
 from hebbax.mlp import MLPRule
-from hebbax.plasticity import TaylorRule, all_terms, distinct_terms
-from hebbax.pooled import Pooled, Recorded
+from hebbax.plasticity import TaylorRule, all_terms, coefficients, distinct_terms
+from hebbax.pooled import Pooled, Recorded, recorded
+from hebbax.scores import Truth, score, split
 from hebbax.typing import Array, Key
 
 TAYLOR = TaylorRule(all_terms())
@@ -44,6 +45,45 @@ class Fitted(NamedTuple):
     draws: Array
 
 
+def simulated(
+    key: Key, named: Mapping[str, float], experiment: Experiment, *, size: int, held_out: int
+) -> Truth:
+    """Return ``size`` simulated animals, the last ``held_out`` of them for testing, that learn by
+    the rule with the coefficients ``named`` by term."""
+    theta = jnp.asarray(coefficients(TAYLOR.terms, named))
+    return split(TAYLOR, theta, cohort(key, TAYLOR, theta, experiment, size=size), held_out)
+
+
+def by_hand(
+    key: Key,
+    truths: Sequence[Truth],
+    experiment: Experiment,
+    settings: descent.Settings,
+    *,
+    mlp: bool,
+) -> list[Fitted]:
+    """Return the published fit to the training animals of each truth, all in one descent."""
+    data = [recorded(truth.train, experiment.network) for truth in truths]
+    batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)
+    form, path = published(key, experiment, batch, settings, mlp=mlp)
+    return [Fitted(form, end, end[None]) for end in path[:, -1]]
+
+
+def scored(
+    method: str, seed: int, truth: Truth, fitted: Fitted, experiment: Experiment
+) -> dict[str, object]:
+    """Return the row of one fit: the method's name, its scores, and of a Taylor rule the slope of
+    x r with its 90 % interval."""
+    key = jax.random.key(seed)
+    row = {"method": method, **score(key, truth, fitted.pooled, fitted.estimate, experiment)}
+    if isinstance(fitted.pooled.rule, TaylorRule):
+        drawn = slope(fitted, fitted.draws, rate=experiment.rate)
+        low, high = np.quantile(drawn, [0.05, 0.95])
+        point = slope(fitted, fitted.estimate, rate=experiment.rate)
+        row |= {"slope": float(point), "low": float(low), "high": float(high)}
+    return row
+
+
 def published(
     key: Key, experiment: Experiment, data: Recorded, settings: descent.Settings, *, mlp: bool
 ) -> tuple[Pooled, Array]:
@@ -58,11 +98,16 @@ def published(
 
 
 def taylor(
-    key: Key, experiment: Experiment, data: Recorded, settings: shrinkage.Settings
+    key: Key, experiment: Experiment, data: Recorded, first: Array, settings: shrinkage.Settings
 ) -> tuple[Fitted, shrinkage.Posterior]:
-    """Return the posterior of the 54 distinct Taylor terms; its estimate is the posterior mean."""
+    """Return the posterior of the 54 distinct Taylor terms; its estimate is the posterior mean.
+
+    The climb to where it is sampled begins at ``first``, a published estimate of all 81: begun at
+    zero it may end where weights run away.
+    """
     pooled = Pooled(DISTINCT, experiment.network, experiment.noise)
-    found = shrinkage.fit(key, pooled, data, jnp.zeros(len(DISTINCT.terms)), settings)
+    start = jnp.asarray(merged(np.asarray(first), experiment.rate))
+    found = shrinkage.fit(key, pooled, data, start, settings)
     flat = found.theta.reshape(-1, found.theta.shape[-1])
     return Fitted(pooled, flat.mean(axis=0), flat), found
 
@@ -70,7 +115,7 @@ def taylor(
 def mlp_modes(
     key: Key, experiment: Experiment, data: Recorded, first: Array, starts: int
 ) -> tuple[Pooled, climb.Gaussian]:
-    """Return the form of the MLP fit and its modes, the best first (`hebbax.inference.ensemble`).
+    """Return the form of the MLP fit and its modes, the best first.
 
     The climb begins at ``first`` (parameter,), a published estimate, and at ``starts - 1`` draws
     from the prior.
@@ -79,7 +124,7 @@ def mlp_modes(
     drawn = MLP_SCALE * jax.random.normal(key, (starts, len(MLP.parameters)))
     precision = jnp.full(len(MLP.parameters), MLP_SCALE**-2)
     begin = drawn.at[0].set(first)
-    return pooled, ensemble.fit(pooled, data, precision, begin, climb.Settings(steps=40))
+    return pooled, climb.modes(pooled, data, precision, begin, climb.Settings(steps=40))
 
 
 def mlp_variational(

@@ -101,7 +101,8 @@ def parse_rule(text: str) -> dict[str, float]:
     >>> parse_rule("x r - 0.05 w")
     {'x r': 1.0, 'w': -0.05}
     """
-    pieces = re.split(r"\s*([+-])\s+", f"+ {text.strip()}" if text[:1] not in "+-" else text)[1:]
+    signed = text if text.startswith(("+", "-")) else f"+ {text.strip()}"
+    pieces = re.split(r"\s*([+-])\s+", signed)[1:]
     rule: dict[str, float] = {}
     for sign, piece in zip(pieces[::2], pieces[1::2], strict=True):
         number = re.match(r"^(\d+\.\d+|\d+(?=\s))\s*", piece)

@@ -1,5 +1,7 @@
 """Pictures of fitted rules: what they change, and which coefficients data cannot tell apart."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +12,9 @@ METHOD_COLOURS = {
     "truth": OBSERVED,
     "Taylor, published way": "#E69F00",
     "Taylor, posterior": "#0072B2",
+    "Taylor, horseshoe": "#0072B2",
+    "Taylor, laplace": "#56B4E9",
+    "Taylor, normal": "#8C6D31",
     "MLP, published way": "#CC79A7",
     "MLP, MAP": "#009E73",
     "MLP, variational": "#009E73",
@@ -87,4 +92,21 @@ def rule_table(ax: Axes, found: pd.DataFrame, kind: str, measure: str) -> Axes:
     label = {"deviance": "deviance explained (%)", "r2 weights": "R² of weights"}[measure]
     ax.set(xlabel=label, title=kind)
     ax.grid(axis="y", linewidth=0.3)
+    return ax
+
+
+def sweep(
+    ax: Axes, rows: pd.DataFrame, along: str, measure: str, published: Mapping[str, dict]
+) -> Axes:
+    """Draw a ``measure`` against what was varied ``along``: the median over seeds of each method
+    with the range, and what was ``published`` of it as crosses (value by value varied)."""
+    for method, own in rows.dropna(subset=measure).groupby("method", sort=False):
+        colour = METHOD_COLOURS[str(method)]
+        at = own.groupby(along)[measure]
+        middle = at.median()
+        ax.plot(middle.index, middle, "o-", color=colour, markersize=4, label=method)
+        ax.vlines(middle.index, at.min(), at.max(), color=colour, linewidth=1)
+        if reported := published.get(str(method)):
+            ax.plot(list(reported), list(reported.values()), "x--", color=colour, linewidth=0.8,
+                    label="its published values")  # fmt: skip
     return ax

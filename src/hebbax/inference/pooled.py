@@ -106,6 +106,17 @@ def fit(
     return Gaussian(end.theta, end.curvature, end.density, evidence, end.steps)
 
 
+@partial(jax.jit, static_argnames=("pooled", "settings"))
+def modes(
+    pooled: Pooled, data: Recorded, precision: Array, starts: Array, settings: Settings
+) -> Gaussian:
+    """Return the Gaussians at the modes reached from ``starts`` (start, parameter), a leading
+    dimension ``start``, the highest posterior first: an MLP rule has many, and poor ones."""
+    climbed = jax.lax.map(lambda start: fit(pooled, data, precision, start, settings), starts)
+    order = jnp.argsort(-jnp.nan_to_num(climbed.density, nan=-jnp.inf))
+    return jax.tree.map(lambda leaf: leaf[order], climbed)
+
+
 def draws(key: Key, posterior: Gaussian, size: int) -> Array:
     """Return ``(size, parameter)`` draws of the Gaussian."""
     factor = jnp.linalg.cholesky(posterior.precision)
