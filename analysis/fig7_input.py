@@ -7,7 +7,7 @@ only unknown, and what is left of that among the 54 distinct terms.
 
     python analysis/fig7_input.py [--quick] --out DIR
 
-Three seeds. About RUNTIME on two shared cores (--quick: under a minute).
+Two seeds. --quick takes about a minute. The full size has not been run yet.
 """
 
 from dataclasses import dataclass, replace
@@ -47,6 +47,7 @@ PUBLISHED_R2 = {
     "Taylor, published way": {0.25: 0.591, 0.5: 0.892, 0.75: 0.772, 1.0: 0.474, 1.25: 0.126},
     "MLP, published way": {0.25: 0.815, 0.5: 0.878, 0.75: 0.859, 1.0: 0.718, 1.25: 0.655},
 }
+SPLIT = ("x r", "x^2 r")
 PRIOR_SCALE = 0.3
 """Prior scale of the other coefficients, among which a slope is to be told apart."""
 
@@ -56,18 +57,21 @@ class Plan:
     """Sizes of the experiment."""
 
     rates: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.25)
-    seeds: int = 3
+    seeds: int = 2
     trajectories: int = 25
     held_out: int = 7
     trials_per_block: int = 80
     epochs: int = 351
     posterior: shrinkage.Settings = shrinkage.Settings(  # noqa: RUF009
-        rounds=4, sweeps=150, chains=2, warmup=100, draws=250
+        rounds=4, sweeps=150, chains=2, warmup=100, draws=200
     )
 
 
 FULL = Plan()
-QUICK = Plan((0.75, 1.25), 1, 5, 2, 15, 20, shrinkage.Settings(2, 30, 2, 20, 40))
+QUICK = Plan(
+    rates=(1.25,), seeds=1, trajectories=5, held_out=2, trials_per_block=15, epochs=20,
+    posterior=shrinkage.Settings(rounds=2, sweeps=30, chains=2, warmup=20, draws=40),
+)  # fmt: skip
 
 
 def known_to(truth: Truth, experiment: Experiment) -> dict[str, float]:
@@ -89,36 +93,24 @@ def cells(rate: float, plan: Plan) -> list[dict]:
     """Return the rows of all seeds at one rate."""
     experiment = Experiment(rate=rate, trials_per_block=plan.trials_per_block)
     sizes = {"size": plan.trajectories, "held_out": plan.held_out}
-    truths = [
-        simulated(jax.random.key(seed), {"x r": 1.0}, experiment, **sizes)
-        for seed in range(plan.seeds)
-    ]
-    by_method = {
-        "Taylor, published way": (PUBLISHED, False),
-        "MLP, published way": (PUBLISHED_MLP, True),
-    }
-    fits = {
-        name: by_hand(
-            jax.random.key(1), truths, experiment, replace(own, epochs=plan.epochs), mlp=m
-        )
-        for name, (own, m) in by_method.items()
-    }
+    keys = [jax.random.key(seed) for seed in range(plan.seeds)]
+    truths = [simulated(key, {"x r": 1.0}, experiment, **sizes) for key in keys]
+    taylors, mlps = (
+        by_hand(keys[0], truths, experiment, replace(own, epochs=plan.epochs), mlp=mlp)
+        for own, mlp in ((PUBLISHED, False), (PUBLISHED_MLP, True))
+    )
     rows = []
-    for seed, truth in enumerate(truths):
-        data, first = recorded(truth.train, experiment.network), fits["Taylor, published way"][seed]
-        key = jax.random.key(100 + seed)
-        own = {name: fitted[seed] for name, fitted in fits.items()} | {
-            "Taylor, posterior": taylor(key, experiment, data, first.estimate, plan.posterior)[0]
-        }
-        split = {
-            f"theta({term})": float(first.estimate[TAYLOR.terms.index(term)])
-            for term in ("x r", "x^2 r")
-        }
-        said = known_to(truth, experiment)
-        for name, fitted in own.items():
-            more = split if name == "Taylor, published way" else {}
-            row = scored(name, seed, truth, fitted, experiment)
-            rows.append({"rate": rate, "seed": seed, **row, **more, **said})
+    for seed, (truth, by_l1, mlp) in enumerate(zip(truths, taylors, mlps, strict=True)):
+        data = recorded(truth.train, experiment.network)
+        posterior = taylor(keys[seed], experiment, data, by_l1.estimate, plan.posterior)[0]
+        named = {
+            "Taylor, published way": by_l1, "MLP, published way": mlp,
+            "Taylor, posterior": posterior,
+        }  # fmt: skip
+        own = [scored(name, seed, truth, fitted, experiment) for name, fitted in named.items()]
+        own[0] |= {f"theta({t})": float(by_l1.estimate[TAYLOR.terms.index(t)]) for t in SPLIT}
+        known = {"rate": rate, "seed": seed, **known_to(truth, experiment)}
+        rows += [known | row for row in own]
     return rows
 
 
@@ -131,13 +123,17 @@ def draw(rows: pd.DataFrame) -> Figure:
     axes[1].axhline(1.0, color="black", linestyle="--", linewidth=1)
     axes[1].set(ylabel="slope of x r at the input rate (1 / trial)")
     split = rows.dropna(subset="theta(x r)").groupby("rate")
-    for term, colour in (("x r", "#0072B2"), ("x^2 r", "#D55E00")):
-        axes[2].plot(split[f"theta({term})"].median(), "o-", color=colour, label=term)
+    for term, colour in zip(SPLIT, ("#0072B2", "#D55E00"), strict=True):
+        axes[2].plot(split[f"theta({term})"].median(), "o-", color=colour, markersize=4, label=term)
     axes[2].axhline(1.0, color="black", linestyle="--", linewidth=1)
     axes[2].set(ylabel="coefficient, published way (1 / trial)")
     known = rows.groupby("rate")[["alone", "among all"]].median()
-    axes[3].semilogy(known["alone"], "o-", color="0.5", label="if it were the only unknown")
-    axes[3].semilogy(known["among all"], "o-", color="black", label="among 54 distinct terms")
+    axes[3].semilogy(
+        known["alone"], "o-", color="0.5", markersize=4, label="if it were the only unknown"
+    )
+    axes[3].semilogy(
+        known["among all"], "o-", color="black", markersize=4, label="among 54 distinct terms"
+    )
     axes[3].set(ylabel="s.d. of the slope of x r (1 / trial)")
     for ax in axes:
         ax.set(xlabel="input rate of a stimulus")
@@ -158,6 +154,7 @@ def main(quick: bool, out: Path) -> None:
             report(f"rate {rate:g}", k, len(plan.rates))
             if not ledger.done(rate=rate):
                 ledger.add(cells(rate, plan))
+        report("done", len(plan.rates), len(plan.rates))
     publish(draw(ledger.frame), out, "fig7_input")
     wanted = ["r2 weights", "slope", "deviance", "alone", "among all"]
     CONSOLE.print(table("median", ledger.frame.groupby(["method", "rate"])[wanted].median()))

@@ -1,10 +1,9 @@
 """Table 3 (and Table 1, five of its rows): 53 rules from simulated behaviour, Taylor and MLP.
 
 The labels of the published table do not mean what they print: the released code swapped x with r
-and y with w (the
-column `simulated` of analysis/published/table3.csv is what it did). Every rule is therefore simulated under both meanings, the
-printed and the simulated one, by named terms. Columns: reported, reproduced (the published way to
-fit), oracle (the rule itself), posterior; 18 training and 7 held-out animals a rule and seed.
+and y with w. Every rule is therefore made under both meanings, as printed and as it was simulated
+(columns of analysis/published/table3.csv), by named terms. Columns: reported, reproduced (fitted
+the published way), oracle (the rule itself), posterior; 18 training and 7 held-out animals a rule.
 
     python analysis/table3_rules.py [--quick] --out DIR
 
