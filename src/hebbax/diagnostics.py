@@ -77,6 +77,16 @@ def k_hat(posterior: az.InferenceData) -> float:
     return float(az.psislw(log_weights - log_weights.max())[1])
 
 
+def convergence(draws: np.ndarray) -> dict[str, float]:
+    """Return the worst ``r_hat`` and least bulk ``ess`` over the values of ``draws``
+    (chain, draw, value), for a sampler whose draws are not stored as a posterior."""
+    stored = az.convert_to_dataset({"value": draws})
+    return {
+        "r_hat": _extreme(az.rhat(stored), np.max)[0],
+        "ess": _extreme(az.ess(stored, method="bulk"), np.min)[0],
+    }
+
+
 def _variational(posterior: az.InferenceData) -> Verdict:
     elbo = np.asarray(posterior.sample_stats["elbo"])
     third, last = np.array_split(elbo, 4)[2:]

@@ -28,9 +28,12 @@ MAX_WEIGHT = 5.0
 """No weight exceeds this size."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
-    """Fixed parts of the network: input rates ``stimuli`` (stimulus, input) and output ``gain``."""
+    """Fixed parts of the network: input rates ``stimuli`` (stimulus, input) and output ``gain``.
+
+    Two with the same contents are equal, so that a program compiled for one serves the other.
+    """
 
     stimuli: np.ndarray
     gain: float = 5.0
@@ -39,6 +42,14 @@ class Network:
     def n_inputs(self) -> int:
         """Number of presynaptic units."""
         return self.stimuli.shape[1]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        return self.gain == other.gain and np.array_equal(self.stimuli, other.stimuli)
+
+    def __hash__(self) -> int:
+        return hash((np.asarray(self.stimuli).tobytes(), self.gain))
 
 
 @jax.custom_jvp

@@ -9,12 +9,14 @@ and its terms are *named*: ``"x r"``, ``"w"``, ``"x^2 r w"``, ``"1"``. Nothing h
 units or animals; `hebbax.network` maps a rule over them.
 """
 
+import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
+import numpy as np
 
 from hebbax.errors import ModelError
 from hebbax.typing import Array, ArrayLike
@@ -55,6 +57,59 @@ def term_name(exponents: Exponents) -> str:
         if power
     ]
     return " ".join(factors) or "1"
+
+
+def all_terms(factors: str = "xywr", degree: int = 2) -> tuple[str, ...]:
+    """Return every term of some factors with exponents up to ``degree``: 81 of x, y, w, r.
+
+    >>> all_terms("xw", degree=1)
+    ('1', 'w', 'x', 'x w')
+    """
+    powers = itertools.product(range(degree + 1), repeat=len(factors))
+    named = [dict(zip(factors, power, strict=True)) for power in powers]
+    return tuple(term_name(Exponents(*(one.get(f, 0) for f in "xyrw"))) for one in named)
+
+
+def distinct_terms(terms: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the terms that stay apart where an input is either silent or at one rate: those
+    without x^2, because there x^2 = rate * x.
+
+    The coefficient of ``"x r"`` then stands for the slope theta(x r) + rate * theta(x^2 r), which
+    is all that recordings at one rate can say.
+    """
+    return tuple(term for term in terms if parse_term(term).pre < 2)
+
+
+def coefficients(terms: tuple[str, ...], named: Mapping[str, float]) -> np.ndarray:
+    """Return ``(term,)`` coefficients by name, zero for the other terms.
+
+    Raises `ModelError` for a name that is not among ``terms``.
+    """
+    values = np.zeros(len(terms))
+    for name, value in named.items():
+        if term_name(parse_term(name)) not in terms:
+            raise ModelError(f'the term "{name}" is not one of {", ".join(terms)}.')
+        values[terms.index(term_name(parse_term(name)))] = value
+    return values
+
+
+def parse_rule(text: str) -> dict[str, float]:
+    """Return the coefficients of a rule in words by term name; a term given twice is summed.
+
+    Raises `ModelError` for what is no sum of terms.
+
+    >>> parse_rule("x r - 0.05 w")
+    {'x r': 1.0, 'w': -0.05}
+    """
+    signed = text if text.startswith(("+", "-")) else f"+ {text.strip()}"
+    pieces = re.split(r"\s*([+-])\s+", signed)[1:]
+    rule: dict[str, float] = {}
+    for sign, piece in zip(pieces[::2], pieces[1::2], strict=True):
+        number = re.match(r"^(\d+\.\d+|\d+(?=\s))\s*", piece)
+        name = term_name(parse_term(piece[number.end() :] or "1" if number else piece))
+        size = float(number[1]) if number else 1.0
+        rule[name] = rule.get(name, 0.0) + (size if sign == "+" else -size)
+    return rule
 
 
 class Rule(Protocol):

@@ -8,15 +8,16 @@ import numpy as np
 from sklearn.metrics import r2_score
 
 
-def r2(true: np.ndarray, fitted: np.ndarray) -> float:
+def r2(true: np.ndarray, fitted: np.ndarray, weight: np.ndarray | None = None) -> float:
     """Return R2 of the fitted trajectory, uniformly averaged over synapses or units.
 
     R2 = 1 - sum_t (true - fitted)^2 / sum_t (true - mean_t true)^2 for each unit of the trailing
     dimensions of ``(step, ...)``; at most 1, and negative where the mean of the truth is better.
+    ``weight`` (step,) says how often each step counts; without it, once.
     """
     steps = len(true)
     flat = np.reshape(true, (steps, -1)), np.reshape(fitted, (steps, -1))
-    return float(r2_score(*flat, multioutput="uniform_average"))
+    return float(r2_score(*flat, sample_weight=weight, multioutput="uniform_average"))
 
 
 def percent_deviance(log_likelihood: np.ndarray, null: np.ndarray) -> float:

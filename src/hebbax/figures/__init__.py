@@ -7,9 +7,11 @@ from hebbax.figures.heldout import held_out
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
+from hebbax.figures.rules import change_curves, interval_by_seed, rule_table, sweep, valley
 from hebbax.figures.style import model_colour, publish, save, use_file_backend
 
 __all__ = [
+    "change_curves",
     "checks",
     "choice_curves",
     "coefficients",
@@ -17,6 +19,7 @@ __all__ = [
     "forest",
     "forgetting_term",
     "held_out",
+    "interval_by_seed",
     "intervals",
     "log_likelihood_contours",
     "model_colour",
@@ -25,7 +28,10 @@ __all__ = [
     "profile",
     "publish",
     "recovery",
+    "rule_table",
     "sampler",
     "save",
+    "sweep",
     "use_file_backend",
+    "valley",
 ]

@@ -1,0 +1,165 @@
+"""Fig. 7: the rule x r learnt at different input rates, and why the published fit gets worse.
+
+At rate a the terms `x r` and `x^2 r` are one, x^2 = a x: below 1 an L1 penalty pays less for the
+slope through `x r`, above 1 through `x^2 r`, which nobody simulated. And the larger the rate, the
+sooner the choices saturate: the last panel shows what one slope could be known to if it were the
+only unknown, and what is left of that among the 54 distinct terms.
+
+    python analysis/fig7_input.py [--quick] --out DIR
+
+Two seeds. --quick takes about a minute. The full size has not been run yet.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hebbax.behavioural import (
+    DISTINCT,
+    PUBLISHED,
+    PUBLISHED_MLP,
+    TAYLOR,
+    by_hand,
+    merged,
+    scored,
+    simulated,
+    taylor,
+)
+from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option
+from hebbax.experiment import Experiment
+from hebbax.figures import publish, sweep
+from hebbax.inference import shrinkage
+from hebbax.inference.pooled import curvature
+from hebbax.ledger import Ledger
+from hebbax.pooled import Pooled, recorded
+from hebbax.scores import Truth
+
+PUBLISHED_R2 = {
+    "Taylor, published way": {0.25: 0.591, 0.5: 0.892, 0.75: 0.772, 1.0: 0.474, 1.25: 0.126},
+    "MLP, published way": {0.25: 0.815, 0.5: 0.878, 0.75: 0.859, 1.0: 0.718, 1.25: 0.655},
+}
+SPLIT = ("x r", "x^2 r")
+PRIOR_SCALE = 0.3
+"""Prior scale of the other coefficients, among which a slope is to be told apart."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of the experiment."""
+
+    rates: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.25)
+    seeds: int = 2
+    trajectories: int = 25
+    held_out: int = 7
+    trials_per_block: int = 80
+    epochs: int = 351
+    posterior: shrinkage.Settings = shrinkage.Settings(  # noqa: RUF009
+        rounds=4, sweeps=150, chains=2, warmup=100, draws=200
+    )
+
+
+FULL = Plan()
+QUICK = Plan(
+    rates=(1.25,), seeds=1, trajectories=5, held_out=2, trials_per_block=15, epochs=20,
+    posterior=shrinkage.Settings(rounds=2, sweeps=30, chains=2, warmup=20, draws=40),
+)  # fmt: skip
+
+
+def known_to(truth: Truth, experiment: Experiment) -> dict[str, float]:
+    """Return the standard deviation of the slope of x r by the information of the recordings, if
+    it were the only unknown and among the 54 distinct terms."""
+    pooled = Pooled(DISTINCT, experiment.network, experiment.noise)
+    data = recorded(truth.train, experiment.network)
+    theta = jnp.asarray(merged(np.asarray(truth.theta), experiment.rate))
+    precision = jnp.full(len(theta), PRIOR_SCALE**-2)
+    information = np.asarray(curvature(pooled, data, precision, theta)[1])
+    at = DISTINCT.terms.index("x r")
+    return {
+        "alone": information[at, at] ** -0.5,
+        "among all": np.linalg.inv(information)[at, at] ** 0.5,
+    }
+
+
+def cells(rate: float, plan: Plan) -> list[dict]:
+    """Return the rows of all seeds at one rate."""
+    experiment = Experiment(rate=rate, trials_per_block=plan.trials_per_block)
+    sizes = {"size": plan.trajectories, "held_out": plan.held_out}
+    keys = [jax.random.key(seed) for seed in range(plan.seeds)]
+    truths = [simulated(key, {"x r": 1.0}, experiment, **sizes) for key in keys]
+    taylors, mlps = (
+        by_hand(keys[0], truths, experiment, replace(own, epochs=plan.epochs), mlp=mlp)
+        for own, mlp in ((PUBLISHED, False), (PUBLISHED_MLP, True))
+    )
+    rows = []
+    for seed, (truth, by_l1, mlp) in enumerate(zip(truths, taylors, mlps, strict=True)):
+        data = recorded(truth.train, experiment.network)
+        posterior = taylor(keys[seed], experiment, data, by_l1.estimate, plan.posterior)[0]
+        named = {
+            "Taylor, published way": by_l1, "MLP, published way": mlp,
+            "Taylor, posterior": posterior,
+        }  # fmt: skip
+        own = [scored(name, seed, truth, fitted, experiment) for name, fitted in named.items()]
+        own[0] |= {f"theta({t})": float(by_l1.estimate[TAYLOR.terms.index(t)]) for t in SPLIT}
+        known = {"rate": rate, "seed": seed, **known_to(truth, experiment)}
+        rows += [known | row for row in own]
+    return rows
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """Return R2 of weights, the slope, how L1 splits it, and what can be known."""
+    figure, axes = plt.subplots(1, 4, figsize=(14, 3.6), layout="constrained")
+    sweep(axes[0], rows, "rate", "r2 weights", PUBLISHED_R2)
+    axes[0].set(ylabel="R² of weights", ylim=(min(-0.1, rows["r2 weights"].min()), 1.05))
+    sweep(axes[1], rows, "rate", "slope", {})
+    axes[1].axhline(1.0, color="black", linestyle="--", linewidth=1)
+    axes[1].set(ylabel="slope of x r at the input rate (1 / trial)")
+    split = rows.dropna(subset="theta(x r)").groupby("rate")
+    for term, colour in zip(SPLIT, ("#0072B2", "#D55E00"), strict=True):
+        axes[2].plot(split[f"theta({term})"].median(), "o-", color=colour, markersize=4, label=term)
+    axes[2].axhline(1.0, color="black", linestyle="--", linewidth=1)
+    axes[2].set(ylabel="coefficient, published way (1 / trial)")
+    known = rows.groupby("rate")[["alone", "among all"]].median()
+    axes[3].semilogy(
+        known["alone"], "o-", color="0.5", markersize=4, label="if it were the only unknown"
+    )
+    axes[3].semilogy(
+        known["among all"], "o-", color="black", markersize=4, label="among 54 distinct terms"
+    )
+    axes[3].set(ylabel="s.d. of the slope of x r (1 / trial)")
+    for ax in axes:
+        ax.set(xlabel="input rate of a stimulus")
+    for ax in axes[[0, 2, 3]]:
+        ax.legend(fontsize=6)
+    return figure
+
+
+@click.command("fig7_input", help=__doc__.split("\n", 1)[0])
+@quick_option
+@out_option
+def main(quick: bool, out: Path) -> None:
+    plan = QUICK if quick else FULL
+    prepare_folder(out)
+    ledger = Ledger(out / "fig7_input.csv", ("rate",), plan)
+    with progress("fig7") as report:
+        for k, rate in enumerate(plan.rates):
+            report(f"rate {rate:g}", k, len(plan.rates))
+            if not ledger.done(rate=rate):
+                ledger.add(cells(rate, plan))
+        report("done", len(plan.rates), len(plan.rates))
+    publish(draw(ledger.frame), out, "fig7_input")
+    wanted = ["r2 weights", "slope", "deviance", "alone", "among all"]
+    CONSOLE.print(table("median", ledger.frame.groupby(["method", "rate"])[wanted].median()))
+    CONSOLE.print(ledger.provenance)
+
+
+if __name__ == "__main__":
+    entry(main)
