@@ -6,7 +6,7 @@ happens to it when the model is wrong. R2 a cell is not published as numbers.
 
     python analysis/fig2_oja.py [--quick] --out DIR
 
-RUN_TIME
+The grid is 44 fits of half a minute, and Adam: about half an hour on two quiet cores.
 """
 
 import time
