@@ -6,7 +6,8 @@ happens to it when the model is wrong. R2 a cell is not published as numbers.
 
     python analysis/fig2_oja.py [--quick] --out DIR
 
-The grid is 44 fits of half a minute, and Adam: about half an hour on two quiet cores.
+The grid is 44 fits of half a minute, and Adam: by single fits half an hour on two
+quiet cores; the whole has not been timed yet.
 """
 
 import time
