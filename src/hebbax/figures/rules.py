@@ -110,3 +110,17 @@ def sweep(
             ax.plot(list(reported), list(reported.values()), "x--", color=colour, linewidth=0.8,
                     label="its published values")  # fmt: skip
     return ax
+
+
+def across_priors(ax: Axes, rows: pd.DataFrame, measure: str, *, at: float) -> Axes:
+    """Draw the median and range over seeds of a ``measure`` of methods that have no strength to
+    vary, side by side from ``at`` on, right of a logarithmic axis of strengths."""
+    names = list(dict.fromkeys(rows["method"]))
+    places = [at * 1.8**k for k in range(len(names))]
+    for place, name in zip(places, names, strict=True):
+        own, colour = rows.loc[rows["method"] == name, measure], METHOD_COLOURS[name]
+        ax.vlines(place, own.min(), own.max(), color=colour, linewidth=1)
+        ax.plot(place, own.median(), "s", color=colour, markersize=5, label=name)
+    ax.axvline(at / 1.5, color="0.8", linewidth=1)
+    ax.set_xlabel("strength of L1; priors with inferred scale right of the line")
+    return ax
