@@ -100,7 +100,7 @@ def sweep(
 ) -> Axes:
     """Draw a ``measure`` against what was varied ``along``: the median over seeds of each method
     with the range, and what was ``published`` of it as crosses (value by value varied)."""
-    for method, own in rows.dropna(subset=measure).groupby("method", sort=False):
+    for method, own in rows.dropna(subset=[along, measure]).groupby("method", sort=False):
         colour = METHOD_COLOURS[str(method)]
         at = own.groupby(along)[measure]
         middle = at.median()
@@ -122,5 +122,5 @@ def across_priors(ax: Axes, rows: pd.DataFrame, measure: str, *, at: float) -> A
         ax.vlines(place, own.min(), own.max(), color=colour, linewidth=1)
         ax.plot(place, own.median(), "s", color=colour, markersize=5, label=name)
     ax.axvline(at / 1.5, color="0.8", linewidth=1)
-    ax.set_xlabel("strength of L1; priors with inferred scale right of the line")
+    ax.set_xlabel("strength of L1 | priors, scale inferred")
     return ax
