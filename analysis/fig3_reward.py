@@ -6,7 +6,7 @@ theta(x^2 r) and not its parts. The L1 estimate picks a point of that valley and
 
     python analysis/fig3_reward.py [--quick] --out DIR
 
-About RUNTIME on two shared cores (--quick: under a minute).
+About 18 minutes on two shared cores before weights wandered, longer since (--quick: two minutes).
 """
 
 from dataclasses import dataclass, replace
