@@ -173,9 +173,8 @@ def fill(ledger: Ledger, meaning: str, seed: int, rules: list[str], plan: Plan) 
         ]
         for k, name in enumerate(names):
             if not ledger.done(**name):
-                ledger.add(
-                    [name | row for row in cell(seed, known[k], *(f[k] for f in fits), plan)]
-                )
+                rows = cell(seed, known[k], fits[0][k], fits[1][k], plan)
+                ledger.add([name | row for row in rows])
             report(f"seed {seed}", k + 1, len(rules))
 
 
