@@ -6,7 +6,7 @@ theta(x^2 r) and not its parts. The L1 estimate picks a point of that valley and
 
     python analysis/fig3_reward.py [--quick] --out DIR
 
-About twenty minutes on two shared cores (--quick: under a minute).
+About 18 minutes on two shared cores before weights wandered, longer since (--quick: two minutes).
 """
 
 from dataclasses import dataclass, replace
@@ -230,7 +230,7 @@ def draw(scores: pd.DataFrame, changes: pd.DataFrame, paths: pd.DataFrame) -> Fi
     named = {
         "r": "reward signal r, at x = 0.75, w = 0",
         "w": "weight w, at x = 0.75, r = 0.5",
-        "x": "input x, at r = 0.5, w = 0 (recorded: 0 and 0.75)",
+        "x": "input x, at r = 0.5, w = 0",
     }
     for ax, (axis, label) in zip(axes[1], named.items(), strict=True):
         own = changes[(changes["axis"] == axis) & (changes["seed"] == 0)]

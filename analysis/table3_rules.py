@@ -7,7 +7,8 @@ the published way), oracle (the rule itself), posterior; 18 training and 7 held-
 
     python analysis/table3_rules.py [--quick] --out DIR
 
-About 40 minutes for one seed of both meanings on two shared cores (--quick: under two minutes).
+About 40 minutes for one seed of both meanings on two shared cores before weights wandered, longer
+since (--quick: about two minutes).
 """
 
 from dataclasses import dataclass, field, replace
@@ -172,9 +173,8 @@ def fill(ledger: Ledger, meaning: str, seed: int, rules: list[str], plan: Plan) 
         ]
         for k, name in enumerate(names):
             if not ledger.done(**name):
-                ledger.add(
-                    [name | row for row in cell(seed, known[k], *(f[k] for f in fits), plan)]
-                )
+                rows = cell(seed, known[k], fits[0][k], fits[1][k], plan)
+                ledger.add([name | row for row in rows])
             report(f"seed {seed}", k + 1, len(rules))
 
 

@@ -85,15 +85,22 @@ def scored(
 
 
 def published(
-    key: Key, experiment: Experiment, data: Recorded, settings: descent.Settings, *, mlp: bool
+    key: Key,
+    experiment: Experiment,
+    data: Recorded,
+    settings: descent.Settings,
+    *,
+    mlp: bool,
+    l1: Array | None = None,
 ) -> tuple[Pooled, Array]:
     """Return the form of the published fit, and its coefficients over epochs ``(problem, epoch,
     parameter)``; ``data`` has a leading dimension ``problem``.
 
-    The fitted model is told nothing of the noise of the inputs.
+    The fitted model is told nothing of the noise of the inputs. ``l1`` (problem,) is the strength
+    of each problem's penalty; without it, all have that of ``settings``.
     """
     pooled = Pooled(MLP if mlp else TAYLOR, experiment.network)
-    strengths = jnp.full(len(data.r), settings.l1)
+    strengths = jnp.full(len(data.r), settings.l1) if l1 is None else l1
     return pooled, descent.fit(key, pooled, data, settings, l1=strengths)
 
 

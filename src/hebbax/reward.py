@@ -9,6 +9,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.signal import lfilter
 
 from hebbax.typing import Array
 
@@ -19,6 +20,13 @@ def expected_reward(rewards: np.ndarray, window: int) -> np.ndarray:
     """Return E_t for one animal's rewards ``(trial,)``: the mean of the last ``window`` rewards."""
     history = np.concatenate([np.zeros(window), rewards])
     return np.lib.stride_tricks.sliding_window_view(history, window)[: len(rewards)].mean(axis=1)
+
+
+def exponential_reward(rewards: np.ndarray, rate: float) -> np.ndarray:
+    """Return E_t of rewards ``(..., trial)`` before each trial: E_0 = 0, E_(t+1) = E_t + rate
+    (R_t - E_t), the average that forgets the past gradually; ``rate`` is between 0 and 1."""
+    before = np.concatenate([np.zeros_like(rewards[..., :1]), rewards[..., :-1]], axis=-1)
+    return lfilter([rate], [1.0, rate - 1.0], before, axis=-1)
 
 
 def reward_signal(rewards: np.ndarray, signal: RewardSignal, window: int) -> np.ndarray:

@@ -7,10 +7,18 @@ from hebbax.figures.heldout import held_out
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
-from hebbax.figures.rules import change_curves, interval_by_seed, rule_table, sweep, valley
+from hebbax.figures.rules import (
+    across_priors,
+    change_curves,
+    interval_by_seed,
+    rule_table,
+    sweep,
+    valley,
+)
 from hebbax.figures.style import model_colour, publish, save, use_file_backend
 
 __all__ = [
+    "across_priors",
     "change_curves",
     "checks",
     "choice_curves",

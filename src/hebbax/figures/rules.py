@@ -100,7 +100,7 @@ def sweep(
 ) -> Axes:
     """Draw a ``measure`` against what was varied ``along``: the median over seeds of each method
     with the range, and what was ``published`` of it as crosses (value by value varied)."""
-    for method, own in rows.dropna(subset=measure).groupby("method", sort=False):
+    for method, own in rows.dropna(subset=[along, measure]).groupby("method", sort=False):
         colour = METHOD_COLOURS[str(method)]
         at = own.groupby(along)[measure]
         middle = at.median()
@@ -109,4 +109,18 @@ def sweep(
         if reported := published.get(str(method)):
             ax.plot(list(reported), list(reported.values()), "x--", color=colour, linewidth=0.8,
                     label="its published values")  # fmt: skip
+    return ax
+
+
+def across_priors(ax: Axes, rows: pd.DataFrame, measure: str, *, at: float) -> Axes:
+    """Draw the median and range over seeds of a ``measure`` of methods that have no strength to
+    vary, side by side from ``at`` on, right of a logarithmic axis of strengths."""
+    names = list(dict.fromkeys(rows["method"]))
+    places = [at * 1.8**k for k in range(len(names))]
+    for place, name in zip(places, names, strict=True):
+        own, colour = rows.loc[rows["method"] == name, measure], METHOD_COLOURS[name]
+        ax.vlines(place, own.min(), own.max(), color=colour, linewidth=1)
+        ax.plot(place, own.median(), "s", color=colour, markersize=5, label=name)
+    ax.axvline(at / 1.5, color="0.8", linewidth=1)
+    ax.set_xlabel("strength of L1 | priors, scale inferred")
     return ax

@@ -1,0 +1,152 @@
+"""Fig. 5: the strength of an L1 penalty, and priors that need no such sweep.
+
+The rule x r fitted the published way with seven strengths, all in one descent: too weak a penalty
+keeps spurious terms, too strong a one shrinks the true one, and the best is only known because the
+truth is. Beside them the posteriors of the 54 distinct terms under a normal, a Laplace and a
+horseshoe prior, whose scale is inferred with the coefficients.
+
+    python analysis/fig5_sparsity.py [--quick] --out DIR
+
+Three seeds. --quick takes about a minute. The full size has not been run yet.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+import click
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hebbax.behavioural import (
+    DISTINCT,
+    PUBLISHED,
+    Fitted,
+    merged,
+    published,
+    scored,
+    simulated,
+    taylor,
+)
+from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option
+from hebbax.diagnostics import convergence
+from hebbax.experiment import Experiment
+from hebbax.figures import across_priors, publish, sweep
+from hebbax.inference import shrinkage
+from hebbax.ledger import Ledger
+from hebbax.pooled import recorded
+from hebbax.scores import Truth
+
+PUBLISHED_R2 = {"Taylor, published way": {0.001: 0.732, 0.005: 0.832, 0.01: 0.816, 0.05: 0.553}}
+FAMILIES: tuple[shrinkage.Family, ...] = get_args(shrinkage.Family)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of the experiment."""
+
+    strengths: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.005, 0.01, 0.03, 0.05)
+    seeds: int = 3
+    trajectories: int = 25
+    held_out: int = 7
+    experiment: Experiment = Experiment()  # noqa: RUF009
+    epochs: int = 351
+    posterior: shrinkage.Settings = shrinkage.Settings(chains=2, warmup=200, draws=400)  # noqa: RUF009
+
+
+FULL = Plan()
+QUICK = Plan(
+    strengths=(0.001, 0.01), seeds=1, trajectories=5, held_out=2,
+    experiment=Experiment(trials_per_block=15), epochs=20,
+    posterior=shrinkage.Settings(rounds=2, sweeps=30, chains=2, warmup=20, draws=40),
+)  # fmt: skip
+
+
+def spurious(fitted: Fitted, plan: Plan) -> float:
+    """Return the summed size of all coefficients but that of x r, over the 54 distinct terms."""
+    theta = np.asarray(fitted.estimate)
+    if fitted.pooled.rule != DISTINCT:
+        theta = merged(theta, plan.experiment.rate)
+    return float(np.abs(np.delete(theta, DISTINCT.terms.index("x r"))).sum())
+
+
+def by_strength(seed: int, truth: Truth, plan: Plan) -> tuple[list[dict], jax.Array]:
+    """Return the rows of all strengths, and the coefficients (strength, term)."""
+    data = recorded(truth.train, plan.experiment.network)
+    batch = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(plan.strengths)), data)
+    settings = replace(PUBLISHED, epochs=plan.epochs)
+    strengths = jnp.array(plan.strengths)
+    form, path = published(
+        jax.random.key(seed), plan.experiment, batch, settings, mlp=False, l1=strengths
+    )
+    rows = []
+    for strength, end in zip(plan.strengths, path[:, -1], strict=True):
+        fitted = Fitted(form, end, end[None])
+        row = scored("Taylor, published way", seed, truth, fitted, plan.experiment)
+        rows.append(row | {"l1": strength, "spurious": spurious(fitted, plan)})
+    return rows, path[:, -1]
+
+
+def cell(seed: int, plan: Plan) -> list[dict]:
+    """Return the rows of one seed: each strength, each prior."""
+    key = jax.random.key(seed)
+    sizes = {"size": plan.trajectories, "held_out": plan.held_out}
+    truth = simulated(key, {"x r": 1.0}, plan.experiment, **sizes)
+    data = recorded(truth.train, plan.experiment.network)
+    rows, ends = by_strength(seed, truth, plan)
+    for family in FAMILIES:
+        settings = replace(plan.posterior, family=family)
+        found, sampled = taylor(key, plan.experiment, data, ends[-1], settings)
+        own = DISTINCT.terms.index("x r")
+        said = convergence(np.asarray(sampled.theta[..., own, None]))
+        row = scored(f"Taylor, {family}", seed, truth, found, plan.experiment)
+        rows.append(row | said | {"spurious": spurious(found, plan)})
+    return [{"seed": seed, **row} for row in rows]
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """Return R2 of weights, the slope and the size of what is not there, by strength and prior."""
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    measures = {
+        "r2 weights": "R² of weights",
+        "slope": "slope of x r at the input rate (1 / trial)",
+        "spurious": "summed size of other coefficients (1 / trial)",
+    }
+    names = [f"Taylor, {family}" for family in FAMILIES]
+    for ax, (measure, label) in zip(axes, measures.items(), strict=True):
+        sweep(ax, rows, "l1", measure, PUBLISHED_R2 if measure == "r2 weights" else {})
+        across_priors(ax, rows[rows["method"].isin(names)], measure, at=0.15)
+        ax.set(xscale="log", ylabel=label)
+    axes[1].axhline(1.0, color="black", linestyle="--", linewidth=1, label="truth")
+    axes[0].legend(fontsize=7)
+    return figure
+
+
+@click.command("fig5_sparsity", help=__doc__.split("\n", 1)[0])
+@quick_option
+@out_option
+def main(quick: bool, out: Path) -> None:
+    plan = QUICK if quick else FULL
+    prepare_folder(out)
+    ledger = Ledger(out / "fig5_sparsity.csv", ("seed",), plan)
+    with progress("fig5") as report:
+        for seed in range(plan.seeds):
+            report(f"seed {seed}", seed, plan.seeds)
+            if not ledger.done(seed=seed):
+                ledger.add(cell(seed, plan))
+        report("done", plan.seeds, plan.seeds)
+    publish(draw(ledger.frame), out, "fig5_sparsity")
+    wanted = ["r2 weights", "slope", "spurious", "deviance"]
+    groups = ledger.frame.groupby(["method", "l1"], dropna=False)
+    CONSOLE.print(table("median", groups[wanted].median()))
+    CONSOLE.print(ledger.provenance)
+
+
+if __name__ == "__main__":
+    entry(main)

@@ -1,0 +1,113 @@
+"""The posterior of a shared rule against sums over a grid."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hebbax.diagnostics import convergence
+from hebbax.experiment import Experiment, cohort
+from hebbax.inference import pooled as climb
+from hebbax.inference import shrinkage, variational
+from hebbax.plasticity import TaylorRule
+from hebbax.pooled import Pooled, log_likelihood, recorded
+
+EXPERIMENT = Experiment(trials_per_block=15, hidden_units=1, initial_scale=0.0, noise=0.0)
+POOLED = Pooled(TaylorRule(("x r", "x")), EXPERIMENT.network)
+SETTINGS = dict(global_scale=0.3, slab=0.8, rounds=3, sweeps=100, warmup=300, draws=2500)
+
+
+@cache
+def written():
+    made = cohort(jax.random.key(2), POOLED.rule, jnp.array([0.7, -0.05]), EXPERIMENT, size=3)
+    return recorded(made, EXPERIMENT.network)
+
+
+@cache
+def likelihood():
+    """Two axes (across, up) and the log likelihood on their grid."""
+    axes = np.linspace(-0.6, 2.4, 91), np.linspace(-0.7, 0.7, 91)
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+    one = jax.jit(lambda theta: log_likelihood(POOLED, theta, written()).sum())
+    values = np.asarray(jax.lax.map(one, jnp.asarray(grid), batch_size=91))
+    return *axes, values.reshape(91, 91)
+
+
+def log_prior(family, theta, tau):
+    """log of the density of one coefficient given tau, summed over its local scale."""
+    if family == "normal":
+        return -0.5 * (theta / tau) ** 2 - np.log(tau)
+    if family == "laplace":
+        return -abs(theta) / tau - np.log(tau)
+    local = np.exp(np.linspace(-9, 9, 1201))[:, None]  # half-Cauchy, on the log scale
+    each = -0.5 * (theta / (tau * local)) ** 2 - np.log(tau * local) - np.log1p(local**2)
+    return np.logaddexp.reduce(each + np.log(local), axis=0)
+
+
+def moments(family):
+    """Mean and standard deviation of both coefficients, tau and all scales summed out."""
+    across, up, log_p = likelihood()
+    taus = np.exp(np.linspace(np.log(0.002), np.log(60), 161))
+    prior = np.logaddexp.reduce(
+        [
+            log_prior(family, across, tau)[:, None]
+            + log_prior(family, up, tau)
+            - np.log1p((tau / SETTINGS["global_scale"]) ** 2)
+            + np.log(tau)
+            for tau in taus
+        ],
+        axis=0,
+    )
+    slab = -0.5 * (across[:, None] ** 2 + up**2) / SETTINGS["slab"] ** 2
+    return summed(across, up, log_p + prior + slab)
+
+
+def summed(across, up, log_density):
+    weight = np.exp(log_density - log_density.max())
+    weight /= weight.sum()
+    sides = weight.sum(1), weight.sum(0)
+    mean = np.array([s @ a for s, a in zip(sides, (across, up), strict=True)])
+    square = np.array([s @ a**2 for s, a in zip(sides, (across, up), strict=True)])
+    return mean, np.sqrt(square - mean**2)
+
+
+@pytest.mark.parametrize(
+    "family",
+    ["horseshoe", *(pytest.param(f, marks=pytest.mark.slow) for f in ("normal", "laplace"))],
+)
+def test_draws_are_of_the_exact_posterior(family):
+    settings = shrinkage.Settings(family=family, **SETTINGS)
+    found = shrinkage.fit(jax.random.key(0), POOLED, written(), jnp.zeros(2), settings)
+    draws = np.asarray(found.theta)
+    worst = convergence(draws)
+    assert worst["r_hat"] < 1.02
+    mean, sd = moments(family)
+    flat = draws.reshape(-1, 2)
+    np.testing.assert_array_less(
+        abs(flat.mean(0) - mean), 4 * sd / np.sqrt(worst["ess"]) + 0.01 * sd
+    )
+    np.testing.assert_allclose(flat.std(0), sd, rtol=0.1)
+    again = log_likelihood(POOLED, found.theta[1, -1], written()).sum()
+    assert found.log_likelihood[1, -1] == pytest.approx(float(again))
+
+
+def test_the_variational_gaussian_has_the_moments_of_the_posterior():
+    precision = jnp.array([4.0, 25.0])
+    across, up, log_p = likelihood()
+    mean, sd = summed(across, up, log_p - 2.0 * across[:, None] ** 2 - 12.5 * up**2)
+    start = climb.fit(POOLED, written(), precision, jnp.zeros(2))
+    settings = variational.Settings(rounds=80, samples=16)
+    found, log_weights = variational.fit(
+        jax.random.key(0), POOLED, written(), precision, start, settings
+    )
+    np.testing.assert_array_less(abs(found.mean - mean), 0.3 * sd)
+    np.testing.assert_allclose(np.sqrt(np.diag(np.linalg.inv(found.precision))), sd, rtol=0.3)
+    # The ELBO lies below the log evidence, which importance sampling with its weights gives.
+    evidence = np.logaddexp.reduce(np.asarray(log_weights)) - np.log(len(log_weights))
+    assert found.evidence < evidence
+    cell = (across[1] - across[0]) * (up[1] - up[0])
+    scale = 0.5 * np.log(np.asarray(precision) / (2 * np.pi)).sum() + np.log(cell)
+    total = np.logaddexp.reduce((log_p - 2.0 * across[:, None] ** 2 - 12.5 * up**2).ravel())
+    assert evidence == pytest.approx(total + scale, abs=0.3)
