@@ -55,6 +55,18 @@ class Scales(NamedTuple):
     prior: Array | None
 
 
+class Conditional(NamedTuple):
+    """The animals given the population: ``spread`` and population values ``location`` (member,),
+    the ``means`` of each animal's e (animal, member), the lower Cholesky factors ``roots`` of its
+    precision (animal, member, member), and the log Jacobian ``log_population`` of the location."""
+
+    spread: Array
+    location: Array
+    means: Array
+    roots: Array
+    log_population: Array
+
+
 def left_alone(model: Model) -> list[str]:
     """Return the sites the coordinates leave as they are: spreads and horseshoe scales."""
     moved = {f"{g.name}{end}" for g in model.groups for end in ("", "_population", "_offset")}
@@ -87,41 +99,39 @@ def to_sites(model: Model, factors: Factors, coordinates: Parameters) -> tuple[P
     (animal, member).
     """
     hyper = {name: coordinates[name] for name in left_alone(model)}
-    spread, prior = scales(model, hyper)
-    location, log_population = jnp.zeros_like(spread), jnp.zeros(())
-    if prior is not None:
-        mean, factor = population(spread, prior, factors)
-        location = mean + solve_triangular(factor, coordinates[POPULATION], lower=True, trans="T")
-        log_population = -jnp.log(jnp.diagonal(factor)).sum()
+    given = conditional(model, factors, hyper, coordinates.get(POPULATION))
+    return sites_given(model, given, coordinates)
 
-    def one(factors: Factors, z: Array) -> tuple[Array, Array]:
-        mean, factor = deviation(spread, location, factors)
-        e = mean + solve_triangular(factor, z, lower=True, trans="T")
-        return e, -jnp.log(jnp.diagonal(factor)).sum()
 
-    offsets, log_animals = jax.vmap(one)(factors, coordinates[ANIMAL])
-    log_jacobian = log_population + log_animals.sum()
-    if prior is None:
-        log_size = model.sessions.n_animals * jnp.log(spread).sum()
-        return split_groups(model, spread * offsets), log_jacobian + log_size
-    moved = {f"{k}_population": v for k, v in split_groups(model, location).items()}
+def sites_given(
+    model: Model, given: Conditional, coordinates: Parameters
+) -> tuple[Parameters, Array]:
+    """Return what `to_sites` does, where the `conditional` at the coordinates is known already."""
+    offsets = given.means + unwhiten(given.roots, coordinates[ANIMAL])
+    log_animals = -jnp.log(jnp.diagonal(given.roots, axis1=-2, axis2=-1)).sum(-1)
+    log_jacobian = given.log_population + log_animals.sum()
+    if model.spec.hierarchy == "none":
+        log_size = model.sessions.n_animals * jnp.log(given.spread).sum()
+        return split_groups(model, given.spread * offsets), log_jacobian + log_size
+    moved = {f"{k}_population": v for k, v in split_groups(model, given.location).items()}
     moved |= {f"{k}_offset": v for k, v in split_groups(model, offsets).items()}
-    return hyper | moved, log_jacobian
+    return {name: coordinates[name] for name in left_alone(model)} | moved, log_jacobian
 
 
 def conditional(
     model: Model, factors: Factors, hyper: Parameters, coordinate: Array | None
-) -> tuple[Array, Array, Array]:
-    """Return the population values (member,) at their coordinate, or their mean without one, and of
-    each animal's e given them the mean (animal, member) and the lower Cholesky factor of its
-    precision."""
+) -> Conditional:
+    """Return the population values at their coordinate, or their mean without one, and the animals
+    given them."""
     spread, prior = scales(model, hyper)
-    location = jnp.zeros_like(spread)
+    location, log_population = jnp.zeros_like(spread), jnp.zeros(())
     if prior is not None:
         location, factor = population(spread, prior, factors)
+        log_population = -jnp.log(jnp.diagonal(factor)).sum()
         if coordinate is not None:
             location += solve_triangular(factor, coordinate, lower=True, trans="T")
-    return location, *jax.vmap(partial(deviation, spread, location))(factors)
+    means, roots = jax.vmap(partial(deviation, spread, location))(factors)
+    return Conditional(spread, location, means, roots, log_population)
 
 
 def unwhiten(roots: Array, normal: Array) -> Array:

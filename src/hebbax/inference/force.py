@@ -29,8 +29,7 @@ from hebbax.inference.coordinates import (
     Factors,
     conditional,
     left_alone,
-    scales,
-    to_sites,
+    sites_given,
 )
 from hebbax.inference.density import (
     animal_values,
@@ -55,12 +54,12 @@ def steered_potential(
     model: Model, factors: Factors, coordinates: Parameters, largest: float = LARGEST
 ) -> Array:
     """Return `transported_potential`, in nats; its gradient is the bounded force."""
-    unconstrained, log_jacobian = to_sites(model, factors, coordinates)
     hyper = {name: coordinates[name] for name in left_alone(model)}
-    spread, _ = scales(model, hyper)
-    _, _, roots = conditional(model, factors, hyper, coordinates.get(POPULATION))
+    given = conditional(model, factors, hyper, coordinates.get(POPULATION))
+    unconstrained, log_jacobian = sites_given(model, given, coordinates)
     values = animal_values(model, constrain(latent_sites(model), unconstrained))
-    phi = jax.vmap(partial(bounded, largest, spread))(roots, flatten_groups(model, values))
+    bound = partial(bounded, largest, given.spread)
+    phi = jax.vmap(bound)(given.roots, flatten_groups(model, values))
     total = log_likelihood(model, split_groups(model, phi)).sum()
     return prior_potential(model, unconstrained) - total - log_jacobian
 

@@ -26,7 +26,6 @@ from hebbax.inference.coordinates import (
     conditional,
     deviation,
     left_alone,
-    scales,
     unwhiten,
 )
 from hebbax.inference.density import (
@@ -50,9 +49,8 @@ def jump(key: Key, model: Model, solutions: Factors, coordinates: Parameters) ->
     first.
     """
     hyper = {name: coordinates[name] for name in left_alone(model)}
-    spread, _ = scales(model, hyper)
     own = jax.tree.map(lambda leaf: leaf[0], solutions)
-    location, means, roots = conditional(model, own, hyper, coordinates.get(POPULATION))
+    spread, location, means, roots, _ = conditional(model, own, hyper, coordinates.get(POPULATION))
     places = jax.vmap(jax.vmap(partial(deviation, spread, location)))(solutions)
 
     def log_density(e: Array) -> Array:

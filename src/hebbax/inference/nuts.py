@@ -111,7 +111,7 @@ def fit(
         dense_mass=[tuple(hyper)] if (hyper := left_alone(model)) else False,
     )
     keys = jax.random.split(run_key, settings.chains)
-    move = jax.vmap(partial(_jump, model, pilots.factors))
+    move = jax.vmap(partial(_jump, model, pilots))
     state = jax.jit(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
     label = _fingerprint(key, model, settings)
     kept = _advance(kernel, move, state, settings, store, label, progress)
@@ -152,12 +152,12 @@ def _around(key: Key, model: Model, hyper: Parameters, overdispersion: float) ->
     return out
 
 
-def _jump(model: Model, solutions: Factors, state: Any) -> Any:
+def _jump(model: Model, pilots: pilot.Pilot, state: Any) -> Any:
     """Return the sampler's state after a jump of the animals (`hebbax.inference.jumps`)."""
     key, own = jax.random.split(state.rng_key)
-    z = jump(own, model, solutions, state.z)
-    factors = jax.tree.map(lambda leaf: leaf[0], solutions)
-    potential, slope = jax.value_and_grad(partial(steered_potential, model, factors))(z)
+    z = jump(own, model, pilots.factors, state.z)
+    force = partial(steered_potential, model, pilot.best(pilots).factors)
+    potential, slope = jax.value_and_grad(force)(z)
     return state._replace(z=z, potential_energy=potential, z_grad=slope, rng_key=key)
 
 

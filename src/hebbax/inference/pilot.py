@@ -31,7 +31,6 @@ from hebbax.inference.coordinates import (
     Factors,
     conditional,
     left_alone,
-    population,
     scales,
     share,
     unwhiten,
@@ -149,8 +148,7 @@ def _posterior(
 ) -> tuple[Array, Callable[[Array], Array]]:
     """Return the mean of each animal's values ``(animal, member)``, and what turns standard normal
     draws ``(sample, animal, member)`` into draws of them."""
-    spread = scales(model, hyper).spread
-    location, means, roots = conditional(model, factors, hyper, None)
+    spread, location, means, roots, _ = conditional(model, factors, hyper, None)
 
     def draws(normal: Array) -> Array:
         e = jax.vmap(lambda z: means + unwhiten(roots, z))(normal)
@@ -174,8 +172,8 @@ def _marginal(model: Model, factors: Factors, hyper: Parameters) -> Array:
 def _evidence(model: Model, factors: Factors, hyper: Parameters, key: Key, samples: int) -> Array:
     """Return the log marginal likelihood at a solution: animals by importance sampling from their
     Gaussian posteriors, the population by its Gaussian volume."""
-    spread, prior = scales(model, hyper)
-    location, means, roots = conditional(model, factors, hyper, None)
+    spread, location, means, roots, log_population = conditional(model, factors, hyper, None)
+    prior = scales(model, hyper).prior
     log_volume = -jnp.log(jnp.diagonal(roots, axis1=-2, axis2=-1)).sum(-1)
 
     def log_weight(normal: Array) -> Array:
@@ -189,10 +187,8 @@ def _evidence(model: Model, factors: Factors, hyper: Parameters, key: Key, sampl
     total = (jax.nn.logsumexp(weights, axis=0) - np.log(samples)).sum()
     if prior is None:
         return total
-    root = population(spread, prior, factors)[1]
     log_prior = -0.5 * ((location / prior) ** 2).sum() - jnp.log(prior).sum()
-    volume = -jnp.log(jnp.diagonal(root)).sum()
-    return total + log_prior + volume + hyper_log_prior(model, hyper)
+    return total + log_prior + log_population + hyper_log_prior(model, hyper)
 
 
 def _descend(
