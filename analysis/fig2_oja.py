@@ -34,7 +34,7 @@ from hebbax.figures import intervals, publish, recovery
 from hebbax.inference import adam, gauss_newton
 from hebbax.layer import Layer, recorded
 from hebbax.ledger import Ledger
-from hebbax.plasticity import Exponents, TaylorRule, term_name
+from hebbax.plasticity import TaylorRule, all_terms
 from hebbax.recording_task import (
     OJA,
     Experiment,
@@ -48,7 +48,7 @@ from hebbax.recordings import Recordings
 from hebbax.recovery import r2
 from hebbax.typing import Progress
 
-TERMS = tuple(term_name(Exponents(a, b, 0, c)) for a, b, c in product(range(3), repeat=3))
+TERMS = all_terms("xyw")
 LEVEL = 90.0
 WIDTH = norm.ppf(0.5 + LEVEL / 200.0)
 KNOWN = "well specified"

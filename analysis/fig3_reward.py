@@ -27,9 +27,12 @@ from hebbax.behavioural import (
     PUBLISHED_MLP,
     TAYLOR,
     Fitted,
+    by_hand,
     mlp_modes,
     mlp_variational,
     published,
+    scored,
+    simulated,
     slope,
     taylor,
 )
@@ -37,14 +40,13 @@ from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.diagnostics import convergence
-from hebbax.experiment import Experiment, cohort
+from hebbax.experiment import Experiment
 from hebbax.figures import change_curves, interval_by_seed, publish, valley
 from hebbax.function_space import Points, change, project, visited
 from hebbax.inference import shrinkage, variational
 from hebbax.ledger import Ledger
-from hebbax.plasticity import coefficients
 from hebbax.pooled import Recorded, recorded
-from hebbax.scores import oracle, score, split
+from hebbax.scores import Truth, oracle
 
 TRUTH = 1.0
 PUBLISHED_SLOPE = 0.644
@@ -83,18 +85,18 @@ QUICK = Plan(
 )
 
 
-def fits(seed: int, plan: Plan, data: Recorded) -> tuple[dict[str, Fitted], dict, np.ndarray]:
+def fits(seed: int, plan: Plan, truth: Truth) -> tuple[dict[str, Fitted], dict, np.ndarray]:
     """Return the four fits by name, what is said of each beside its scores, and the path of the
     published Taylor coefficients (epoch, term)."""
     keys = jax.random.split(jax.random.key(1000 + seed), 4)
+    data = recorded(truth.train, plan.experiment.network)
     batch = jax.tree.map(lambda leaf: leaf[None], data)
     own = (replace(PUBLISHED, epochs=plan.epochs), replace(PUBLISHED_MLP, epochs=plan.epochs))
     form, path = published(keys[0], plan.experiment, batch, own[0], mlp=False)
-    mlp_form, mlp_path = published(keys[1], plan.experiment, batch, own[1], mlp=True)
-    by_hand = Fitted(form, path[0, -1], path[0, -1:])
-    mlp_by_hand = Fitted(mlp_form, mlp_path[0, -1], mlp_path[0, -1:])
-    posterior, sampled = taylor(keys[2], plan.experiment, data, by_hand.estimate, plan.posterior)
-    pooled, modes = mlp_modes(keys[3], plan.experiment, data, mlp_path[0, -1], plan.starts)
+    by_l1 = Fitted(form, path[0, -1], path[0, -1:])
+    mlp = by_hand(keys[1], [truth], plan.experiment, own[1], mlp=True)[0]
+    posterior, sampled = taylor(keys[2], plan.experiment, data, by_l1.estimate, plan.posterior)
+    pooled, modes = mlp_modes(keys[3], plan.experiment, data, mlp.estimate, plan.starts)
     network, log_weights = mlp_variational(keys[3], pooled, data, modes, plan.guide)
     slope_draws = slope(posterior, sampled.theta, rate=plan.experiment.rate)
     said = {
@@ -109,29 +111,21 @@ def fits(seed: int, plan: Plan, data: Recorded) -> tuple[dict[str, Fitted], dict
         },
     }
     found = {
-        "Taylor, published way": by_hand,
+        "Taylor, published way": by_l1,
         "Taylor, posterior": posterior,
-        "MLP, published way": mlp_by_hand,
+        "MLP, published way": mlp,
         "MLP, variational": network,
     }
     return found, said, np.asarray(path[0])
 
 
-def slopes(fitted: Fitted, data: Recorded, plan: Plan) -> dict[str, float]:
-    """Return the slope of x r with its 90 % interval: of a Taylor rule its own coefficients, of an
-    MLP those of its projection on `NAMED` terms."""
-    rate = plan.experiment.rate
-    if fitted.pooled.rule is not MLP:
-        drawn, point = (
-            slope(fitted, fitted.draws, rate=rate),
-            slope(fitted, fitted.estimate, rate=rate),
-        )
-    else:
-        points = visited(fitted.pooled, fitted.estimate, data)
-        both = jnp.concatenate([fitted.estimate[None], fitted.draws])
-        projected = project(NAMED, points, np.asarray(change(fitted.pooled.rule, both, points)))
-        at = NAMED.index("x r")
-        point, drawn = projected[0, at], projected[1:, at]
+def projected_slope(fitted: Fitted, data: Recorded) -> dict[str, float]:
+    """Return the slope of x r of an MLP, by its projection on `NAMED` terms, with its 90 %
+    interval."""
+    points = visited(fitted.pooled, fitted.estimate, data)
+    both = jnp.concatenate([fitted.estimate[None], fitted.draws])
+    projected = project(NAMED, points, np.asarray(change(fitted.pooled.rule, both, points)))
+    point, *drawn = projected[:, NAMED.index("x r")]
     low, high = np.quantile(drawn, [0.05, 0.95])
     return {"slope": float(point), "low": float(low), "high": float(high)}
 
@@ -180,16 +174,16 @@ def _curve(axis: str, method: str, at: np.ndarray, drawn: np.ndarray) -> list[di
 def cell(seed: int, plan: Plan) -> tuple[list[dict], list[dict], list[dict]]:
     """Return the rows of one seed: scores, function-space curves, and the path of the published
     coefficients."""
-    theta = jnp.asarray(coefficients(TAYLOR.terms, {"x r": TRUTH}))
-    made = cohort(jax.random.key(seed), TAYLOR, theta, plan.experiment, size=plan.trajectories)
-    truth = split(TAYLOR, theta, made, plan.held_out)
+    sizes = {"size": plan.trajectories, "held_out": plan.held_out}
+    truth = simulated(jax.random.key(seed), {"x r": TRUTH}, plan.experiment, **sizes)
     data = recorded(truth.train, plan.experiment.network)
-    found, said, path = fits(seed, plan, data)
+    found, said, path = fits(seed, plan, truth)
     known = oracle(truth, found["Taylor, posterior"].pooled, plan.experiment)
     rows = []
     for name, fitted in found.items():
-        scores = score(jax.random.key(seed), truth, fitted.pooled, fitted.estimate, plan.experiment)
-        row = {"seed": seed, "method": name, **slopes(fitted, data, plan), **scores, **known}
+        row = {"seed": seed, **scored(name, seed, truth, fitted, plan.experiment), **known}
+        if fitted.pooled.rule is MLP:
+            row |= projected_slope(fitted, data)
         if fitted.pooled.rule is TAYLOR:
             row |= {
                 f"theta({t})": float(fitted.estimate[TAYLOR.terms.index(t)])
@@ -214,8 +208,8 @@ def draw(scores: pd.DataFrame, changes: pd.DataFrame, paths: pd.DataFrame) -> Fi
     axes[0, 0].legend(fontsize=7, ncols=2)
     axes[0, 0].set_ylim(0.0, 1.6)
     posterior = scores[scores["method"] == "Taylor, posterior"].iloc[0]
-    by_hand = scores[scores["method"] == "Taylor, published way"]
-    valley(axes[0, 1], by_hand, (posterior["low"], posterior["high"]), FULL.experiment.rate)
+    by_l1 = scores[scores["method"] == "Taylor, published way"]
+    valley(axes[0, 1], by_l1, (posterior["low"], posterior["high"]), FULL.experiment.rate)
     axes[0, 1].set_title("what they do not: how it is split (x² = 0.75 x)", fontsize=9)
     axes[0, 1].legend(fontsize=7)
     first = paths[paths["seed"] == 0]

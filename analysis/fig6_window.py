@@ -10,7 +10,7 @@ nobody needs to fix beforehand.
 Three seeds. --quick takes about a minute. The full size has not been run yet.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import PUBLISHED, PUBLISHED_MLP, by_hand, scored, simulated
+from hebbax.behavioural import both_by_hand, scored, simulated
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
@@ -92,9 +92,8 @@ def cells(window: int, plan: Plan) -> tuple[list[dict], list[dict]]:
     sizes = {"size": plan.trajectories, "held_out": plan.held_out}
     truths = [simulated(key, {"x r": 1.0}, experiment, **sizes) for key in keys]
     scores, curves = [], []
-    for name, own in (("Taylor", PUBLISHED), ("MLP", PUBLISHED_MLP)):
-        settings = replace(own, epochs=plan.epochs)
-        fits = by_hand(keys[0], truths, experiment, settings, mlp=name == "MLP")
+    both = both_by_hand(keys[0], truths, experiment, plan.epochs)
+    for name, fits in zip(("Taylor", "MLP"), both, strict=True):
         scores += [
             {"window": window, "seed": k}
             | scored(f"{name}, published way", k, truth, fits[k], experiment)

@@ -10,7 +10,7 @@ only unknown, and what is left of that among the 54 distinct terms.
 Two seeds. --quick takes about a minute. The full size has not been run yet.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -21,17 +21,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import (
-    DISTINCT,
-    PUBLISHED,
-    PUBLISHED_MLP,
-    TAYLOR,
-    by_hand,
-    merged,
-    scored,
-    simulated,
-    taylor,
-)
+from hebbax.behavioural import DISTINCT, TAYLOR, merged, scored, simulated, three_ways
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
@@ -95,20 +85,12 @@ def cells(rate: float, plan: Plan) -> list[dict]:
     sizes = {"size": plan.trajectories, "held_out": plan.held_out}
     keys = [jax.random.key(seed) for seed in range(plan.seeds)]
     truths = [simulated(key, {"x r": 1.0}, experiment, **sizes) for key in keys]
-    taylors, mlps = (
-        by_hand(keys[0], truths, experiment, replace(own, epochs=plan.epochs), mlp=mlp)
-        for own, mlp in ((PUBLISHED, False), (PUBLISHED_MLP, True))
-    )
+    fits = three_ways(keys, truths, experiment, plan.epochs, plan.posterior)
     rows = []
-    for seed, (truth, by_l1, mlp) in enumerate(zip(truths, taylors, mlps, strict=True)):
-        data = recorded(truth.train, experiment.network)
-        posterior = taylor(keys[seed], experiment, data, by_l1.estimate, plan.posterior)[0]
-        named = {
-            "Taylor, published way": by_l1, "MLP, published way": mlp,
-            "Taylor, posterior": posterior,
-        }  # fmt: skip
+    for seed, (truth, named) in enumerate(zip(truths, fits, strict=True)):
         own = [scored(name, seed, truth, fitted, experiment) for name, fitted in named.items()]
-        own[0] |= {f"theta({t})": float(by_l1.estimate[TAYLOR.terms.index(t)]) for t in SPLIT}
+        by_l1 = named["Taylor, published way"].estimate
+        own[0] |= {f"theta({t})": float(by_l1[TAYLOR.terms.index(t)]) for t in SPLIT}
         known = {"rate": rate, "seed": seed, **known_to(truth, experiment)}
         rows += [known | row for row in own]
     return rows

@@ -10,7 +10,7 @@ them), so that its cost does not grow with their number; simulating and scoring 
 Two seeds. --quick takes about a minute. The full size has not been run yet.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import PUBLISHED, PUBLISHED_MLP, Fitted, by_hand, scored, simulated, taylor
+from hebbax.behavioural import Fitted, scored, simulated, three_ways
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
@@ -82,18 +82,10 @@ def cells(length: int, hidden: int, plan: Plan) -> list[dict]:
     keys = [jax.random.key(seed) for seed in range(plan.seeds)]
     sizes = {"size": plan.trajectories, "held_out": plan.held_out}
     truths = [simulated(key, {"x r": 1.0}, experiment, **sizes) for key in keys]
-    taylors, mlps = (
-        by_hand(keys[0], truths, experiment, replace(own, epochs=plan.epochs), mlp=mlp)
-        for own, mlp in ((PUBLISHED, False), (PUBLISHED_MLP, True))
-    )
+    fits = three_ways(keys, truths, experiment, plan.epochs, plan.posterior)
     rows = []
-    for seed, (truth, by_l1, mlp) in enumerate(zip(truths, taylors, mlps, strict=True)):
+    for seed, (truth, named) in enumerate(zip(truths, fits, strict=True)):
         data = recorded(truth.train, experiment.network)
-        posterior = taylor(keys[seed], experiment, data, by_l1.estimate, plan.posterior)[0]
-        named = {
-            "Taylor, published way": by_l1, "MLP, published way": mlp,
-            "Taylor, posterior": posterior,
-        }  # fmt: skip
         at = {"trials": length, "hidden": hidden, "seed": seed}
         rows += [
             at | scored(name, seed, truth, fitted, experiment) | cost(fitted, data)

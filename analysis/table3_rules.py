@@ -11,7 +11,7 @@ About 40 minutes for one seed of both meanings on two shared cores before weight
 since (--quick: about two minutes).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -23,10 +23,8 @@ from matplotlib.figure import Figure
 
 from hebbax.behavioural import (
     DISTINCT,
-    PUBLISHED,
-    PUBLISHED_MLP,
     Fitted,
-    by_hand,
+    both_by_hand,
     merged,
     mlp_modes,
     scored,
@@ -37,8 +35,10 @@ from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.diagnostics import convergence
+from hebbax.errors import HebbaxError
 from hebbax.experiment import Experiment
 from hebbax.figures import publish, rule_table
+from hebbax.files import replacing
 from hebbax.inference import shrinkage
 from hebbax.ledger import Ledger
 from hebbax.plasticity import parse_rule
@@ -167,10 +167,7 @@ def fill(ledger: Ledger, meaning: str, seed: int, rules: list[str], plan: Plan) 
     with progress(f"table 3, {meaning}") as report:
         report(f"seed {seed}: published fits", 0, len(rules))
         known = [simulated(key, parse_rule(rule), plan.experiment, **sizes) for rule in rules]
-        fits = [
-            by_hand(key, known, plan.experiment, replace(own, epochs=plan.epochs), mlp=mlp)
-            for own, mlp in ((PUBLISHED, False), (PUBLISHED_MLP, True))
-        ]
+        fits = both_by_hand(key, known, plan.experiment, plan.epochs)
         for k, name in enumerate(names):
             if not ledger.done(**name):
                 rows = cell(seed, known[k], fits[0][k], fits[1][k], plan)
@@ -192,7 +189,8 @@ def main(seeds: int, quick: bool, out: Path) -> None:
             fill(ledger, meaning, seed, sorted(set(listed[meaning])), plan)
     for meaning in sorted(set(ledger.frame["meaning"])):
         found = summary(ledger.frame, meaning)
-        found.to_csv(out / f"table3_{meaning}.csv", index=False, float_format="%.3f")
+        with replacing(out / f"table3_{meaning}.csv", HebbaxError) as unfinished:
+            found.to_csv(unfinished, index=False, float_format="%.3f")
         publish(draw(found), out, f"table3_{meaning}")
         CONSOLE.print(f"{meaning}: {found['reached'].sum()} of {len(found)} rows reached")
         wanted = ["deviance oracle", *(c for c in found if c.startswith("Taylor deviance"))]

@@ -5,6 +5,7 @@ of a Taylor rule under a shrinking prior, and the modes and a variational fit of
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -67,6 +68,41 @@ def by_hand(
     batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)
     form, path = published(key, experiment, batch, settings, mlp=mlp)
     return [Fitted(form, end, end[None]) for end in path[:, -1]]
+
+
+def both_by_hand(
+    key: Key, truths: Sequence[Truth], experiment: Experiment, epochs: int
+) -> tuple[list[Fitted], list[Fitted]]:
+    """Return the published Taylor and MLP fits (`by_hand`), stopped after ``epochs``."""
+    taylors, mlps = (
+        by_hand(key, truths, experiment, replace(settings, epochs=epochs), mlp=mlp)
+        for settings, mlp in ((PUBLISHED, False), (PUBLISHED_MLP, True))
+    )
+    return taylors, mlps
+
+
+def three_ways(
+    keys: Sequence[Key],
+    truths: Sequence[Truth],
+    experiment: Experiment,
+    epochs: int,
+    settings: shrinkage.Settings,
+) -> list[dict[str, Fitted]]:
+    """Return of each truth, with a key of its own, three fits by name: the published ones and the
+    posterior of a Taylor rule."""
+    fits = []
+    published_fits = both_by_hand(keys[0], truths, experiment, epochs)
+    for key, truth, by_l1, mlp in zip(keys, truths, *published_fits, strict=True):
+        data = recorded(truth.train, experiment.network)
+        posterior = taylor(key, experiment, data, by_l1.estimate, settings)[0]
+        fits.append(
+            {
+                "Taylor, published way": by_l1,
+                "MLP, published way": mlp,
+                "Taylor, posterior": posterior,
+            }
+        )
+    return fits
 
 
 def scored(

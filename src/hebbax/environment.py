@@ -14,7 +14,7 @@ import numpy as np
 
 from hebbax.network import Network, accept_logits, free_step
 from hebbax.plasticity import Rule
-from hebbax.reward import RewardSignal, remember
+from hebbax.reward import RewardSignal, remember, signal_now
 from hebbax.typing import Array, Key
 
 Baiting = Literal["baited", "independent"]
@@ -129,7 +129,7 @@ def generate(
         log_p = jax.nn.log_softmax(offer + accept)
         choice = jax.random.categorical(choice_key, log_p)
         reward, armed = deliver(reward_key, armed, chances, choice, environment.baiting)
-        r = reward - history.mean() if task.signal == "expected" else reward
+        r = signal_now(reward, history, task.signal)
         weights = advance(weights, rates[choice], r)
         session = Session(choice, reward, reject(reject_key, offer, accept), log_p[choice])
         return (weights, armed, remember(history, reward), choice), session

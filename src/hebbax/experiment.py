@@ -20,7 +20,7 @@ import numpy as np
 from hebbax.environment import Baiting, blocks, deliver
 from hebbax.network import Network, activity, free_step
 from hebbax.plasticity import Rule
-from hebbax.reward import RewardSignal, remember
+from hebbax.reward import RewardSignal, remember, signal_now
 from hebbax.stimulus import DEFAULT_RATE, one_hot
 from hebbax.typing import Array, Key
 
@@ -137,7 +137,7 @@ def live(key: Key, rule: Rule, theta: Array, experiment: Experiment) -> Trajecto
         meet_key, reward_key = jax.random.split(key)
         met = meet(meet_key, network, weights, experiment.noise)
         reward, armed = deliver(reward_key, armed, chance, met.choice, experiment.baiting)
-        r = reward - history.mean() if experiment.signal == "expected" else reward
+        r = signal_now(reward, history, experiment.signal)
         after = advance(weights, met.x, r)
         return (after, armed, remember(history, reward)), Trajectory(*met, reward, r, weights)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from hebbax.errors import ModelError
 from hebbax.layer import Layer, Trajectory, recorded, replay
+from hebbax.plasticity import coefficients
 from hebbax.recordings import Recordings, recordings
 from hebbax.typing import Array, Key
 
@@ -59,7 +60,7 @@ def coefficients_of(layer: Layer, truth: Mapping[str, float]) -> np.ndarray:
     for name in truth:
         if name not in terms:
             raise ModelError(f'the true term "{name}" is not in the rule ({", ".join(terms)}).')
-    return np.array([truth.get(term, 0.0) for term in terms])
+    return coefficients(terms, truth)
 
 
 def draw_inputs(key: Key, experiment: Experiment, trajectories: int) -> Array:

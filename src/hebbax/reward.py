@@ -36,6 +36,11 @@ def reward_signal(rewards: np.ndarray, signal: RewardSignal, window: int) -> np.
     return rewards - expected_reward(rewards, window)
 
 
+def signal_now(reward: Array, history: Array, signal: RewardSignal) -> Array:
+    """Return r of this trial in a free run, given the last rewards before it ``(window,)``."""
+    return reward - history.mean() if signal == "expected" else reward
+
+
 def remember(history: Array, reward: Array) -> Array:
     """Return the last rewards ``(window,)`` with the oldest replaced by this trial's reward."""
     return jnp.append(history[1:], reward)
