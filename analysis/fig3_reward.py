@@ -44,7 +44,7 @@ from hebbax.experiment import Experiment
 from hebbax.figures import change_curves, interval_by_seed, publish, valley
 from hebbax.function_space import Points, change, project, visited
 from hebbax.inference import shrinkage, variational
-from hebbax.ledger import Ledger
+from hebbax.ledger import Ledger, fill
 from hebbax.pooled import Recorded, recorded
 from hebbax.scores import Truth, oracle
 
@@ -242,13 +242,8 @@ def main(quick: bool, out: Path) -> None:
     names = ("fig3_reward", "fig3_change", "fig3_paths")
     ledgers = [Ledger(out / f"{name}.csv", ("seed",), plan) for name in names]
     with progress("fig3") as report:
-        for seed in range(plan.seeds):
-            report(f"seed {seed}", seed, plan.seeds)
-            if not all(ledger.done(seed=seed) for ledger in ledgers):
-                for ledger, rows in zip(ledgers, cell(seed, plan), strict=True):
-                    if not ledger.done(seed=seed):
-                        ledger.add(rows)
-        report("done", plan.seeds, plan.seeds)
+        seeds = {f"seed {seed}": {"seed": seed} for seed in range(plan.seeds)}
+        fill(ledgers, seeds, lambda seed: cell(seed, plan), report)
     publish(draw(*(ledger.frame for ledger in ledgers)), out, "fig3_reward")
     scores = ledgers[0].frame
     wanted = ["slope", "low", "high", "r2 weights", "r2 activity", "deviance", "oracle"]

@@ -112,7 +112,7 @@ def point(sessions: hebbax.Sessions, fit: str, name: str, reward: str) -> list[d
 
 def sampled(posterior: az.InferenceData, name: str, reward: str) -> list[dict[str, Any]]:
     """Return the rows of one posterior: every fly and the population, with 90 % intervals."""
-    verdict = "; ".join(hebbax.diagnose(posterior).reasons) or "passed"
+    verdict = hebbax.diagnose(posterior).brief
     cell = {"fit": POSTERIOR, "model": name, "reward": reward, "verdict": verdict}
     flies = summary.animal_table(posterior).rename_axis(["animal", "quantity"]).reset_index()
     everyone = summary.population_table(posterior).rename_axis("quantity").reset_index()

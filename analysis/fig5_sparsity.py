@@ -39,7 +39,7 @@ from hebbax.diagnostics import convergence
 from hebbax.experiment import Experiment
 from hebbax.figures import across_priors, publish, sweep
 from hebbax.inference import shrinkage
-from hebbax.ledger import Ledger
+from hebbax.ledger import Ledger, fill
 from hebbax.pooled import recorded
 from hebbax.scores import Truth
 
@@ -136,11 +136,8 @@ def main(quick: bool, out: Path) -> None:
     prepare_folder(out)
     ledger = Ledger(out / "fig5_sparsity.csv", ("seed",), plan)
     with progress("fig5") as report:
-        for seed in range(plan.seeds):
-            report(f"seed {seed}", seed, plan.seeds)
-            if not ledger.done(seed=seed):
-                ledger.add(cell(seed, plan))
-        report("done", plan.seeds, plan.seeds)
+        seeds = {f"seed {seed}": {"seed": seed} for seed in range(plan.seeds)}
+        fill([ledger], seeds, lambda seed: [cell(seed, plan)], report)
     publish(draw(ledger.frame), out, "fig5_sparsity")
     wanted = ["r2 weights", "slope", "spurious", "deviance"]
     groups = ledger.frame.groupby(["method", "l1"], dropna=False)

@@ -28,7 +28,7 @@ from hebbax.cli.script import entry, quick_option
 from hebbax.experiment import Experiment
 from hebbax.figures import publish, sweep
 from hebbax.inference import pooled as climb
-from hebbax.ledger import Ledger
+from hebbax.ledger import Ledger, fill
 from hebbax.plasticity import TaylorRule, coefficients
 from hebbax.pooled import Pooled, recorded
 from hebbax.reward import expected_reward, exponential_reward
@@ -147,13 +147,8 @@ def main(quick: bool, out: Path) -> None:
     names = ("fig6_window", "fig6_evidence")
     ledgers = [Ledger(out / f"{name}.csv", ("window",), plan) for name in names]
     with progress("fig6") as report:
-        for k, window in enumerate(plan.windows):
-            report(f"window {window}", k, len(plan.windows))
-            if not all(ledger.done(window=window) for ledger in ledgers):
-                for ledger, rows in zip(ledgers, cells(window, plan), strict=True):
-                    if not ledger.done(window=window):
-                        ledger.add(rows)
-        report("done", len(plan.windows), len(plan.windows))
+        windows = {f"window {window}": {"window": window} for window in plan.windows}
+        fill(ledgers, windows, lambda window: cells(window, plan), report)
     scores, curves = (ledger.frame for ledger in ledgers)
     publish(draw(scores, curves), out, "fig6_window")
     shares = posterior(curves).sort_values("share", ascending=False)

@@ -29,7 +29,7 @@ from hebbax.experiment import Experiment
 from hebbax.figures import publish, sweep
 from hebbax.inference import shrinkage
 from hebbax.inference.pooled import curvature
-from hebbax.ledger import Ledger
+from hebbax.ledger import Ledger, fill
 from hebbax.pooled import Pooled, recorded
 from hebbax.scores import Truth
 
@@ -132,11 +132,8 @@ def main(quick: bool, out: Path) -> None:
     prepare_folder(out)
     ledger = Ledger(out / "fig7_input.csv", ("rate",), plan)
     with progress("fig7") as report:
-        for k, rate in enumerate(plan.rates):
-            report(f"rate {rate:g}", k, len(plan.rates))
-            if not ledger.done(rate=rate):
-                ledger.add(cells(rate, plan))
-        report("done", len(plan.rates), len(plan.rates))
+        rates = {f"rate {rate:g}": {"rate": rate} for rate in plan.rates}
+        fill([ledger], rates, lambda rate: [cells(rate, plan)], report)
     publish(draw(ledger.frame), out, "fig7_input")
     wanted = ["r2 weights", "slope", "deviance", "alone", "among all"]
     CONSOLE.print(table("median", ledger.frame.groupby(["method", "rate"])[wanted].median()))

@@ -23,7 +23,7 @@ from hebbax import fitting, heldout
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
-from hebbax.data import data_hash, first_trials
+from hebbax.data import data_hash
 from hebbax.errors import HebbaxError
 from hebbax.figures import held_out, publish
 from hebbax.files import replacing
@@ -88,15 +88,12 @@ def single_flies(
     sessions: hebbax.Sessions, method: str, fractions: tuple[float, ...]
 ) -> list[dict[str, Any]]:
     """Return the rows of published fits at all fractions, which are one compiled descent."""
-    model = hebbax.build_model(hebbax.read_spec(PAPER), sessions)
-    parts = [first_trials(sessions, fraction) for fraction in fractions]
-    key = jax.random.PRNGKey(0)
-    found, _ = stopped.fit(key, model, METHODS[method], parts=np.stack(parts))
+    key, spec = jax.random.PRNGKey(0), hebbax.read_spec(PAPER)
+    parts = heldout.published(key, spec, sessions, fractions, METHODS[method])
     out = []
-    for k, (fraction, seen) in enumerate(zip(fractions, parts, strict=True)):
-        values = {name: np.asarray(value)[None, k : k + 1] for name, value in found.items()}
+    for fraction, (seen, values) in zip(fractions, parts, strict=True):
         for weights in WEIGHTS:
-            predicted = heldout.predict_from(model.spec, sessions, values, seen, weights)
+            predicted = heldout.predict_from(spec, sessions, values, seen, weights)
             cell = {"method": method, "model": PAPER, "fraction": fraction, "weights": weights}
             out += rows(cell, predicted)
     return out
@@ -109,11 +106,11 @@ def hierarchy(
     posterior = fitting.obtain_from_first(
         sessions, fraction, hebbax.read_spec(name), folder, 0, plan.settings, tell
     )
-    verdict = hebbax.diagnose(posterior)
+    verdict = hebbax.diagnose(posterior).brief
     out = []
     for weights in WEIGHTS:
         cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "weights": weights}
-        cell |= {"verdict": "; ".join(verdict.reasons) or "passed"}
+        cell |= {"verdict": verdict}
         without = heldout.predict(posterior, sessions, weights, without=("preference",))
         for row, score in zip(
             rows(cell, heldout.predict(posterior, sessions, weights)),

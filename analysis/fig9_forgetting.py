@@ -27,7 +27,7 @@ from hebbax import fitting, heldout, summary
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
-from hebbax.data import data_hash, first_trials
+from hebbax.data import data_hash
 from hebbax.figures import model_colour, publish
 from hebbax.inference import nuts, pilot, stopped
 from hebbax.ledger import Ledger
@@ -74,20 +74,17 @@ QUICK = Plan(
 
 def single_flies(sessions: hebbax.Sessions, fractions: tuple[float, ...]) -> list[dict[str, Any]]:
     """Return theta(w) of every fly by the published fit, at all fractions."""
-    model = hebbax.build_model(hebbax.read_spec(PAPER), sessions)
-    parts = np.stack([first_trials(sessions, fraction) for fraction in fractions])
-    found, _ = stopped.fit(jax.random.PRNGKey(0), model, parts=parts)
-    theta = np.asarray(found["theta"])
-    place = model.spec.terms.index(summary.DECAY)
+    spec = hebbax.read_spec(PAPER)
+    place = spec.terms.index(summary.DECAY)
     out = []
-    for k, (fraction, seen) in enumerate(zip(fractions, parts, strict=True)):
-        values = {name: np.asarray(value)[None, k : k + 1] for name, value in found.items()}
-        rest = heldout.predict_from(model.spec, sessions, values, seen, "carried")
+    parts = heldout.published(jax.random.PRNGKey(0), spec, sessions, fractions, stopped.Settings())
+    for fraction, (seen, values) in zip(fractions, parts, strict=True):
+        rest = heldout.predict_from(spec, sessions, values, seen, "carried")
         percent = heldout.scores(rest)["percent"]
         cell = {"method": "L1", "model": PAPER, "fraction": fraction, "verdict": ""}
-        for a, animal in enumerate(sessions.animals):
-            row = {"animal": animal, "value": theta[k, a, place], "percent": percent[animal]}
-            out.append(cell | row)
+        theta = values["theta"][0, 0, :, place]
+        for animal, value in zip(sessions.animals, theta, strict=True):
+            out.append(cell | {"animal": animal, "value": value, "percent": percent[animal]})
     return out
 
 
@@ -99,7 +96,7 @@ def hierarchy(
         sessions, fraction, hebbax.read_spec(name), folder, 0, plan.settings, tell
     )
     percent = heldout.scores(heldout.predict(posterior, sessions, "carried"))["percent"]
-    verdict = "; ".join(hebbax.diagnose(posterior).reasons) or "passed"
+    verdict = hebbax.diagnose(posterior).brief
     cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "verdict": verdict}
     term = summary.forgetting(posterior)
     columns = dict(zip(term.names, term.animals.T, strict=True)) | {EVERYONE: term.population}

@@ -25,7 +25,7 @@ from hebbax.cli.script import entry, quick_option
 from hebbax.figures import model_colour, publish
 from hebbax.inference import pilot
 from hebbax.inference.coordinates import population, scales
-from hebbax.ledger import Ledger
+from hebbax.ledger import Ledger, fill
 
 MODELS = ("forgetting", "rajagopalan", "rajagopalan-forgetting")
 AXES = {"forgetting": ("x r", "w"), "rajagopalan": ("r", "1"), "rajagopalan-forgetting": ("r", "w")}
@@ -90,11 +90,12 @@ def main(recordings: Path, quick: bool, out: Path) -> None:
     prepare_folder(out)
     ledger = Ledger(out / "five_terms.csv", ("model",), (sessions.source, settings))
     with progress("solving") as report:
-        for k, name in enumerate(MODELS):
-            report(name, k, len(MODELS))
-            if not ledger.done(model=name):
-                ledger.add(solutions(name, sessions, settings).to_dict("records"))
-        report("done", len(MODELS), len(MODELS))
+        fill(
+            [ledger],
+            {name: {"model": name} for name in MODELS},
+            lambda model: [solutions(model, sessions, settings).to_dict("records")],
+            report,
+        )
     found = ledger.frame
     publish(draw({name: found[found["model"] == name] for name in MODELS}), out, "five_terms")
     CONSOLE.print(table("model", found.set_index("model")))

@@ -27,7 +27,7 @@ from hebbax.cli.script import entry, quick_option
 from hebbax.experiment import Experiment
 from hebbax.figures import publish, sweep
 from hebbax.inference import shrinkage
-from hebbax.ledger import Ledger
+from hebbax.ledger import Ledger, fill
 from hebbax.pooled import Recorded, log_likelihood, recorded
 
 BLOCKS = len(Experiment().reward_probability)
@@ -129,11 +129,11 @@ def main(quick: bool, out: Path) -> None:
     sizes = [(length, base) for length in plan.lengths]
     sizes += [(plan.length, hidden) for hidden in plan.hidden if hidden != base]
     with progress("table 2") as report:
-        for k, (length, hidden) in enumerate(sizes):
-            report(f"{length} trials, {hidden} units", k, len(sizes))
-            if not ledger.done(trials=length, hidden=hidden):
-                ledger.add(cells(length, hidden, plan))
-        report("done", len(sizes), len(sizes))
+        named = {
+            f"{length} trials, {hidden} units": {"trials": length, "hidden": hidden}
+            for length, hidden in sizes
+        }
+        fill([ledger], named, lambda trials, hidden: [cells(trials, hidden, plan)], report)
     found = ledger.frame.assign(**{"slope error": (ledger.frame["slope"] - 1.0).abs()})
     publish(draw(found, plan), out, "table2_scale")
     wanted = ["r2 weights", "slope error", "deviance", "gradient (ms)", "memory (MB)"]

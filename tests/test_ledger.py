@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from hebbax.errors import HebbaxError
-from hebbax.ledger import Ledger
+from hebbax.ledger import Ledger, fill
 from hebbax.recovery import percent_deviance, r2
 
 
@@ -20,6 +20,25 @@ def test_a_stopped_experiment_goes_on(tmp_path):
     second.add([{"noise": 0.2, "seed": 2, "r2": 0.25}])
     assert pd.read_csv(path, comment="#")["r2"].tolist() == [0.5, 0.25]
     assert path.read_text().startswith("# hebbax ")
+
+
+def test_only_what_is_missing_is_made(tmp_path):
+    first, second = (Ledger(tmp_path / f"{name}.csv", ("seed",), 0) for name in ("a", "b"))
+    first.add([{"seed": 0, "value": 1.0}])
+    second.add([{"seed": 0, "value": 2.0}])
+    first.add([{"seed": 1, "value": 3.0}])
+    made, told = [], []
+
+    def rows(seed):
+        made.append(seed)
+        return [{"seed": seed, "value": 10.0}], [{"seed": seed, "value": 20.0}]
+
+    cells = {f"seed {seed}": {"seed": seed} for seed in range(3)}
+    fill((first, second), cells, rows, lambda *said: told.append(said))
+    assert made == [1, 2]
+    assert first.frame["value"].tolist() == [1.0, 3.0, 10.0]
+    assert second.frame["value"].tolist() == [2.0, 20.0, 20.0]
+    assert told == [("seed 0", 0, 3), ("seed 1", 1, 3), ("seed 2", 2, 3), ("done", 3, 3)]
 
 
 def test_a_table_of_other_settings_is_kept(tmp_path):

@@ -41,6 +41,11 @@ class Verdict:
         return not self.reasons
 
     @property
+    def brief(self) -> str:
+        """The verdict in a cell of a table: passed, or what failed."""
+        return "; ".join(self.reasons) or "passed"
+
+    @property
     def sentence(self) -> str:
         """The verdict in one sentence."""
         if self.passed:

@@ -16,7 +16,7 @@ The yardsticks are the `null` model, whose constant preference is learnt from th
 and a fair coin.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -26,11 +26,13 @@ import pandas as pd
 from scipy.special import logsumexp
 from scipy.stats import bootstrap
 
-from hebbax.data import Sessions, compact, data_hash, observation_index, split
+from hebbax.data import Sessions, compact, data_hash, first_trials, observation_index, split
 from hebbax.errors import FitError
+from hebbax.inference import stopped
 from hebbax.model import build_model
 from hebbax.posterior import pointwise_log_likelihood, spec_of
 from hebbax.spec import ModelSpec
+from hebbax.typing import Key
 
 Weights = Literal["carried", "reset"]
 
@@ -129,6 +131,23 @@ def predict_from(
         after = model.trials > seen[animal]
         log_p, animal = log_p[..., after], animal[after]
     return Heldout(log_p, animal, sessions.animals, sessions.n_stimuli)
+
+
+def published(
+    key: Key,
+    spec: ModelSpec,
+    sessions: Sessions,
+    fractions: Sequence[float],
+    settings: stopped.Settings,
+) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Return the published fit (`hebbax.inference.stopped`) to the first part of every session, for
+    each fraction: the trials ``seen`` (animal,) and the values that `predict_from` takes."""
+    parts = np.stack([first_trials(sessions, fraction) for fraction in fractions])
+    found, _ = stopped.fit(key, build_model(spec, sessions), settings, parts=parts)
+    return [
+        (seen, {name: np.asarray(value)[None, k : k + 1] for name, value in found.items()})
+        for k, seen in enumerate(parts)
+    ]
 
 
 def scores(heldout: Heldout) -> pd.DataFrame:

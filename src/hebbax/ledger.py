@@ -7,7 +7,7 @@ a CSV file whose first line, after ``#``, says with what it was made.
 import hashlib
 import os
 import platform
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pandas as pd
 
 from hebbax.errors import HebbaxError
 from hebbax.files import replacing
+from hebbax.typing import Progress
 
 
 class Ledger:
@@ -57,6 +58,26 @@ class Ledger:
 def read(path: Path) -> pd.DataFrame:
     """Return a ledger's rows; only an empty cell is missing, for there is a model called null."""
     return pd.read_csv(path, comment="#", keep_default_na=False, na_values=[""])
+
+
+def fill(
+    ledgers: Sequence[Ledger],
+    cells: Mapping[str, Mapping[str, Any]],
+    rows: Callable[..., Sequence[Iterable[Mapping[str, Any]]]],
+    progress: Progress,
+) -> None:
+    """Add the rows of every cell that is not in all ledgers yet.
+
+    ``cells`` names each cell for the progress bar, and ``rows(**cell)`` returns what each of the
+    ledgers gets of it.
+    """
+    for done, (label, cell) in enumerate(cells.items()):
+        progress(label, done, len(cells))
+        if not all(ledger.done(**cell) for ledger in ledgers):
+            for ledger, own in zip(ledgers, rows(**cell), strict=True):
+                if not ledger.done(**cell):
+                    ledger.add(own)
+    progress("done", len(cells), len(cells))
 
 
 def provenance(settings: object) -> str:
