@@ -14,6 +14,7 @@ import optax
 
 from hebbax.activity import ActivityModel, Given
 from hebbax.errors import ModelError
+from hebbax.inference.passes import State, one_pass
 from hebbax.layer import recorded
 from hebbax.typing import Array, Key, Progress, silent
 
@@ -54,15 +55,9 @@ def fit(
         shown = recorded(model.layer, theta, initial, trajectory.inputs, trajectory.reward)
         return ((shown - trajectory.activity) ** 2).mean()
 
-    def step(state: tuple, trajectory: Given) -> tuple[tuple, Array]:
-        theta, memory = state
-        value, slope = jax.value_and_grad(loss)(theta, trajectory)
-        update, memory = optimiser.update(slope, memory, theta)
-        return (optax.apply_updates(theta, update), memory), value
-
     @jax.jit
-    def epoch(state: tuple) -> tuple[tuple, Array]:
-        state, losses = jax.lax.scan(step, state, given)
+    def epoch(state: State) -> tuple[State, Array]:
+        state, losses = one_pass(loss, optimiser, given, state)
         return state, losses.mean()
 
     theta = settings.start * jax.random.normal(key, (len(model.terms),))

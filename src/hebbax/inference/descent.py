@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from hebbax.inference.passes import State, one_pass
 from hebbax.pooled import Pooled, Recorded, counts, log_likelihood
 from hebbax.typing import Array, Key
 
@@ -41,17 +42,12 @@ def _descend(
     adam = optax.adam(rate)
 
     def loss(theta: Array, one: Recorded) -> Array:
-        entropy = -log_likelihood(pooled, theta, one).sum() / size
+        alone = jax.tree.map(lambda leaf: leaf[None], one)
+        entropy = -log_likelihood(pooled, theta, alone).sum() / size
         return entropy + l1 * jnp.abs(theta).sum()
 
-    def step(state: tuple, one: Recorded) -> tuple[tuple, None]:
-        theta, memory = state
-        slope = jax.grad(loss)(theta, jax.tree.map(lambda leaf: leaf[None], one))
-        update, memory = adam.update(slope, memory, theta)
-        return (optax.apply_updates(theta, update), memory), None
-
-    def epoch(state: tuple, _: None) -> tuple[tuple, Array]:
-        state = jax.lax.scan(step, state, data)[0]
+    def epoch(state: State, _: None) -> tuple[State, Array]:
+        state = one_pass(loss, adam, data, state)[0]
         return state, state[0]
 
     return jax.lax.scan(epoch, (start, adam.init(start)), None, epochs)[1]
