@@ -67,7 +67,7 @@ class Plan:
     held_out: int = 7
     experiment: Experiment = Experiment()  # noqa: RUF009
     epochs: int = 351
-    posterior: shrinkage.Settings = shrinkage.Settings(warmup=400, draws=1600)  # noqa: RUF009
+    posterior: shrinkage.Settings = shrinkage.Settings()  # noqa: RUF009
     starts: int = 3
     guide: variational.Settings = variational.Settings()  # noqa: RUF009
 
@@ -98,12 +98,11 @@ def fits(seed: int, plan: Plan, truth: Truth) -> tuple[dict[str, Fitted], dict, 
     posterior, sampled = taylor(keys[2], plan.experiment, data, by_l1.estimate, plan.posterior)
     pooled, modes = mlp_modes(keys[3], plan.experiment, data, mlp.estimate, plan.starts)
     network, log_weights = mlp_variational(keys[3], pooled, data, modes, plan.guide)
-    slope_draws = slope(posterior, sampled.theta, rate=plan.experiment.rate)
+    met = convergence(slope(posterior, sampled.theta, rate=plan.experiment.rate)[..., None])
     said = {
         "Taylor, posterior": {
-            **convergence(slope_draws[..., None]),
-            "worst r_hat": convergence(np.asarray(sampled.theta))["r_hat"],
-            "acceptance": float(sampled.accepted.mean()),
+            **{f"slope {name}": value for name, value in met.items()},
+            "acceptance": float(sampled.acceptance.mean()),
         },
         "MLP, variational": {
             "k_hat": float(az.psislw(log_weights)[1]),

@@ -39,12 +39,13 @@ from hebbax.diagnostics import convergence
 from hebbax.experiment import Experiment
 from hebbax.figures import across_priors, publish, sweep
 from hebbax.inference import shrinkage
+from hebbax.inference.scales import Family, Prior
 from hebbax.ledger import Ledger, fill
 from hebbax.pooled import recorded
 from hebbax.scores import Truth
 
 PUBLISHED_R2 = {"Taylor, published way": {0.001: 0.732, 0.005: 0.832, 0.01: 0.816, 0.05: 0.553}}
-FAMILIES: tuple[shrinkage.Family, ...] = get_args(shrinkage.Family)
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Plan:
     held_out: int = 7
     experiment: Experiment = Experiment()  # noqa: RUF009
     epochs: int = 351
-    posterior: shrinkage.Settings = shrinkage.Settings(chains=2, warmup=200, draws=400)  # noqa: RUF009
+    posterior: shrinkage.Settings = shrinkage.Settings()  # noqa: RUF009
 
 
 FULL = Plan()
@@ -101,10 +102,11 @@ def cell(seed: int, plan: Plan) -> list[dict]:
     data = recorded(truth.train, plan.experiment.network)
     rows, ends = by_strength(seed, truth, plan)
     for family in FAMILIES:
-        settings = replace(plan.posterior, family=family)
+        settings = replace(plan.posterior, prior=Prior(family))
         found, sampled = taylor(key, plan.experiment, data, ends[-1], settings)
         own = DISTINCT.terms.index("x r")
-        said = convergence(np.asarray(sampled.theta[..., own, None]))
+        slope = convergence(np.asarray(sampled.theta[..., own, None]))
+        said = {f"slope {name}": value for name, value in slope.items()}
         row = scored(f"Taylor, {family}", seed, truth, found, plan.experiment)
         rows.append(row | said | {"spurious": spurious(found, plan)})
     return [{"seed": seed, **row} for row in rows]

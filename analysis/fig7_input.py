@@ -53,7 +53,7 @@ class Plan:
     trials_per_block: int = 80
     epochs: int = 351
     posterior: shrinkage.Settings = shrinkage.Settings(  # noqa: RUF009
-        rounds=4, sweeps=150, chains=2, warmup=100, draws=200
+        rounds=4, sweeps=150, chains=2, warmup=60, draws=200
     )
 
 

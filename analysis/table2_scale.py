@@ -47,7 +47,7 @@ class Plan:
     held_out: int = 7
     epochs: int = 351
     posterior: shrinkage.Settings = shrinkage.Settings(  # noqa: RUF009
-        rounds=4, sweeps=150, chains=2, warmup=100, draws=200
+        rounds=4, sweeps=150, chains=2, warmup=60, draws=200
     )
 
 

@@ -34,7 +34,6 @@ from hebbax.behavioural import (
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.diagnostics import convergence
 from hebbax.errors import HebbaxError
 from hebbax.experiment import Experiment
 from hebbax.figures import publish, rule_table
@@ -64,7 +63,7 @@ class Plan:
     epochs: int = 351
     posterior: shrinkage.Settings = field(
         default_factory=lambda: shrinkage.Settings(
-            rounds=5, sweeps=200, chains=2, warmup=150, draws=350
+            rounds=5, sweeps=200, chains=2, warmup=60, draws=200
         )
     )
 
@@ -100,7 +99,7 @@ def cell(seed: int, truth: Truth, taylor_fit: Fitted, mlp_fit: Fitted, plan: Pla
     experiment = plan.experiment
     data = recorded(truth.train, experiment.network)
     keys = jax.random.split(jax.random.key(100 + seed))
-    posterior, sampled = taylor(keys[0], experiment, data, taylor_fit.estimate, plan.posterior)
+    posterior, _ = taylor(keys[0], experiment, data, taylor_fit.estimate, plan.posterior)
     form, found = mlp_modes(keys[1], experiment, data, mlp_fit.estimate, 1)
     fits = {
         "Taylor, published way": taylor_fit,
@@ -109,7 +108,7 @@ def cell(seed: int, truth: Truth, taylor_fit: Fitted, mlp_fit: Fitted, plan: Pla
         "MLP, MAP": Fitted(form, found.mean[0], found.mean),
     }
     known = oracle(truth, posterior.pooled, experiment)
-    said = covered(posterior, truth, plan) | convergence(np.asarray(sampled.theta))
+    said = covered(posterior, truth, plan)
     return [
         scored(name, seed, truth, fitted, experiment)
         | known

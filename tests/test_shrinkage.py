@@ -11,12 +11,14 @@ from hebbax.diagnostics import convergence
 from hebbax.experiment import Experiment, cohort
 from hebbax.inference import pooled as climb
 from hebbax.inference import shrinkage, variational
+from hebbax.inference.scales import Prior
 from hebbax.plasticity import TaylorRule
 from hebbax.pooled import Pooled, log_likelihood, recorded
 
 EXPERIMENT = Experiment(trials_per_block=15, hidden_units=1, initial_scale=0.0, noise=0.0)
 POOLED = Pooled(TaylorRule(("x r", "x")), EXPERIMENT.network)
-SETTINGS = dict(global_scale=0.3, slab=0.8, rounds=3, sweeps=100, warmup=300, draws=2500)
+SETTINGS = dict(rounds=3, sweeps=100, draws=1500)
+SCALE, SLAB = 0.3, 0.8
 
 
 @cache
@@ -27,12 +29,13 @@ def written():
 
 @cache
 def likelihood():
-    """Two axes (across, up) and the log likelihood on their grid."""
-    axes = np.linspace(-0.6, 2.4, 91), np.linspace(-0.7, 0.7, 91)
+    """Two axes (across, up; fine, and none through the cusp of the horseshoe at zero) and the log
+    likelihood on their grid."""
+    axes = np.linspace(-0.6, 2.4, 181), np.linspace(-0.35, 0.35, 182)
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
     one = jax.jit(lambda theta: log_likelihood(POOLED, theta, written()).sum())
-    values = np.asarray(jax.lax.map(one, jnp.asarray(grid), batch_size=91))
-    return *axes, values.reshape(91, 91)
+    values = np.asarray(jax.lax.map(one, jnp.asarray(grid), batch_size=182))
+    return *axes, values.reshape(181, 182)
 
 
 def log_prior(family, theta, tau):
@@ -54,13 +57,13 @@ def moments(family):
         [
             log_prior(family, across, tau)[:, None]
             + log_prior(family, up, tau)
-            - np.log1p((tau / SETTINGS["global_scale"]) ** 2)
+            - np.log1p((tau / SCALE) ** 2)
             + np.log(tau)
             for tau in taus
         ],
         axis=0,
     )
-    slab = -0.5 * (across[:, None] ** 2 + up**2) / SETTINGS["slab"] ** 2
+    slab = -0.5 * (across[:, None] ** 2 + up**2) / SLAB**2
     return summed(across, up, log_p + prior + slab)
 
 
@@ -78,7 +81,7 @@ def summed(across, up, log_density):
     ["horseshoe", *(pytest.param(f, marks=pytest.mark.slow) for f in ("normal", "laplace"))],
 )
 def test_draws_are_of_the_exact_posterior(family):
-    settings = shrinkage.Settings(family=family, **SETTINGS)
+    settings = shrinkage.Settings(Prior(family, SCALE, SLAB), **SETTINGS)
     found = shrinkage.fit(jax.random.key(0), POOLED, written(), jnp.zeros(2), settings)
     draws = np.asarray(found.theta)
     worst = convergence(draws)

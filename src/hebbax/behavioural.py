@@ -6,12 +6,14 @@ of a Taylor rule under a shrinking prior, and the modes and a variational fit of
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hebbax.diagnostics import convergence
 from hebbax.experiment import Experiment, cohort
 from hebbax.inference import descent, shrinkage, variational
 from hebbax.inference import pooled as climb
@@ -39,11 +41,13 @@ MLP_SCALE = 0.3
 
 class Fitted(NamedTuple):
     """A rule fitted to trajectories: ``pooled`` says of which form, ``estimate`` (parameter,) is
-    the point estimate, ``draws`` (draw, parameter) stand for its uncertainty."""
+    the point estimate, ``draws`` (draw, parameter) stand for its uncertainty. Of draws of a sampler
+    ``chains`` has the worst R-hat and the least bulk ESS of all parameters (`convergence`)."""
 
     pooled: Pooled
     estimate: Array
     draws: Array
+    chains: Mapping[str, float] = MappingProxyType({})
 
 
 def simulated(
@@ -108,10 +112,11 @@ def three_ways(
 def scored(
     method: str, seed: int, truth: Truth, fitted: Fitted, experiment: Experiment
 ) -> dict[str, object]:
-    """Return the row of one fit: the method's name, its scores, and of a Taylor rule the slope of
-    x r with its 90 % interval."""
+    """Return the row of one fit: the method's name, its scores, whether its chains met, and of a
+    Taylor rule the slope of x r with its 90 % interval."""
     key = jax.random.key(seed)
     row = {"method": method, **score(key, truth, fitted.pooled, fitted.estimate, experiment)}
+    row |= fitted.chains
     if isinstance(fitted.pooled.rule, TaylorRule):
         drawn = slope(fitted, fitted.draws, rate=experiment.rate)
         low, high = np.quantile(drawn, [0.05, 0.95])
@@ -152,7 +157,7 @@ def taylor(
     start = jnp.asarray(merged(np.asarray(first), experiment.rate))
     found = shrinkage.fit(key, pooled, data, start, settings)
     flat = found.theta.reshape(-1, found.theta.shape[-1])
-    return Fitted(pooled, flat.mean(axis=0), flat), found
+    return Fitted(pooled, flat.mean(axis=0), flat, convergence(np.asarray(found.theta))), found
 
 
 def mlp_modes(

@@ -18,7 +18,7 @@ constants, so that one compiled program serves every rule and seed.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -95,23 +95,30 @@ def wander(pooled: Pooled, theta: Array, data: Recorded, run: Array) -> Array:
     """Return the variance of the weights before each trial ``(trajectory, trial, input)`` that the
     noise of the accepted inputs has left, around weights ``run`` of the same shape."""
     rule, n_inputs = pooled.rule, pooled.network.n_inputs
-    driven = (data.x * run).sum(axis=-1, keepdims=True)
+    change = jax.vmap(jax.vmap(partial(rule.change, theta)))
 
-    def after(x: Array, w: Array, others: Array, r: Array) -> Array:
-        change = rule.change(
-            theta, rule.hoist(theta, rule.drive(x, r)), jnp.tanh(x * w + others), w
-        )
-        return saturate(w + change / n_inputs)
+    def after(hoisted: Any, y: Array, w: Array) -> Array:
+        return saturate(w + change(hoisted, y, w) / n_inputs)
 
-    slopes = jax.grad(after, argnums=(0, 1))
-    each = jnp.vectorize(slopes)(data.x, run, driven - data.x * run, data.r[..., None])
-    by_x, by_w = (jnp.moveaxis(one, 1, 0) for one in each)
+    def one(x: Array, r: Array, w: Array) -> Array:
+        y = jnp.broadcast_to(jnp.tanh((x * w).sum(axis=-1, keepdims=True)), w.shape)
+        # Two slopes along each synapse by forward passes: the rule's own data are differentiated
+        # once, before any coefficient is known.
+        drive, drive_by_x = jax.jvp(lambda x: drives(rule, x, r), (x,), (jnp.ones_like(x),))
+        hoist = jax.vmap(jax.vmap(partial(rule.hoist, theta)))
+        hoisted, hoisted_by_x = jax.jvp(hoist, (drive,), (drive_by_x,))
+        still = jax.tree.map(jnp.zeros_like, hoisted)
+        at, rise = (hoisted, y, w), 1.0 - y**2
+        by_x = jax.jvp(after, at, (hoisted_by_x, rise * w, jnp.zeros_like(w)))[1]
+        by_w = jax.jvp(after, at, (still, rise * x, jnp.ones_like(w)))[1]
 
-    def step(v: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
-        fresh, kept = now
-        return kept**2 * v + (fresh * pooled.noise) ** 2, v
+        def step(v: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+            fresh, kept = now
+            return kept**2 * v + (fresh * pooled.noise) ** 2, v
 
-    return jnp.moveaxis(jax.lax.scan(step, jnp.zeros_like(by_x[0]), (by_x, by_w))[1], 0, 1)
+        return jax.lax.scan(step, jnp.zeros_like(w[0]), (by_x, by_w))[1]
+
+    return jax.vmap(one)(data.x, data.r, run)
 
 
 def encounters(logit: Array) -> Encounters:

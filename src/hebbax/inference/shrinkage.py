@@ -1,113 +1,208 @@
-r"""The exact posterior of one shared rule under priors that shrink: normal, Laplace, horseshoe.
+r"""The exact posterior of one shared rule under priors that shrink (`hebbax.inference.scales`).
 
-All three are mixtures of normals over a global scale tau and local variances l_j,
+The scales are drawn given theta, and theta given the scales, in turn. Given the scales, the prior
+is normal, and the log likelihood not far from a quadratic q: theta moves by Hamiltonian dynamics
+whose normal part is solved exactly. In the coordinates z in which q and the prior together are a
+standard normal, every leapfrog turns (z, momentum) by an angle and kicks the momentum by the slope
+of what q leaves out (Shahbaba et al. 2014):
 
-    theta_j ~ Normal(0, tau^2 l_j) * Normal(0, slab^2),    tau ~ HalfCauchy(global_scale)
-    normal: l = 1    laplace: l ~ Exponential(1/2)    horseshoe: sqrt(l) ~ HalfCauchy(1)
+    p += angle/2 * slope(log P(encounters | theta) - q(theta))
+    z, p = cos(angle) z + sin(angle) p, cos(angle) p - sin(angle) z
+    p += angle/2 * slope(...)
 
-(the slab as a second factor: Nishimura & Suchard 2022). Given theta, the scales have conditionals
-in closed form (Park & Casella 2008; Makalic & Schmidt 2016). Given the scales, theta moves by a
-Crank-Nicolson step that leaves the posterior of a *quadratic* log likelihood invariant, and a
-Metropolis test puts in the exact one, at the price of one evaluation and no gradient. Where the
-quadratic is close, nearly every step is taken and consecutive draws are nearly independent; that
-scales shrink coefficients by orders of magnitude, a trap for NUTS, costs nothing.
+followed by a Metropolis test. Were q exact, every angle would be accepted. q is placed at the mode
+first and then, the mode being far from where the draws are, twice at draws of the warm-up, with
+their mean curvature and mean slope. That scales shrink coefficients by orders of magnitude, a trap
+for a sampler in fixed coordinates, costs nothing here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.linalg import cho_solve, solve_triangular
 
 from hebbax.inference import pooled as climb
+from hebbax.inference import scales as shrink
+from hebbax.inference.scales import Prior, Scales
 from hebbax.pooled import Pooled, Recorded, log_likelihood
 from hebbax.typing import Array, Key
 
-Family = Literal["normal", "laplace", "horseshoe"]
+Known = Callable[[Array], tuple[Array, Array]]
+"""The log likelihood of coefficients and its slope."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The prior, and how long the sampler runs.
+    """The ``prior``, and how long the sampler runs.
 
-    ``global_scale`` of tau, and ``slab``, in units of a coefficient. The quadratic is placed in
-    ``rounds`` of a climb and ``sweeps`` of its own posterior. Steps keep a share ``persistence`` of
-    where they come from, drawn anew each time, so that no step size is to be adapted.
+    The mode is found in ``rounds`` of a climb and ``sweeps`` of its own quadratic. Then ``chains``
+    go ``stages`` times through ``warmup`` iterations, after each of which the quadratic is placed
+    at ``places`` of their draws, once more through ``warmup``, and make ``draws``. An iteration is
+    ``updates`` of the scales and ``leapfrogs`` of theta; in the warm-up the angle of a leapfrog is
+    moved until a share ``target`` of the moves is accepted. A move takes between the share
+    ``shortest`` and the whole of that angle, at random.
     """
 
-    family: Family = "horseshoe"
-    global_scale: float = 0.05
-    slab: float = 1.0
+    prior: Prior = field(default_factory=Prior)
     rounds: int = 6
     sweeps: int = 300
     chains: int = 4
-    warmup: int = 300
-    draws: int = 700
-    persistence: tuple[float, ...] = (0.0, 0.6, 0.9, 0.98)
+    stages: int = 2
+    warmup: int = 80
+    places: int = 16
+    draws: int = 500
+    updates: int = 3
+    leapfrogs: int = 4
+    target: float = 0.85
+    shortest: float = 0.5
 
 
-class Scales(NamedTuple):
-    """Global variance tau^2 with its auxiliary, local variances (parameter,) with theirs."""
+class Posterior(NamedTuple):
+    """Draws ``theta`` (chain, draw, parameter), ``tau`` (chain, draw), the exact log likelihood
+    ``log_likelihood`` (chain, draw) in nats, the probability of ``acceptance`` of each move, and
+    the ``mode`` (parameter,) from which chains started."""
 
-    tau2: Array
-    tau_aux: Array
-    local: Array
-    local_aux: Array
+    theta: Array
+    tau: Array
+    log_likelihood: Array
+    acceptance: Array
+    mode: Array
 
 
-class Quadratic(NamedTuple):
+class _Quadratic(NamedTuple):
     """A quadratic log likelihood: ``linear`` theta - 1/2 theta ``information`` theta."""
 
     information: Array
     linear: Array
 
 
-class Posterior(NamedTuple):
-    """Draws ``theta`` (chain, draw, parameter), ``tau`` (chain, draw), the exact log likelihood
-    ``log_likelihood`` (chain, draw) in nats, whether each step was ``accepted``, and the ``mode``
-    (parameter,) around which the quadratic was placed."""
+class _Place(NamedTuple):
+    """Where a chain is: theta, its log likelihood and slope."""
 
     theta: Array
-    tau: Array
-    log_likelihood: Array
-    accepted: Array
-    mode: Array
+    value: Array
+    slope: Array
+
+
+class _Chains(NamedTuple):
+    """All chains: where they are, with leading dimension ``chain``, and the log of the angle, as it
+    is moved and averaged over its path."""
+
+    at: _Place
+    scales: Scales
+    log_angle: Array
+    averaged: Array
 
 
 @partial(jax.jit, static_argnames=("pooled", "settings"))
 def fit(key: Key, pooled: Pooled, data: Recorded, start: Array, settings: Settings) -> Posterior:
     """Return the posterior of the shared coefficients, the climb starting at ``start``."""
-    place_key, run_key = jax.random.split(key)
+    place_key, stage_key, warm_key, draw_key = jax.random.split(key, 4)
     mode, quadratic, scales = _place(place_key, pooled, data, start, settings)
+    known = jax.value_and_grad(lambda theta: log_likelihood(pooled, theta, data).sum())
+    none = jnp.zeros(len(start))
 
-    def exact(theta: Array) -> Array:
-        return log_likelihood(pooled, theta, data).sum()
+    def run(quadratic: _Quadratic, chains: _Chains, key: Key, counts: Array) -> tuple:
+        step = partial(_iterate, known, quadratic, settings)
+        return jax.lax.scan(step, chains, (counts, jax.random.split(key, len(counts))))
 
-    def chain(key: Key) -> tuple[Array, Array, Array, Array]:
-        first, rest = jax.random.split(key)
-        theta = _conditional(first, quadratic, scales, settings, mode, 0.0)
-        state = (theta, exact(theta), scales)
+    def stage(state: tuple, key: Key) -> tuple[tuple, None]:
+        quadratic, chains = state
+        chains, kept = run(quadratic, chains, key, jnp.arange(settings.warmup))
+        late = kept[0][settings.warmup // 2 :].reshape(-1, len(start))
+        some = late[jnp.linspace(0, len(late) - 1, settings.places).astype(int)]
+        slopes, curvatures = jax.lax.map(partial(climb.curvature, pooled, data, none), some)
+        information = curvatures.mean(axis=0)
+        linear = slopes.mean(axis=0) + information @ some.mean(axis=0)
+        return (_Quadratic(information, linear), chains), None
 
-        def iteration(state: tuple, key: Key) -> tuple[tuple, tuple]:
-            theta, value, scales = state
-            scale_key, pick_key, move_key, test_key = jax.random.split(key, 4)
-            scales = _update(scale_key, theta, scales, settings)
-            keep = jax.random.choice(pick_key, jnp.array(settings.persistence))
-            moved = _conditional(move_key, quadratic, scales, settings, theta, keep)
-            new = exact(moved)
-            gain = (new - _value(quadratic, moved)) - (value - _value(quadratic, theta))
-            taken = jnp.log(jax.random.uniform(test_key)) < gain  # not where it is not a number
-            theta, value = jnp.where(taken, moved, theta), jnp.where(taken, new, value)
-            return (theta, value, scales), (theta, jnp.sqrt(scales.tau2), value, taken)
+    def spread(leaf: Array) -> Array:
+        return jnp.broadcast_to(leaf, (settings.chains, *jnp.shape(leaf)))
 
-        keys = jax.random.split(rest, settings.warmup + settings.draws)
-        kept = jax.lax.scan(iteration, state, keys)[1]
-        return jax.tree.map(lambda leaf: leaf[settings.warmup :], kept)
+    angle = jnp.log(0.3)
+    first = _Place(mode, *known(mode))
+    at, scales = jax.tree.map(spread, (first, scales))
+    chains = _Chains(at, scales, angle, angle)
+    keys = jax.random.split(stage_key, settings.stages)
+    (quadratic, chains), _ = jax.lax.scan(stage, (quadratic, chains), keys)
+    counts = jnp.arange(settings.warmup + settings.draws)
+    chains, _ = run(quadratic, chains, warm_key, counts[: settings.warmup])
+    kept = run(quadratic, chains, draw_key, counts[settings.warmup :])[1]
+    theta, tau, value, accepted = (jnp.moveaxis(leaf, 0, 1) for leaf in kept)
+    return Posterior(theta, tau, value, accepted, mode)
 
-    return Posterior(*jax.vmap(chain)(jax.random.split(run_key, settings.chains)), mode)
+
+def _iterate(
+    known: Known, quadratic: _Quadratic, settings: Settings, chains: _Chains, now: tuple[Array, Key]
+) -> tuple[_Chains, tuple[Array, ...]]:
+    """Return all chains after one iteration, and what is kept of it."""
+    count, key = now
+    warming = count < settings.warmup
+    angle = jnp.exp(jnp.where(warming, chains.log_angle, chains.averaged))
+
+    def one(key: Key, at: _Place, scales: Scales) -> tuple[_Place, Scales, Array]:
+        move_key, *scale_keys = jax.random.split(key, 1 + settings.updates)
+        for scale_key in scale_keys:
+            scales = shrink.update(scale_key, settings.prior, at.theta, scales)
+        precision = shrink.precision(settings.prior, scales)
+        at, accepted = _move(move_key, known, quadratic, precision, at, angle, settings)
+        return at, scales, accepted
+
+    keys = jax.random.split(key, settings.chains)
+    at, scales, accepted = jax.vmap(one)(keys, chains.at, chains.scales)
+    # Robbins-Monro, and the average of its path for the draws.
+    share = (count + 1.0) ** -0.6
+    moved = chains.log_angle + 2.0 * share * (accepted.mean() - settings.target)
+    moved = jnp.minimum(moved, jnp.log(jnp.pi / 2))
+    averaged = (1.0 - share) * chains.averaged + share * moved
+    averaged = jnp.where(warming, averaged, chains.averaged)
+    kept = (at.theta, jnp.sqrt(scales.tau2), at.value, accepted)
+    return _Chains(at, scales, moved, averaged), kept
+
+
+def _move(
+    key: Key,
+    known: Known,
+    quadratic: _Quadratic,
+    precision: Array,
+    at: _Place,
+    angle: Array,
+    settings: Settings,
+) -> tuple[_Place, Array]:
+    """Return where a chain is after one trajectory, and the probability that it was accepted."""
+    push_key, angle_key, test_key = jax.random.split(key, 3)
+    factor = jnp.linalg.cholesky(quadratic.information + jnp.diag(precision))
+    mean = cho_solve((factor, True), quadratic.linear)
+    turn = angle * jax.random.uniform(angle_key, minval=settings.shortest)
+    cos, sin = jnp.cos(turn), jnp.sin(turn)
+
+    def kick(at: _Place) -> Array:
+        left = at.slope - quadratic.linear + quadratic.information @ at.theta
+        return 0.5 * turn * solve_triangular(factor, left, lower=True)
+
+    def leapfrog(state: tuple, _: None) -> tuple[tuple, None]:
+        z, p, at = state
+        p = p + kick(at)
+        z, p = cos * z + sin * p, cos * p - sin * z
+        theta = mean + solve_triangular(factor.T, z, lower=False)
+        at = _Place(theta, *known(theta))
+        return (z, p + kick(at), at), None
+
+    def density(z: Array, p: Array, at: _Place) -> Array:
+        return at.value - _value(quadratic, at.theta) - 0.5 * (z @ z + p @ p)
+
+    p = jax.random.normal(push_key, mean.shape)
+    first = (factor.T @ (at.theta - mean), p, at)
+    last, _ = jax.lax.scan(leapfrog, first, None, length=settings.leapfrogs)
+    # A place where anything is not a number is never taken.
+    gain = jnp.nan_to_num(density(*last) - density(*first), nan=-jnp.inf)
+    taken = jnp.log(jax.random.uniform(test_key)) < gain
+    now = jax.tree.map(lambda new, old: jnp.where(taken, new, old), last[2], at)
+    return now, jnp.exp(jnp.minimum(gain, 0.0))
 
 
 def _place(
@@ -116,81 +211,40 @@ def _place(
     data: Recorded,
     start: Array,
     settings: Settings,
-) -> tuple[Array, Quadratic, Scales]:
+) -> tuple[Array, _Quadratic, Scales]:
     """Return the mode under the average prior precision of the posterior, the quadratic there and
     scales to begin with: expectation-maximisation over the scales, the expectation sampled."""
+    prior = settings.prior
 
-    def sweep(quadratic: Quadratic, state: tuple, key: Key) -> tuple[tuple, Array]:
+    def sweep(quadratic: _Quadratic, state: tuple, key: Key) -> tuple[tuple, Array]:
         theta, scales = state
         move_key, scale_key = jax.random.split(key)
-        theta = _conditional(move_key, quadratic, scales, settings, theta, 0.0)
-        scales = _update(scale_key, theta, scales, settings)
-        return (theta, scales), _precision(scales, settings)
+        precision = quadratic.information + jnp.diag(shrink.precision(prior, scales))
+        factor = jnp.linalg.cholesky(precision)
+        normal = jax.random.normal(move_key, theta.shape)
+        theta = cho_solve((factor, True), quadratic.linear)
+        theta += solve_triangular(factor.T, normal, lower=False)
+        scales = shrink.update(scale_key, prior, theta, scales)
+        return (theta, scales), shrink.precision(prior, scales)
 
     def round_(state: tuple, key: Key) -> tuple[tuple, None]:
         theta, precision, scales, _ = state
         found = climb.fit(pooled, data, precision, theta)
         information = found.precision - jnp.diag(precision)
         # At the mode the slope of the log likelihood is that of the prior, precision * theta.
-        linear = found.precision @ found.mean
-        quadratic = Quadratic(information, linear)
+        quadratic = _Quadratic(information, found.precision @ found.mean)
         keys = jax.random.split(key, settings.sweeps)
         (_, scales), seen = jax.lax.scan(partial(sweep, quadratic), (found.mean, scales), keys)
         return (found.mean, seen[settings.sweeps // 3 :].mean(axis=0), scales, quadratic), None
 
     n = len(start)
-    local = jnp.ones(n)
-    scales = Scales(jnp.array(settings.global_scale**2), jnp.ones(()), local, local)
-    empty = Quadratic(jnp.zeros((n, n)), jnp.zeros(n))
-    state = (start, _precision(scales, settings), scales, empty)
-    (mode, _, scales, quadratic), _ = jax.lax.scan(
-        round_, state, jax.random.split(key, settings.rounds)
-    )
+    scales = shrink.first(prior, n)
+    empty = _Quadratic(jnp.zeros((n, n)), jnp.zeros(n))
+    state = (start, shrink.precision(prior, scales), scales, empty)
+    keys = jax.random.split(key, settings.rounds)
+    (mode, _, scales, quadratic), _ = jax.lax.scan(round_, state, keys)
     return mode, quadratic, scales
 
 
-def _value(quadratic: Quadratic, theta: Array) -> Array:
+def _value(quadratic: _Quadratic, theta: Array) -> Array:
     return quadratic.linear @ theta - 0.5 * theta @ quadratic.information @ theta
-
-
-def _precision(scales: Scales, settings: Settings) -> Array:
-    """Return the prior precision of each coefficient given the scales."""
-    return 1.0 / (scales.tau2 * scales.local) + settings.slab**-2
-
-
-def _conditional(
-    key: Key,
-    quadratic: Quadratic,
-    scales: Scales,
-    settings: Settings,
-    theta: Array,
-    keep: Array | float,
-) -> Array:
-    """Return a Crank-Nicolson step from ``theta``, invariant for the quadratic given the scales."""
-    precision = quadratic.information + jnp.diag(_precision(scales, settings))
-    factor = jnp.linalg.cholesky(precision)
-    mean = cho_solve((factor, True), quadratic.linear)
-    normal = solve_triangular(factor.T, jax.random.normal(key, theta.shape), lower=False)
-    return mean + keep * (theta - mean) + jnp.sqrt(1.0 - keep**2) * normal
-
-
-def _update(key: Key, theta: Array, scales: Scales, settings: Settings) -> Scales:
-    """Return the scales drawn from their conditionals given theta."""
-    local_key, aux_key, tau_key, tau_aux_key = jax.random.split(key, 4)
-    squares = jnp.maximum(theta**2, 1e-24)
-    local, local_aux = scales.local, scales.local_aux
-    if settings.family == "laplace":
-        inverse = jax.random.wald(local_key, jnp.sqrt(scales.tau2 / squares))
-        local = 1.0 / jnp.maximum(inverse, 1e-12)
-    if settings.family == "horseshoe":
-        rate = 1.0 / local_aux + 0.5 * squares / scales.tau2
-        local = _inverse_gamma(local_key, np.ones(theta.shape), rate)
-        local_aux = _inverse_gamma(aux_key, np.ones(theta.shape), 1.0 + 1.0 / local)
-    rate = 1.0 / scales.tau_aux + 0.5 * (squares / local).sum()
-    tau2 = _inverse_gamma(tau_key, 0.5 * (len(theta) + 1), rate)
-    tau_aux = _inverse_gamma(tau_aux_key, 1.0, settings.global_scale**-2 + 1.0 / tau2)
-    return Scales(tau2, tau_aux, local, local_aux)
-
-
-def _inverse_gamma(key: Key, shape: np.ndarray | float, rate: Array) -> Array:
-    return rate / jax.random.gamma(key, shape)
