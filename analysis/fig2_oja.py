@@ -6,8 +6,8 @@ happens to it when the model is wrong. R2 a cell is not published as numbers.
 
     python analysis/fig2_oja.py [--quick] --out DIR
 
-The grid is 44 fits of half a minute, and Adam: by single fits half an hour on two
-quiet cores; the whole has not been timed yet.
+The grid is 44 fits of half a minute, and Adam for two cells: 25 minutes on two cores with other
+work beside (--quick: one minute). Seeds may be added to a finished grid.
 """
 
 import time

@@ -4,9 +4,10 @@ From many starts the pilot fit (`hebbax.inference.pilot`) finds every solution o
 given recordings. One row a distinct solution: its evidence in nats, below the best one, and its
 population values. The figure shows them over the coefficients of two terms.
 
-    python analysis/five_terms.py DATA [--quick] --out DIR
+    python analysis/five_terms.py [DATA] [--quick] --out DIR
 
-About two minutes for the 12 flies on two cores.
+DATA are recordings of accepted choices; without it, simulated flies. About two minutes for the 12
+flies on two cores.
 """
 
 from pathlib import Path
@@ -20,12 +21,14 @@ from matplotlib.figure import Figure
 
 import hebbax
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import data_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option
+from hebbax.cli.options import flies_argument, out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option, recorded_or_simulated
 from hebbax.figures import model_colour, publish
 from hebbax.inference import pilot
 from hebbax.inference.coordinates import population, scales
 from hebbax.ledger import Ledger, fill
+from hebbax.simulation import QUICK as FEW
+from hebbax.simulation import Cohort
 
 MODELS = ("forgetting", "rajagopalan", "rajagopalan-forgetting")
 AXES = {"forgetting": ("x r", "w"), "rajagopalan": ("r", "1"), "rajagopalan-forgetting": ("r", "w")}
@@ -81,11 +84,11 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
 
 
 @click.command("five_terms", help=__doc__.split("\n", 1)[0])
-@data_argument
+@flies_argument
 @quick_option
 @out_option
-def main(recordings: Path, quick: bool, out: Path) -> None:
-    sessions = hebbax.read(recordings)
+def main(recordings: Path | None, quick: bool, out: Path) -> None:
+    sessions = recorded_or_simulated(recordings, FEW if quick else Cohort())
     settings = pilot.Settings(starts=3 if quick else 24, rounds=15 if quick else 40)
     prepare_folder(out)
     ledger = Ledger(out / "five_terms.csv", ("model",), (sessions.source, settings))

@@ -32,7 +32,7 @@ def recovery(
     for ax, descent, posterior in zip(axes[0, 1:], descents, posteriors, strict=True):
         coefficients_over_epochs(ax, descent)
         _beside(ax, posterior, 1.06 * descent["epoch"].max())
-    heat_map(axes[1, 0], grid, "r2_weights", "R2 of weights (median of seeds)")
+    heat_map(axes[1, 0], grid, "r2_weights", "R2 of weights (median of seeds)", digits=4)
     boxes(axes[1, 1], grid, "noise", "recording noise (sd, units of activity)")
     boxes(axes[1, 2], grid, "fraction", "recorded fraction of neurons")
     return figure
@@ -76,17 +76,18 @@ def _beside(ax: Axes, posterior: pd.DataFrame, epoch: float) -> None:
         ax.vlines(across, term["low"], term["high"], color=PALETTE[k], linewidth=2)
         ax.plot(across, term["mean"], "D", color=PALETTE[k], markersize=4, zorder=3)
     ax.plot([], [], "D", color=OBSERVED, markersize=4, label="posterior, 90 %")
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(facecolor="white", edgecolor="none", framealpha=1.0, fontsize=8)
 
 
-def heat_map(ax: Axes, cells: pd.DataFrame, value: str, label: str) -> None:
-    """Draw the median of ``value`` over noise (across) and recorded fraction (up)."""
+def heat_map(ax: Axes, cells: pd.DataFrame, value: str, label: str, *, digits: int) -> None:
+    """Draw the median of ``value`` over noise (across) and recorded fraction (up), written with so
+    many ``digits`` after the point."""
     table = cells.pivot_table(index="fraction", columns="noise", values=value, aggfunc="median")
     mesh = ax.imshow(table, origin="lower", aspect="auto", cmap="viridis")
     middle = float(np.nanmean([table.to_numpy().min(), table.to_numpy().max()]))
     for (i, j), number in np.ndenumerate(table.to_numpy()):
         colour = "white" if number <= middle else "black"
-        ax.text(j, i, f"{number:.3g}", ha="center", va="center", fontsize=7, color=colour)
+        ax.text(j, i, f"{number:.{digits}f}", ha="center", va="center", fontsize=7, color=colour)
     ax.set_xticks(range(table.shape[1]), [f"{noise:g}" for noise in table.columns])
     ax.set_yticks(range(table.shape[0]), [f"{fraction:g}" for fraction in table.index])
     ax.set(xlabel="recording noise (sd, units of activity)", ylabel="recorded fraction of neurons")
@@ -119,7 +120,7 @@ def intervals(cell: pd.DataFrame, cells: pd.DataFrame, cases: pd.DataFrame, leve
         1, 3, figsize=(13, 5), layout="constrained", width_ratios=(1.0, 1.1, 1.0)
     )
     _cell_intervals(axes[0], cell, level)
-    heat_map(axes[1], cells, "coverage", f"terms inside their {level:.0f} % interval (%)")
+    heat_map(axes[1], cells, "coverage", f"terms inside their {level:.0f} % interval (%)", digits=0)
     _case_coverage(axes[2], cases, level)
     return figure
 
