@@ -67,7 +67,7 @@ class Plan:
     held_out: int = 7
     experiment: Experiment = Experiment()  # noqa: RUF009
     epochs: int = 351
-    posterior: shrinkage.Settings = shrinkage.Settings()  # noqa: RUF009
+    posterior: shrinkage.Settings = shrinkage.Settings(blocks=10)  # noqa: RUF009
     starts: int = 3
     guide: variational.Settings = variational.Settings()  # noqa: RUF009
 
@@ -79,7 +79,7 @@ QUICK = Plan(
     held_out=2,
     experiment=Experiment(trials_per_block=20),
     epochs=40,
-    posterior=shrinkage.Settings(rounds=2, sweeps=50, chains=2, warmup=20, draws=50),
+    posterior=shrinkage.Settings(rounds=2, sweeps=50, chains=2, block=10, blocks=2, places=4),
     starts=2,
     guide=variational.Settings(4, 2, weighed=50),
 )

@@ -65,7 +65,7 @@ FULL = Plan()
 QUICK = Plan(
     strengths=(0.001, 0.01), seeds=1, trajectories=5, held_out=2,
     experiment=Experiment(trials_per_block=15), epochs=20,
-    posterior=shrinkage.Settings(rounds=2, sweeps=30, chains=2, warmup=20, draws=40),
+    posterior=shrinkage.Settings(rounds=2, sweeps=30, chains=2, block=10, blocks=2, places=4),
 )  # fmt: skip
 
 

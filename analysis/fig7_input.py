@@ -53,14 +53,14 @@ class Plan:
     trials_per_block: int = 80
     epochs: int = 351
     posterior: shrinkage.Settings = shrinkage.Settings(  # noqa: RUF009
-        rounds=4, sweeps=150, chains=2, warmup=60, draws=200
+        rounds=4, sweeps=150, chains=2, block=60, blocks=4
     )
 
 
 FULL = Plan()
 QUICK = Plan(
     rates=(1.25,), seeds=1, trajectories=5, held_out=2, trials_per_block=15, epochs=20,
-    posterior=shrinkage.Settings(rounds=2, sweeps=30, chains=2, warmup=20, draws=40),
+    posterior=shrinkage.Settings(rounds=2, sweeps=30, chains=2, block=10, blocks=2, places=4),
 )  # fmt: skip
 
 

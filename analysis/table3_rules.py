@@ -63,7 +63,7 @@ class Plan:
     epochs: int = 351
     posterior: shrinkage.Settings = field(
         default_factory=lambda: shrinkage.Settings(
-            rounds=5, sweeps=200, chains=2, warmup=60, draws=200
+            rounds=5, sweeps=200, chains=2, block=60, blocks=4
         )
     )
 
@@ -75,7 +75,7 @@ QUICK = Plan(
     held_out=2,
     experiment=Experiment(trials_per_block=20),
     epochs=30,
-    posterior=shrinkage.Settings(rounds=2, sweeps=50, chains=2, warmup=20, draws=50),
+    posterior=shrinkage.Settings(rounds=2, sweeps=50, chains=2, block=10, blocks=2, places=4),
 )
 
 

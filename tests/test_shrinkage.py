@@ -17,7 +17,7 @@ from hebbax.pooled import Pooled, log_likelihood, recorded
 
 EXPERIMENT = Experiment(trials_per_block=15, hidden_units=1, initial_scale=0.0, noise=0.0)
 POOLED = Pooled(TaylorRule(("x r", "x")), EXPERIMENT.network)
-SETTINGS = dict(rounds=3, sweeps=100, draws=1500)
+SETTINGS = dict(rounds=3, sweeps=100, blocks=20)
 SCALE, SLAB = 0.3, 0.8
 
 

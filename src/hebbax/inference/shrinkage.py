@@ -40,8 +40,9 @@ class Settings:
     """The ``prior``, and how long the sampler runs.
 
     The mode is found in ``rounds`` of a climb and ``sweeps`` of its own quadratic. Then ``chains``
-    go ``stages`` times through ``warmup`` iterations, after each of which the quadratic is placed
-    at ``places`` of their draws, once more through ``warmup``, and make ``draws``. An iteration is
+    go through blocks of ``block`` iterations: ``stages`` of them, after each of which the quadratic
+    is placed at ``places`` of their draws, one more to find the angle anew, and ``blocks`` that are
+    kept. An iteration is
     ``updates`` of the scales and ``leapfrogs`` of theta; in the warm-up the angle of a leapfrog is
     moved until a share ``target`` of the moves is accepted. A move takes between the share
     ``shortest`` and the whole of that angle, at random.
@@ -51,10 +52,10 @@ class Settings:
     rounds: int = 6
     sweeps: int = 300
     chains: int = 4
+    block: int = 80
     stages: int = 2
-    warmup: int = 80
     places: int = 16
-    draws: int = 500
+    blocks: int = 6
     updates: int = 3
     leapfrogs: int = 4
     target: float = 0.85
@@ -101,47 +102,59 @@ class _Chains(NamedTuple):
 @partial(jax.jit, static_argnames=("pooled", "settings"))
 def fit(key: Key, pooled: Pooled, data: Recorded, start: Array, settings: Settings) -> Posterior:
     """Return the posterior of the shared coefficients, the climb starting at ``start``."""
-    place_key, stage_key, warm_key, draw_key = jax.random.split(key, 4)
+    place_key, run_key = jax.random.split(key)
     mode, quadratic, scales = _place(place_key, pooled, data, start, settings)
     known = jax.value_and_grad(lambda theta: log_likelihood(pooled, theta, data).sum())
-    none = jnp.zeros(len(start))
 
-    def run(quadratic: _Quadratic, chains: _Chains, key: Key, counts: Array) -> tuple:
-        step = partial(_iterate, known, quadratic, settings)
-        return jax.lax.scan(step, chains, (counts, jax.random.split(key, len(counts))))
-
-    def stage(state: tuple, key: Key) -> tuple[tuple, None]:
+    def block(state: tuple, now: tuple[Array, Key]) -> tuple[tuple, tuple[Array, ...]]:
         quadratic, chains = state
-        chains, kept = run(quadratic, chains, key, jnp.arange(settings.warmup))
-        late = kept[0][settings.warmup // 2 :].reshape(-1, len(start))
+        number, key = now
+        step = partial(_iterate, known, quadratic, settings, number <= settings.stages)
+        steps = (jnp.arange(settings.block), jax.random.split(key, settings.block))
+        chains, kept = jax.lax.scan(step, chains, steps)
+        late = kept[0][settings.block // 2 :].reshape(-1, len(start))
         some = late[jnp.linspace(0, len(late) - 1, settings.places).astype(int)]
-        slopes, curvatures = jax.lax.map(partial(climb.curvature, pooled, data, none), some)
-        information = curvatures.mean(axis=0)
-        linear = slopes.mean(axis=0) + information @ some.mean(axis=0)
-        return (_Quadratic(information, linear), chains), None
+        quadratic = jax.lax.cond(
+            number < settings.stages,
+            lambda: _around(pooled, data, some),
+            lambda: quadratic,
+        )
+        return (quadratic, chains), kept
 
     def spread(leaf: Array) -> Array:
         return jnp.broadcast_to(leaf, (settings.chains, *jnp.shape(leaf)))
 
     angle = jnp.log(0.3)
-    first = _Place(mode, *known(mode))
-    at, scales = jax.tree.map(spread, (first, scales))
-    chains = _Chains(at, scales, angle, angle)
-    keys = jax.random.split(stage_key, settings.stages)
-    (quadratic, chains), _ = jax.lax.scan(stage, (quadratic, chains), keys)
-    counts = jnp.arange(settings.warmup + settings.draws)
-    chains, _ = run(quadratic, chains, warm_key, counts[: settings.warmup])
-    kept = run(quadratic, chains, draw_key, counts[settings.warmup :])[1]
-    theta, tau, value, accepted = (jnp.moveaxis(leaf, 0, 1) for leaf in kept)
+    at, scales = jax.tree.map(spread, (_Place(mode, *known(mode)), scales))
+    state = (quadratic, _Chains(at, scales, angle, angle))
+    total = settings.stages + 1 + settings.blocks
+    kept = jax.lax.scan(block, state, (jnp.arange(total), jax.random.split(run_key, total)))[1]
+    theta, tau, value, accepted = (
+        jnp.moveaxis(leaf[settings.stages + 1 :].reshape(-1, *leaf.shape[2:]), 0, 1)
+        for leaf in kept
+    )
     return Posterior(theta, tau, value, accepted, mode)
 
 
+def _around(pooled: Pooled, data: Recorded, some: Array) -> _Quadratic:
+    """Return the quadratic with the mean curvature and slope at ``some`` (place, parameter)."""
+    flat = jnp.zeros(some.shape[1])
+    slopes, curvatures = jax.lax.map(partial(climb.curvature, pooled, data, flat), some)
+    information = curvatures.mean(axis=0)
+    return _Quadratic(information, slopes.mean(axis=0) + information @ some.mean(axis=0))
+
+
 def _iterate(
-    known: Known, quadratic: _Quadratic, settings: Settings, chains: _Chains, now: tuple[Array, Key]
+    known: Known,
+    quadratic: _Quadratic,
+    settings: Settings,
+    warming: Array,
+    chains: _Chains,
+    now: tuple[Array, Key],
 ) -> tuple[_Chains, tuple[Array, ...]]:
-    """Return all chains after one iteration, and what is kept of it."""
+    """Return all chains after one iteration, and what is kept of it; the angle is moved only while
+    ``warming``."""
     count, key = now
-    warming = count < settings.warmup
     angle = jnp.exp(jnp.where(warming, chains.log_angle, chains.averaged))
 
     def one(key: Key, at: _Place, scales: Scales) -> tuple[_Place, Scales, Array]:
