@@ -8,8 +8,10 @@ kept, so that a stopped run goes on. A script that fails does not stop the other
 the end, with exit code 1.
 """
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -28,22 +30,35 @@ SIMULATED = (
 )  # fmt: skip
 
 
+def finished(
+    name: str, *, quick: bool, flies: Path | None, out: Path, environment: dict[str, str]
+) -> bool:
+    """Run one script to its end, say how long it took, and return whether it succeeded."""
+    CONSOLE.rule(name)
+    arguments = [str(flies)] if flies and name in OF_FLIES else []
+    arguments += ["--quick"] if quick else []
+    script = Path(__file__).with_name(f"{name}.py")
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, script, *arguments, "--out", out], check=False, env=environment
+    )
+    CONSOLE.print(f"{name}: {time.monotonic() - begun:.0f} s")
+    return not done.returncode
+
+
 @click.command("all", help=__doc__.split("\n", 1)[0])
 @click.option("--quick/--full", required=True, help="tiny sizes, or those of analysis/README.md")
 @click.option("--flies", type=click.Path(path_type=Path), help="recordings of accepted choices")
 @out_option
 def main(quick: bool, flies: Path | None, out: Path) -> None:
-    failed = []
-    for name in (*SIMULATED, *OF_FLIES):
-        arguments = [str(flies)] if flies and name in OF_FLIES else []
-        arguments += ["--quick"] if quick else []
-        CONSOLE.rule(name)
-        begun = time.monotonic()
-        script = Path(__file__).with_name(f"{name}.py")
-        done = subprocess.run([sys.executable, script, *arguments, "--out", out], check=False)
-        if done.returncode:
-            failed.append(name)
-        CONSOLE.print(f"{name}: {time.monotonic() - begun:.0f} s")
+    with tempfile.TemporaryDirectory(prefix="hebbax-") as programs:
+        # What several scripts run is compiled once.
+        with_cache = {"JAX_COMPILATION_CACHE_DIR": programs, **os.environ}
+        failed = [
+            name
+            for name in (*SIMULATED, *OF_FLIES)
+            if not finished(name, quick=quick, flies=flies, out=out, environment=with_cache)
+        ]
     if failed:
         CONSOLE.print(f"failed: {', '.join(failed)}")
         sys.exit(1)

@@ -22,6 +22,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hebbax.behavioural import (
+    FEW,
     MLP,
     PUBLISHED,
     PUBLISHED_MLP,
@@ -78,8 +79,8 @@ QUICK = Plan(
     trajectories=6,
     held_out=2,
     experiment=Experiment(trials_per_block=20),
-    epochs=40,
-    posterior=shrinkage.Settings(rounds=2, sweeps=50, chains=2, block=10, blocks=2, places=4),
+    epochs=30,
+    posterior=FEW,
     starts=2,
     guide=variational.Settings(4, 2, weighed=50),
 )

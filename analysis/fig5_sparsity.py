@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 
 from hebbax.behavioural import (
     DISTINCT,
+    FEW,
     PUBLISHED,
     Fitted,
     merged,
@@ -63,9 +64,9 @@ class Plan:
 
 FULL = Plan()
 QUICK = Plan(
-    strengths=(0.001, 0.01), seeds=1, trajectories=5, held_out=2,
-    experiment=Experiment(trials_per_block=15), epochs=20,
-    posterior=shrinkage.Settings(rounds=2, sweeps=30, chains=2, block=10, blocks=2, places=4),
+    strengths=(0.001, 0.01), seeds=1, trajectories=6, held_out=2,
+    experiment=Experiment(trials_per_block=20), epochs=30,
+    posterior=FEW,
 )  # fmt: skip
 
 

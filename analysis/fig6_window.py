@@ -59,7 +59,7 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan((5,), (2, 5, 10), (0.1, 0.3), 1, 5, 2, 20, 20)
+QUICK = Plan((5,), (2, 5, 10), (0.1, 0.3), 1, 6, 2, 20, 30)
 
 
 def evidence(truth: Truth, experiment: Experiment, plan: Plan) -> list[dict]:

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import DISTINCT, TAYLOR, merged, scored, simulated, three_ways
+from hebbax.behavioural import DISTINCT, FEW, TAYLOR, merged, scored, simulated, three_ways
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
@@ -59,8 +59,8 @@ class Plan:
 
 FULL = Plan()
 QUICK = Plan(
-    rates=(1.25,), seeds=1, trajectories=5, held_out=2, trials_per_block=15, epochs=20,
-    posterior=shrinkage.Settings(rounds=2, sweeps=30, chains=2, block=10, blocks=2, places=4),
+    rates=(0.75,), seeds=1, trajectories=6, held_out=2, trials_per_block=20, epochs=30,
+    posterior=FEW,
 )  # fmt: skip
 
 

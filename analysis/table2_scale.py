@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import Fitted, scored, simulated, three_ways
+from hebbax.behavioural import FEW, Fitted, scored, simulated, three_ways
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
@@ -53,8 +53,8 @@ class Plan:
 
 FULL = Plan()
 QUICK = Plan(
-    lengths=(30,), hidden=(20,), length=30, seeds=1, trajectories=5, held_out=2, epochs=20,
-    posterior=shrinkage.Settings(rounds=2, sweeps=30, chains=2, block=10, blocks=2, places=4),
+    lengths=(60,), hidden=(20,), length=60, seeds=1, trajectories=6, held_out=2, epochs=30,
+    posterior=FEW,
 )  # fmt: skip
 
 

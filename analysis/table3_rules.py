@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from hebbax.behavioural import (
     DISTINCT,
+    FEW,
     Fitted,
     both_by_hand,
     merged,
@@ -75,7 +76,7 @@ QUICK = Plan(
     held_out=2,
     experiment=Experiment(trials_per_block=20),
     epochs=30,
-    posterior=shrinkage.Settings(rounds=2, sweeps=50, chains=2, block=10, blocks=2, places=4),
+    posterior=FEW,
 )
 
 

@@ -35,6 +35,9 @@ MLP = MLPRule()
 PUBLISHED = descent.Settings()
 PUBLISHED_MLP = descent.Settings(first=0.01, l1=0.0)
 
+FEW = shrinkage.Settings(rounds=2, sweeps=50, chains=2, block=10, blocks=2, places=4)
+"""A posterior too short to mean anything: for a quick look at whether all runs."""
+
 MLP_SCALE = 0.3
 """Prior standard deviation of the MLP's weights."""
 
