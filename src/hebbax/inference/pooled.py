@@ -135,11 +135,11 @@ def curvature(
 ) -> tuple[Array, Array]:
     """Return gradient (parameter,) and curvature (parameter, parameter) of the log posterior."""
     logit, push = jax.linearize(lambda theta: logits(pooled, theta, data), theta)
-    slopes = jax.lax.map(push, jnp.eye(len(theta)), batch_size=len(theta))
+    # One coefficient after the other: side by side their slopes do not fit the cache.
+    slopes = jax.lax.map(push, jnp.eye(len(theta))).reshape(len(theta), -1)
     accept = jax.nn.sigmoid(logit)
     met = counts(data)
     surprise = met - data.events[..., :-1] - met * accept
-    gradient = jnp.tensordot(slopes, surprise, axes=surprise.ndim)
-    weighted = slopes * (met * accept * (1.0 - accept))
-    information = jnp.tensordot(weighted, slopes, axes=((1, 2, 3), (1, 2, 3)))
+    gradient = slopes @ surprise.ravel()
+    information = (slopes * (met * accept * (1.0 - accept)).ravel()) @ slopes.T
     return gradient - precision * theta, information + jnp.diag(precision)
