@@ -40,7 +40,7 @@ from hebbax.behavioural import (
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.diagnostics import convergence
+from hebbax.diagnostics import MAX_K_HAT, convergence
 from hebbax.experiment import Experiment
 from hebbax.figures import change_curves, interval_by_seed, publish, valley
 from hebbax.function_space import Points, change, project, visited
@@ -230,6 +230,12 @@ def draw(scores: pd.DataFrame, changes: pd.DataFrame, paths: pd.DataFrame) -> Fi
         own = changes[(changes["axis"] == axis) & (changes["seed"] == 0)]
         change_curves(ax, own, label)
     axes[1, 0].legend(fontsize=7)
+    k_hat = scores["k_hat"].dropna()
+    if (k_hat > MAX_K_HAT).any():
+        axes[1, 1].set_title(
+            f"k-hat of the variational MLP is {k_hat.min():.1f} to {k_hat.max():.1f}: "
+            "its band is no posterior", fontsize=8,
+        )  # fmt: skip
     return figure
 
 
