@@ -1,30 +1,42 @@
 """What an experiment can say of each candidate term, before anybody samples a posterior.
 
-The candidates that the trials cannot tell apart are merged (`hebbax.redundancy`). Of the others the
-hierarchy is fitted quickly (`hebbax.inference.pilot`), and the Fisher information I_a of each
-animal's choices there says how well the population values mu would be known:
+The candidates that the trials cannot tell apart are merged (`hebbax.redundancy`). To the others the
+hierarchy is fitted quickly (`hebbax.inference.pilot`); then every animal is given the population's
+rule, with its own preference, and the Fisher information of its choices there says how well the
+population values would be known (`hebbax.information`), with the spreads between animals of the
+pilot fit and, as a weak prior, the model's own scales.
 
-    cov(mu) = (D^-2 + sum_a (I_a^-1 + S^2)^-1)^-1
-
-with the spreads S between animals of the pilot fit and, as a weak prior, the model's own scales D.
-With S = 0 for the coefficients all animals share one rule. Everything but the coefficients
-(preference, habit, starting weights) is each animal's own and integrated out.
+The information is taken at one rule, not averaged over each animal's values as in the pilot fit:
+that average is ruled by the few draws at which weights run away, and gave half the standard
+deviation that fits of simulated cohorts have (tests/test_identifiability.py).
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from hebbax.data import Sessions
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.files import replacing
 from hebbax.inference import pilot
-from hebbax.inference.coordinates import Factors, population, scales
-from hebbax.model import build_model
+from hebbax.inference.coordinates import conditional, scales
+from hebbax.information import (
+    DETECTABLE,
+    LEVEL,
+    POWER,
+    coefficient_covariance,
+    correlation,
+    direction,
+    information_under,
+    known_otherwise,
+    weakest,
+)
+from hebbax.model import Model, build_model
 from hebbax.plasticity import all_terms, parse_term, term_name
 from hebbax.redundancy import Redundancy, listed, redundancy
 from hebbax.spec import ModelSpec
@@ -33,18 +45,11 @@ from hebbax.typing import Array, Key, Progress, silent
 FORGETTING = "w"
 """The term that lets every weight decay."""
 
-POWER, LEVEL = 0.80, 0.05
-"""Power and two-sided level at which an effect is called detectable."""
+DRAWS = 16
+"""Pairs of opposite draws of the population's rule, over which the answer may vary."""
 
-DETECTABLE = float(norm.ppf(1.0 - LEVEL / 2.0) + norm.ppf(POWER))
-"""An effect of this many standard deviations, 2.80, is detected with `POWER` at `LEVEL`:
-z(1 - level / 2) + z(power) = 1.96 + 0.84."""
-
-WORTH_NAMING = 0.3
-"""Part of the largest component from which a term is named in a direction."""
-
-DIRECTIONS = 3
-"""Weakest directions that are looked at."""
+SILENT = 0.8
+"""A standard deviation above this part of the prior's: the choices say next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +60,13 @@ class Identifiability:
         spec: the model with the terms that were kept.
         redundancy: what was merged.
         terms: one row a kept term, all in 1 / trial: ``estimate``, the pilot fit's population
-            value; ``prior sd``; ``spread`` between animals; the expected standard deviation of the
-            population value, ``sd``; ``sd, one rule``, were all animals alike; ``sd, others
-            known``, were the other terms known; ``detectable``, 2.80 ``sd``, and the same with
-            the others known.
+            value; ``prior sd``; ``spread`` between animals; ``sd``, the expected standard
+            deviation of the population value, and ``sd, 5 %`` and ``sd, 95 %`` over rules the
+            animals may have; ``sd, one rule`` were all animals alike; ``sd, others known`` were the
+            other terms known; ``detectable``, 2.80 ``sd``, and ``detectable, others known``.
         correlation: ``(term, term)`` of the estimates.
-        directions: one row a direction, weakest first: by how much each term moves in one standard
-            deviation along it, and its ``inflation``, that standard deviation over what it would
-            be if the terms were uncorrelated.
-        animals, choices: size of the experiment.
-        memory: |coefficient of w| x trials of memory: the number of inputs.
+        directions: one row a direction, weakest first (`hebbax.information.weakest`).
+        animals, choices, inputs: size of the experiment.
     """
 
     spec: ModelSpec
@@ -74,20 +76,17 @@ class Identifiability:
     directions: pd.DataFrame
     animals: int
     choices: int
-    memory: int
+    inputs: int
 
     @property
     def sentence(self) -> str:
         """The answer in words."""
-        return " ".join([self._rank, *self._forgetting(), self._weakest])
-
-    @property
-    def _rank(self) -> str:
         given = len(self.terms) + len(self.redundancy.merged)
-        return (
+        rank = (
             f"{self.animals} animals and {self.choices} choices can tell apart {len(self.terms)} "
             f"of {given} candidate terms."
         )
+        return " ".join([rank, *self._forgetting(), *self._unknown(), self._weakest])
 
     def _forgetting(self) -> list[str]:
         if FORGETTING not in self.terms.index:
@@ -97,30 +96,35 @@ class Identifiability:
         out = [
             f"The smallest forgetting they could detect is |theta(w)| = {free:.3f} per trial "
             f"({POWER:.0%} power, two-sided {LEVEL:.0%}: {DETECTABLE:.2f} standard deviations of "
-            f"{row['sd']:.3f}), a memory of {self.memory / free:.0f} trials; with the other terms "
-            f"known it would be {known:.3f}, a memory of {self.memory / known:.0f} trials."
+            f"{row['sd']:.3f}, which may be {row['sd, 5 %']:.3f} to {row['sd, 95 %']:.3f}), a "
+            f"memory of {self.inputs / free:.0f} trials"
         ]
         others = self.correlation[FORGETTING].drop(FORGETTING)
-        if len(others):
-            nearest = str(others.abs().idxmax())
-            out.append(
-                f"The nearest look-alike of w is {nearest}: their estimates correlate by "
-                f"{others[nearest]:.2f}."
-            )
-        return out
+        if others.empty:
+            return [f"{out[0]}."]
+        nearest = str(others.abs().idxmax())
+        return [
+            f"{out[0]}; were the other terms known, {known:.3f}, a memory of "
+            f"{self.inputs / known:.0f} trials.",
+            f"The nearest look-alike of w is {nearest}: their estimates correlate by "
+            f"{others[nearest]:.2f}.",
+        ]
+
+    def _unknown(self) -> list[str]:
+        silent = self.terms["sd"] > SILENT * self.terms["prior sd"]
+        names = [str(name) for name in self.terms.index[silent]]
+        return [f"Next to nothing would be known of {listed(names)}."] if names else []
 
     @property
     def _weakest(self) -> str:
-        row = self.directions.iloc[0]
-        return f"Least is known along {direction(row.drop('inflation'))} (one standard deviation)."
+        return f"Least is known along {self.weak_directions[0]} (one standard deviation)."
 
-
-def direction(moves: pd.Series) -> str:
-    """Return a direction as a sum of terms, those that move little left out."""
-    scale = moves.abs().max()
-    named = moves[moves.abs() >= WORTH_NAMING * scale]
-    text = " ".join(f"{'-' if v < 0 else '+'} {abs(v):.3f} {k}" for k, v in named.items())
-    return text.removeprefix("+ ")
+    @property
+    def weak_directions(self) -> list[str]:
+        """The weakest directions as sums of terms, weakest first."""
+        known = self.terms["sd, others known"]
+        moves = self.directions.drop(columns="inflation")
+        return [direction(row, known) for _, row in moves.iterrows()]
 
 
 def candidates(spec: ModelSpec, terms: str) -> ModelSpec:
@@ -151,92 +155,81 @@ def identify(
 
     Raises `ModelError` where no term can move the log odds of any recorded choice.
     """
-    rank_key, pilot_key = jax.random.split(key)
-    progress("rank", 0, 2)
+    rank_key, pilot_key, rule_key = jax.random.split(key, 3)
+    progress("which terms are one", 0, 3)
     redundant = redundancy(rank_key, build_model(spec, sessions))
     if not redundant.kept:
         raise ModelError(
             f"{sessions.source}: {listed(spec.terms)} cannot move the log odds of any recorded "
             "choice; name other candidates with --terms."
         )
-    progress("pilot fit", 1, 2)
+    progress("pilot fit", 1, 3)
     kept = candidates(spec, ",".join(redundant.kept))
     model = build_model(kept, sessions)
-    fitted = pilot.best(pilot.fit(pilot_key, model))
-    spread, prior = scales(model, fitted.hyper)
-    assert prior is not None  # candidates() makes a hierarchy of animals
-    location, _ = population(spread, prior, fitted.factors)
-    n = len(kept.terms)
-    differing = coefficient_covariance(fitted.factors, spread, prior, n)
-    alike = coefficient_covariance(fitted.factors, spread.at[:n].set(0.0), prior, n)
-    progress("done", 2, 2)
-    table = pd.DataFrame(
-        {
-            "estimate": np.asarray(location[:n]),
-            "prior sd": np.asarray(prior[:n]),
-            "spread": np.asarray(spread[:n]),
-            **_deviations(differing, alike),
-        },
-        index=pd.Index(kept.terms, name="term"),
-    )
-    sd = table["sd"].to_numpy()
+    place = _pilot_place(pilot_key, model)
+    progress("information", 2, 3)
+    table, covariance = _expected(rule_key, model, place)
+    progress("done", 3, 3)
     return Identifiability(
         kept,
         redundant,
         table,
-        pd.DataFrame(differing / np.outer(sd, sd), kept.terms, kept.terms),
-        weakest(differing, kept.terms),
+        correlation(covariance, kept.terms),
+        weakest(covariance, kept.terms),
         sessions.n_animals,
         sessions.n_observations,
         model.network.n_inputs,
     )
 
 
-def coefficient_covariance(
-    factors: Factors, spread: Array, prior: Array, n_terms: int
-) -> np.ndarray:
-    """Return the covariance ``(term, term)`` of the population coefficients, everything else
-    integrated out; coefficients are the first members of the ``factors``."""
-    _, root = population(spread, prior, factors)
-    inverse = np.linalg.inv(np.asarray(root))
-    return (inverse.T @ inverse)[:n_terms, :n_terms]
+class Place(NamedTuple):
+    """Where the information is looked at: the population's ``rule`` (term,), each animal's ``own``
+    other values (animal, member - term), spreads and prior scales (member,)."""
+
+    rule: Array
+    own: Array
+    spread: Array
+    prior: Array
 
 
-def known_otherwise(covariance: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of each value ``(term,)`` were the others known."""
-    return 1.0 / np.sqrt(np.diagonal(np.linalg.inv(covariance)))
+def _pilot_place(key: Key, model: Model) -> Place:
+    fitted = pilot.best(pilot.fit(key, model))
+    spread, prior = scales(model, fitted.hyper)
+    assert prior is not None  # `candidates` makes a hierarchy of animals
+    given = conditional(model, fitted.factors, fitted.hyper, None)
+    n = len(model.spec.terms)
+    animals = given.location + given.spread * given.means
+    return Place(given.location[:n], animals[:, n:], spread, prior)
 
 
-def _deviations(differing: np.ndarray, alike: np.ndarray) -> dict[str, np.ndarray]:
-    sd, known = np.sqrt(np.diagonal(differing)), known_otherwise(differing)
-    return {
+def _expected(key: Key, model: Model, place: Place) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the table of expected standard deviations, and the covariance of the coefficients."""
+    n, spread, prior = place.rule.size, place.spread, place.prior
+    [here] = information_under(model, place.rule[None], place.own)
+    covariance = coefficient_covariance(here, spread, prior, n)
+    alike = coefficient_covariance(here, spread.at[:n].set(0.0), prior, n)
+    away = np.linalg.cholesky(covariance) @ np.asarray(jax.random.normal(key, (n, DRAWS)))
+    rules = place.rule + jnp.concatenate([away.T, -away.T])
+    others = [
+        np.sqrt(np.diagonal(coefficient_covariance(information, spread, prior, n)))
+        for information in information_under(model, rules, place.own)
+    ]
+    sd, known = np.sqrt(np.diagonal(covariance)), known_otherwise(covariance)
+    low, high = np.quantile(others, [0.05, 0.95], axis=0)
+    columns = {
+        "estimate": np.asarray(place.rule),
+        "prior sd": np.asarray(prior[:n]),
+        "spread": np.asarray(spread[:n]),
         "sd": sd,
+        # The range is of draws around the rule; it holds what is said of the rule itself.
+        "sd, 5 %": np.minimum(low, sd),
+        "sd, 95 %": np.maximum(high, sd),
         "sd, one rule": np.sqrt(np.diagonal(alike)),
         "sd, others known": known,
         "detectable": DETECTABLE * sd,
         "detectable, others known": DETECTABLE * known,
     }
-
-
-def weakest(covariance: np.ndarray, terms: tuple[str, ...]) -> pd.DataFrame:
-    """Return the directions least known of information-scaled coefficients.
-
-    With the precision P and z_j = theta_j sqrt(P_jj) they are the eigenvectors v of the scaled
-    precision with the smallest eigenvalues l; one standard deviation along one moves theta_j by
-    v_j / sqrt(P_jj l), and 1 / sqrt(l) is the inflation.
-    """
-    precision = np.linalg.inv(covariance)
-    size = np.sqrt(np.diagonal(precision))
-    values, vectors = np.linalg.eigh(precision / np.outer(size, size))
-    some = slice(0, min(DIRECTIONS, len(terms)))
-    inflation, vectors = 1.0 / np.sqrt(values[some]), vectors[:, some]
-    moves = (vectors * inflation / size[:, None]).T
-    lead = np.abs(moves).argmax(axis=1)
-    moves *= np.sign(moves[np.arange(len(moves)), lead])[:, None]
-    table = pd.DataFrame(moves, columns=list(terms))
-    table.insert(0, "inflation", inflation)
-    table.index = pd.Index(range(1, len(moves) + 1), name="direction")
-    return table
+    return pd.DataFrame(columns, index=pd.Index(model.spec.terms, name="term")), covariance
 
 
 def write_tables(found: Identifiability, folder: Path) -> None:

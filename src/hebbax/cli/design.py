@@ -11,6 +11,9 @@ from hebbax.cli.options import column_option, data_argument, mapping, out_option
 from hebbax.errors import HebbaxError
 from hebbax.spec import read_spec
 
+SHOWN = ["estimate", "prior sd", "sd", "sd, one rule", "sd, others known", "detectable"]
+"""Columns of the terminal's table; the file has all."""
+
 
 @click.command()
 @data_argument
@@ -44,10 +47,10 @@ def identify(
     figures.save(figures.identifiability(found), out / "identify.png")
     for sentence in found.redundancy.sentences:
         CONSOLE.print(sentence)
-    CONSOLE.print(table("term", found.terms))
-    for number, row in found.directions.iterrows():
-        moves = identifiability.direction(row.drop("inflation"))
-        CONSOLE.print(f"weak direction {number}: {moves}, {row['inflation']:.1f} times inflated")
+    CONSOLE.print(table("term", found.terms[SHOWN]))
+    inflations = found.directions["inflation"]
+    for moves, inflation in zip(found.weak_directions, inflations, strict=True):
+        CONSOLE.print(f"weak direction: {moves}, {inflation:.1f} times as wide as if uncorrelated")
     CONSOLE.print(found.sentence)
 
 

@@ -13,7 +13,7 @@ def identifiability(found: Identifiability) -> Figure:
     """Return the expected standard deviation of each term, and how their estimates correlate."""
     rows = len(found.terms)
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(9.5, 2.2 + 0.28 * rows), sharey=True, layout="constrained"
+        1, 2, figsize=(9.5, 2.7 + 0.28 * rows), sharey=True, layout="constrained"
     )
     deviations(left, found)
     correlations(right, found)
@@ -39,7 +39,11 @@ def deviations(ax: Axes, found: Identifiability) -> None:
     ax.set_ylim(len(y) - 0.4, -0.6)
     ax.set_xlim(left=0.0)
     ax.set_xlabel("coefficient (1 / trial)")
-    ax.legend(fontsize=7.5, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
+    handles, labels = ax.get_legend_handles_labels()
+    first = [*handles[-1:], *handles[:-1]], [*labels[-1:], *labels[:-1]]
+    ax.legend(
+        *first, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=7.5, frameon=False
+    )
 
 
 def correlations(ax: Axes, found: Identifiability) -> None:
@@ -50,4 +54,4 @@ def correlations(ax: Axes, found: Identifiability) -> None:
     )
     ax.set_xticks(range(len(terms)), terms, rotation=90)
     ax.tick_params(axis="y", left=False)
-    ax.figure.colorbar(image, ax=ax, label="correlation of the estimates")
+    ax.figure.colorbar(image, ax=ax, label="correlation of estimates")
