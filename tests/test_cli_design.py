@@ -1,5 +1,7 @@
 """identify and design as a user meets them."""
 
+import json
+
 import pandas as pd
 import pytest
 from conftest import random_sessions
@@ -81,3 +83,52 @@ def test_identify_leaves_nothing_where_no_term_can_be_seen(tmp_path):
         "candidates with --terms.\n"
     )
     assert list((tmp_path / "new").iterdir()) == []
+
+
+DESIGN = (
+    "--terms", "x r, w, x w", "--animals", 3, "--trials", 30, "--blocks", 1, 2,
+    "--rewards", "0.2/0.8", "--baiting", "baited", "--simulated", 4,
+)  # fmt: skip
+
+
+def test_design_ranks_every_combination_and_records_its_settings(tmp_path):
+    done = run("design", *DESIGN, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Of 2 designs the best is 3 animals with 30 trials in" in " ".join(done.stdout.split())
+    table = pd.read_csv(tmp_path / "design.csv")
+    assert set(table["blocks"]) == {1, 2}
+    record = json.loads((tmp_path / "design.json").read_text())
+    assert record["settings"] == {
+        "rule": "0.35 x r - 0.06 w", "differing": 0.3, "preference": 0.4, "animals": [3],
+        "trials": [30], "blocks": [1, 2], "rewards": [[0.2, 0.8]], "baiting": ["baited"],
+        "simulated": 4, "seed": 0,
+    }  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "design.csv", "design_effects.csv", "design.json", "design.png",
+    }  # fmt: skip
+    before = (tmp_path / "design.csv").read_bytes()
+    again = run("design", *DESIGN, "--out", tmp_path)
+    assert again.returncode == 2
+    assert again.stderr == (
+        f"hebbax: {tmp_path / 'design.csv'}: exists already; --force replaces it.\n"
+    )
+    assert (tmp_path / "design.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--trials", 4), "--blocks: 6 blocks do not fit into 4 trials."),
+        (
+            ("--rewards", "0.2,0.8"),
+            '--rewards: "0.2,0.8" given; probabilities with a slash between them are allowed, as '
+            "in 0.2/0.8.",
+        ),
+        (("--terms", "x r, x w"), 'the term "w" is not one of x r, x w.'),
+    ],
+)
+def test_what_design_refuses(options, sentence, tmp_path):
+    done = run("design", *options, "--out", tmp_path / "new")
+    assert done.returncode == 2
+    assert done.stderr == f"hebbax: {sentence}\n"
+    assert not (tmp_path / "new").exists()

@@ -9,16 +9,18 @@ With S = 0 for the coefficients all animals share one rule. What is not a coeffi
 habit, starting weights) is integrated out.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from hebbax.inference.coordinates import Factors, population
+from hebbax.inference.coordinates import Factors, share
 from hebbax.inference.density import fisher_information
 from hebbax.model import Model
-from hebbax.typing import Array
+from hebbax.typing import Array, ArrayLike
 
 POWER, LEVEL = 0.80, 0.05
 """Power and two-sided level at which an effect is called detectable."""
@@ -52,10 +54,21 @@ def coefficient_covariance(
 ) -> np.ndarray:
     """Return the covariance ``(term, term)`` of the population coefficients, given the
     ``information`` (animal, member, member) of which they are the first members."""
-    nothing = jnp.zeros(information.shape[:-1])
-    _, root = population(spread, prior, Factors(information, nothing))
-    inverse = np.linalg.inv(np.asarray(root))
-    return (inverse.T @ inverse)[:n_terms, :n_terms]
+    return covariance_of(shares(information, spread).sum(0), prior, n_terms)
+
+
+def shares(information: Array, spread: ArrayLike) -> np.ndarray:
+    """Return what each animal says of the population values ``(animal, member, member)``: the
+    precision (I_a^-1 + S^2)^-1, written so that neither I nor S need an inverse."""
+    factors = Factors(information, jnp.zeros(information.shape[:-1]))
+    return np.asarray(jax.vmap(partial(share, jnp.asarray(spread)))(factors)[0])
+
+
+def covariance_of(precision: np.ndarray, prior: ArrayLike, n_terms: int) -> np.ndarray:
+    """Return the covariance ``(term, term)`` of the population coefficients, given the
+    ``precision`` (member, member) that all animals add to the prior's."""
+    total = precision + np.diag(np.asarray(prior) ** -2.0)
+    return np.linalg.inv(total)[:n_terms, :n_terms]
 
 
 def known_otherwise(covariance: np.ndarray) -> np.ndarray:

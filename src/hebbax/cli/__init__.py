@@ -23,6 +23,7 @@ for _command in (
     check.check,
     answers.profile,
     design.identify,
+    design.design,
     study.report,
     cohort.simulate,
     cohort.models,

@@ -3,6 +3,7 @@
 from hebbax.figures.activity import intervals, recovery
 from hebbax.figures.coefficients import coefficients
 from hebbax.figures.comparison import comparison
+from hebbax.figures.designs import designs
 from hebbax.figures.heldout import held_out
 from hebbax.figures.identifiability import identifiability
 from hebbax.figures.likelihood import log_likelihood_contours, profile
@@ -25,6 +26,7 @@ __all__ = [
     "choice_curves",
     "coefficients",
     "comparison",
+    "designs",
     "forest",
     "forgetting_term",
     "held_out",
