@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hebbax.designs import Settings, Task, check, parse_rewards, rank
+from hebbax.designs import Settings, check, parse_rewards, rank
 from hebbax.errors import HebbaxError
 from hebbax.identifiability import candidates
 from hebbax.inference.density import fisher_information
 from hebbax.information import coefficient_covariance
 from hebbax.model import build_model
+from hebbax.rehearsal import Task
 from hebbax.simulation import Cohort, simulate
 from hebbax.spec import ModelSpec, read_spec
 

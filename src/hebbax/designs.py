@@ -12,31 +12,25 @@ The nats are what a rule with forgetting is expected to gain over the best rule 
 
 import itertools
 import json
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from hebbax.data import Record, Sessions, from_animals
-from hebbax.environment import Baiting, blocks
+from hebbax.environment import Baiting
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.files import replacing
 from hebbax.identifiability import FORGETTING
-from hebbax.inference.density import fisher_information, flatten_groups
-from hebbax.information import DETECTABLE, LEVEL, covariance_of, known_otherwise, shares
+from hebbax.information import DETECTABLE, LEVEL, covariance_of, known_otherwise
 from hebbax.ledger import provenance
-from hebbax.model import Design, Model, build_model
 from hebbax.plasticity import coefficients, parse_rule
 from hebbax.redundancy import listed
-from hebbax.simulation import Generator, generator
+from hebbax.rehearsal import Population, Rehearsal, Rehearsals, Task
 from hebbax.spec import ModelSpec
-from hebbax.typing import Array, Key, Progress, silent
+from hebbax.typing import Progress, silent
 
 FACTORS = ("animals", "trials", "blocks", "rewards", "baiting")
 """What distinguishes designs: the columns that name one."""
@@ -72,21 +66,6 @@ class Settings:
     baiting: tuple[Baiting, ...] = ("baited", "independent")
     simulated: int = 48
     seed: int = 0
-
-
-class Task(NamedTuple):
-    """One task: trials, blocks, reward probabilities of the first block, baiting."""
-
-    trials: int
-    blocks: int
-    rewards: tuple[float, ...]
-    baiting: Baiting
-
-    @property
-    def chances(self) -> np.ndarray:
-        """Probability of arming a reward ``(trial, stimulus)``: blocks as equal as can be."""
-        rolled = np.array([np.roll(self.rewards, k) for k in range(self.blocks)])
-        return blocks(rolled, -(-self.trials // self.blocks))[: self.trials]
 
 
 @dataclass(frozen=True)
@@ -208,94 +187,37 @@ def parse_rewards(text: str) -> tuple[float, ...]:
 def rank(spec: ModelSpec, settings: Settings, progress: Progress = silent) -> Designs:
     """Return the designs of a grid, best first; ``spec`` declares the free terms.
 
-    Animals of the same number have the same values and luck in every task, so that designs differ
-    by what they are. Raises `HebbaxError` for settings that are none.
+    Raises `HebbaxError` for settings that are none.
     """
     truth = check(settings, spec)
     grid = settings.trials, settings.blocks, settings.rewards, settings.baiting
     tasks = [Task(*each) for each in itertools.product(*grid)]
-    animals = _animals(jax.random.PRNGKey(settings.seed), settings, truth)
-    live = {baiting: generator(spec, baiting) for baiting in settings.baiting}
-    templates: dict[int, Model] = {}
+    population = Population(truth, settings.differing, settings.preference)
+    rehearsals = Rehearsals(
+        jax.random.PRNGKey(settings.seed),
+        spec,
+        population,
+        settings.simulated,
+        len(settings.rewards[0]),
+    )
     rows: list[dict[str, object]] = []
     for done, task in enumerate(tasks):
         progress(f"{task.trials} trials in {task.blocks} blocks", done, len(tasks))
-        model = build_model(spec, _sessions(live[task.baiting], animals, task))
-        template = templates.setdefault(task.trials, model)
-        rows += _rows(settings, task, model, _known(settings, truth, animals, template, model))
+        rows += _rows(settings, spec, task, rehearsals.of(task))
     progress("done", len(tasks), len(tasks))
     table = pd.DataFrame(rows).sort_values("sd", kind="stable", ignore_index=True)
     return Designs(settings, spec, table, effects(table))
 
 
-class Animals(NamedTuple):
-    """Simulated animals: ``keys`` (animal,), ``theta`` (animal, term), ``preference`` (animal,
-    stimulus - 1)."""
-
-    keys: Key
-    theta: Array
-    preference: Array
-
-
-def _animals(key: Key, settings: Settings, truth: np.ndarray) -> Animals:
-    theta_key, preference_key, run_key = jax.random.split(key, 3)
-    n, others = settings.simulated, len(settings.rewards[0]) - 1
-    theta = 1.0 + settings.differing * jax.random.normal(theta_key, (n, truth.size))
-    preference = settings.preference * jax.random.normal(preference_key, (n, others))
-    return Animals(jax.random.split(run_key, n), jnp.asarray(truth) * theta, preference)
-
-
-def _sessions(live: Generator, animals: Animals, task: Task) -> Sessions:
-    """Return what the animals did in a task."""
-    n, chances = len(animals.theta), task.chances
-    start = jnp.zeros((n, chances.shape[1], 1))
-    made = live(animals.keys, animals.theta, start, animals.preference, chances)
-    choices, rewards, _ = jax.device_get(made)
-    records = [Record(str(a), choices[a], rewards[a]) for a in range(n)]
-    return from_animals(records, [str(k) for k in range(chances.shape[1])], "simulated")
-
-
-class Known(NamedTuple):
-    """What each simulated animal says of the population values, ``shares`` (animal, member,
-    member), and the prior scales ``prior`` (member,)."""
-
-    shares: np.ndarray
-    prior: np.ndarray
-
-
-def _known(
-    settings: Settings, truth: np.ndarray, animals: Animals, template: Model, model: Model
-) -> Known:
-    """Return what is known at the animals' own values; ``template`` is a model of as many trials,
-    for which the program is compiled already."""
-    n = len(animals.theta)
-    given = {"theta": animals.theta, "preference": animals.preference}
-    phi = flatten_groups(
-        model, {g.name: given.get(g.name, jnp.zeros((n, *g.shape))) for g in model.groups}
-    )
-    spreads = {"theta": settings.differing * np.abs(truth), "preference": settings.preference}
-    spread = [np.full(g.scales.size, spreads.get(g.name, 0.0)) for g in model.groups]
-    information = _information(template, model.design, phi)
-    prior = np.concatenate([np.ravel(g.scales) for g in model.groups])
-    return Known(shares(information, np.concatenate(spread)), prior)
-
-
-@partial(jax.jit, static_argnames="template")
-def _information(template: Model, design: Design, phi: Array) -> Array:
-    # The expected information of a choice is the same whichever was made.
-    return fisher_information(replace(template, design=design), phi)
-
-
-def _rows(settings: Settings, task: Task, model: Model, known: Known) -> list[dict[str, object]]:
+def _rows(
+    settings: Settings, spec: ModelSpec, task: Task, known: Rehearsal
+) -> list[dict[str, object]]:
     """Return the rows of one task, one a number of animals."""
-    terms, rewarded = model.spec.terms, float(model.sessions.rewards.mean())
-    place = terms.index(FORGETTING)
+    terms, place = spec.terms, spec.terms.index(FORGETTING)
     truth = parse_rule(settings.rule)[FORGETTING]
-    rng = np.random.default_rng(settings.seed)
-    drawn = rng.multinomial(
-        len(known.shares), [1 / len(known.shares)] * len(known.shares), RESAMPLES
-    )
-    means = np.einsum("ra,aij->rij", drawn / len(known.shares), known.shares)
+    rng, tried = np.random.default_rng(settings.seed), len(known.shares)
+    drawn = rng.multinomial(tried, np.full(tried, 1.0 / tried), RESAMPLES) / tried
+    means = np.einsum("ra,aij->rij", drawn, known.shares)
     rows: list[dict[str, object]] = []
     for n in settings.animals:
         covariance = covariance_of(n * known.shares.mean(0), known.prior, len(terms))
@@ -308,7 +230,7 @@ def _rows(settings: Settings, task: Task, model: Model, known: Known) -> list[di
                 "blocks": task.blocks,
                 "rewards": shown(task.rewards),
                 "baiting": task.baiting,
-                "rewarded": rewarded,
+                "rewarded": known.rewarded,
                 "sd": sd,
                 "error": float(np.std(np.sqrt(again))),
                 "others known": float(known_otherwise(covariance)[place]),
