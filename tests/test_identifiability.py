@@ -10,7 +10,7 @@ import pytest
 from conftest import random_sessions
 from scipy.stats import chi2
 
-from hebbax.data import select
+from hebbax.data import Record, from_animals, select
 from hebbax.errors import ModelError
 from hebbax.identifiability import candidates, identify
 from hebbax.inference.coordinates import Factors, deviation, population
@@ -133,10 +133,10 @@ def test_directions_add_up_to_the_covariance_and_the_weakest_comes_first():
 
 
 def test_a_direction_in_words_leaves_out_what_moves_little():
-    moves = pd.Series({"x": -0.02, "w": 0.1, "x r": 0.01})
-    known = pd.Series({"x": 0.01, "w": 0.05, "x r": 0.1})
-    assert direction(moves, known) == "-0.020 x + 0.100 w"
-    assert direction(-moves, known) == "0.020 x - 0.100 w"
+    moves = pd.Series({"x": -0.02, "w": 0.1, "x r": 0.01, "1": 0.03})
+    known = pd.Series({"x": 0.01, "w": 0.05, "x r": 0.1, "1": 0.02})
+    assert direction(moves, known) == "-0.020 x + 0.100 w + 0.030"
+    assert direction(-moves, known) == "0.020 x - 0.100 w - 0.030"
 
 
 def test_independent_terms_are_not_inflated():
@@ -175,3 +175,16 @@ def test_terms_that_no_choice_can_show():
         "random: 1 and w cannot move the log odds of any recorded choice; name other candidates "
         "with --terms."
     )
+
+
+def test_choices_that_say_nothing_of_forgetting():
+    rng = np.random.default_rng(0)
+    record = Record("one", rng.integers(0, 2, 12), rng.integers(0, 2, 12).astype(float))
+    spec = candidates(read_spec("forgetting"), "x r, w")
+    found = identify(jax.random.PRNGKey(0), from_animals([record], ("A", "B"), "short"), spec)
+    assert found.sentence.startswith(
+        "1 animal and 12 choices can tell apart 2 of 2 candidate terms. They say next to nothing "
+        "of forgetting: the prior knows the coefficient of w to 0.200 per trial, and with the "
+        "choices it would be "
+    )
+    assert "could detect" not in found.sentence

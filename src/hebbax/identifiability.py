@@ -83,8 +83,8 @@ class Identifiability:
         """The answer in words."""
         given = len(self.terms) + len(self.redundancy.merged)
         rank = (
-            f"{self.animals} animals and {self.choices} choices can tell apart {len(self.terms)} "
-            f"of {given} candidate terms."
+            f"{self.animals} animal{'s' if self.animals > 1 else ''} and {self.choices} choices "
+            f"can tell apart {len(self.terms)} of {given} candidate terms."
         )
         return " ".join([rank, *self._forgetting(), *self._unknown(), self._weakest])
 
@@ -92,6 +92,12 @@ class Identifiability:
         if FORGETTING not in self.terms.index:
             return []
         row = self.terms.loc[FORGETTING]
+        if FORGETTING in self._silent:
+            return [
+                "They say next to nothing of forgetting: the prior knows the coefficient of w to "
+                f"{row['prior sd']:.3f} per trial, and with the choices it would be "
+                f"{row['sd']:.3f}."
+            ]
         free, known = row["detectable"], row["detectable, others known"]
         out = [
             f"The smallest forgetting they could detect is |theta(w)| = {free:.3f} per trial "
@@ -111,9 +117,13 @@ class Identifiability:
         ]
 
     def _unknown(self) -> list[str]:
-        silent = self.terms["sd"] > SILENT * self.terms["prior sd"]
-        names = [str(name) for name in self.terms.index[silent]]
+        names = self._silent
         return [f"Next to nothing would be known of {listed(names)}."] if names else []
+
+    @property
+    def _silent(self) -> list[str]:
+        silent = self.terms["sd"] > SILENT * self.terms["prior sd"]
+        return [str(name) for name in self.terms.index[silent]]
 
     @property
     def _weakest(self) -> str:

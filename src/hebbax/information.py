@@ -110,5 +110,8 @@ def direction(moves: pd.Series, known: pd.Series) -> str:
     """
     size = (moves / known).abs()
     named = moves[size >= WORTH_NAMING * size.max()]
-    text = " ".join(f"{'-' if v < 0 else '+'} {abs(v):.3f} {k}" for k, v in named.items())
+    text = " ".join(
+        f"{'-' if v < 0 else '+'} {abs(v):.3f}{'' if k == '1' else f' {k}'}"
+        for k, v in named.items()
+    )
     return text.removeprefix("+ ").replace("- ", "-", int(text.startswith("-")))
