@@ -89,7 +89,7 @@ def test_the_answer_names_the_best_design_and_what_matters(ranked):
         f"Of 4 designs the best is 9 animals with 60 trials in {blocks}, baited rewards 0.2/0.8: "
     )
     assert "None of them reaches 80% power." in ranked.sentence
-    assert "multiplies this by: animals " in ranked.sentence
+    assert "the standard deviation grows by a factor: animals " in ranked.sentence
 
 
 def test_contingencies_move_from_block_to_block():

@@ -119,7 +119,10 @@ class Designs:
         if ratio.empty:
             return []
         listing = ", ".join(f"{name} {value:.2f}" for name, value in ratio.items())
-        return [f"From its best to its worst level each factor multiplies this by: {listing}."]
+        return [
+            "From the best to the worst level of each factor the standard deviation grows by a "
+            f"factor: {listing}."
+        ]
 
 
 def described(row: pd.Series) -> str:
