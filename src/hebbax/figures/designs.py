@@ -57,7 +57,10 @@ def _marks(colours: dict[str, str], shapes: dict[int, str], baiting: list[str]) 
     """Return what the legend shows of rewards, blocks, baiting and the true rule."""
     faces = {"baited": "0.3", "independent": "white"}
     return [
-        *(Line2D([], [], color=c, marker="s", ls="", label=f"rewards {k}") for k, c in colours.items()),
+        *(
+            Line2D([], [], color=colour, marker="s", ls="", label=f"rewards {name}")
+            for name, colour in colours.items()
+        ),
         *(
             Line2D([], [], color="0.3", marker=m, ls="", label=f"{n} block{'s' if n > 1 else ''}")
             for n, m in shapes.items()
