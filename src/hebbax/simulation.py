@@ -1,7 +1,8 @@
 """A cohort of generated animals with a known rule: a population and animals around it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,10 @@ from hebbax.network import Network
 from hebbax.plasticity import TaylorRule
 from hebbax.spec import ModelSpec
 from hebbax.stimulus import one_hot
-from hebbax.typing import Array, Key
+from hebbax.typing import Array, ArrayLike, Key
+
+Generator: TypeAlias = Callable[[Key, Array, Array, Array, ArrayLike], tuple[Array, Array, Array]]
+"""Lets animals live; see `generator`."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,10 @@ def simulate(key: Key, cohort: Cohort, spec: ModelSpec) -> tuple[Sessions, dict[
     preference = mean + sd * jax.random.normal(preference_key, (n, n_stimuli - 1))
     shape = (n, n_stimuli, cohort.hidden_units)
     start = cohort.initial_scale * jax.random.normal(start_key, shape)
-    run = partial(_session, cohort, spec)
-    keys = jax.random.split(session_key, n)
+    chances = blocks(np.array(cohort.reward_probability), cohort.trials_per_block)
+    run = generator(spec, cohort.baiting)
     choices, rewards, rejections = jax.device_get(
-        jax.jit(jax.vmap(run))(keys, theta, start, preference)
+        run(jax.random.split(session_key, n), theta, start, preference, chances)
     )
     block = np.repeat(np.arange(len(cohort.reward_probability)), cohort.trials_per_block)
     records = [
@@ -86,15 +90,23 @@ def simulate(key: Key, cohort: Cohort, spec: ModelSpec) -> tuple[Sessions, dict[
     return sessions, {"theta": np.asarray(theta), "preference": np.asarray(preference)}
 
 
-def _session(
-    cohort: Cohort, spec: ModelSpec, key: Key, theta: Array, start: Array, preference: Array
-) -> tuple[Array, Array, Array]:
-    """Return choices, rewards and rejections of one animal."""
-    network = Network(one_hot(start.shape[0], spec.rate))
-    offset = jnp.concatenate([jnp.zeros(1), preference])
-    animal = Animal(theta, start, offset, jnp.zeros(()))
-    probability = blocks(np.array(cohort.reward_probability), cohort.trials_per_block)
-    environment = Environment(probability, cohort.baiting)
-    task = Task(spec.reward, spec.window, spec.likelihood)
-    made = generate(key, TaylorRule(spec.terms), network, animal, environment, task)
-    return made.choices, made.rewards, made.rejections
+def generator(spec: ModelSpec, baiting: Baiting) -> Generator:
+    """Return a compiled function that lets animals live by the rule of ``spec``.
+
+    It takes keys (animal,), theta (animal, term), starting weights (animal, input, hidden),
+    preferences (animal, stimulus - 1) and reward probabilities (trial, stimulus), and returns
+    choices, rewards (animal, trial) and rejections (animal, trial, stimulus).
+    """
+    rule, task = TaylorRule(spec.terms), Task(spec.reward, spec.window, spec.likelihood)
+
+    def session(
+        key: Key, theta: Array, start: Array, preference: Array, chances: ArrayLike
+    ) -> tuple[Array, Array, Array]:
+        network = Network(one_hot(start.shape[0], spec.rate))
+        offset = jnp.concatenate([jnp.zeros(1), preference])
+        animal = Animal(theta, start, offset, jnp.zeros(()))
+        environment = Environment(jnp.asarray(chances), baiting)
+        made = generate(key, rule, network, animal, environment, task)
+        return made.choices, made.rewards, made.rejections
+
+    return jax.jit(jax.vmap(session, in_axes=(0, 0, 0, 0, None)))

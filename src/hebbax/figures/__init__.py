@@ -3,7 +3,9 @@
 from hebbax.figures.activity import intervals, recovery
 from hebbax.figures.coefficients import coefficients
 from hebbax.figures.comparison import comparison
+from hebbax.figures.designs import designs
 from hebbax.figures.heldout import held_out
+from hebbax.figures.identifiability import identifiability
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
@@ -24,9 +26,11 @@ __all__ = [
     "choice_curves",
     "coefficients",
     "comparison",
+    "designs",
     "forest",
     "forgetting_term",
     "held_out",
+    "identifiability",
     "interval_by_seed",
     "intervals",
     "log_likelihood_contours",

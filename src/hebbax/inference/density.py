@@ -77,6 +77,15 @@ def fisher_information(model: Model, phi: Array) -> Array:
     """Return each animal's Fisher information ``(animal, member, member)`` at its values ``phi``
     (animal, member): sum over its trials of J^T W J, J the slope of the natural parameters of the
     trial and W their information."""
+    slopes = natural_slopes(model, phi)
+    distribution = model.whole_distribution(split_groups(model, phi))
+    weight = distribution.information(jnp.asarray(model.observed))
+    return _sum_by_animal(model, jnp.einsum("iok,okl,jol->oij", slopes, weight, slopes))
+
+
+def natural_slopes(model: Model, phi: Array) -> Array:
+    """Return the slopes ``(member, observation, stimulus)`` of the natural parameters of each
+    observation, by the values ``phi`` (animal, member) of the animal that made it."""
 
     def natural(phi: Array) -> Array:
         return model.whole_distribution(split_groups(model, phi)).natural
@@ -85,10 +94,7 @@ def fisher_information(model: Model, phi: Array) -> Array:
         # Animals are independent: one product with all of them moved gives a column of each.
         return jax.jvp(natural, (phi,), (jnp.broadcast_to(direction, phi.shape),))[1]
 
-    slopes = jax.vmap(along)(jnp.eye(phi.shape[-1]))
-    distribution = model.whole_distribution(split_groups(model, phi))
-    weight = distribution.information(jnp.asarray(model.observed))
-    return _sum_by_animal(model, jnp.einsum("iok,okl,jol->oij", slopes, weight, slopes))
+    return jax.vmap(along)(jnp.eye(phi.shape[-1]))
 
 
 def _sum_by_animal(model: Model, values: Array) -> Array:

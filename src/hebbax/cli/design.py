@@ -1,0 +1,123 @@
+"""Commands that say what an experiment can and cannot say: identify, design."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import jax
+
+from hebbax import data, designs, figures, identifiability
+from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.options import (
+    ListCommand,
+    column_option,
+    data_argument,
+    mapping,
+    out_option,
+    prepare_folder,
+)
+from hebbax.errors import HebbaxError
+from hebbax.spec import read_spec
+
+SHOWN = ["estimate", "prior sd", "sd", "sd, one rule", "sd, others known", "detectable"]
+"""Columns of the terminal's table; the file has all."""
+
+RANKED = ["sd", "error", "detectable", "power", "nats"]
+BEST = 10
+"""Columns and designs of the terminal's ranking."""
+
+
+@click.command()
+@data_argument
+@column_option
+@click.option("--terms", default="all", help='candidates as in "x r, w, x w"; "all" or "model"')
+@click.option("--model", default="forgetting", help="declared model or .toml file: all but terms")
+@click.option("--seed", default=0, help="random seed")
+@out_option
+@click.option("--force", is_flag=True, help="replace an earlier answer")
+def identify(
+    recordings: Path,
+    columns: tuple[str, ...],
+    terms: str,
+    model: str,
+    seed: int,
+    out: Path,
+    force: bool,
+) -> None:
+    """Say which candidate terms DATA can tell apart, how well each would be known, and the
+    smallest forgetting that would be seen.
+
+    Written are identify.csv, its correlations, directions and merged terms, and a picture.
+    """
+    _refuse(out / "identify.csv", force=force)
+    spec = identifiability.candidates(read_spec(model), terms)
+    sessions = data.read(recordings, columns=mapping(columns))
+    prepare_folder(out)
+    with progress("identify") as tell:
+        found = identifiability.identify(jax.random.PRNGKey(seed), sessions, spec, tell)
+    identifiability.write_tables(found, out)
+    figures.save(figures.identifiability(found), out / "identify.png")
+    for sentence in found.redundancy.sentences:
+        CONSOLE.print(sentence)
+    CONSOLE.print(table("term", found.terms[SHOWN]))
+    inflations = found.directions["inflation"]
+    for moves, inflation in zip(found.weak_directions, inflations, strict=True):
+        CONSOLE.print(f"weak direction: {moves}, {inflation:.1f} times as wide as if uncorrelated")
+    CONSOLE.print(found.sentence)
+
+
+@click.command(cls=ListCommand)
+@click.option(
+    "--terms", default="1, x, x r, w, x w", help="terms that are free: w, its look-alikes"
+)
+@click.option("--rule", default=designs.Settings.rule, help="true rule of the population")
+@click.option("--model", default="forgetting", help="declared model or .toml file: all but terms")
+@click.option(
+    "--animals", multiple=True, default=designs.Settings.animals, help="numbers of animals"
+)
+@click.option(
+    "--trials", multiple=True, default=designs.Settings.trials, help="trials of an animal"
+)
+@click.option("--blocks", multiple=True, default=designs.Settings.blocks, help="numbers of blocks")
+@click.option(
+    "--rewards",
+    multiple=True,
+    default=[designs.shown(chances) for chances in designs.Settings.rewards],
+    help="probabilities of the first block, a stimulus each, as in 0.2/0.8",
+)
+@click.option(
+    "--baiting",
+    multiple=True,
+    type=click.Choice(["baited", "independent"]),
+    default=designs.Settings.baiting,
+    help="whether an armed reward waits",
+)
+@click.option("--simulated", default=designs.Settings.simulated, help="animals simulated of each")
+@click.option("--seed", default=0, help="random seed")
+@out_option
+@click.option("--force", is_flag=True, help="replace an earlier ranking")
+def design(out: Path, terms: str, model: str, force: bool, **grid: Any) -> None:
+    """Rank designs of an experiment by how well they tell forgetting from its look-alikes.
+
+    Every combination of --animals, --trials, --blocks, --rewards and --baiting is one design.
+    Written are design.csv, design_effects.csv, design.json with every setting, and a picture.
+    """
+    _refuse(out / "design.csv", force=force)
+    chances = tuple(designs.parse_rewards(text) for text in grid.pop("rewards"))
+    settings = designs.Settings(**grid, rewards=chances)
+    spec = identifiability.candidates(read_spec(model), terms)
+    designs.check(settings, spec)
+    prepare_folder(out)
+    with progress("design") as tell:
+        found = designs.rank(spec, settings, tell)
+    designs.write_tables(found, out)
+    figures.save(figures.designs(found), out / "design.png")
+    best = found.table.head(BEST)
+    labels = [" ".join(map(str, row)) for row in best[list(designs.FACTORS)].to_numpy()]
+    CONSOLE.print(table(" ".join(designs.FACTORS), best[RANKED].set_axis(labels)))
+    CONSOLE.print(found.sentence)
+
+
+def _refuse(path: Path, *, force: bool) -> None:
+    if path.exists() and not force:
+        raise HebbaxError(f"{path}: exists already; --force replaces it.")

@@ -1,0 +1,269 @@
+"""Designs of an experiment, ranked by how well they tell forgetting from its look-alikes.
+
+For each task (trials, blocks, reward probabilities, baiting) animals with a known rule live through
+it. The Fisher information of their choices at their own, true values, averaged over animals, times
+the number of animals says how well the population's coefficient of w would be known with all
+candidate terms free (`hebbax.information`): its standard deviation sd, and with the true theta(w)
+
+    nats = (theta(w) / sd)^2 / 2,    power = Phi(|theta(w)| / sd - z(1 - level / 2)).
+
+The nats are what a rule with forgetting is expected to gain over the best rule without it.
+"""
+
+import itertools
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from hebbax.environment import Baiting
+from hebbax.errors import HebbaxError, ModelError
+from hebbax.files import replacing
+from hebbax.identifiability import FORGETTING
+from hebbax.information import DETECTABLE, LEVEL, covariance_of, known_otherwise
+from hebbax.ledger import provenance
+from hebbax.plasticity import coefficients, parse_rule
+from hebbax.redundancy import listed
+from hebbax.rehearsal import Population, Rehearsal, Rehearsals, Task
+from hebbax.spec import ModelSpec
+from hebbax.typing import Progress, silent
+
+FACTORS = ("animals", "trials", "blocks", "rewards", "baiting")
+"""What distinguishes designs: the columns that name one."""
+
+RESAMPLES = 200
+"""Resamples of the simulated animals behind the error of a standard deviation."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The designs that are compared, and the animals they are tried on.
+
+    Attributes:
+        rule: the true rule of the population, in words.
+        differing: spread of each coefficient between animals, as a part of its size.
+        preference: spread of the innate preference between animals, in log odds.
+        animals: numbers of animals.
+        trials: numbers of trials of an animal.
+        blocks: numbers of blocks; contingencies move to the next stimulus from block to block.
+        rewards: probabilities of arming a reward, a stimulus each, in the first block.
+        baiting: whether an armed reward waits.
+        simulated: animals that are simulated of each task.
+        seed: random seed.
+    """
+
+    rule: str = "0.35 x r - 0.06 w"
+    differing: float = 0.3
+    preference: float = 0.4
+    animals: tuple[int, ...] = (6, 12, 24)
+    trials: tuple[int, ...] = (120, 240)
+    blocks: tuple[int, ...] = (1, 3, 6)
+    rewards: tuple[tuple[float, ...], ...] = ((0.2, 0.8), (0.1, 0.4), (0.5, 1.0))
+    baiting: tuple[Baiting, ...] = ("baited", "independent")
+    simulated: int = 48
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Designs:
+    """A grid of designs.
+
+    Attributes:
+        settings: the grid and the simulated animals.
+        spec: the model whose terms are free.
+        table: one row a design, best first: `FACTORS`; ``rewarded``, the fraction of choices;
+            ``sd`` of the population's coefficient of w and its Monte Carlo ``error``; ``others
+            known``, the sd were the other terms known; ``detectable``, 2.80 sd; ``power`` and
+            ``nats`` at the true coefficient.
+        effects: one row a level of a factor: ``sd``, the geometric mean over designs.
+    """
+
+    settings: Settings
+    spec: ModelSpec
+    table: pd.DataFrame
+    effects: pd.DataFrame
+
+    @property
+    def truth(self) -> float:
+        """The true population coefficient of w."""
+        return parse_rule(self.settings.rule)[FORGETTING]
+
+    @property
+    def sentence(self) -> str:
+        """The answer in words."""
+        best, worst = self.table.iloc[0], self.table.iloc[-1]
+        enough = self.table[self.table["detectable"] <= abs(self.truth)]
+        others = [term for term in self.spec.terms if term != FORGETTING]
+        out = [
+            f"Of {len(self.table)} designs the best is {described(best)}: there the coefficient of "
+            f"w would be known to {best['sd']:.3f} per trial (Monte Carlo error "
+            f"{best['error']:.3f}) with {listed(others) if others else 'no other term'} free, and "
+            f"forgetting of {self.truth:g} found with {best['power']:.0%} power; in the worst, "
+            f"{described(worst)}, to {worst['sd']:.3f} ({worst['power']:.0%})."
+        ]
+        if len(enough):
+            cost = (enough["animals"] * enough["trials"]).sort_values(kind="stable")
+            out.append(f"The smallest with 80% power is {described(enough.loc[cost.index[0]])}.")
+        else:
+            out.append("None of them reaches 80% power.")
+        return " ".join([*out, *self._matters()])
+
+    def _matters(self) -> list[str]:
+        by_factor = self.effects.groupby("factor", sort=False)["sd"]
+        ratio = (by_factor.max() / by_factor.min()).sort_values(ascending=False)
+        ratio = ratio[by_factor.size() > 1]
+        if ratio.empty:
+            return []
+        listing = ", ".join(f"{name} {value:.2f}" for name, value in ratio.items())
+        return [
+            "From the best to the worst level of each factor the standard deviation grows by a "
+            f"factor: {listing}."
+        ]
+
+
+def described(row: pd.Series) -> str:
+    """Return a design in words."""
+    animals, blocks = (
+        f"{row[name]} {name if row[name] > 1 else name[:-1]}" for name in ("animals", "blocks")
+    )
+    rewards = f"{row['baiting']} rewards {row['rewards']}"
+    return f"{animals} with {row['trials']} trials in {blocks}, {rewards}"
+
+
+def check(settings: Settings, spec: ModelSpec) -> np.ndarray:
+    """Return the true coefficients ``(term,)``; raise `HebbaxError` for settings that are none."""
+    if spec.likelihood != "choice":
+        raise ModelError(f"{spec.name}: designs are ranked for the choice likelihood.")
+    truth = coefficients(spec.terms, parse_rule(settings.rule))
+    if FORGETTING not in spec.terms or not truth[spec.terms.index(FORGETTING)]:
+        raise ModelError(
+            f'the rule "{settings.rule}" does not forget; give w a coefficient, as in '
+            f'"{Settings.rule}".'
+        )
+    for name, least in (("animals", 1), ("trials", 2), ("blocks", 1)):
+        values = getattr(settings, name)
+        if not values or min(values) < least:
+            given = ", ".join(map(str, values)) or "none"
+            raise HebbaxError(f"--{name}: {given} given; {least} or more is allowed.")
+    if max(settings.blocks) > min(settings.trials):
+        raise HebbaxError(
+            f"--blocks: {max(settings.blocks)} blocks do not fit into {min(settings.trials)} "
+            "trials."
+        )
+    if settings.simulated < 2:
+        raise HebbaxError(f"--simulated: {settings.simulated} given; 2 or more is allowed.")
+    _check_rewards(settings.rewards)
+    return truth
+
+
+def _check_rewards(rewards: tuple[tuple[float, ...], ...]) -> None:
+    for chances in rewards:
+        if len(chances) < 2 or not all(0.0 <= chance <= 1.0 for chance in chances):
+            raise HebbaxError(
+                f"--rewards: {shown(chances)} given; a probability between 0 and 1 for each of 2 "
+                "or more stimuli is allowed, as in 0.2/0.8."
+            )
+    if len({len(chances) for chances in rewards}) > 1:
+        raise HebbaxError("--rewards: designs are compared with equally many stimuli.")
+
+
+def shown(chances: tuple[float, ...]) -> str:
+    """Return reward probabilities as they are written: 0.2/0.8."""
+    return "/".join(f"{chance:g}" for chance in chances)
+
+
+def parse_rewards(text: str) -> tuple[float, ...]:
+    """Return the reward probabilities that were written as `shown` writes them."""
+    try:
+        return tuple(float(part) for part in text.split("/"))
+    except ValueError:
+        raise HebbaxError(
+            f'--rewards: "{text}" given; probabilities with a slash between them are allowed, as '
+            "in 0.2/0.8."
+        ) from None
+
+
+def rank(spec: ModelSpec, settings: Settings, progress: Progress = silent) -> Designs:
+    """Return the designs of a grid, best first; ``spec`` declares the free terms.
+
+    Raises `HebbaxError` for settings that are none.
+    """
+    truth = check(settings, spec)
+    grid = settings.trials, settings.blocks, settings.rewards, settings.baiting
+    tasks = [Task(*each) for each in itertools.product(*grid)]
+    population = Population(truth, settings.differing, settings.preference)
+    rehearsals = Rehearsals(
+        jax.random.PRNGKey(settings.seed),
+        spec,
+        population,
+        settings.simulated,
+        len(settings.rewards[0]),
+    )
+    rows: list[dict[str, object]] = []
+    for done, task in enumerate(tasks):
+        progress(f"{task.trials} trials in {task.blocks} blocks", done, len(tasks))
+        rows += _rows(settings, spec, task, rehearsals.of(task))
+    progress("done", len(tasks), len(tasks))
+    table = pd.DataFrame(rows).sort_values("sd", kind="stable", ignore_index=True)
+    return Designs(settings, spec, table, effects(table))
+
+
+def _rows(
+    settings: Settings, spec: ModelSpec, task: Task, known: Rehearsal
+) -> list[dict[str, object]]:
+    """Return the rows of one task, one a number of animals."""
+    terms, place = spec.terms, spec.terms.index(FORGETTING)
+    truth = parse_rule(settings.rule)[FORGETTING]
+    rng, tried = np.random.default_rng(settings.seed), len(known.shares)
+    drawn = rng.multinomial(tried, np.full(tried, 1.0 / tried), RESAMPLES) / tried
+    means = np.einsum("ra,aij->rij", drawn, known.shares)
+    rows: list[dict[str, object]] = []
+    for n in settings.animals:
+        covariance = covariance_of(n * known.shares.mean(0), known.prior, len(terms))
+        sd = float(np.sqrt(covariance[place, place]))
+        again = [covariance_of(n * mean, known.prior, len(terms))[place, place] for mean in means]
+        rows.append(
+            {
+                "animals": n,
+                "trials": task.trials,
+                "blocks": task.blocks,
+                "rewards": shown(task.rewards),
+                "baiting": task.baiting,
+                "rewarded": known.rewarded,
+                "sd": sd,
+                "error": float(np.std(np.sqrt(again))),
+                "others known": float(known_otherwise(covariance)[place]),
+                "detectable": DETECTABLE * sd,
+                "power": float(norm.cdf(abs(truth) / sd - norm.ppf(1.0 - LEVEL / 2.0))),
+                "nats": 0.5 * (truth / sd) ** 2,
+            }
+        )
+    return rows
+
+
+def effects(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the geometric mean sd of the designs at each level of each factor."""
+    rows = [
+        {"factor": factor, "level": str(level), "sd": float(np.exp(np.log(group["sd"]).mean()))}
+        for factor in FACTORS
+        for level, group in table.groupby(factor, sort=factor != "rewards")
+    ]
+    return pd.DataFrame(rows)
+
+
+def write_tables(found: Designs, folder: Path) -> None:
+    """Write design.csv, design_effects.csv, and design.json with every setting."""
+    for name, table in {"design": found.table, "design_effects": found.effects}.items():
+        with replacing(folder / f"{name}.csv", HebbaxError) as unfinished:
+            table.to_csv(unfinished, index=False, float_format="%.6g")
+    record = {
+        "made with": provenance((found.settings, found.spec)),
+        "settings": asdict(found.settings),
+        "model": {**asdict(found.spec), "text": ""},
+    }
+    with replacing(folder / "design.json", HebbaxError) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

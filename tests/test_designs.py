@@ -1,0 +1,143 @@
+"""Designs of an experiment, against cohorts that were simulated apart from them."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+from hebbax.designs import Settings, check, parse_rewards, rank
+from hebbax.errors import HebbaxError
+from hebbax.identifiability import candidates
+from hebbax.inference.density import fisher_information
+from hebbax.information import coefficient_covariance
+from hebbax.model import build_model
+from hebbax.rehearsal import Task
+from hebbax.simulation import Cohort, simulate
+from hebbax.spec import ModelSpec, read_spec
+
+SPEC = candidates(read_spec("forgetting"), "x, x r, w")
+SMALL = Settings(
+    animals=(3, 9),
+    trials=(60,),
+    blocks=(1, 3),
+    rewards=((0.2, 0.8),),
+    baiting=("baited",),
+    simulated=60,
+)
+
+
+@pytest.fixture(scope="module")
+def ranked():
+    return rank(SPEC, SMALL)
+
+
+def row(found, animals, blocks):
+    return found.table.query("animals == @animals and blocks == @blocks").iloc[0]
+
+
+def test_the_expected_deviation_is_that_of_a_cohort_simulated_apart(ranked):
+    population, spread = {"x": 0.0, "x r": 0.35, "w": -0.06}, {"x": 0.0, "x r": 0.105, "w": 0.018}
+    cohort = Cohort(
+        population, spread, animals=360, trials_per_block=20,
+        reward_probability=((0.2, 0.8), (0.8, 0.2), (0.2, 0.8)),
+    )  # fmt: skip
+    sessions, truth = simulate(jax.random.PRNGKey(8), cohort, SPEC)
+    phi = jnp.asarray(np.column_stack([truth["theta"], truth["preference"]]))
+    model = build_model(SPEC, sessions)
+    information = jax.jit(lambda phi: fisher_information(model, phi))(phi)
+    members, prior = jnp.asarray([*spread.values(), 0.4]), jnp.asarray([0.2, 0.5, 0.2, 1.0])
+    sd = [
+        np.sqrt(coefficient_covariance(group, members, prior, 3)[2, 2])
+        for group in information.reshape(40, 9, 4, 4)
+    ]
+    said = row(ranked, 9, 3)
+    # The deviation of nine animals varies, and the mean over forty such nines hardly does.
+    error = np.hypot(said["error"], np.std(sd) / np.sqrt(40))
+    assert said["sd"] == pytest.approx(np.mean(sd), abs=4 * error)
+    assert error < 0.1 * said["sd"]
+
+
+def test_power_and_nats_follow_from_the_deviation(ranked):
+    table = ranked.table
+    assert table["sd"].is_monotonic_increasing
+    np.testing.assert_allclose(table["nats"], 0.5 * (0.06 / table["sd"]) ** 2)
+    # At the detectable size the power is 80 %: a rule forgetting as much says so.
+    for _, design in table.iterrows():
+        z = design["detectable"] / design["sd"]
+        assert z == pytest.approx(1.959964 + 0.841621, abs=1e-6)
+
+
+def test_more_animals_say_more_and_no_more_than_their_number(ranked):
+    for blocks in (1, 3):
+        few, many = (row(ranked, n, blocks)["sd"] for n in (3, 9))
+        assert few / np.sqrt(3) < many < few  # the prior's part does not grow with animals
+
+
+def test_the_same_seed_gives_the_same_table(ranked):
+    pd.testing.assert_frame_equal(rank(SPEC, SMALL).table, ranked.table)
+    other = rank(SPEC, replace(SMALL, seed=1)).table
+    assert not np.allclose(other["sd"], ranked.table["sd"])
+
+
+def test_the_answer_names_the_best_design_and_what_matters(ranked):
+    best = ranked.table.iloc[0]
+    blocks = "1 block" if best["blocks"] == 1 else "3 blocks"
+    assert ranked.sentence.startswith(
+        f"Of 4 designs the best is 9 animals with 60 trials in {blocks}, baited rewards 0.2/0.8: "
+    )
+    assert "None of them reaches 80% power." in ranked.sentence
+    assert "the standard deviation grows by a factor: animals " in ranked.sentence
+
+
+def test_contingencies_move_from_block_to_block():
+    np.testing.assert_array_equal(
+        Task(5, 2, (0.1, 0.9), "baited").chances,
+        [[0.1, 0.9], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.9, 0.1]],
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        (
+            {"rule": "0.3 x r"},
+            'the rule "0.3 x r" does not forget; give w a coefficient, as in "0.35 x r - 0.06 w".',
+        ),
+        ({"rule": "r - 0.1 w"}, 'the term "r" is not one of x, x r, w.'),
+        ({"animals": (0, 3)}, "--animals: 0, 3 given; 1 or more is allowed."),
+        ({"blocks": (61,)}, "--blocks: 61 blocks do not fit into 60 trials."),
+        ({"simulated": 1}, "--simulated: 1 given; 2 or more is allowed."),
+        (
+            {"rewards": ((0.2, 1.4),)},
+            "--rewards: 0.2/1.4 given; a probability between 0 and 1 for each of 2 or more stimuli "
+            "is allowed, as in 0.2/0.8.",
+        ),
+        (
+            {"rewards": ((0.2, 0.4), (0.1, 0.2, 0.3))},
+            "--rewards: designs are compared with equally many stimuli.",
+        ),
+    ],
+)
+def test_settings_that_are_none(changed, sentence):
+    with pytest.raises(HebbaxError) as caught:
+        check(replace(SMALL, **changed), SPEC)
+    assert str(caught.value) == sentence
+
+
+def test_designs_are_for_choices():
+    with pytest.raises(HebbaxError) as caught:
+        check(SMALL, ModelSpec("met", ("x r", "w"), likelihood="encounter"))
+    assert str(caught.value) == "met: designs are ranked for the choice likelihood."
+
+
+def test_rewards_that_cannot_be_read():
+    assert parse_rewards("0.2/0.8/0") == (0.2, 0.8, 0.0)
+    with pytest.raises(HebbaxError) as caught:
+        parse_rewards("0.2,0.8")
+    assert str(caught.value) == (
+        '--rewards: "0.2,0.8" given; probabilities with a slash between them are allowed, as in '
+        "0.2/0.8."
+    )
