@@ -44,6 +44,8 @@ def log_prior(family, theta, tau):
         return -0.5 * (theta / tau) ** 2 - np.log(tau)
     if family == "laplace":
         return -abs(theta) / tau - np.log(tau)
+    if family == "student":
+        return -np.log(tau) - 2 * np.log1p((theta / tau) ** 2 / 3)
     local = np.exp(np.linspace(-9, 9, 1201))[:, None]  # half-Cauchy, on the log scale
     each = -0.5 * (theta / (tau * local)) ** 2 - np.log(tau * local) - np.log1p(local**2)
     return np.logaddexp.reduce(each + np.log(local), axis=0)
@@ -78,7 +80,10 @@ def summed(across, up, log_density):
 
 @pytest.mark.parametrize(
     "family",
-    ["horseshoe", *(pytest.param(f, marks=pytest.mark.slow) for f in ("normal", "laplace"))],
+    [
+        "student",
+        *(pytest.param(f, marks=pytest.mark.slow) for f in ("normal", "laplace", "horseshoe")),
+    ],
 )
 def test_draws_are_of_the_exact_posterior(family):
     settings = shrinkage.Settings(Prior(family, SCALE, SLAB), **SETTINGS)

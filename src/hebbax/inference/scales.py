@@ -1,12 +1,18 @@
-r"""Priors that shrink, and their scales: normal, Laplace, horseshoe.
+r"""Priors that shrink, and their scales: normal, Laplace, Student, horseshoe.
 
-All three are mixtures of normals over a global scale tau and local variances l_j,
+All are mixtures of normals over a global scale tau and local variances l_j,
 
     theta_j ~ Normal(0, tau^2 l_j) * Normal(0, slab^2),    tau ~ HalfCauchy(global_scale)
-    normal: l = 1    laplace: l ~ Exponential(1/2)    horseshoe: sqrt(l) ~ HalfCauchy(1)
+    normal: l = 1                                laplace: l ~ Exponential(1/2)
+    student: l ~ InverseGamma(3/2, 3/2)          horseshoe: sqrt(l) ~ HalfCauchy(1)
 
 (the slab as a second factor: Nishimura & Suchard 2022). Given theta, the scales have conditionals
 in closed form (Park & Casella 2008; Makalic & Schmidt 2016).
+
+They differ in how they pull at a coefficient of which the data are sure to a standard deviation sd:
+Laplace by sd^2 / tau, however large it is; Student (3 degrees of freedom) by 4 sd^2 / |theta|,
+which is little for a large one; the horseshoe by as little, but with a peak at zero that is
+infinite, so that of two terms that stand in for each other a chain keeps one.
 """
 
 from dataclasses import dataclass
@@ -18,14 +24,17 @@ import numpy as np
 
 from hebbax.typing import Array, Key
 
-Family = Literal["normal", "laplace", "horseshoe"]
+Family = Literal["normal", "laplace", "student", "horseshoe"]
+
+DEGREES = 3.0
+"""Degrees of freedom of Student: the fewest with a variance."""
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Which of the three, with ``global_scale`` of tau and ``slab`` in units of a coefficient."""
+    """Which of them, with ``global_scale`` of tau and ``slab`` in units of a coefficient."""
 
-    family: Family = "laplace"
+    family: Family = "student"
     global_scale: float = 0.05
     slab: float = 1.0
 
@@ -58,6 +67,9 @@ def update(key: Key, prior: Prior, theta: Array, scales: Scales) -> Scales:
     if prior.family == "laplace":
         inverse = jax.random.wald(local_key, jnp.sqrt(scales.tau2 / squares))
         local = 1.0 / jnp.maximum(inverse, 1e-12)
+    if prior.family == "student":
+        rate = 0.5 * (DEGREES + squares / scales.tau2)
+        local = _inverse_gamma(local_key, np.full(theta.shape, 0.5 * (DEGREES + 1.0)), rate)
     if prior.family == "horseshoe":
         rate = 1.0 / local_aux + 0.5 * squares / scales.tau2
         local = _inverse_gamma(local_key, np.ones(theta.shape), rate)
