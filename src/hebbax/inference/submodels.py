@@ -1,0 +1,140 @@
+"""All sub-models of a rule, or a search among them, each begun where a neighbour ended.
+
+A sub-model is numbered by the bits of its terms: bit j is set where term j is in. Its neighbours
+have one term more or one less. Rules that imitate each other have several modes; a sub-model is
+solved once from its best smaller neighbour and once from its best larger one, and the solution of
+more evidence is kept.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hebbax.errors import ModelError
+from hebbax.inference.evidence import Problem, Settings, Solution, Start, rest, solve
+from hebbax.model import Model
+from hebbax.typing import Progress, silent
+
+MANY_TERMS = 12
+"""Up to this number of terms all sub-models are solved, beyond it some are searched for."""
+
+Solutions = dict[int, Solution]
+"""Solutions of single sub-models by their numbers."""
+
+
+def number(included: Sequence[bool]) -> int:
+    """Return the number of the sub-model whose terms are ``included`` (term,)."""
+    return sum(1 << j for j, inside in enumerate(included) if inside)
+
+
+def members(model: Model, code: int) -> np.ndarray:
+    """Return the mask ``(member,)`` of a numbered sub-model: its terms, and all that is no term."""
+    n = len(model.rule.parameters)
+    others = sum(group.scales.size for group in model.groups) - n
+    return np.array([bool(code >> j & 1) for j in range(n)] + [True] * others)
+
+
+def grow(climb: "Climb", progress: Progress = silent) -> Solutions:
+    """Return the sub-models on a path from no term to all: each time the term whose addition gives
+    the most evidence is added, and all candidates for it are solved."""
+    n = len(climb.model.rule.parameters)
+    known: Solutions = {}
+    here, done, total = 0, 0, n * (n + 1) // 2
+    climb.extend(known, [here])
+    while larger := [c for c in neighbours(here, n) if c > here]:
+        climb.extend(
+            known, larger, lambda _, k, __, base=done: progress("growing", base + k, total)
+        )
+        done += len(larger)
+        here = max(larger, key=lambda code: weight(known[code]))
+    return known
+
+
+def neighbours(code: int, n_terms: int) -> list[int]:
+    """Return the sub-models with one term more or less."""
+    return [code ^ (1 << j) for j in range(n_terms)]
+
+
+def enumerate_all(
+    model: Model,
+    scales: np.ndarray,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+) -> Solutions:
+    """Return the solutions of all 2^D sub-models of at most `MANY_TERMS` terms.
+
+    Upwards by the number of terms, each from its best neighbour so far, then downwards again.
+
+    Args:
+        model: the model of all candidate terms.
+        scales: prior scale of every member ``(member,)``.
+        settings: of each pass.
+        progress: called after each batch.
+    """
+    n = len(model.rule.parameters)
+    if n > MANY_TERMS:
+        raise ModelError(
+            f"{model.spec.name}: all sub-models are solved for at most {MANY_TERMS} terms, {n} given."
+        )
+    levels = [[c for c in range(2**n) if c.bit_count() == k] for k in range(n + 1)]
+    order = [*levels, *reversed(levels[:-1])]
+    known: Solutions = {}
+    total, done = sum(map(len, order)), 0
+    climb = Climb(model, scales, settings or Settings())
+    for level in order:
+        climb.extend(known, level, lambda task, k, _, base=done: progress(task, base + k, total))
+        done += len(level)
+    return known
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How sub-models are solved: of one model, with given prior ``scales`` (member,)."""
+
+    model: Model
+    scales: np.ndarray
+    settings: Settings
+
+    def extend(self, known: Solutions, codes: Iterable[int], progress: Progress = silent) -> None:
+        """Solve sub-models, each from its best neighbour in ``known``, and add them there; one that
+        is known already is replaced where this finds more evidence."""
+        codes = list(codes)
+        starts = [self._start(known, code) for code in codes]
+        for code, one in zip(codes, self._solve(codes, starts, progress), strict=True):
+            if code not in known or weight(one) > weight(known[code]):
+                known[code] = one
+
+    def again(
+        self, known: Solutions, codes: Iterable[int], progress: Progress = silent
+    ) -> Solutions:
+        """Return the solutions of sub-models under the scales of this climb, each begun at its own
+        in ``known``, which was found under others."""
+        codes = list(codes)
+        starts = [Start(known[code].phi, known[code].log_spread) for code in codes]
+        return dict(zip(codes, self._solve(codes, starts, progress), strict=True))
+
+    def _solve(self, codes: list[int], starts: list[Start], progress: Progress) -> list[Solution]:
+        start = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)
+        included = np.stack([members(self.model, code) for code in codes])
+        problems = Problem(included, np.broadcast_to(self.scales, included.shape))
+        found = solve(self.model, problems, start, self.settings, progress)
+        return [jax.tree.map(lambda leaf, k=k: leaf[k], found) for k in range(len(codes))]
+
+    def _start(self, known: Solutions, code: int) -> Start:
+        """Return where the best neighbour ended; a term that it has not starts at zero."""
+        nothing = jax.tree.map(np.asarray, rest(self.model, jnp.asarray(self.scales)))
+        near = [known[c] for c in neighbours(code, len(self.model.rule.parameters)) if c in known]
+        if not near:
+            return nothing
+        best = max(near, key=weight)
+        inside = np.isfinite(best.log_spread) & (best.population != 0.0)
+        return Start(best.phi, np.where(inside, best.log_spread, nothing.log_spread))
+
+
+def weight(solution: Solution) -> float:
+    """Return the log evidence, and minus infinity where there is none."""
+    value = float(solution.log_evidence)
+    return value if np.isfinite(value) else -np.inf

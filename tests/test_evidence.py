@@ -1,0 +1,165 @@
+"""The Laplace evidence of sub-models, against quadrature over everything."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import halfnorm, norm
+from slow_reference import session
+
+from hebbax.data import Record, from_animals
+from hebbax.errors import ModelError
+from hebbax.inference import evidence, submodels
+from hebbax.inference.density import (
+    expansion,
+    fisher_information,
+    log_likelihood_by_animal,
+    split_groups,
+)
+from hebbax.model import build_model
+from hebbax.spec import ModelSpec
+
+SCALES = {"x r": 0.5, "w": 0.2, "x": 0.05}
+TERMS = tuple(SCALES)
+
+
+def animals(seed=5, lengths=(60, 45, 52)):
+    """Animals that learn by x r = 0.8, generated in plain loops, ragged."""
+    rng = np.random.default_rng(seed)
+    records = []
+    for a, n in enumerate(lengths):
+        choices, rewards, w = [], [], np.zeros(2)
+        for t in range(n):
+            p = 1 / (1 + np.exp(-5 * np.tanh(0.75 * w)))
+            choice = int(rng.random() < p[1] / p.sum())
+            reward = int(rng.random() < (0.8 if (t < n / 2) == choice else 0.2))
+            r = reward - sum(rewards[-10:]) / 10
+            w[choice] += 0.8 * 0.75 * r / 2
+            choices.append(choice)
+            rewards.append(reward)
+        records.append(Record(f"animal{a}", np.array(choices), np.array(rewards, float)))
+    return from_animals(records, ["A", "B"], "looped")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model(ModelSpec("candidates", TERMS, scales=SCALES), animals())
+
+
+@pytest.fixture(scope="module")
+def solved(model):
+    scales = np.array([*SCALES.values(), 1.0])
+    return submodels.enumerate_all(model, scales, evidence.Settings(batch=4))
+
+
+def quadrature(model, term):
+    """log p(choices) of one term (or none) and the preference, every integral a sum: for each
+    animal over its coefficient and preference, then over both population values and spreads."""
+    theta = np.linspace(-3, 3, 151) if term else np.zeros(1)
+    preference = np.linspace(-5, 5, 101)
+    log_l = np.zeros((3, len(theta), len(preference)))
+    for a, (choices, rewards) in enumerate(
+        zip(model.sessions.choices, model.sessions.rewards, strict=True)
+    ):
+        n = model.sessions.n_trials[a]
+        for k, value in enumerate(theta):
+            trials = session(
+                (term or "x",), (value,), choices[:n], rewards[:n], raw=False, n_stimuli=2
+            )
+            for _, choice, logits in trials:
+                accept = [1 / (1 + np.exp(-z)) for z in logits]
+                weights = np.array(
+                    [np.full_like(preference, accept[0]), np.exp(preference) * accept[1]]
+                )
+                log_l[a, k] += np.log(weights[choice] / weights.sum(0))
+    first = hyper_grid(theta, SCALES[term]) if term else (np.ones((1, 1)), np.ones(1))
+    second = hyper_grid(preference, 1.0)
+    top = log_l.max((1, 2))
+    likelihoods = [first[0] @ np.exp(log_l[a] - top[a]) @ second[0].T for a in range(3)]
+    return np.log(first[1] @ np.prod(likelihoods, axis=0) @ second[1]) + top.sum()
+
+
+def hyper_grid(values, scale):
+    """Mass of an animal's value in each cell, given population and spread ``(hyper, value)``, and
+    the prior mass of these ``(hyper,)``."""
+    mu, s = np.linspace(-3.5, 3.5, 71) * scale, (np.arange(24) + 0.5) / 24 * 2 * scale
+    edges = np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2, [np.inf]])
+    rows, weights = [], []
+    for m, spread in itertools.product(mu, s):
+        rows.append(np.diff(norm.cdf(edges, m, spread)))
+        weights.append(norm.pdf(m, 0, scale) * halfnorm.pdf(spread, 0, scale / 2))
+    return np.array(rows), np.array(weights) * (mu[1] - mu[0]) * (s[1] - s[0])
+
+
+@pytest.mark.parametrize(("term", "within"), [(None, 0.4), ("x r", 0.4), ("w", 0.4), ("x", 0.9)])
+def test_the_evidence_is_that_of_quadrature(model, solved, term, within):
+    # A strong drift saturates both weights and predicts like none: a plateau no Gaussian sees.
+    code = 0 if term is None else 1 << TERMS.index(term)
+    found = float(solved[code].log_evidence)
+    assert found == pytest.approx(quadrature(model, term), abs=within)
+
+
+def test_the_expansion_is_the_likelihood_its_slope_and_its_information(model):
+    phi = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.2, (3, 4)))
+    there = expansion(model, phi)
+
+    def value(phi):
+        return log_likelihood_by_animal(model, split_groups(model, phi))
+
+    np.testing.assert_allclose(there.value, value(phi), rtol=1e-12)
+    np.testing.assert_allclose(there.slope, jax.grad(lambda p: value(p).sum())(phi), rtol=1e-9)
+    np.testing.assert_allclose(there.information, fisher_information(model, phi), rtol=1e-9)
+
+
+def test_slope_and_hessian_of_the_log_spreads_are_those_of_the_density(model, solved):
+    one = solved[7]
+    problem = evidence.Problem(
+        jnp.array([True, False, True, True]), jnp.array([0.5, 0.2, 0.05, 1.0])
+    )
+    phi = jnp.where(problem.included, one.phi, 0.0)
+    there = expansion(model, phi)
+
+    def density(log_spread):
+        return evidence.gaussian(problem, phi, there, log_spread).log_density
+
+    at = jnp.log(jnp.array([0.2, 0.1, 0.05, 0.4]))
+    given = evidence.gaussian(problem, phi, there, at)
+    inside = np.flatnonzero(problem.included)
+    slope, hessian = jax.jacfwd(density)(at)[inside], jax.jacfwd(jax.jacfwd(density))(at)
+    hessian = hessian[np.ix_(inside, inside)]
+    assert np.linalg.eigvalsh(-hessian).min() > 0
+    np.testing.assert_allclose(given.newton[inside], np.linalg.solve(-hessian, slope), rtol=1e-6)
+    np.testing.assert_allclose(
+        given.spread_volume,
+        1.5 * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(-hessian)[1],
+        rtol=1e-9,
+    )
+
+
+def test_a_term_that_is_out_is_not_there(model, solved):
+    """A sub-model of the candidates is the same as a model declared with its terms alone."""
+    alone = build_model(ModelSpec("alone", ("x r",), scales={"x r": 0.5}), model.sessions)
+    own = submodels.enumerate_all(alone, np.array([0.5, 1.0]), evidence.Settings(batch=2))
+    assert float(own[1].log_evidence) == pytest.approx(float(solved[1].log_evidence), abs=0.02)
+    assert not solved[1].phi[:, 1:3].any()
+    assert not solved[1].population[1:3].any()
+
+
+def test_inverses_are_those_of_numpy_and_indefinite_ones_are_told():
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=(5, 6, 6))
+    a = a @ np.swapaxes(a, -1, -2) + 0.1 * np.eye(6)
+    found, log_determinant = evidence.inverse(jnp.asarray(a))
+    np.testing.assert_allclose(found, np.linalg.inv(a), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(log_determinant, np.linalg.slogdet(a)[1], rtol=1e-10)
+    assert not np.isfinite(evidence.inverse(jnp.diag(jnp.array([1.0, -1.0])))[1])
+
+
+def test_more_terms_than_can_be_enumerated_are_refused():
+    terms = tuple("1|r|x|x r|w|r w|x w|x r w|r^2|x r^2|r^2 w|w^2|r w^2".split("|"))
+    model = build_model(ModelSpec("many", terms), animals())
+    with pytest.raises(ModelError) as caught:
+        submodels.enumerate_all(model, np.ones(14))
+    assert str(caught.value) == "many: all sub-models are solved for at most 12 terms, 13 given."
