@@ -19,6 +19,7 @@ from hebbax.inference.density import (
     split_groups,
 )
 from hebbax.model import build_model
+from hebbax.plasticity import all_terms
 from hebbax.spec import ModelSpec
 
 SCALES = {"x r": 0.5, "w": 0.2, "x": 0.05}
@@ -158,7 +159,7 @@ def test_inverses_are_those_of_numpy_and_indefinite_ones_are_told():
 
 
 def test_more_terms_than_can_be_enumerated_are_refused():
-    terms = tuple("1|r|x|x r|w|r w|x w|x r w|r^2|x r^2|r^2 w|w^2|r w^2".split("|"))
+    terms = all_terms("xrw")[:13]
     model = build_model(ModelSpec("many", terms), animals())
     with pytest.raises(ModelError) as caught:
         submodels.enumerate_all(model, np.ones(14))

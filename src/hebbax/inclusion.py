@@ -14,7 +14,7 @@ term makes to a choice's log odds, in units of what one choice can tell), and
 """
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +32,9 @@ from hebbax.typing import Progress, silent
 
 MAX_SCALE = 2.0
 """No coefficient is given a wider prior, however little information the choices carry of it."""
+
+LINKED = 0.5
+"""Terms that are absent together less often than this times chance stand for each other."""
 
 DRAWS = 20_000
 """Draws of the mixture of sub-models behind the intervals of coefficients."""
@@ -60,7 +63,7 @@ class Settings:
     absent: float = 0.1
     present: float = 0.9
     within: float = 15.0
-    climb: evidence.Settings = evidence.Settings()
+    climb: evidence.Settings = field(default_factory=evidence.Settings)
 
 
 @dataclass(frozen=True)
@@ -278,21 +281,22 @@ def rule_name(inclusion: Inclusion, k: int) -> str:
 
 
 def joint(inclusion: Inclusion) -> list[tuple[tuple[str, ...], float]]:
-    """Return the smallest sets of terms, none of which is said to be in, of which at least one is:
-    pairs, and triples that hold no such pair, with their probabilities."""
+    """Return sets of terms that stand for each other, with the probability that at least one is in.
+
+    They are pairs, and triples that hold no such pair, of terms none of which is said to be in,
+    while at least one is; and all are out together less than half as often as they would be if
+    each were out of its own accord.
+    """
     single = dict(zip(inclusion.terms, inclusion.probability(), strict=True))
     unsure = [term for term, p in single.items() if verdict(inclusion.settings, p) != "in"]
     found: list[tuple[tuple[str, ...], float]] = []
     for size in (2, 3):
         for group in itertools.combinations(unsure, size):
-            covered = any(set(smaller) <= set(group) for smaller, _ in found)
             together = inclusion.any_of(group)
-            needed = (
-                min(inclusion.any_of(tuple(t for t in group if t != left)) for left in group)
-                if size > 2
-                else max(single[t] for t in group)
-            )
-            if not covered and together > inclusion.settings.present >= needed:
+            alone = np.prod([1.0 - single[term] for term in group])
+            covered = any(set(smaller) <= set(group) for smaller, _ in found)
+            linked = 1.0 - together < LINKED * alone
+            if linked and not covered and together > inclusion.settings.present:
                 found.append((group, together))
     return found
 
@@ -313,7 +317,7 @@ def sentences(inclusion: Inclusion) -> list[str]:
             out.append(f"{begin}: {', '.join(groups[said])}.")
     for group, p in joint(inclusion):
         out.append(
-            f"At least one of {' and '.join(group)} is in the rule (probability {p:.2f}), and the "
+            f"At least one of {', '.join(group[:-1])} and {group[-1]} is in the rule (probability {p:.2f}), and the "
             "data cannot tell which."
         )
     moved = sensitive(inclusion)

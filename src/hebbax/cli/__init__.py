@@ -2,7 +2,7 @@
 
 import click
 
-from hebbax.cli import answers, check, cohort, fit, study
+from hebbax.cli import answers, check, cohort, fit, study, terms
 from hebbax.cli.script import entry
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -22,6 +22,7 @@ for _command in (
     answers.compare,
     check.check,
     answers.profile,
+    terms.terms,
     study.report,
     cohort.simulate,
     cohort.models,

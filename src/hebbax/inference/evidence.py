@@ -34,7 +34,6 @@ from hebbax.model import Model
 from hebbax.priors import SPREAD_FRACTION
 from hebbax.typing import Array, Progress, silent
 
-
 FLAT = 0.3
 """Curvature a log spread is given where the density is not peaked; its prior alone has 2."""
 
@@ -282,7 +281,8 @@ def _spread_terms(
     data and log spreads.
 
     With E and Cov over the Gaussian posterior of the e, the slope of the log likelihood is
-    sum_a E[e_aj^2] - 1, and its Hessian Cov(sum_a e_aj^2, sum_b e_bk^2) - 2 [j = k] sum_a E[e_aj^2].
+    sum_a E[e_aj^2] - 1, and its Hessian
+    Cov(sum_a e_aj^2, sum_b e_bk^2) - 2 [j = k] sum_a E[e_aj^2].
 
     Args:
         problem: masks and scales.

@@ -77,7 +77,8 @@ def enumerate_all(
     n = len(model.rule.parameters)
     if n > MANY_TERMS:
         raise ModelError(
-            f"{model.spec.name}: all sub-models are solved for at most {MANY_TERMS} terms, {n} given."
+            f"{model.spec.name}: all sub-models are solved for at most {MANY_TERMS} terms, "
+            f"{n} given."
         )
     levels = [[c for c in range(2**n) if c.bit_count() == k] for k in range(n + 1)]
     order = [*levels, *reversed(levels[:-1])]
