@@ -60,6 +60,7 @@ def made_up(log_evidence):
         population=np.where(included, 0.5, 0.0),
         covariance=np.einsum("ki,ij->kij", included, 0.01 * np.eye(3)),
         by_effect={0.1: values, 0.9: 0.0 * values},
+        phi=np.zeros((8, 1, 4)),
         unsettled=np.zeros(8),
         settings=Settings(),
     )

@@ -25,7 +25,17 @@ from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.inference import evidence
 from hebbax.inference.density import expansion
-from hebbax.inference.submodels import Climb, Solutions, enumerate_all, grow, members, weight
+from hebbax.inference.submodels import (
+    MANY_TERMS,
+    Breadth,
+    Climb,
+    Solutions,
+    enumerate_all,
+    grow,
+    members,
+    search,
+    weight,
+)
 from hebbax.model import Model, build_model
 from hebbax.spec import ModelSpec
 from hebbax.typing import Progress, silent
@@ -54,6 +64,7 @@ class Settings:
             cannot tell.
         within: sub-models this many nats below the best are left out of the sensitivity to scale.
         climb: settings of the pass over sub-models.
+        breadth: how far the search goes where there are more than twelve terms.
     """
 
     effect: float = 0.3
@@ -64,6 +75,7 @@ class Settings:
     present: float = 0.9
     within: float = 15.0
     climb: evidence.Settings = field(default_factory=evidence.Settings)
+    breadth: Breadth = field(default_factory=Breadth)
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,7 @@ class Inclusion:
         covariance: ``(sub-model, term, term)`` of it.
         by_effect: log evidence ``(sub-model,)`` under other effects, minus infinity where a
             sub-model was too far behind to be solved again.
+        phi: ``(sub-model, animal, member)`` each animal's values at the mode.
         unsettled: ``(sub-model,)`` nats by which a climb did not arrive.
         settings: what was asked.
         everything: whether these are all sub-models, or those a search visited.
@@ -91,6 +104,7 @@ class Inclusion:
     population: np.ndarray
     covariance: np.ndarray
     by_effect: dict[float, np.ndarray]
+    phi: np.ndarray
     unsettled: np.ndarray
     settings: Settings
     everything: bool = True
@@ -136,7 +150,10 @@ def weigh(
     settings = settings or Settings()
     model = candidate_model(sessions, spec)
     scales = information_scales(model, settings, progress)
-    known = enumerate_all(model, scales, settings.climb, progress)
+    if len(spec.terms) > MANY_TERMS:
+        known = search(Climb(model, scales, settings.climb), settings.breadth, progress)
+    else:
+        known = enumerate_all(model, scales, settings.climb, progress)
     return _collect(model, scales, known, settings, progress)
 
 
@@ -198,6 +215,7 @@ def _collect(
         population=np.array([one.population[:n] for one in found]),
         covariance=np.array([one.covariance[:n, :n] for one in found]),
         by_effect=by_effect,
+        phi=np.array([one.phi for one in found]),
         unsettled=np.array([float(one.shortfall) for one in found]),
         settings=settings,
         everything=len(known) == 2**n,
@@ -274,6 +292,29 @@ def submodel_table(inclusion: Inclusion) -> pd.DataFrame:
     return table.join(pd.DataFrame(values, index=table.index, columns=list(inclusion.terms)))
 
 
+def leading(inclusion: Inclusion, spec: ModelSpec, size: int) -> list[ModelSpec]:
+    """Return the most probable sub-models as declared models, with the scales they were weighed
+    with; ``spec`` is the model of all candidates."""
+    scales = dict(zip(inclusion.terms, map(float, inclusion.scales), strict=True))
+    out = []
+    for k in np.argsort(-inclusion.weights(), kind="stable")[:size]:
+        names = tuple(
+            t for t, there in zip(inclusion.terms, inclusion.included[k], strict=True) if there
+        )
+        own = {name: scales[name] for name in names}
+        out.append(
+            replace(
+                spec,
+                name=" + ".join(names) or "no term",
+                terms=names,
+                scales=own,
+                prior="normal",
+                text="",
+            )
+        )
+    return out
+
+
 def rule_name(inclusion: Inclusion, k: int) -> str:
     """Return the name of a sub-model: its terms, separated by commas."""
     inside = [t for t, there in zip(inclusion.terms, inclusion.included[k], strict=True) if there]
@@ -283,20 +324,19 @@ def rule_name(inclusion: Inclusion, k: int) -> str:
 def joint(inclusion: Inclusion) -> list[tuple[tuple[str, ...], float]]:
     """Return sets of terms that stand for each other, with the probability that at least one is in.
 
-    They are pairs, and triples that hold no such pair, of terms none of which is said to be in,
-    while at least one is; and all are out together less than half as often as they would be if
-    each were out of its own accord.
+    They are the smallest sets of two or three terms of which at least one is said to be in, and all
+    are out together less than half as often as if each were out of its own accord.
     """
     single = dict(zip(inclusion.terms, inclusion.probability(), strict=True))
-    unsure = [term for term, p in single.items() if verdict(inclusion.settings, p) != "in"]
+    present = inclusion.settings.present
+    unsure = [term for term, p in single.items() if p <= present]
     found: list[tuple[tuple[str, ...], float]] = []
     for size in (2, 3):
         for group in itertools.combinations(unsure, size):
             together = inclusion.any_of(group)
             alone = np.prod([1.0 - single[term] for term in group])
-            covered = any(set(smaller) <= set(group) for smaller, _ in found)
-            linked = 1.0 - together < LINKED * alone
-            if linked and not covered and together > inclusion.settings.present:
+            smaller = max(map(inclusion.any_of, itertools.combinations(group, size - 1)))
+            if 1.0 - together < LINKED * alone and smaller <= present < together:
                 found.append((group, together))
     return found
 
@@ -316,9 +356,15 @@ def sentences(inclusion: Inclusion) -> list[str]:
         if said in groups:
             out.append(f"{begin}: {', '.join(groups[said])}.")
     for group, p in joint(inclusion):
+        names = f"{', '.join(group[:-1])} and {group[-1]}"
         out.append(
-            f"At least one of {', '.join(group[:-1])} and {group[-1]} is in the rule (probability {p:.2f}), and the "
-            "data cannot tell which."
+            f"At least one of {names} is in the rule (probability {p:.2f}), and the data cannot "
+            "tell which."
+        )
+    if not inclusion.everything:
+        out.append(
+            f"These are {len(inclusion.included)} sub-models of 2^{len(inclusion.terms)}, those a "
+            "search visited; what it missed is not counted."
         )
     moved = sensitive(inclusion)
     if moved:

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import click
 import pandas as pd
 
-from hebbax import data, figures, inclusion
-from hebbax.cli.console import CONSOLE, progress, table
+from hebbax import comparison, data, diagnostics, figures, fitting, inclusion, projection, readout
+from hebbax.cli.console import CONSOLE, comparison_table, progress, table
 from hebbax.cli.options import (
     ListCommand,
     column_option,
@@ -18,7 +19,9 @@ from hebbax.cli.options import (
 )
 from hebbax.errors import HebbaxError
 from hebbax.files import replacing
+from hebbax.inference import nuts
 from hebbax.plasticity import TaylorRule
+from hebbax.posterior import Posterior
 from hebbax.spec import ModelSpec, read_spec
 
 SHOWN = 8
@@ -38,6 +41,8 @@ SHOWN = 8
 @click.option(
     "--prior", default=inclusion.Settings.inclusion, help="prior probability that a term is in"
 )
+@click.option("--confirm", default=0, help="sample this many of the leading sub-models by NUTS")
+@click.option("--seed", default=0, help="random seed of the sampling")
 @out_option
 @click.option("--force", is_flag=True, help="replace an earlier answer")
 def terms(
@@ -47,15 +52,18 @@ def terms(
     model: str,
     effect: float,
     prior: float,
+    confirm: int,
+    seed: int,
     out: Path,
     force: bool,
 ) -> None:
     """Say which of the candidate terms are in the rule of DATA, which are not, and of which the
     data cannot tell.
 
-    Written are terms.csv, terms_pairs.csv, terms_submodels.csv and pictures.
+    Written are terms.csv, terms_pairs.csv, terms_submodels.csv, terms_rules.csv,
+    terms_projection.csv and two pictures.
     """
-    settings = _settings(effect, prior)
+    settings = _settings(effect, prior, confirm)
     spec = candidates(read_spec(model), terms)
     sessions = data.read(recordings, columns=mapping(columns))
     if (out / "terms.csv").exists() and not force:
@@ -63,12 +71,32 @@ def terms(
     prepare_folder(out)
     with progress("terms") as tell:
         weighed = inclusion.weigh(sessions, spec, settings, tell)
-    _write(weighed, out)
-    figures.save(figures.inclusion(weighed), out / "terms.png")
+        reference = projection.averaged(inclusion.candidate_model(sessions, spec), weighed)
+        projected = projection.project(sessions, spec, reference, weighed.scales, tell)
+    _write(weighed, projected, out)
     CONSOLE.print(table("term", inclusion.term_table(weighed)))
     CONSOLE.print(table("sub-model", inclusion.submodel_table(weighed).iloc[:SHOWN, :2]))
-    for sentence in inclusion.sentences(weighed):
+    for sentence in (*inclusion.sentences(weighed), projected.sentence):
         CONSOLE.print(sentence)
+    CONSOLE.print(readout.in_symbols(weighed, projected.smallest), markup=False)
+    if confirm:
+        fitted = _sample(sessions, inclusion.leading(weighed, spec, confirm), out, seed)
+        CONSOLE.print(comparison_table(comparison.compare(fitted)))
+
+
+def _sample(
+    sessions: data.Sessions, specs: list[ModelSpec], out: Path, seed: int
+) -> dict[str, Posterior]:
+    """Return the posteriors of sub-models by NUTS, those in the folder taken as they are."""
+    fitted = {}
+    for spec in specs:
+        with progress(spec.name) as tell:
+            result = fitting.obtain(sessions, spec, out, seed, nuts.Settings(), tell)
+        fitted[spec.name] = cast(Posterior, result)
+        CONSOLE.print(
+            f"[bold]{spec.name}[/bold]  {diagnostics.diagnose(fitted[spec.name]).sentence}"
+        )
+    return fitted
 
 
 def candidates(spec: ModelSpec, terms: tuple[str, ...]) -> ModelSpec:
@@ -80,19 +108,25 @@ def candidates(spec: ModelSpec, terms: tuple[str, ...]) -> ModelSpec:
     return replace(spec, name="candidates", terms=named, scales=scales, text="")
 
 
-def _settings(effect: float, prior: float) -> inclusion.Settings:
+def _settings(effect: float, prior: float, confirm: int) -> inclusion.Settings:
     if not 0.0 < prior < 1.0:
         raise HebbaxError(f"--prior {prior:g}: must lie between 0 and 1.")
     if not 0.0 < effect < float("inf"):
         raise HebbaxError(f"--effect {effect:g}: must be a positive number.")
+    if confirm < 0:
+        raise HebbaxError(f"--confirm {confirm}: must be 0 or more.")
     return inclusion.Settings(effect=effect, inclusion=prior)
 
 
-def _write(weighed: inclusion.Inclusion, out: Path) -> None:
+def _write(weighed: inclusion.Inclusion, projected: projection.Projection, out: Path) -> None:
+    figures.save(figures.inclusion(weighed), out / "terms.png")
+    figures.save(figures.projection(projected), out / "terms projection.png")
     tables: dict[str, pd.DataFrame] = {
         "terms": inclusion.term_table(weighed),
         "terms_pairs": inclusion.pair_table(weighed),
         "terms_submodels": inclusion.submodel_table(weighed),
+        "terms_rules": readout.named_rules(weighed),
+        "terms_projection": projected.table,
     }
     for name, values in tables.items():
         with replacing(out / f"{name}.csv", HebbaxError) as unfinished:

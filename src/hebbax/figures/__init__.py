@@ -4,7 +4,7 @@ from hebbax.figures.activity import intervals, recovery
 from hebbax.figures.coefficients import coefficients
 from hebbax.figures.comparison import comparison
 from hebbax.figures.heldout import held_out
-from hebbax.figures.inclusion import inclusion
+from hebbax.figures.inclusion import inclusion, projection
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
@@ -36,6 +36,7 @@ __all__ = [
     "pairs",
     "predictive",
     "profile",
+    "projection",
     "publish",
     "recovery",
     "rule_table",

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from hebbax.figures.style import PALETTE
 from hebbax.inclusion import Inclusion, pair_table
+from hebbax.projection import Projection
 
 BLUE, ORANGE, GREEN = PALETTE[:3]
 
@@ -59,3 +60,24 @@ def pairs(ax: Axes, weighed: Inclusion) -> None:
     ax.set_xticks(range(len(values)), weighed.terms, rotation=60, ha="right")
     ax.set_yticks(range(len(values)), weighed.terms)
     ax.set_title("probability that at least one of two is in", fontsize=9)
+
+
+def projection(projected: Projection) -> Figure:
+    """Return what each added term brings: divergence from all candidates, and the log score."""
+    table, n = projected.table, len(projected.table)
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(1.8 + 0.55 * n, 4.6), sharex=True, layout="constrained"
+    )
+    upper.plot(table["divergence"], "o-", color=BLUE)
+    upper.set_ylabel("divergence from\nall candidates (nats)")
+    upper.set_ylim(bottom=0.0)
+    lower.errorbar(range(n), table["log score"], yerr=table["SE"], fmt="o-", color=BLUE, capsize=2)
+    lower.axhline(0.0, color="0.6", linewidth=0.8, linestyle=":")
+    lower.set_ylabel("log score above\nall candidates (nats)")
+    labels = ["none", *(f"+ {term}" for term in projected.terms)]
+    lower.set_xticks(range(n), labels, rotation=45, ha="right")
+    lower.set_xlabel("terms, in the order they are added")
+    for ax in (upper, lower):
+        ax.axvline(len(projected.smallest), color=ORANGE, linewidth=1.2, label="smallest as good")
+    upper.legend(fontsize=8, frameon=False)
+    return figure

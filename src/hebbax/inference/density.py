@@ -101,18 +101,24 @@ class Expansion(NamedTuple):
     information: Array
 
 
-def expansion(model: Model, phi: Array) -> Expansion:
+def expansion(model: Model, phi: Array, labels: Array | None = None) -> Expansion:
     """Return each animal's log likelihood at its values ``phi`` (animal, member), to second order.
 
-    One forward pass for all of it, trials in place (animal, trial): no reverse pass, and no matrix
-    a trial.
+    With ``labels`` (animal, trial, stimulus), probabilities of choices under another model times
+    how often each trial counts, it is the expected log likelihood under them: minus the cross
+    entropy. One forward pass for all of it, trials in place (animal, trial): no reverse pass, and
+    no matrix a trial.
     """
     valid = jnp.asarray(model.sessions.valid)
     observed = padded_observed(model)
 
     def trials(phi: Array) -> tuple[Array, Array]:
         distribution = model.padded_distribution(split_groups(model, phi))
-        log_p = jnp.where(valid, distribution.log_prob(observed), 0.0)
+        if labels is None:
+            log_p = distribution.log_prob(observed)
+        else:
+            log_p = (labels * jax.nn.log_softmax(distribution.natural)).sum(-1)
+        log_p = jnp.where(valid, log_p, 0.0)
         return jnp.where(valid[..., None], distribution.natural, 0.0), log_p.sum(-1)
 
     def along(direction: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
@@ -122,7 +128,10 @@ def expansion(model: Model, phi: Array) -> Expansion:
         jnp.eye(phi.shape[-1])
     )
     distribution = model.padded_distribution(split_groups(model, phi))
-    weighted = jnp.einsum("atkl,jatl->jatk", distribution.information(observed), slopes)
+    information = distribution.information(observed)
+    if labels is not None:
+        information = information * labels.sum(-1)[..., None, None]
+    weighted = jnp.einsum("atkl,jatl->jatk", information, slopes)
     return Expansion(value, slope, jnp.einsum("iatk,jatk->aij", slopes, weighted))
 
 

@@ -102,6 +102,7 @@ def solve(
     start: Start,
     settings: Settings | None = None,
     progress: Progress = silent,
+    labels: Array | None = None,
 ) -> Solution:
     """Return the `Solution` of many sub-models, with a leading dimension ``sub-model``.
 
@@ -111,6 +112,8 @@ def solve(
         start: where each begins, with a leading dimension ``sub-model``.
         settings: of the pass.
         progress: called after each batch.
+        labels: probabilities of the choices ``(animal, trial, stimulus)`` in place of the recorded
+            ones, see `hebbax.inference.density.expansion`.
     """
     settings = settings or Settings()
     n = len(problems.included)
@@ -120,14 +123,16 @@ def solve(
     for done in range(0, len(index), settings.batch):
         own = index[done : done + settings.batch]
         part = jax.tree.map(lambda v, own=own: v[own], (problems, start))
-        found.append(jax.device_get(_solve_batch(model, settings, *part)))
+        found.append(jax.device_get(_solve_batch(model, settings, labels, *part)))
         progress("weighing sub-models", min(done + settings.batch, n), n)
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
 
 
 @partial(jax.jit, static_argnames=("model", "settings"))
-def _solve_batch(model: Model, settings: Settings, problems: Problem, start: Start) -> Solution:
-    return jax.vmap(partial(_solve, model, settings))(problems, start)
+def _solve_batch(
+    model: Model, settings: Settings, labels: Array | None, problems: Problem, start: Start
+) -> Solution:
+    return jax.vmap(partial(_solve, model, settings, labels))(problems, start)
 
 
 def rest(model: Model, scales: Array) -> Start:
@@ -151,13 +156,17 @@ class _State(NamedTuple):
     rounds: Array
 
 
-def _solve(model: Model, settings: Settings, problem: Problem, start: Start) -> Solution:
+def _solve(
+    model: Model, settings: Settings, labels: Array | None, problem: Problem, start: Start
+) -> Solution:
     """Return the solution of one sub-model."""
     included = problem.included
     phi = jnp.where(included, start.phi, 0.0)
     nothing = jnp.zeros((), int)
     length = jnp.full(phi.shape[0], STEP)
-    first = _State(phi, expansion(model, phi), length, start.log_spread, -jnp.inf, jnp.inf, nothing)
+    first = _State(
+        phi, expansion(model, phi, labels), length, start.log_spread, -jnp.inf, jnp.inf, nothing
+    )
 
     def going_on(state: _State) -> Array:
         return (state.change > settings.tolerance) & (state.rounds < settings.rounds)
@@ -171,7 +180,7 @@ def _solve(model: Model, settings: Settings, problem: Problem, start: Start) -> 
         farthest = (jnp.abs(away) / problem.scales).max(-1)
         length = jnp.minimum(state.length, 1.0 / jnp.maximum(farthest, 1e-9))
         trial = state.phi + length[:, None] * away
-        tried = expansion(model, trial)
+        tried = expansion(model, trial, labels)
         prior = partial(_log_prior, included, given.population, jnp.exp(state.log_spread))
         better = tried.value + prior(trial) >= state.there.value + prior(state.phi) - 1e-6
         phi, there = jax.tree.map(partial(_where, better), (trial, tried), (state.phi, state.there))

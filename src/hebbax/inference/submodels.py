@@ -6,7 +6,7 @@ solved once from its best smaller neighbour and once from its best larger one, a
 more evidence is kept.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import jax
@@ -21,13 +21,20 @@ from hebbax.typing import Progress, silent
 MANY_TERMS = 12
 """Up to this number of terms all sub-models are solved, beyond it some are searched for."""
 
+PATIENCE = 2
+"""Additions without more evidence after which `grow` ends."""
+
 Solutions = dict[int, Solution]
 """Solutions of single sub-models by their numbers."""
 
 
-def number(included: Sequence[bool]) -> int:
-    """Return the number of the sub-model whose terms are ``included`` (term,)."""
-    return sum(1 << j for j, inside in enumerate(included) if inside)
+@dataclass(frozen=True)
+class Breadth:
+    """How far a search goes: the ``leading`` sub-models whose neighbours are solved, and at most
+    ``visits`` sub-models."""
+
+    leading: int = 6
+    visits: int = 1500
 
 
 def members(model: Model, code: int) -> np.ndarray:
@@ -38,18 +45,38 @@ def members(model: Model, code: int) -> np.ndarray:
 
 
 def grow(climb: "Climb", progress: Progress = silent) -> Solutions:
-    """Return the sub-models on a path from no term to all: each time the term whose addition gives
-    the most evidence is added, and all candidates for it are solved."""
+    """Return the sub-models on a path of growing ones: each time the term whose addition gives the
+    most evidence is added, until `PATIENCE` additions in a row brought none."""
     n = len(climb.model.rule.parameters)
     known: Solutions = {}
-    here, done, total = 0, 0, n * (n + 1) // 2
+    here, in_vain = 0, 0
     climb.extend(known, [here])
-    while larger := [c for c in neighbours(here, n) if c > here]:
-        climb.extend(
-            known, larger, lambda _, k, __, base=done: progress("growing", base + k, total)
-        )
-        done += len(larger)
+    while (larger := [c for c in neighbours(here, n) if c > here]) and in_vain < PATIENCE:
+        before = max(map(weight, known.values()))
+        climb.extend(known, larger)
+        progress("scaling terms", n - len(larger) + 1, n)
         here = max(larger, key=lambda code: weight(known[code]))
+        in_vain = 0 if weight(known[here]) > before else in_vain + 1
+    return known
+
+
+def search(climb: "Climb", breadth: Breadth, progress: Progress = silent) -> Solutions:
+    """Return the sub-models visited by a search among too many to solve.
+
+    All neighbours of the best ``breadth.leading`` sub-models are solved, again and again, until
+    there are none left unsolved or ``breadth.visits`` were visited.
+    """
+    n = len(climb.model.rule.parameters)
+    known: Solutions = {}
+    climb.extend(known, [0])
+    while len(known) < breadth.visits:
+        leading = sorted(known, key=lambda code: -weight(known[code]))[: breadth.leading]
+        near = {code for one in leading for code in neighbours(one, n)}
+        fresh = sorted(near - known.keys())[: breadth.visits - len(known)]
+        if not fresh:
+            break
+        climb.extend(known, fresh)
+        progress("searching sub-models", len(known), breadth.visits)
     return known
 
 
@@ -93,11 +120,13 @@ def enumerate_all(
 
 @dataclass(frozen=True)
 class Climb:
-    """How sub-models are solved: of one model, with given prior ``scales`` (member,)."""
+    """How sub-models are solved: of one model, with given prior ``scales`` (member,), and of other
+    choices than the recorded ones where ``labels`` are given (see `hebbax.inference.density`)."""
 
     model: Model
     scales: np.ndarray
     settings: Settings
+    labels: np.ndarray | None = None
 
     def extend(self, known: Solutions, codes: Iterable[int], progress: Progress = silent) -> None:
         """Solve sub-models, each from its best neighbour in ``known``, and add them there; one that
@@ -121,7 +150,7 @@ class Climb:
         start = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)
         included = np.stack([members(self.model, code) for code in codes])
         problems = Problem(included, np.broadcast_to(self.scales, included.shape))
-        found = solve(self.model, problems, start, self.settings, progress)
+        found = solve(self.model, problems, start, self.settings, progress, self.labels)
         return [jax.tree.map(lambda leaf, k=k: leaf[k], found) for k in range(len(codes))]
 
     def _start(self, known: Solutions, code: int) -> Start:
