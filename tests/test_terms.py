@@ -1,6 +1,7 @@
 """Which terms are in a rule, and the command that says it."""
 
 import itertools
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from hebbax.errors import ModelError
 from hebbax.inclusion import (
     Inclusion,
     Settings,
+    candidate_model,
     joint,
     pair_table,
     sensitive,
@@ -22,6 +24,10 @@ from hebbax.inclusion import (
     term_table,
     weigh,
 )
+from hebbax.inference import evidence
+from hebbax.inference.submodels import Breadth, Climb, search, weight
+from hebbax.projection import averaged, project
+from hebbax.readout import in_symbols, named_rules
 from hebbax.simulation import QUICK, simulate
 from hebbax.spec import ModelSpec
 
@@ -101,6 +107,53 @@ def test_what_cannot_be_weighed_is_refused(sessions, spec, sentence):
     assert str(caught.value) == sentence
 
 
+def test_the_projection_stops_at_the_terms_that_made_the_choices(sessions, weighed):
+    spec = ModelSpec("candidates", CANDIDATES)
+    reference = averaged(candidate_model(sessions, spec), weighed)
+    projected = project(sessions, spec, reference, weighed)
+    assert set(projected.smallest) == {"x r", "w"}
+    table = projected.table
+    assert table["divergence"].iloc[0] > 10 * table["divergence"].iloc[2]
+    assert table["divergence"].iloc[-1] < 1.0
+    assert (table["divergence"] > -1e-9).all()
+    assert projected.sentence.startswith(
+        "The smallest rule that predicts as well as all candidates together has "
+    )
+
+
+def test_only_choices_are_projected(sessions, weighed):
+    spec = ModelSpec("candidates", CANDIDATES, likelihood="encounter")
+    with pytest.raises(ModelError) as caught:
+        project(sessions, spec, np.zeros((1, 1, 2)), weighed)
+    assert str(caught.value) == "candidates: only the choice likelihood is projected."
+
+
+def test_a_rule_is_written_in_symbols():
+    one = made_up(np.zeros((2, 2)))
+    one.population[:, 1] *= -1
+    assert in_symbols(one, ("x r", "w")) == "dw = 0.50 [0.34, 0.66] x r - 0.50 [0.34, 0.66] w"
+    assert in_symbols(one, ()) == "dw = 0"
+
+
+def test_named_rules_are_weighed_where_they_are_among_the_candidates():
+    rules = named_rules(made_up(np.array([[0.0, 0.0], [2.0, 2.0]])))
+    assert rules.loc["forgetting", "log evidence"] == 0.0
+    assert rules.loc["forgetting", "P"] == pytest.approx(0.25 * expit(2.0))
+    assert rules.loc["habit", "note"] == "x not among the candidates"
+
+
+def test_a_search_finds_the_best_of_all_and_says_what_it_visited(sessions, weighed):
+    model = candidate_model(sessions, ModelSpec("candidates", CANDIDATES))
+    scales = np.append(weighed.scales, 1.0)
+    known = search(Climb(model, scales, evidence.Settings()), Breadth(leading=1))
+    best = max(known, key=lambda code: weight(known[code]))
+    assert best == 0b0011
+    assert 5 <= len(known) < 16
+    assert len(search(Climb(model, scales, evidence.Settings()), Breadth(visits=3))) == 3
+    part = replace(weighed, everything=False)
+    assert any("those a search visited; what it missed" in line for line in sentences(part))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, sessions):
     folder = tmp_path_factory.mktemp("terms")
@@ -117,6 +170,7 @@ def test_the_command_writes_tables_and_pictures_and_keeps_what_was_there(folder)
     assert list(table.index) == ["x r", "w"]
     assert {path.name for path in (folder / "out").iterdir()} >= {
         "terms.csv", "terms_pairs.csv", "terms_submodels.csv", "terms.png",
+        "terms_rules.csv", "terms_projection.csv", "terms projection.png",
     }  # fmt: skip
     again = run(*command)
     assert again.returncode == 2
@@ -129,6 +183,7 @@ def test_the_command_writes_tables_and_pictures_and_keeps_what_was_there(folder)
     ("options", "sentence"),
     [
         (("--prior", "1"), "--prior 1: must lie between 0 and 1."),
+        (("--confirm", "-1"), "--confirm -1: must be 0 or more."),
         (("--effect", "-2"), "--effect -2: must be a positive number."),
         (("--terms", "w", "w"), 'the term "w" is given twice; each term may stand once.'),
         (

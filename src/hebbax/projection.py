@@ -6,9 +6,10 @@ Goutis & Robert 1998 and Piironen, Paasiniemi & Vehtari 2020): its animals' valu
 
     sum_t KL(p_t || q_t(phi_a)),
 
-their hierarchy counting for little, so that no sub-model is fitted to the noise of the choices anew. The term that lowers the divergence
-most is added next. Written beside each other are the divergence from the reference and the log
-score of the recorded choices; both use choices that the reference has seen.
+their hierarchy counting for little, so that no sub-model is fitted to the noise of the choices
+anew. The term that lowers the divergence most is added next. Written beside each other are the
+divergence from the reference and the log score of the recorded choices; both use choices that the
+reference has seen.
 """
 
 from dataclasses import dataclass
@@ -23,21 +24,23 @@ import pandas as pd
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.inclusion import Inclusion, candidate_model
-from hebbax.inference import evidence
 from hebbax.inference.density import split_groups
+from hebbax.inference.evidence import Start
 from hebbax.inference.submodels import Climb, Solutions, neighbours
 from hebbax.likelihood import Choice
 from hebbax.model import Model
 from hebbax.posterior import animal_values
+from hebbax.priors import SPREAD_FRACTION
 from hebbax.spec import ModelSpec
-from hebbax.typing import Array, Parameters, Progress, silent
+from hebbax.typing import Array, ArrayLike, Parameters, Progress, silent
 
 EMPHASIS = 20.0
 """How often each trial counts in a projection, so that the hierarchy's prior, which has shrunk the
 reference already, hardly shrinks again."""
 
-SMALL = 4.0
-"""A log score less far below the reference, in nats, or less than its standard error, is as good."""
+SMALL_DIFFERENCE = 4.0
+"""A sub-model is as good where the reference expects it to lose fewer nats over all choices: a
+difference that `hebbax.comparison` would not choose by."""
 
 NEGLIGIBLE = 1e-6
 """Posterior probability below which a sub-model is left out of the average."""
@@ -49,8 +52,9 @@ class Projection:
 
     Attributes:
         table: one row a number of terms: the term ``added``; ``divergence`` from the reference, in
-            nats over all choices; ``log score`` of the recorded choices above that of the
-            reference, with its standard error over animals; whether it is ``as good``.
+            nats over all choices, which is the loss that the reference expects; ``log score`` of
+            the recorded choices above that of the reference, with its standard error over animals,
+            ``SE``; whether it is ``as good``.
         terms: terms in the order they were added.
     """
 
@@ -69,9 +73,9 @@ class Projection:
         named = ", ".join(self.smallest) or "no term"
         row = self.table.iloc[len(self.smallest)]
         return (
-            f"The smallest rule that predicts as well as all candidates together has {named}: its "
-            f"log score is {row['log score']:+.1f} nats from theirs (± {row['SE']:.1f} over "
-            f"animals)."
+            f"The smallest rule that predicts as well as all candidates together has {named}: it is "
+            f"expected to lose {row['divergence']:.1f} nats over all choices, and on those recorded "
+            f"its log score is {row['log score']:+.1f} ± {row['SE']:.1f} (over animals)."
         )
 
 
@@ -101,7 +105,7 @@ def project(
     sessions: Sessions,
     spec: ModelSpec,
     reference: np.ndarray,
-    scales: np.ndarray,
+    weighed: Inclusion,
     progress: Progress = silent,
 ) -> Projection:
     """Return the projection of a reference on growing sub-models of a declared model.
@@ -110,7 +114,7 @@ def project(
         sessions: recorded trials.
         spec: the model of all candidate terms.
         reference: probabilities of the choices ``(animal, trial, stimulus)``.
-        scales: prior scale of each term's population coefficient ``(term,)``.
+        weighed: its sub-models; their scales are used, and each projection begins at their mode.
         progress: called after each batch.
 
     Raises:
@@ -121,32 +125,43 @@ def project(
     model = candidate_model(sessions, spec)
     n = len(spec.terms)
     others = [np.ravel(group.scales) for group in model.groups if group.name != "theta"]
-    climb = Climb(
-        model, np.concatenate([scales, *others]), evidence.Settings(), EMPHASIS * reference
-    )
+    scales = np.concatenate([weighed.scales, *others])
+    climb = Climb(model, scales, weighed.settings.climb, EMPHASIS * reference)
     known: Solutions = {}
-    rows, order, here = [], [], 0
+    rows: list[dict[str, float]] = []
+    order: list[str] = []
+    here = 0
     climb.extend(known, [0])
-    total, done = n * (n + 1) // 2, 0
     while True:
         rows.append(_row(model, reference, known[here].phi))
         larger = [code for code in neighbours(here, n) if code > here]
         if not larger:
             break
-        climb.extend(
-            known, larger, lambda _, k, __, base=done: progress("projecting", base + k, total)
-        )
-        done += len(larger)
+        began = [(c, start) for c in larger if (start := _own_start(weighed, scales, c))]
+        if began:
+            climb.extend(known, [c for c, _ in began], starts=[start for _, start in began])
+        climb.extend(known, larger)
+        progress("projecting", len(order) + 1, n)
         best = min(larger, key=lambda c: _row(model, reference, known[c].phi)["divergence"])
         order.append(spec.terms[(best ^ here).bit_length() - 1])
         here = best
     table = pd.DataFrame(rows, index=pd.RangeIndex(n + 1, name="terms"))
     table.insert(0, "added", ["", *order])
-    table["as good"] = table["log score"] > -np.maximum(table["SE"], SMALL)
+    table["as good"] = table["divergence"] < SMALL_DIFFERENCE
     return Projection(table, tuple(order))
 
 
-def _row(model: Model, reference: np.ndarray, phi: np.ndarray) -> dict[str, float]:
+def _own_start(weighed: Inclusion, scales: np.ndarray, code: int) -> Start | None:
+    """Return the mode of a sub-model for the choices themselves, or None where it was not visited,
+    with spreads at their prior scale."""
+    wanted = np.array([bool(code >> j & 1) for j in range(len(weighed.terms))])
+    (places,) = np.nonzero((weighed.included == wanted).all(1))
+    if not places.size:
+        return None
+    return Start(jnp.asarray(weighed.phi[places[0]]), jnp.log(SPREAD_FRACTION * scales))
+
+
+def _row(model: Model, reference: np.ndarray, phi: ArrayLike) -> dict[str, float]:
     """Return what is said of one projected sub-model."""
     valid, choices = model.sessions.valid, np.maximum(model.sessions.choices, 0)
     ours = np.log(_probabilities(model, phi))
@@ -158,6 +173,6 @@ def _row(model: Model, reference: np.ndarray, phi: np.ndarray) -> dict[str, floa
     return {"divergence": divergence, "log score": by_animal.sum(), "SE": se}
 
 
-def _probabilities(model: Model, phi: np.ndarray) -> np.ndarray:
+def _probabilities(model: Model, phi: ArrayLike) -> np.ndarray:
     values = split_groups(model, jnp.asarray(phi))
     return np.asarray(cast(Choice, model.padded_distribution(values)).probs)

@@ -72,7 +72,7 @@ def terms(
     with progress("terms") as tell:
         weighed = inclusion.weigh(sessions, spec, settings, tell)
         reference = projection.averaged(inclusion.candidate_model(sessions, spec), weighed)
-        projected = projection.project(sessions, spec, reference, weighed.scales, tell)
+        projected = projection.project(sessions, spec, reference, weighed, tell)
     _write(weighed, projected, out)
     CONSOLE.print(table("term", inclusion.term_table(weighed)))
     CONSOLE.print(table("sub-model", inclusion.submodel_table(weighed).iloc[:SHOWN, :2]))

@@ -8,6 +8,7 @@ more evidence is kept.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -113,9 +114,14 @@ def enumerate_all(
     total, done = sum(map(len, order)), 0
     climb = Climb(model, scales, settings or Settings())
     for level in order:
-        climb.extend(known, level, lambda task, k, _, base=done: progress(task, base + k, total))
+        climb.extend(known, level, partial(_further, progress, done, total))
         done += len(level)
     return known
+
+
+def _further(progress: Progress, before: int, total: int, task: str, done: int, _: int) -> None:
+    """Report what is done of a part that began after ``before``, as done of the whole."""
+    progress(task, before + done, total)
 
 
 @dataclass(frozen=True)
@@ -128,11 +134,18 @@ class Climb:
     settings: Settings
     labels: np.ndarray | None = None
 
-    def extend(self, known: Solutions, codes: Iterable[int], progress: Progress = silent) -> None:
-        """Solve sub-models, each from its best neighbour in ``known``, and add them there; one that
-        is known already is replaced where this finds more evidence."""
+    def extend(
+        self,
+        known: Solutions,
+        codes: Iterable[int],
+        progress: Progress = silent,
+        starts: list[Start] | None = None,
+    ) -> None:
+        """Solve sub-models, each from its best neighbour in ``known`` or its own one of ``starts``,
+        and add them there; what is known already is replaced where this finds more evidence."""
         codes = list(codes)
-        starts = [self._start(known, code) for code in codes]
+        if starts is None:
+            starts = [self._start(known, code) for code in codes]
         for code, one in zip(codes, self._solve(codes, starts, progress), strict=True):
             if code not in known or weight(one) > weight(known[code]):
                 known[code] = one
@@ -149,8 +162,10 @@ class Climb:
     def _solve(self, codes: list[int], starts: list[Start], progress: Progress) -> list[Solution]:
         start = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)
         included = np.stack([members(self.model, code) for code in codes])
-        problems = Problem(included, np.broadcast_to(self.scales, included.shape))
-        found = solve(self.model, problems, start, self.settings, progress, self.labels)
+        scales = np.broadcast_to(self.scales, included.shape)
+        problems = Problem(jnp.asarray(included), jnp.asarray(scales))
+        labels = None if self.labels is None else jnp.asarray(self.labels)
+        found = solve(self.model, problems, start, self.settings, progress, labels)
         return [jax.tree.map(lambda leaf, k=k: leaf[k], found) for k in range(len(codes))]
 
     def _start(self, known: Solutions, code: int) -> Start:
@@ -161,7 +176,7 @@ class Climb:
             return nothing
         best = max(near, key=weight)
         inside = np.isfinite(best.log_spread) & (best.population != 0.0)
-        return Start(best.phi, np.where(inside, best.log_spread, nothing.log_spread))
+        return Start(best.phi, jnp.where(inside, best.log_spread, nothing.log_spread))
 
 
 def weight(solution: Solution) -> float:
