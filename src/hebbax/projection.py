@@ -73,9 +73,9 @@ class Projection:
         named = ", ".join(self.smallest) or "no term"
         row = self.table.iloc[len(self.smallest)]
         return (
-            f"The smallest rule that predicts as well as all candidates together has {named}: it is "
-            f"expected to lose {row['divergence']:.1f} nats over all choices, and on those recorded "
-            f"its log score is {row['log score']:+.1f} ± {row['SE']:.1f} (over animals)."
+            f"The smallest rule that predicts as well as all candidates together has {named}: it "
+            f"is expected to lose {row['divergence']:.1f} nats over all choices, and on those "
+            f"recorded its log score is {row['log score']:+.1f} ± {row['SE']:.1f} (over animals)."
         )
 
 

@@ -164,9 +164,8 @@ def _solve(
     phi = jnp.where(included, start.phi, 0.0)
     nothing = jnp.zeros((), int)
     length = jnp.full(phi.shape[0], STEP)
-    first = _State(
-        phi, expansion(model, phi, labels), length, start.log_spread, -jnp.inf, jnp.inf, nothing
-    )
+    there, far = expansion(model, phi, labels), jnp.full((), jnp.inf)
+    first = _State(phi, there, length, start.log_spread, -far, far, nothing)
 
     def going_on(state: _State) -> Array:
         return (state.change > settings.tolerance) & (state.rounds < settings.rounds)
