@@ -67,6 +67,7 @@ def made_up(log_evidence):
         covariance=np.einsum("ki,ij->kij", included, 0.01 * np.eye(3)),
         by_effect={0.1: values, 0.9: 0.0 * values},
         phi=np.zeros((8, 1, 4)),
+        correction=np.full((8, 2), np.nan),
         unsettled=np.zeros(8),
         settings=Settings(),
     )

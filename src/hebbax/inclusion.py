@@ -16,6 +16,7 @@ term makes to a choice's log odds, in units of what one choice can tell), and
 import itertools
 from dataclasses import dataclass, field, replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -25,6 +26,8 @@ from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.inference import evidence
 from hebbax.inference.density import expansion
+from hebbax.inference.evidence import Problem
+from hebbax.inference.reweighting import correction
 from hebbax.inference.submodels import (
     MANY_TERMS,
     Breadth,
@@ -64,6 +67,7 @@ class Settings:
             cannot tell.
         within: sub-models this many nats below the best are left out of the sensitivity to scale.
         climb: settings of the pass over sub-models.
+        checked: leading sub-models whose evidence is measured by importance sampling.
         breadth: how far the search goes where there are more than twelve terms.
     """
 
@@ -75,6 +79,7 @@ class Settings:
     present: float = 0.9
     within: float = 15.0
     climb: evidence.Settings = field(default_factory=evidence.Settings)
+    checked: int = 10
     breadth: Breadth = field(default_factory=Breadth)
 
 
@@ -92,6 +97,8 @@ class Inclusion:
         by_effect: log evidence ``(sub-model,)`` under other effects, minus infinity where a
             sub-model was too far behind to be solved again.
         phi: ``(sub-model, animal, member)`` each animal's values at the mode.
+        correction: ``(sub-model, 2)`` what importance sampling adds to the log evidence of the
+            leading ones, and its standard error (`hebbax.inference.reweighting`); NaN elsewhere.
         unsettled: ``(sub-model,)`` nats by which a climb did not arrive.
         settings: what was asked.
         everything: whether these are all sub-models, or those a search visited.
@@ -105,6 +112,7 @@ class Inclusion:
     covariance: np.ndarray
     by_effect: dict[float, np.ndarray]
     phi: np.ndarray
+    correction: np.ndarray
     unsettled: np.ndarray
     settings: Settings
     everything: bool = True
@@ -216,10 +224,23 @@ def _collect(
         covariance=np.array([one.covariance[:n, :n] for one in found]),
         by_effect=by_effect,
         phi=np.array([one.phi for one in found]),
+        correction=_corrections(model, scales, known, codes, settings.checked),
         unsettled=np.array([float(one.shortfall) for one in found]),
         settings=settings,
         everything=len(known) == 2**n,
     )
+
+
+def _corrections(
+    model: Model, scales: np.ndarray, known: Solutions, codes: list[int], checked: int
+) -> np.ndarray:
+    """Return ``(sub-model, 2)`` corrections of the leading sub-models, NaN for the others."""
+    out = np.full((len(codes), 2), np.nan)
+    key = jax.random.PRNGKey(0)
+    for code in sorted(codes, key=lambda code: -weight(known[code]))[:checked]:
+        problem = Problem(jnp.asarray(members(model, code)), jnp.asarray(scales))
+        out[codes.index(code)] = correction(key, model, problem, known[code])
+    return out
 
 
 def draws(inclusion: Inclusion, seed: int = 0) -> np.ndarray:
@@ -287,6 +308,7 @@ def submodel_table(inclusion: Inclusion) -> pd.DataFrame:
     table = pd.DataFrame(index=pd.Index(names, name="sub-model"))
     table["P"] = weights[order]
     table["log evidence"] = inclusion.log_evidence[order] - inclusion.log_evidence.max()
+    table["correction"], table["its SE"] = inclusion.correction[order].T
     table["not arrived"] = inclusion.unsettled[order]
     values = np.where(inclusion.included, inclusion.population, np.nan)[order]
     return table.join(pd.DataFrame(values, index=table.index, columns=list(inclusion.terms)))
@@ -365,6 +387,12 @@ def sentences(inclusion: Inclusion) -> list[str]:
         out.append(
             f"These are {len(inclusion.included)} sub-models of 2^{len(inclusion.terms)}, those a "
             "search visited; what it missed is not counted."
+        )
+    checked = inclusion.correction[np.isfinite(inclusion.correction[:, 0]), 0]
+    if checked.size:
+        out.append(
+            f"Importance sampling moves the log evidence of the {checked.size} leading sub-models "
+            f"by {checked.min():+.1f} to {checked.max():+.1f} nats."
         )
     moved = sensitive(inclusion)
     if moved:
