@@ -6,6 +6,7 @@ from typing import cast
 
 import click
 import pandas as pd
+from rich.table import Table
 
 from hebbax import comparison, data, diagnostics, figures, fitting, inclusion, projection, readout
 from hebbax.cli.console import CONSOLE, comparison_table, progress, table
@@ -74,7 +75,7 @@ def terms(
         reference = projection.averaged(inclusion.candidate_model(sessions, spec), weighed)
         projected = projection.project(sessions, spec, reference, weighed, tell)
     _write(weighed, projected, out)
-    CONSOLE.print(table("term", inclusion.term_table(weighed)))
+    CONSOLE.print(_term_table(inclusion.term_table(weighed)))
     CONSOLE.print(table("sub-model", inclusion.submodel_table(weighed).iloc[:SHOWN, :2]))
     for sentence in (*inclusion.sentences(weighed), projected.sentence):
         CONSOLE.print(sentence)
@@ -82,6 +83,21 @@ def terms(
     if confirm:
         fitted = _sample(sessions, inclusion.leading(weighed, spec, confirm), out, seed)
         CONSOLE.print(comparison_table(comparison.compare(fitted)))
+
+
+def _term_table(terms: pd.DataFrame) -> Table:
+    """Return the answer of each term for the terminal; terms.csv has all of it."""
+    shown = Table("term", "P(in)", "other priors", "verdict", "coefficient (90 %)")
+    others = [column for column in terms.columns if column.startswith("P(in), ")]
+    for term, row in terms.iterrows():
+        coefficient = (
+            ""
+            if pd.isna(row["mean"])
+            else (f"{row['mean']:.3f} ({row['5 %']:.3f} to {row['95 %']:.3f})")
+        )
+        between = f"{row[others].min():.2f} to {row[others].max():.2f}"
+        shown.add_row(str(term), f"{row['P(in)']:.2f}", between, row["verdict"], coefficient)
+    return shown
 
 
 def _sample(
