@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 
+import arviz as az
 import jax
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from hebbax.inclusion import (
 )
 from hebbax.inference import evidence
 from hebbax.inference.submodels import Breadth, Climb, search, weight
-from hebbax.projection import averaged, project
+from hebbax.projection import averaged, of_posterior, project
 from hebbax.readout import in_symbols, named_rules
 from hebbax.simulation import QUICK, simulate
 from hebbax.spec import ModelSpec
@@ -120,6 +121,22 @@ def test_the_projection_stops_at_the_terms_that_made_the_choices(sessions, weigh
     assert projected.sentence.startswith(
         "The smallest rule that predicts as well as all candidates together has "
     )
+
+
+def test_the_choices_a_posterior_predicts_are_the_mean_over_its_draws(sessions):
+    model = candidate_model(sessions, ModelSpec("candidates", CANDIDATES))
+    n, rng = sessions.n_animals, np.random.default_rng(0)
+    values = {
+        "theta": 0.1 * rng.normal(size=(2, 3, n, len(CANDIDATES))),
+        "preference": rng.normal(size=(2, 3, n)),
+    }
+    found = of_posterior(az.from_dict(posterior=values), model)
+    each = [
+        np.asarray(model.padded_distribution({k: v[c, d] for k, v in values.items()}).probs)
+        for c in range(2)
+        for d in range(3)
+    ]
+    np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-12)
 
 
 def test_only_choices_are_projected(sessions, weighed):

@@ -62,7 +62,8 @@ def terms(
     data cannot tell.
 
     Written are terms.csv, terms_pairs.csv, terms_submodels.csv, terms_rules.csv,
-    terms_projection.csv and two pictures.
+    terms_projection.csv and two pictures; with --confirm terms_confirmed.csv, and a posterior a
+    sub-model.
     """
     settings = _settings(effect, prior, confirm)
     spec = candidates(read_spec(model), terms)
@@ -81,8 +82,12 @@ def terms(
         CONSOLE.print(sentence)
     CONSOLE.print(readout.in_symbols(weighed, projected.smallest), markup=False)
     if confirm:
-        fitted = _sample(sessions, inclusion.leading(weighed, spec, confirm), out, seed)
-        CONSOLE.print(comparison_table(comparison.compare(fitted)))
+        specs = inclusion.leading(weighed, spec, confirm)
+        compared = comparison.compare(_sample(sessions, specs, out, seed))
+        CONSOLE.print(comparison_table(compared))
+        evidence = inclusion.submodel_table(weighed).iloc[:confirm, :2]
+        evidence.index = pd.Index([spec.name for spec in specs])
+        _write_table(evidence.join(compared.table), out, "terms_confirmed", "sub-model")
 
 
 def _term_table(terms: pd.DataFrame) -> Table:
@@ -145,5 +150,9 @@ def _write(weighed: inclusion.Inclusion, projected: projection.Projection, out: 
         "terms_projection": projected.table,
     }
     for name, values in tables.items():
-        with replacing(out / f"{name}.csv", HebbaxError) as unfinished:
-            values.to_csv(unfinished)
+        _write_table(values, out, name, str(values.index.name))
+
+
+def _write_table(values: pd.DataFrame, out: Path, name: str, label: str) -> None:
+    with replacing(out / f"{name}.csv", HebbaxError) as unfinished:
+        values.to_csv(unfinished, index_label=label)
