@@ -34,7 +34,7 @@ class Breadth:
     """How far a search goes: the ``leading`` sub-models whose neighbours are solved, and at most
     ``visits`` sub-models."""
 
-    leading: int = 6
+    leading: int = 20
     visits: int = 1500
 
 
