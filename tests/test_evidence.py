@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import random_sessions
 from scipy.special import logsumexp
 from scipy.stats import halfnorm, norm
 from slow_reference import session
@@ -104,8 +105,12 @@ def test_the_evidence_is_that_of_quadrature(model, solved, term, within):
     assert found == pytest.approx(quadrature(model, term), abs=within)
 
 
-def test_the_expansion_is_the_likelihood_its_slope_and_its_information(model):
-    phi = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.2, (3, 4)))
+@pytest.mark.parametrize("likelihood", ["choice", "encounter"])
+def test_the_expansion_is_the_likelihood_its_slope_and_its_information(likelihood):
+    spec = ModelSpec("candidates", ("x r", "w"), likelihood=likelihood)
+    model = build_model(spec, random_sessions(3))
+    size = sum(group.scales.size for group in model.groups)
+    phi = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.2, (2, size)))
     there = expansion(model, phi)
 
     def value(phi):

@@ -101,6 +101,12 @@ def of_posterior(posterior: az.InferenceData, model: Model) -> np.ndarray:
     return np.asarray(total(draws))
 
 
+def check_projected(spec: ModelSpec) -> None:
+    """Raise `ModelError` for a model of encounters: only choices are projected."""
+    if spec.likelihood != "choice":
+        raise ModelError(f"{spec.name}: only the choice likelihood is projected.")
+
+
 def project(
     sessions: Sessions,
     spec: ModelSpec,
@@ -120,8 +126,7 @@ def project(
     Raises:
         ModelError: the model is of encounters; only choices are projected.
     """
-    if spec.likelihood != "choice":
-        raise ModelError(f"{spec.name}: only the choice likelihood is projected.")
+    check_projected(spec)
     model = candidate_model(sessions, spec)
     n = len(spec.terms)
     others = [np.ravel(group.scales) for group in model.groups if group.name != "theta"]

@@ -67,6 +67,7 @@ def terms(
     """
     settings = _settings(effect, prior, confirm)
     spec = candidates(read_spec(model), terms)
+    projection.check_projected(spec)
     sessions = data.read(recordings, columns=mapping(columns))
     if (out / "terms.csv").exists() and not force:
         raise HebbaxError(f"{out / 'terms.csv'}: exists already; --force replaces it.")
