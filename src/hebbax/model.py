@@ -108,6 +108,10 @@ class Model:
         logits, offset = self.readout(values)
         return self._kind(flat(counts, logits), flat(counts, offset))
 
+    def padded_distribution(self, values: Parameters) -> Choice | Encounters:
+        """Return the same by ``(animal, trial)``, with whatever comes out in padding."""
+        return self._kind(*self.readout(values))
+
     def readout(self, values: Parameters) -> tuple[Array, Array]:
         """Return logits of acceptance and offsets, each ``(animal, trial, stimulus)``."""
         return jax.vmap(self._animal_readout)(values, self.design)

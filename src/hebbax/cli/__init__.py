@@ -2,7 +2,7 @@
 
 import click
 
-from hebbax.cli import answers, check, cohort, design, fit, study
+from hebbax.cli import answers, check, cohort, design, fit, study, terms
 from hebbax.cli.script import entry
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -24,6 +24,7 @@ for _command in (
     answers.profile,
     design.identify,
     design.design,
+    terms.terms,
     study.report,
     cohort.simulate,
     cohort.models,

@@ -6,6 +6,7 @@ from hebbax.figures.comparison import comparison
 from hebbax.figures.designs import designs
 from hebbax.figures.heldout import held_out
 from hebbax.figures.identifiability import identifiability
+from hebbax.figures.inclusion import inclusion, projection
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
@@ -31,6 +32,7 @@ __all__ = [
     "forgetting_term",
     "held_out",
     "identifiability",
+    "inclusion",
     "interval_by_seed",
     "intervals",
     "log_likelihood_contours",
@@ -38,6 +40,7 @@ __all__ = [
     "pairs",
     "predictive",
     "profile",
+    "projection",
     "publish",
     "recovery",
     "rule_table",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from numpyro.distributions import biject_to
 from numpyro.handlers import seed, substitute, trace
 from numpyro.infer.util import potential_energy
@@ -95,6 +96,56 @@ def natural_slopes(model: Model, phi: Array) -> Array:
         return jax.jvp(natural, (phi,), (jnp.broadcast_to(direction, phi.shape),))[1]
 
     return jax.vmap(along)(jnp.eye(phi.shape[-1]))
+
+
+class Expansion(NamedTuple):
+    """Each animal's log likelihood to second order: its ``value`` (animal,), ``slope`` (animal,
+    member) and Fisher ``information`` (animal, member, member)."""
+
+    value: Array
+    slope: Array
+    information: Array
+
+
+def expansion(model: Model, phi: Array, labels: Array | None = None) -> Expansion:
+    """Return each animal's log likelihood at its values ``phi`` (animal, member), to second order.
+
+    With ``labels`` (animal, trial, stimulus), probabilities of choices under another model times
+    how often each trial counts, it is the expected log likelihood under them: minus the cross
+    entropy. One forward pass for all of it, trials in place (animal, trial): no reverse pass, and
+    no matrix a trial.
+    """
+    valid = jnp.asarray(model.sessions.valid)
+    observed = padded_observed(model)
+
+    def trials(phi: Array) -> tuple[Array, Array]:
+        distribution = model.padded_distribution(split_groups(model, phi))
+        if labels is None:
+            log_p = distribution.log_prob(observed)
+        else:
+            log_p = (labels * jax.nn.log_softmax(distribution.natural)).sum(-1)
+        log_p = jnp.where(valid, log_p, 0.0)
+        return jnp.where(valid[..., None], distribution.natural, 0.0), log_p.sum(-1)
+
+    def along(direction: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        return jax.jvp(trials, (phi,), (jnp.broadcast_to(direction, phi.shape),))
+
+    (_, value), (slopes, slope) = jax.vmap(along, out_axes=((None, None), (0, -1)))(
+        jnp.eye(phi.shape[-1])
+    )
+    distribution = model.padded_distribution(split_groups(model, phi))
+    information = distribution.information(observed)
+    if labels is not None:
+        information = information * labels.sum(-1)[..., None, None]
+    weighted = jnp.einsum("atkl,jatl->jatk", information, slopes)
+    return Expansion(value, slope, jnp.einsum("iatk,jatk->aij", slopes, weighted))
+
+
+def padded_observed(model: Model) -> Array:
+    """Return what was observed ``(animal, trial, ...)``, zero in padding."""
+    out = np.zeros((*model.sessions.choices.shape, *model.observed.shape[1:]), model.observed.dtype)
+    out[model.sessions.valid] = model.observed
+    return jnp.asarray(out)
 
 
 def _sum_by_animal(model: Model, values: Array) -> Array:

@@ -1,0 +1,159 @@
+"""The command that says which terms are in the rule: terms."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import click
+import pandas as pd
+from rich.table import Table
+
+from hebbax import comparison, data, diagnostics, figures, fitting, inclusion, projection, readout
+from hebbax.cli.console import CONSOLE, comparison_table, progress, table
+from hebbax.cli.options import (
+    ListCommand,
+    column_option,
+    data_argument,
+    mapping,
+    out_option,
+    prepare_folder,
+)
+from hebbax.errors import HebbaxError
+from hebbax.files import replacing
+from hebbax.inference import nuts
+from hebbax.plasticity import TaylorRule
+from hebbax.posterior import Posterior
+from hebbax.spec import ModelSpec, read_spec
+
+SHOWN = 8
+"""Sub-models that the terminal shows."""
+
+
+@click.command(cls=ListCommand)
+@data_argument
+@column_option
+@click.option("--terms", multiple=True, help="candidate terms; those of the model by default")
+@click.option("--model", default="sparse", help="declared model or .toml file: all but its priors")
+@click.option(
+    "--effect",
+    default=inclusion.Settings.effect,
+    help="prior standard deviation of information-scaled coefficients",
+)
+@click.option(
+    "--prior", default=inclusion.Settings.inclusion, help="prior probability that a term is in"
+)
+@click.option("--confirm", default=0, help="sample this many of the leading sub-models by NUTS")
+@click.option("--seed", default=0, help="random seed of the sampling")
+@out_option
+@click.option("--force", is_flag=True, help="replace an earlier answer")
+def terms(
+    recordings: Path,
+    columns: tuple[str, ...],
+    terms: tuple[str, ...],
+    model: str,
+    effect: float,
+    prior: float,
+    confirm: int,
+    seed: int,
+    out: Path,
+    force: bool,
+) -> None:
+    """Say which of the candidate terms are in the rule of DATA, which are not, and of which the
+    data cannot tell.
+
+    Written are terms.csv, terms_pairs.csv, terms_submodels.csv, terms_rules.csv,
+    terms_projection.csv and two pictures; with --confirm terms_confirmed.csv, and a posterior a
+    sub-model.
+    """
+    settings = _settings(effect, prior, confirm)
+    spec = candidates(read_spec(model), terms)
+    projection.check_projected(spec)
+    sessions = data.read(recordings, columns=mapping(columns))
+    if (out / "terms.csv").exists() and not force:
+        raise HebbaxError(f"{out / 'terms.csv'}: exists already; --force replaces it.")
+    prepare_folder(out)
+    with progress("terms") as tell:
+        weighed = inclusion.weigh(sessions, spec, settings, tell)
+        reference = projection.averaged(inclusion.candidate_model(sessions, spec), weighed)
+        projected = projection.project(sessions, spec, reference, weighed, tell)
+    _write(weighed, projected, out)
+    CONSOLE.print(_term_table(inclusion.term_table(weighed)))
+    CONSOLE.print(table("sub-model", inclusion.submodel_table(weighed).iloc[:SHOWN, :2]))
+    for sentence in (*inclusion.sentences(weighed), projected.sentence):
+        CONSOLE.print(sentence)
+    CONSOLE.print(readout.in_symbols(weighed, projected.smallest), markup=False)
+    if confirm:
+        specs = inclusion.leading(weighed, spec, confirm)
+        compared = comparison.compare(_sample(sessions, specs, out, seed))
+        CONSOLE.print(comparison_table(compared))
+        evidence = inclusion.submodel_table(weighed).iloc[:confirm, :2]
+        evidence.index = pd.Index([spec.name for spec in specs])
+        _write_table(evidence.join(compared.table), out, "terms_confirmed", "sub-model")
+
+
+def _term_table(terms: pd.DataFrame) -> Table:
+    """Return the answer of each term for the terminal; terms.csv has all of it."""
+    shown = Table("term", "P(in)", "other priors", "verdict", "coefficient (90 %)")
+    others = [column for column in terms.columns if column.startswith("P(in), ")]
+    for term, row in terms.iterrows():
+        coefficient = (
+            ""
+            if pd.isna(row["mean"])
+            else (f"{row['mean']:.3f} ({row['5 %']:.3f} to {row['95 %']:.3f})")
+        )
+        between = f"{row[others].min():.2f} to {row[others].max():.2f}"
+        shown.add_row(str(term), f"{row['P(in)']:.2f}", between, row["verdict"], coefficient)
+    return shown
+
+
+def _sample(
+    sessions: data.Sessions, specs: list[ModelSpec], out: Path, seed: int
+) -> dict[str, Posterior]:
+    """Return the posteriors of sub-models by NUTS, those in the folder taken as they are."""
+    fitted = {}
+    for spec in specs:
+        with progress(spec.name) as tell:
+            result = fitting.obtain(sessions, spec, out, seed, nuts.Settings(), tell)
+        fitted[spec.name] = cast(Posterior, result)
+        CONSOLE.print(
+            f"[bold]{spec.name}[/bold]  {diagnostics.diagnose(fitted[spec.name]).sentence}"
+        )
+    return fitted
+
+
+def candidates(spec: ModelSpec, terms: tuple[str, ...]) -> ModelSpec:
+    """Return a declared model with other terms, where any are given."""
+    if not terms:
+        return spec
+    named = TaylorRule(terms).terms
+    scales = {term: scale for term, scale in spec.scales.items() if term in named}
+    return replace(spec, name="candidates", terms=named, scales=scales, text="")
+
+
+def _settings(effect: float, prior: float, confirm: int) -> inclusion.Settings:
+    if not 0.0 < prior < 1.0:
+        raise HebbaxError(f"--prior {prior:g}: must lie between 0 and 1.")
+    if not 0.0 < effect < float("inf"):
+        raise HebbaxError(f"--effect {effect:g}: must be a positive number.")
+    if confirm < 0:
+        raise HebbaxError(f"--confirm {confirm}: must be 0 or more.")
+    return inclusion.Settings(effect=effect, inclusion=prior)
+
+
+def _write(weighed: inclusion.Inclusion, projected: projection.Projection, out: Path) -> None:
+    figures.save(figures.inclusion(weighed), out / "terms.png")
+    figures.save(figures.projection(projected), out / "terms projection.png")
+    tables: dict[str, pd.DataFrame] = {
+        "terms": inclusion.term_table(weighed),
+        "terms_pairs": inclusion.pair_table(weighed),
+        "terms_submodels": inclusion.submodel_table(weighed),
+        "terms_rules": readout.named_rules(weighed),
+        "terms_projection": projected.table,
+    }
+    for name, values in tables.items():
+        _write_table(values, out, name, str(values.index.name))
+
+
+def _write_table(values: pd.DataFrame, out: Path, name: str, label: str) -> None:
+    with replacing(out / f"{name}.csv", HebbaxError) as unfinished:
+        values.to_csv(unfinished, index_label=label)

@@ -1,0 +1,83 @@
+"""Pictures of which terms are in a rule."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hebbax.figures.style import PALETTE
+from hebbax.inclusion import Inclusion, pair_table
+from hebbax.projection import Projection
+
+BLUE, ORANGE, GREEN = PALETTE[:3]
+
+
+def inclusion(weighed: Inclusion) -> Figure:
+    """Return the probability of each term, with its sensitivity, and of each pair."""
+    n = len(weighed.terms)
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(9.5, 1.6 + 0.34 * n), layout="constrained", width_ratios=(1.1, 1.0)
+    )
+    probabilities(left, weighed)
+    pairs(right, weighed)
+    return figure
+
+
+def probabilities(ax: Axes, weighed: Inclusion) -> None:
+    """Draw the probability of each term: black as asked, colours under other priors."""
+    settings, rows = weighed.settings, np.arange(len(weighed.terms))
+    ax.axvspan(settings.absent, settings.present, color="0.93", zorder=0)
+    middle = 0.5 * (settings.absent + settings.present)
+    ax.text(middle, -0.75, "the data cannot tell", ha="center", va="center", fontsize=8)
+    effects = {
+        f"coefficients {effect / settings.effect:.2g} x as wide": weighed.weights(effect=effect)
+        for effect in weighed.by_effect
+    }
+    priors = {
+        f"prior probability {prior:.2g}": weighed.weights(prior)
+        for prior in settings.other_inclusions
+    }
+    marks = zip({**effects, **priors}.items(), "<>v^", (ORANGE, ORANGE, BLUE, BLUE), strict=False)
+    for (label, weights), mark, colour in marks:
+        values = weighed.probability(weights)
+        ax.plot(values, rows, mark, color=colour, markersize=5, label=label, alpha=0.85)
+    asked = f"as asked (prior probability {settings.inclusion:.2g})"
+    ax.plot(weighed.probability(), rows, "o", color="black", markersize=6, label=asked)
+    ax.set_yticks(rows, weighed.terms)
+    ax.set_ylim(len(rows) - 0.5, -1.2)
+    ax.set_xlim(-0.03, 1.03)
+    ax.set_xlabel("posterior probability that the term is in")
+    ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+
+
+def pairs(ax: Axes, weighed: Inclusion) -> None:
+    """Draw the probability that at least one of two terms is in, as numbers on a grey scale."""
+    values = pair_table(weighed).to_numpy()
+    ax.imshow(values, cmap="Greys", vmin=0.0, vmax=1.3)  # the darkest cells are no black
+    for (i, j), value in np.ndenumerate(values):
+        colour = "white" if value > 0.75 else "black"
+        ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=6.5, color=colour)
+    ax.set_xticks(range(len(values)), weighed.terms, rotation=60, ha="right")
+    ax.set_yticks(range(len(values)), weighed.terms)
+    ax.set_title("probability that at least one of two is in", fontsize=9)
+
+
+def projection(projected: Projection) -> Figure:
+    """Return what each added term brings: divergence from all candidates, and the log score."""
+    table, n = projected.table, len(projected.table)
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(1.8 + 0.55 * n, 4.6), sharex=True, layout="constrained"
+    )
+    upper.plot(table["divergence"], "o-", color=BLUE)
+    upper.set_ylabel("divergence from\nall candidates (nats)")
+    upper.set_ylim(bottom=0.0)
+    lower.errorbar(range(n), table["log score"], yerr=table["SE"], fmt="o-", color=BLUE, capsize=2)
+    lower.axhline(0.0, color="0.6", linewidth=0.8, linestyle=":")
+    lower.set_ylabel("log score above\nall candidates (nats)")
+    labels = ["none", *(f"+ {term}" for term in projected.terms)]
+    lower.set_xticks(range(n), labels, rotation=45, ha="right")
+    lower.set_xlabel("terms, in the order they are added")
+    for ax in (upper, lower):
+        ax.axvline(len(projected.smallest), color=ORANGE, linewidth=1.2, label="smallest as good")
+    upper.legend(fontsize=8, frameon=False)
+    return figure

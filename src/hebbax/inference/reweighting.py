@@ -1,0 +1,54 @@
+"""By how much a Laplace evidence is wrong about the animals, measured by importance sampling.
+
+Each animal's integral, given the population and the spreads at the mode, is sampled from the
+Gaussian that `hebbax.inference.evidence` puts there. What remains is the Gaussian volume of
+population and log spreads, and any mode or plateau that the Gaussian does not reach.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hebbax.inference.density import expansion, log_likelihood_by_animal, split_groups
+from hebbax.inference.evidence import Problem, Solution, inverse
+from hebbax.model import Model
+from hebbax.typing import Array, Key
+
+
+@partial(jax.jit, static_argnames=("model", "draws"))
+def correction(
+    key: Key, model: Model, problem: Problem, solution: Solution, *, draws: int = 200
+) -> tuple[Array, Array]:
+    """Return what is to be added to a sub-model's log evidence in nats, and its standard error.
+
+    Args:
+        key: random key.
+        model: the model of all candidate terms.
+        problem: mask and scales of the sub-model.
+        solution: its Laplace approximation.
+        draws: draws of each animal, in pairs of opposite sign.
+    """
+    spread = jnp.where(problem.included, jnp.exp(solution.log_spread), 0.0)
+    there = expansion(model, solution.phi)
+    away = solution.phi - solution.population
+    eye = jnp.eye(spread.shape[0])
+    covariance, _ = inverse(eye + spread[:, None] * there.information * spread)
+    slope = there.slope + jnp.einsum("aij,aj->ai", there.information, away)
+    means = jnp.einsum("aij,aj->ai", covariance, spread * slope)
+    roots = jnp.linalg.cholesky(covariance)
+
+    def log_weight(normal: Array) -> Array:
+        phi = solution.population + spread * (means + jnp.einsum("aij,aj->ai", roots, normal))
+        true = log_likelihood_by_animal(model, split_groups(model, phi))
+        step = phi - solution.phi
+        expanded = there.value + (there.slope * step).sum(-1)
+        return true - expanded + 0.5 * jnp.einsum("ai,aij,aj->a", step, there.information, step)
+
+    half = jax.random.normal(key, (draws // 2, *solution.phi.shape))
+    log_weights = jax.lax.map(log_weight, jnp.concatenate([half, -half]))
+    shares = jax.nn.softmax(log_weights, axis=0)
+    variance = (shares**2).sum(0) - 1.0 / log_weights.shape[0]
+    each = jax.nn.logsumexp(log_weights, axis=0) - np.log(log_weights.shape[0])
+    return each.sum(), jnp.sqrt(variance.sum())

@@ -1,0 +1,185 @@
+"""All sub-models of a rule, or a search among them, each begun where a neighbour ended.
+
+A sub-model is numbered by the bits of its terms: bit j is set where term j is in. Its neighbours
+have one term more or one less. Rules that imitate each other have several modes; a sub-model is
+solved once from its best smaller neighbour and once from its best larger one, and the solution of
+more evidence is kept.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hebbax.errors import ModelError
+from hebbax.inference.evidence import Problem, Settings, Solution, Start, rest, solve
+from hebbax.model import Model
+from hebbax.typing import Progress, silent
+
+MANY_TERMS = 12
+"""Up to this number of terms all sub-models are solved, beyond it some are searched for."""
+
+PATIENCE = 2
+"""Additions without more evidence after which `grow` ends."""
+
+Solutions = dict[int, Solution]
+"""Solutions of single sub-models by their numbers."""
+
+
+@dataclass(frozen=True)
+class Breadth:
+    """How far a search goes: the ``leading`` sub-models whose neighbours are solved, and at most
+    ``visits`` sub-models."""
+
+    leading: int = 20
+    visits: int = 1500
+
+
+def members(model: Model, code: int) -> np.ndarray:
+    """Return the mask ``(member,)`` of a numbered sub-model: its terms, and all that is no term."""
+    n = len(model.rule.parameters)
+    others = sum(group.scales.size for group in model.groups) - n
+    return np.array([bool(code >> j & 1) for j in range(n)] + [True] * others)
+
+
+def grow(climb: "Climb", progress: Progress = silent) -> Solutions:
+    """Return the sub-models on a path of growing ones: each time the term whose addition gives the
+    most evidence is added, until `PATIENCE` additions in a row brought none."""
+    n = len(climb.model.rule.parameters)
+    known: Solutions = {}
+    here, in_vain = 0, 0
+    climb.extend(known, [here])
+    while (larger := [c for c in neighbours(here, n) if c > here]) and in_vain < PATIENCE:
+        before = max(map(weight, known.values()))
+        climb.extend(known, larger)
+        progress("scaling terms", n - len(larger) + 1, n)
+        here = max(larger, key=lambda code: weight(known[code]))
+        in_vain = 0 if weight(known[here]) > before else in_vain + 1
+    return known
+
+
+def search(climb: "Climb", breadth: Breadth, progress: Progress = silent) -> Solutions:
+    """Return the sub-models visited by a search among too many to solve.
+
+    All neighbours of the best ``breadth.leading`` sub-models are solved, again and again, until
+    there are none left unsolved or ``breadth.visits`` were visited.
+    """
+    n = len(climb.model.rule.parameters)
+    known: Solutions = {}
+    climb.extend(known, [0])
+    while len(known) < breadth.visits:
+        leading = sorted(known, key=lambda code: -weight(known[code]))[: breadth.leading]
+        near = {code for one in leading for code in neighbours(one, n)}
+        fresh = sorted(near - known.keys())[: breadth.visits - len(known)]
+        if not fresh:
+            break
+        climb.extend(known, fresh)
+        progress("searching sub-models", len(known), breadth.visits)
+    return known
+
+
+def neighbours(code: int, n_terms: int) -> list[int]:
+    """Return the sub-models with one term more or less."""
+    return [code ^ (1 << j) for j in range(n_terms)]
+
+
+def enumerate_all(
+    model: Model,
+    scales: np.ndarray,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+) -> Solutions:
+    """Return the solutions of all 2^D sub-models of at most `MANY_TERMS` terms.
+
+    Upwards by the number of terms, each from its best neighbour so far, then downwards again.
+
+    Args:
+        model: the model of all candidate terms.
+        scales: prior scale of every member ``(member,)``.
+        settings: of each pass.
+        progress: called after each batch.
+    """
+    n = len(model.rule.parameters)
+    if n > MANY_TERMS:
+        raise ModelError(
+            f"{model.spec.name}: all sub-models are solved for at most {MANY_TERMS} terms, "
+            f"{n} given."
+        )
+    levels = [[c for c in range(2**n) if c.bit_count() == k] for k in range(n + 1)]
+    order = [*levels, *reversed(levels[:-1])]
+    known: Solutions = {}
+    total, done = sum(map(len, order)), 0
+    climb = Climb(model, scales, settings or Settings())
+    for level in order:
+        climb.extend(known, level, partial(_further, progress, done, total))
+        done += len(level)
+    return known
+
+
+def _further(progress: Progress, before: int, total: int, task: str, done: int, _: int) -> None:
+    """Report what is done of a part that began after ``before``, as done of the whole."""
+    progress(task, before + done, total)
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How sub-models are solved: of one model, with given prior ``scales`` (member,), and of other
+    choices than the recorded ones where ``labels`` are given (see `hebbax.inference.density`)."""
+
+    model: Model
+    scales: np.ndarray
+    settings: Settings
+    labels: np.ndarray | None = None
+
+    def extend(
+        self,
+        known: Solutions,
+        codes: Iterable[int],
+        progress: Progress = silent,
+        starts: list[Start] | None = None,
+    ) -> None:
+        """Solve sub-models, each from its best neighbour in ``known`` or its own one of ``starts``,
+        and add them there; what is known already is replaced where this finds more evidence."""
+        codes = list(codes)
+        if starts is None:
+            starts = [self._start(known, code) for code in codes]
+        for code, one in zip(codes, self._solve(codes, starts, progress), strict=True):
+            if code not in known or weight(one) > weight(known[code]):
+                known[code] = one
+
+    def again(
+        self, known: Solutions, codes: Iterable[int], progress: Progress = silent
+    ) -> Solutions:
+        """Return the solutions of sub-models under the scales of this climb, each begun at its own
+        in ``known``, which was found under others."""
+        codes = list(codes)
+        starts = [Start(known[code].phi, known[code].log_spread) for code in codes]
+        return dict(zip(codes, self._solve(codes, starts, progress), strict=True))
+
+    def _solve(self, codes: list[int], starts: list[Start], progress: Progress) -> list[Solution]:
+        start = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)
+        included = np.stack([members(self.model, code) for code in codes])
+        scales = np.broadcast_to(self.scales, included.shape)
+        problems = Problem(jnp.asarray(included), jnp.asarray(scales))
+        labels = None if self.labels is None else jnp.asarray(self.labels)
+        found = solve(self.model, problems, start, self.settings, progress, labels)
+        return [jax.tree.map(lambda leaf, k=k: leaf[k], found) for k in range(len(codes))]
+
+    def _start(self, known: Solutions, code: int) -> Start:
+        """Return where the best neighbour ended; a term that it has not starts at zero."""
+        nothing = jax.tree.map(np.asarray, rest(self.model, jnp.asarray(self.scales)))
+        near = [known[c] for c in neighbours(code, len(self.model.rule.parameters)) if c in known]
+        if not near:
+            return nothing
+        best = max(near, key=weight)
+        inside = np.isfinite(best.log_spread) & (best.population != 0.0)
+        return Start(best.phi, jnp.where(inside, best.log_spread, nothing.log_spread))
+
+
+def weight(solution: Solution) -> float:
+    """Return the log evidence, and minus infinity where there is none."""
+    value = float(solution.log_evidence)
+    return value if np.isfinite(value) else -np.inf

@@ -1,0 +1,204 @@
+"""The Laplace evidence of sub-models, against quadrature over everything."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import random_sessions
+from scipy.special import logsumexp
+from scipy.stats import halfnorm, norm
+from slow_reference import session
+
+from hebbax.data import Record, from_animals
+from hebbax.errors import ModelError
+from hebbax.inference import evidence, submodels
+from hebbax.inference.density import (
+    expansion,
+    fisher_information,
+    log_likelihood_by_animal,
+    split_groups,
+)
+from hebbax.inference.reweighting import correction
+from hebbax.model import build_model
+from hebbax.plasticity import all_terms
+from hebbax.spec import ModelSpec
+
+SCALES = {"x r": 0.5, "w": 0.2, "x": 0.05}
+TERMS = tuple(SCALES)
+
+
+def animals(seed=5, lengths=(60, 45, 52)):
+    """Animals that learn by x r = 0.8, generated in plain loops, ragged."""
+    rng = np.random.default_rng(seed)
+    records = []
+    for a, n in enumerate(lengths):
+        choices, rewards, w = [], [], np.zeros(2)
+        for t in range(n):
+            p = 1 / (1 + np.exp(-5 * np.tanh(0.75 * w)))
+            choice = int(rng.random() < p[1] / p.sum())
+            reward = int(rng.random() < (0.8 if (t < n / 2) == choice else 0.2))
+            r = reward - sum(rewards[-10:]) / 10
+            w[choice] += 0.8 * 0.75 * r / 2
+            choices.append(choice)
+            rewards.append(reward)
+        records.append(Record(f"animal{a}", np.array(choices), np.array(rewards, float)))
+    return from_animals(records, ["A", "B"], "looped")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model(ModelSpec("candidates", TERMS, scales=SCALES), animals())
+
+
+@pytest.fixture(scope="module")
+def solved(model):
+    scales = np.array([*SCALES.values(), 1.0])
+    return submodels.enumerate_all(model, scales, evidence.Settings(batch=4))
+
+
+def quadrature(model, term):
+    """log p(choices) of one term (or none) and the preference, every integral a sum: for each
+    animal over its coefficient and preference, then over both population values and spreads."""
+    theta = np.linspace(-3, 3, 151) if term else np.zeros(1)
+    preference = np.linspace(-5, 5, 101)
+    log_l = np.zeros((3, len(theta), len(preference)))
+    for a, (choices, rewards) in enumerate(
+        zip(model.sessions.choices, model.sessions.rewards, strict=True)
+    ):
+        n = model.sessions.n_trials[a]
+        for k, value in enumerate(theta):
+            trials = session(
+                (term or "x",), (value,), choices[:n], rewards[:n], raw=False, n_stimuli=2
+            )
+            for _, choice, logits in trials:
+                accept = [1 / (1 + np.exp(-z)) for z in logits]
+                weights = np.array(
+                    [np.full_like(preference, accept[0]), np.exp(preference) * accept[1]]
+                )
+                log_l[a, k] += np.log(weights[choice] / weights.sum(0))
+    first = hyper_grid(theta, SCALES[term]) if term else (np.ones((1, 1)), np.ones(1))
+    second = hyper_grid(preference, 1.0)
+    top = log_l.max((1, 2))
+    likelihoods = [first[0] @ np.exp(log_l[a] - top[a]) @ second[0].T for a in range(3)]
+    return np.log(first[1] @ np.prod(likelihoods, axis=0) @ second[1]) + top.sum()
+
+
+def hyper_grid(values, scale):
+    """Mass of an animal's value in each cell, given population and spread ``(hyper, value)``, and
+    the prior mass of these ``(hyper,)``."""
+    mu, s = np.linspace(-3.5, 3.5, 71) * scale, (np.arange(24) + 0.5) / 24 * 2 * scale
+    edges = np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2, [np.inf]])
+    rows, weights = [], []
+    for m, spread in itertools.product(mu, s):
+        rows.append(np.diff(norm.cdf(edges, m, spread)))
+        weights.append(norm.pdf(m, 0, scale) * halfnorm.pdf(spread, 0, scale / 2))
+    return np.array(rows), np.array(weights) * (mu[1] - mu[0]) * (s[1] - s[0])
+
+
+@pytest.mark.parametrize(("term", "within"), [(None, 0.4), ("x r", 0.4), ("w", 0.4), ("x", 0.9)])
+def test_the_evidence_is_that_of_quadrature(model, solved, term, within):
+    # A strong drift saturates both weights and predicts like none: a plateau no Gaussian sees.
+    code = 0 if term is None else 1 << TERMS.index(term)
+    found = float(solved[code].log_evidence)
+    assert found == pytest.approx(quadrature(model, term), abs=within)
+
+
+@pytest.mark.parametrize("likelihood", ["choice", "encounter"])
+def test_the_expansion_is_the_likelihood_its_slope_and_its_information(likelihood):
+    spec = ModelSpec("candidates", ("x r", "w"), likelihood=likelihood)
+    model = build_model(spec, random_sessions(3))
+    size = sum(group.scales.size for group in model.groups)
+    phi = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.2, (2, size)))
+    there = expansion(model, phi)
+
+    def value(phi):
+        return log_likelihood_by_animal(model, split_groups(model, phi))
+
+    np.testing.assert_allclose(there.value, value(phi), rtol=1e-12)
+    np.testing.assert_allclose(there.slope, jax.grad(lambda p: value(p).sum())(phi), rtol=1e-9)
+    np.testing.assert_allclose(there.information, fisher_information(model, phi), rtol=1e-9)
+
+
+def test_slope_and_hessian_of_the_log_spreads_are_those_of_the_density(model, solved):
+    one = solved[7]
+    problem = evidence.Problem(
+        jnp.array([True, False, True, True]), jnp.array([0.5, 0.2, 0.05, 1.0])
+    )
+    phi = jnp.where(problem.included, one.phi, 0.0)
+    there = expansion(model, phi)
+
+    solve = jax.jit(evidence.gaussian)
+    at = np.log([0.2, 0.1, 0.05, 0.4])
+    given = solve(problem, phi, there, jnp.asarray(at))
+    inside, h = np.flatnonzero(problem.included), 1e-3
+
+    def density(moves):
+        moved = jnp.asarray(at + h * np.asarray(moves))
+        return float(solve(problem, phi, there, moved).log_density)
+
+    units = np.eye(4)[inside]
+    slope = np.array([density(u) - density(-u) for u in units]) / (2 * h)
+    hessian = [
+        [density(u + v) - density(u - v) - density(v - u) + density(-u - v) for v in units]
+        for u in units
+    ]
+    hessian = np.array(hessian) / (4 * h**2)
+    assert np.linalg.eigvalsh(-hessian).min() > 0
+    np.testing.assert_allclose(given.newton[inside], np.linalg.solve(-hessian, slope), rtol=1e-4)
+    np.testing.assert_allclose(
+        given.spread_volume,
+        1.5 * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(-hessian)[1],
+        rtol=1e-5,
+    )
+
+
+def test_importance_sampling_finds_what_the_expansion_leaves_out(model, solved):
+    """The animals' integrals at the mode of the rest, by sums over a grid."""
+    one, included = solved[1], np.array([True, False, False, True])
+    problem = evidence.Problem(jnp.asarray(included), jnp.array([*SCALES.values(), 1.0]))
+    added, error = correction(jax.random.PRNGKey(0), model, problem, one)
+    e = np.zeros((81 * 81, 4))
+    e[:, 0], e[:, 3] = (g.ravel() for g in np.meshgrid(*2 * [np.linspace(-6, 6, 81)]))
+    phi = one.population + np.where(included, np.exp(one.log_spread), 0.0) * e
+
+    def both(phi):
+        here = jnp.broadcast_to(phi, one.phi.shape)
+        there, step = expansion(model, one.phi), here - one.phi
+        expanded = there.value + (there.slope * step).sum(-1)
+        expanded -= 0.5 * jnp.einsum("ai,aij,aj->a", step, there.information, step)
+        return log_likelihood_by_animal(model, split_groups(model, here)), expanded
+
+    true, expanded = jax.jit(lambda p: jax.lax.map(both, p, batch_size=64))(jnp.asarray(phi))
+    prior = -0.5 * (e**2).sum(-1, keepdims=True)
+    truth = (logsumexp(true + prior, axis=0) - logsumexp(expanded + prior, axis=0)).sum()
+    assert 0 < error < 0.05
+    assert abs(added - truth) < 3 * error
+
+
+def test_a_term_that_is_out_is_not_there(model, solved):
+    """A sub-model of the candidates is the same as a model declared with its terms alone."""
+    alone = build_model(ModelSpec("alone", ("x r",), scales={"x r": 0.5}), model.sessions)
+    own = submodels.enumerate_all(alone, np.array([0.5, 1.0]), evidence.Settings(batch=2))
+    assert float(own[1].log_evidence) == pytest.approx(float(solved[1].log_evidence), abs=0.02)
+    assert not solved[1].phi[:, 1:3].any()
+    assert not solved[1].population[1:3].any()
+
+
+def test_inverses_are_those_of_numpy_and_indefinite_ones_are_told():
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=(5, 6, 6))
+    a = a @ np.swapaxes(a, -1, -2) + 0.1 * np.eye(6)
+    found, log_determinant = evidence.inverse(jnp.asarray(a))
+    np.testing.assert_allclose(found, np.linalg.inv(a), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(log_determinant, np.linalg.slogdet(a)[1], rtol=1e-10)
+    assert not np.isfinite(evidence.inverse(jnp.diag(jnp.array([1.0, -1.0])))[1])
+
+
+def test_more_terms_than_can_be_enumerated_are_refused():
+    terms = all_terms("xrw")[:13]
+    model = build_model(ModelSpec("many", terms), animals())
+    with pytest.raises(ModelError) as caught:
+        submodels.enumerate_all(model, np.ones(14))
+    assert str(caught.value) == "many: all sub-models are solved for at most 12 terms, 13 given."

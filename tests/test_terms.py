@@ -1,0 +1,218 @@
+"""Which terms are in a rule, and the command that says it."""
+
+import itertools
+from dataclasses import replace
+
+import arviz as az
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from test_cli import run
+
+from hebbax.data import write_table
+from hebbax.errors import ModelError
+from hebbax.inclusion import (
+    Inclusion,
+    Settings,
+    candidate_model,
+    joint,
+    pair_table,
+    sensitive,
+    sentences,
+    submodel_table,
+    term_table,
+    weigh,
+)
+from hebbax.inference import evidence
+from hebbax.inference.submodels import Breadth, Climb, search, weight
+from hebbax.projection import averaged, of_posterior, project
+from hebbax.readout import in_symbols, named_rules
+from hebbax.simulation import QUICK, simulate
+from hebbax.spec import ModelSpec
+
+CANDIDATES = ("x r", "w", "x", "r w")
+
+
+@pytest.fixture(scope="module")
+def sessions():
+    return simulate(jax.random.PRNGKey(1), QUICK, ModelSpec("forgetting", ("x r", "w")))[0]
+
+
+@pytest.fixture(scope="module")
+def weighed(sessions):
+    return weigh(sessions, ModelSpec("candidates", CANDIDATES))
+
+
+def test_the_terms_that_made_the_choices_are_found(weighed):
+    assert submodel_table(weighed).index[0] == "x r, w"
+    table = term_table(weighed)
+    assert table.loc["x r", "verdict"] == "in"
+    assert table.loc["x r", "5 %"] < 0.35 < table.loc["x r", "95 %"]
+    assert table.loc["w", "5 %"] < -0.06 < table.loc["w", "95 %"]
+    assert weighed.everything
+    assert len(weighed.included) == 16
+
+
+def made_up(log_evidence):
+    """Four sub-models of a and b, and a third term that no evidence speaks of."""
+    included = np.array(list(itertools.product([False, True], repeat=3)))
+    values = np.array([log_evidence[a, b] for a, b, _ in included.astype(int)])
+    return Inclusion(
+        terms=("x r", "w", "x w"),
+        scales=np.ones(3),
+        included=included,
+        log_evidence=values,
+        population=np.where(included, 0.5, 0.0),
+        covariance=np.einsum("ki,ij->kij", included, 0.01 * np.eye(3)),
+        by_effect={0.1: values, 0.9: 0.0 * values},
+        phi=np.zeros((8, 1, 4)),
+        correction=np.full((8, 2), np.nan),
+        unsettled=np.zeros(8),
+        settings=Settings(),
+    )
+
+
+def test_probabilities_are_those_of_bayes():
+    one = made_up(np.array([[0.0, 0.0], [2.0, 2.0]]))
+    assert one.probability() == pytest.approx([expit(2.0), 0.5, 0.5])
+    assert one.probability(one.weights(0.2)) == pytest.approx([expit(2 - np.log(4)), 0.2, 0.2])
+    assert one.probability(one.weights(effect=0.9)) == pytest.approx([0.5, 0.5, 0.5])
+    assert pair_table(one).loc["x r", "w"] == pytest.approx(1 - 0.5 * expit(-2.0))
+    assert sensitive(one) == ["x r"]
+
+
+def test_what_cannot_be_told_apart_is_said_jointly():
+    either = made_up(np.array([[-20.0, 0.0], [0.0, -20.0]]))
+    assert joint(either)[0] == (("x r", "w"), pytest.approx(1.0))
+    assert sentences(either)[:2] == [
+        "The data cannot tell of: x r (0.50), w (0.50), x w (0.50).",
+        "At least one of x r and w is in the rule (probability 1.00), and the data cannot tell "
+        "which.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        (ModelSpec("null", ()), "null: has no terms to choose from; name some with --terms."),
+        (
+            ModelSpec("alone", ("w",), hierarchy="none"),
+            'alone: terms are weighed in a population of animals; use hierarchy = "animals".',
+        ),
+    ],
+)
+def test_what_cannot_be_weighed_is_refused(sessions, spec, sentence):
+    with pytest.raises(ModelError) as caught:
+        weigh(sessions, spec)
+    assert str(caught.value) == sentence
+
+
+def test_the_projection_stops_at_the_terms_that_made_the_choices(sessions, weighed):
+    spec = ModelSpec("candidates", CANDIDATES)
+    reference = averaged(candidate_model(sessions, spec), weighed)
+    projected = project(sessions, spec, reference, weighed)
+    assert set(projected.smallest) == {"x r", "w"}
+    table = projected.table
+    assert table["divergence"].iloc[0] > 10 * table["divergence"].iloc[2]
+    assert table["divergence"].iloc[-1] < 1.0
+    assert (table["divergence"] > -1e-9).all()
+    assert projected.sentence.startswith(
+        "The smallest rule that predicts as well as all candidates together has "
+    )
+
+
+def test_the_choices_a_posterior_predicts_are_the_mean_over_its_draws(sessions):
+    model = candidate_model(sessions, ModelSpec("candidates", CANDIDATES))
+    n, rng = sessions.n_animals, np.random.default_rng(0)
+    values = {
+        "theta": 0.1 * rng.normal(size=(2, 3, n, len(CANDIDATES))),
+        "preference": rng.normal(size=(2, 3, n)),
+    }
+    found = of_posterior(az.from_dict(posterior=values), model)
+    each = [
+        np.asarray(model.padded_distribution({k: v[c, d] for k, v in values.items()}).probs)
+        for c in range(2)
+        for d in range(3)
+    ]
+    np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-12)
+
+
+def test_only_choices_are_projected(sessions, weighed):
+    spec = ModelSpec("candidates", CANDIDATES, likelihood="encounter")
+    with pytest.raises(ModelError) as caught:
+        project(sessions, spec, np.zeros((1, 1, 2)), weighed)
+    assert str(caught.value) == "candidates: only the choice likelihood is projected."
+
+
+def test_a_rule_is_written_in_symbols():
+    one = made_up(np.zeros((2, 2)))
+    one.population[:, 1] *= -1
+    assert in_symbols(one, ("x r", "w")) == "dw = 0.50 [0.34, 0.66] x r - 0.50 [0.34, 0.66] w"
+    assert in_symbols(one, ()) == "dw = 0"
+
+
+def test_named_rules_are_weighed_where_they_are_among_the_candidates():
+    rules = named_rules(made_up(np.array([[0.0, 0.0], [2.0, 2.0]])))
+    assert rules.loc["forgetting", "log evidence"] == 0.0
+    assert rules.loc["forgetting", "P"] == pytest.approx(0.25 * expit(2.0))
+    assert rules.loc["habit", "note"] == "x not among the candidates"
+
+
+def test_a_search_finds_the_best_of_all_and_says_what_it_visited(sessions, weighed):
+    model = candidate_model(sessions, ModelSpec("candidates", CANDIDATES))
+    scales = np.append(weighed.scales, 1.0)
+    known = search(Climb(model, scales, evidence.Settings()), Breadth(leading=1))
+    best = max(known, key=lambda code: weight(known[code]))
+    assert best == 0b0011
+    assert 5 <= len(known) < 16
+    assert len(search(Climb(model, scales, evidence.Settings()), Breadth(visits=3))) == 3
+    part = replace(weighed, everything=False)
+    assert any("those a search visited; what it missed" in line for line in sentences(part))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, sessions):
+    folder = tmp_path_factory.mktemp("terms")
+    write_table(sessions, folder / "flies.csv")
+    return folder
+
+
+def test_the_command_writes_tables_and_pictures_and_keeps_what_was_there(folder):
+    command = ("terms", folder / "flies.csv", "--terms", "x r", "w", "--out", folder / "out")
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    assert "In the rule: x r (1.00)" in done.stdout
+    table = pd.read_csv(folder / "out" / "terms.csv", index_col="term")
+    assert list(table.index) == ["x r", "w"]
+    assert {path.name for path in (folder / "out").iterdir()} >= {
+        "terms.csv", "terms_pairs.csv", "terms_submodels.csv", "terms.png",
+        "terms_rules.csv", "terms_projection.csv", "terms projection.png",
+    }  # fmt: skip
+    again = run(*command)
+    assert again.returncode == 2
+    assert again.stderr == (
+        f"hebbax: {folder / 'out' / 'terms.csv'}: exists already; --force replaces it.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--prior", "1"), "--prior 1: must lie between 0 and 1."),
+        (("--confirm", "-1"), "--confirm -1: must be 0 or more."),
+        (("--effect", "-2"), "--effect -2: must be a positive number."),
+        (("--terms", "w", "w"), 'the term "w" is given twice; each term may stand once.'),
+        (
+            ("--terms", "z"),
+            'unknown term "z": a term is "1" or factors x, y, r, w with exponents up to 2, such as '
+            '"x r" or "x^2 r w".',
+        ),
+    ],
+)
+def test_a_problem_is_one_sentence(folder, options, sentence):
+    done = run("terms", folder / "flies.csv", *options, "--out", folder / "bad")
+    assert done.returncode == 2
+    assert done.stderr == f"hebbax: {sentence}\n"
+    assert not (folder / "bad").exists()
