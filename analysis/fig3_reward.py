@@ -6,7 +6,7 @@ theta(x^2 r) and not its parts. The L1 estimate picks a point of that valley and
 
     python analysis/fig3_reward.py [--quick] --out DIR
 
-About 18 minutes on two shared cores before weights wandered, longer since (--quick: two minutes).
+About 25 minutes on two cores with other work beside (--quick: two minutes).
 """
 
 from dataclasses import dataclass, replace
