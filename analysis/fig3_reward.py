@@ -34,13 +34,13 @@ from hebbax.behavioural import (
     published,
     scored,
     simulated,
-    slope,
+    slope_convergence,
     taylor,
 )
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.diagnostics import MAX_K_HAT, convergence
+from hebbax.diagnostics import MAX_K_HAT
 from hebbax.experiment import Experiment
 from hebbax.figures import change_curves, interval_by_seed, publish, valley
 from hebbax.function_space import Points, change, project, visited
@@ -99,10 +99,9 @@ def fits(seed: int, plan: Plan, truth: Truth) -> tuple[dict[str, Fitted], dict, 
     posterior, sampled = taylor(keys[2], plan.experiment, data, by_l1.estimate, plan.posterior)
     pooled, modes = mlp_modes(keys[3], plan.experiment, data, mlp.estimate, plan.starts)
     network, log_weights = mlp_variational(keys[3], pooled, data, modes, plan.guide)
-    met = convergence(slope(posterior, sampled.theta, rate=plan.experiment.rate)[..., None])
     said = {
         "Taylor, posterior": {
-            **{f"slope {name}": value for name, value in met.items()},
+            **slope_convergence(posterior, sampled, plan.experiment.rate),
             "acceptance": float(sampled.acceptance.mean()),
         },
         "MLP, variational": {

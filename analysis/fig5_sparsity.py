@@ -31,12 +31,12 @@ from hebbax.behavioural import (
     published,
     scored,
     simulated,
+    slope_convergence,
     taylor,
 )
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.diagnostics import convergence
 from hebbax.experiment import Experiment
 from hebbax.figures import across_priors, publish, sweep
 from hebbax.inference import shrinkage
@@ -105,9 +105,7 @@ def cell(seed: int, plan: Plan) -> list[dict]:
     for family in FAMILIES:
         settings = replace(plan.posterior, prior=Prior(family))
         found, sampled = taylor(key, plan.experiment, data, ends[-1], settings)
-        own = DISTINCT.terms.index("x r")
-        slope = convergence(np.asarray(sampled.theta[..., own, None]))
-        said = {f"slope {name}": value for name, value in slope.items()}
+        said = slope_convergence(found, sampled, plan.experiment.rate)
         row = scored(f"Taylor, {family}", seed, truth, found, plan.experiment)
         rows.append(row | said | {"spurious": spurious(found, plan)})
     return [{"seed": seed, **row} for row in rows]

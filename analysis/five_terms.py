@@ -44,7 +44,7 @@ def solutions(name: str, sessions: hebbax.Sessions, settings: pilot.Settings) ->
     model = hebbax.build_model(hebbax.read_spec(name), sessions)
     found = pilot.fit(jax.random.PRNGKey(0), model, settings)
     members = [*model.spec.terms, "preference"]
-    size = np.concatenate([np.ravel(group.scales) for group in model.groups])
+    size = model.scales
     rows: list[dict[str, float | str]] = []
     kept: list[np.ndarray] = []
     for k, evidence in enumerate(np.asarray(found.evidence)):

@@ -13,22 +13,20 @@ from test_cli import run
 
 from hebbax.data import write_table
 from hebbax.errors import ModelError
-from hebbax.inclusion import (
-    Inclusion,
-    Settings,
-    candidate_model,
+from hebbax.inclusion import Inclusion, Settings, candidate_model, weigh
+from hebbax.inference import evidence
+from hebbax.inference.submodels import Breadth, Climb, search, weight
+from hebbax.projection import averaged, of_posterior, project
+from hebbax.readout import (
+    in_symbols,
     joint,
+    named_rules,
     pair_table,
     sensitive,
     sentences,
     submodel_table,
     term_table,
-    weigh,
 )
-from hebbax.inference import evidence
-from hebbax.inference.submodels import Breadth, Climb, search, weight
-from hebbax.projection import averaged, of_posterior, project
-from hebbax.readout import in_symbols, named_rules
 from hebbax.simulation import QUICK, simulate
 from hebbax.spec import ModelSpec
 

@@ -163,6 +163,12 @@ def taylor(
     return Fitted(pooled, flat.mean(axis=0), flat, convergence(np.asarray(found.theta))), found
 
 
+def slope_convergence(fitted: Fitted, found: shrinkage.Posterior, rate: float) -> dict[str, float]:
+    """Return ``slope r_hat`` and ``slope ess``: whether the chains of the slope of x r met."""
+    met = convergence(slope(fitted, found.theta, rate=rate)[..., None])
+    return {f"slope {name}": value for name, value in met.items()}
+
+
 def mlp_modes(
     key: Key, experiment: Experiment, data: Recorded, first: Array, starts: int
 ) -> tuple[Pooled, climb.Gaussian]:

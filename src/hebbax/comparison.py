@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from hebbax import files
 from hebbax.diagnostics import diagnose, is_variational
 from hebbax.errors import FitError
-from hebbax.files import replacing
 
 SMALL_DIFFERENCE = 4.0
 """Below this many nats the normal approximation of a LOO difference is not to be trusted."""
@@ -105,12 +105,8 @@ def compare(posteriors: Mapping[str, az.InferenceData]) -> Comparison:
 
 def write_tables(compared: Comparison, folder: Path) -> None:
     """Write ``comparison.csv`` and ``comparison_by_animal.csv``."""
-    for name, table in {
-        "comparison": compared.table,
-        "comparison_by_animal": compared.by_animal,
-    }.items():
-        with replacing(folder / f"{name}.csv", FitError) as unfinished:
-            table.to_csv(unfinished, index_label="model")
+    tables = {"comparison": compared.table, "comparison_by_animal": compared.by_animal}
+    files.write_tables(tables, folder, FitError, index_label="model")
 
 
 def deviance_explained(posterior: az.InferenceData, reference: az.InferenceData) -> pd.DataFrame:

@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from hebbax import files
 from hebbax.environment import Baiting
 from hebbax.errors import HebbaxError, ModelError
-from hebbax.files import replacing
 from hebbax.identifiability import FORGETTING
 from hebbax.information import DETECTABLE, LEVEL, covariance_of, known_otherwise
 from hebbax.ledger import provenance
@@ -67,6 +67,11 @@ class Settings:
     simulated: int = 48
     seed: int = 0
 
+    @property
+    def truth(self) -> float:
+        """The true population coefficient of w."""
+        return parse_rule(self.rule)[FORGETTING]
+
 
 @dataclass(frozen=True)
 class Designs:
@@ -88,21 +93,16 @@ class Designs:
     effects: pd.DataFrame
 
     @property
-    def truth(self) -> float:
-        """The true population coefficient of w."""
-        return parse_rule(self.settings.rule)[FORGETTING]
-
-    @property
     def sentence(self) -> str:
         """The answer in words."""
-        best, worst = self.table.iloc[0], self.table.iloc[-1]
-        enough = self.table[self.table["detectable"] <= abs(self.truth)]
+        best, worst, truth = self.table.iloc[0], self.table.iloc[-1], self.settings.truth
+        enough = self.table[self.table["detectable"] <= abs(truth)]
         others = [term for term in self.spec.terms if term != FORGETTING]
         out = [
             f"Of {len(self.table)} designs the best is {described(best)}: there the coefficient of "
             f"w would be known to {best['sd']:.3f} per trial (Monte Carlo error "
             f"{best['error']:.3f}) with {listed(others) if others else 'no other term'} free, and "
-            f"forgetting of {self.truth:g} found with {best['power']:.0%} power; in the worst, "
+            f"forgetting of {truth:g} found with {best['power']:.0%} power; in the worst, "
             f"{described(worst)}, to {worst['sd']:.3f} ({worst['power']:.0%})."
         ]
         if len(enough):
@@ -217,7 +217,6 @@ def _rows(
 ) -> list[dict[str, object]]:
     """Return the rows of one task, one a number of animals."""
     terms, place = spec.terms, spec.terms.index(FORGETTING)
-    truth = parse_rule(settings.rule)[FORGETTING]
     rng, tried = np.random.default_rng(settings.seed), len(known.shares)
     drawn = rng.multinomial(tried, np.full(tried, 1.0 / tried), RESAMPLES) / tried
     means = np.einsum("ra,aij->rij", drawn, known.shares)
@@ -238,8 +237,8 @@ def _rows(
                 "error": float(np.std(np.sqrt(again))),
                 "others known": float(known_otherwise(covariance)[place]),
                 "detectable": DETECTABLE * sd,
-                "power": float(norm.cdf(abs(truth) / sd - norm.ppf(1.0 - LEVEL / 2.0))),
-                "nats": 0.5 * (truth / sd) ** 2,
+                "power": float(norm.cdf(abs(settings.truth) / sd - norm.ppf(1.0 - LEVEL / 2.0))),
+                "nats": 0.5 * (settings.truth / sd) ** 2,
             }
         )
     return rows
@@ -257,13 +256,12 @@ def effects(table: pd.DataFrame) -> pd.DataFrame:
 
 def write_tables(found: Designs, folder: Path) -> None:
     """Write design.csv, design_effects.csv, and design.json with every setting."""
-    for name, table in {"design": found.table, "design_effects": found.effects}.items():
-        with replacing(folder / f"{name}.csv", HebbaxError) as unfinished:
-            table.to_csv(unfinished, index=False, float_format="%.6g")
+    tables = {"design": found.table, "design_effects": found.effects}
+    files.write_tables(tables, folder, HebbaxError, index=False, float_format="%.6g")
     record = {
         "made with": provenance((found.settings, found.spec)),
         "settings": asdict(found.settings),
         "model": {**asdict(found.spec), "text": ""},
     }
-    with replacing(folder / "design.json", HebbaxError) as unfinished:
+    with files.replacing(folder / "design.json", HebbaxError) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

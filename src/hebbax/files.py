@@ -1,10 +1,13 @@
-"""Files that are written as a whole or not at all."""
+"""Files that are written as a whole or not at all, and tables among them."""
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from hebbax.errors import HebbaxError
 
@@ -31,3 +34,15 @@ def replacing(path: Path, error: type[HebbaxError]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             unfinished.unlink()
+
+
+def write_tables(
+    tables: Mapping[str, pd.DataFrame], folder: Path, error: type[HebbaxError], **options: Any
+) -> None:
+    """Write each table as ``<name>.csv`` into a folder; ``options`` are those of pandas' to_csv.
+
+    A failure of the file system is raised as ``error`` (`replacing`).
+    """
+    for name, table in tables.items():
+        with replacing(folder / f"{name}.csv", error) as unfinished:
+            table.to_csv(unfinished, **options)

@@ -20,9 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from hebbax import files
 from hebbax.data import Sessions
 from hebbax.errors import HebbaxError, ModelError
-from hebbax.files import replacing
 from hebbax.inference import pilot
 from hebbax.inference.coordinates import conditional, scales
 from hebbax.information import (
@@ -154,8 +154,7 @@ def candidates(spec: ModelSpec, terms: str) -> ModelSpec:
             raise ModelError(f'the term "{name}" is given twice; each candidate may stand once.')
     if not names:
         raise ModelError(f"{spec.name}: has no terms; name candidates with --terms.")
-    scale = {name: value for name, value in spec.scales.items() if name in names}
-    return replace(spec, terms=names, scales=scale, prior="normal", hierarchy="animals")
+    return replace(spec.with_terms(names), prior="normal", hierarchy="animals")
 
 
 def identify(
@@ -174,7 +173,7 @@ def identify(
             "choice; name other candidates with --terms."
         )
     progress("pilot fit", 1, 3)
-    kept = candidates(spec, ",".join(redundant.kept))
+    kept = replace(spec.with_terms(redundant.kept), prior="normal", hierarchy="animals")
     model = build_model(kept, sessions)
     place = _pilot_place(pilot_key, model)
     progress("information", 2, 3)
@@ -250,13 +249,12 @@ def write_tables(found: Identifiability, folder: Path) -> None:
         for term, parts in found.redundancy.merged.items()
         for kept, factor in (parts or {"": 0.0}).items()
     ]
-    for name, table in {
+    tables = {
         "identify": found.terms,
         "identify_correlation": found.correlation.rename_axis("term"),
         "identify_directions": found.directions,
         "identify_merged": pd.DataFrame(merged, columns=["term", "kept", "factor"]).set_index(
             "term"
         ),
-    }.items():
-        with replacing(folder / f"{name}.csv", HebbaxError) as unfinished:
-            table.to_csv(unfinished, float_format="%.6g")
+    }
+    files.write_tables(tables, folder, HebbaxError, float_format="%.6g")

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 from scipy.special import logsumexp
 
 from hebbax.data import Sessions
@@ -45,12 +44,6 @@ from hebbax.typing import Progress, silent
 
 MAX_SCALE = 2.0
 """No coefficient is given a wider prior, however little information the choices carry of it."""
-
-LINKED = 0.5
-"""Terms that are absent together less often than this times chance stand for each other."""
-
-DRAWS = 20_000
-"""Draws of the mixture of sub-models behind the intervals of coefficients."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +120,27 @@ class Inclusion:
         log_weight = log_evidence + log_prior
         return np.exp(log_weight - logsumexp(log_weight))
 
+    def under_other_priors(self) -> dict[tuple[str, float], np.ndarray]:
+        """Return the posterior probabilities of the sub-models under each other prior of the
+        settings, by what it changes, ``effect`` or ``prior`` probability, and its value."""
+        effects = {("effect", value): self.weights(effect=value) for value in self.by_effect}
+        others = self.settings.other_inclusions
+        return effects | {("prior", value): self.weights(value) for value in others}
+
     def probability(self, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the posterior probability of each term ``(term,)``."""
         return (self.weights() if weights is None else weights) @ self.included
+
+    def place(self, terms: tuple[str, ...]) -> int | None:
+        """Return the place of the sub-model of exactly these terms, or None where there is none."""
+        if not set(terms) <= set(self.terms):
+            return None
+        (places,) = np.nonzero((self.included == np.isin(self.terms, terms)).all(1))
+        return int(places[0]) if places.size else None
+
+    def terms_of(self, place: int) -> tuple[str, ...]:
+        """Return the terms that are in a sub-model."""
+        return tuple(itertools.compress(self.terms, self.included[place]))
 
     def any_of(self, terms: tuple[str, ...]) -> float:
         """Return the posterior probability that at least one of some terms is in."""
@@ -183,7 +194,7 @@ def information_scales(model: Model, settings: Settings, progress: Progress = si
     by one under the scales of the declared model: with all terms in, some animals sit where weights
     run away and a choice's information is without bound.
     """
-    declared = np.concatenate([np.ravel(group.scales) for group in model.groups])
+    declared = model.scales
     known = grow(Climb(model, declared, settings.climb), progress)
     best = max(known.values(), key=weight)
     information = np.asarray(expansion(model, jnp.asarray(best.phi)).information).sum(0)
@@ -243,86 +254,13 @@ def _corrections(
     return out
 
 
-def draws(inclusion: Inclusion, seed: int = 0) -> np.ndarray:
-    """Return draws of the population coefficients ``(draw, term)`` of the mixture of sub-models;
-    those of terms that are out are zero."""
-    rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(inclusion.included), DRAWS, p=inclusion.weights())
-    out = np.zeros((DRAWS, len(inclusion.terms)))
-    for k in np.unique(chosen):
-        rows, inside = np.flatnonzero(chosen == k), np.flatnonzero(inclusion.included[k])
-        if inside.size:
-            out[np.ix_(rows, inside)] = rng.multivariate_normal(
-                inclusion.population[k][inside],
-                inclusion.covariance[k][np.ix_(inside, inside)],
-                size=len(rows),
-                method="cholesky",
-            )
-    return out
-
-
-def term_table(inclusion: Inclusion) -> pd.DataFrame:
-    """Return one row a term: its probability with what is said of it, that under each other prior,
-    and mean and 90 % interval of its coefficient where it is in (1/trial)."""
-    probability = inclusion.probability()
-    table = pd.DataFrame(index=pd.Index(inclusion.terms, name="term"))
-    table["P(in)"] = probability
-    table["verdict"] = [verdict(inclusion.settings, p) for p in probability]
-    for effect in inclusion.by_effect:
-        table[f"P(in), effect {effect:.2g}"] = inclusion.probability(
-            inclusion.weights(effect=effect)
-        )
-    for prior in inclusion.settings.other_inclusions:
-        table[f"P(in), prior {prior:.2g}"] = inclusion.probability(inclusion.weights(prior))
-    sampled = draws(inclusion)
-    for j, term in enumerate(inclusion.terms):
-        inside = sampled[sampled[:, j] != 0.0, j]
-        if inside.size:
-            low, high = np.quantile(inside, [0.05, 0.95])
-            table.loc[term, ["mean", "5 %", "95 %"]] = inside.mean(), low, high
-    table["prior scale"] = inclusion.scales
-    return table
-
-
-def verdict(settings: Settings, probability: float) -> str:
-    """Return what is said of a term of some posterior probability."""
-    if probability > settings.present:
-        return "in"
-    return "out" if probability < settings.absent else "the data cannot tell"
-
-
-def pair_table(inclusion: Inclusion) -> pd.DataFrame:
-    """Return the probability that at least one of two terms is in; on the diagonal, of the one."""
-    included = inclusion.included
-    either = np.einsum("k,kij->ij", inclusion.weights(), included[:, :, None] | included[:, None])
-    index = pd.Index(inclusion.terms, name="term")
-    return pd.DataFrame(either, index=index, columns=list(inclusion.terms))
-
-
-def submodel_table(inclusion: Inclusion) -> pd.DataFrame:
-    """Return one row a sub-model, the most probable first: its probability and log evidence (nats)
-    below the best, and its coefficients (empty where a term is out)."""
-    weights = inclusion.weights()
-    order = np.argsort(-weights, kind="stable")
-    names = [rule_name(inclusion, k) for k in order]
-    table = pd.DataFrame(index=pd.Index(names, name="sub-model"))
-    table["P"] = weights[order]
-    table["log evidence"] = inclusion.log_evidence[order] - inclusion.log_evidence.max()
-    table["correction"], table["its SE"] = inclusion.correction[order].T
-    table["not arrived"] = inclusion.unsettled[order]
-    values = np.where(inclusion.included, inclusion.population, np.nan)[order]
-    return table.join(pd.DataFrame(values, index=table.index, columns=list(inclusion.terms)))
-
-
 def leading(inclusion: Inclusion, spec: ModelSpec, size: int) -> list[ModelSpec]:
     """Return the most probable sub-models as declared models, with the scales they were weighed
     with; ``spec`` is the model of all candidates."""
     scales = dict(zip(inclusion.terms, map(float, inclusion.scales), strict=True))
     out = []
     for k in np.argsort(-inclusion.weights(), kind="stable")[:size]:
-        names = tuple(
-            t for t, there in zip(inclusion.terms, inclusion.included[k], strict=True) if there
-        )
+        names = inclusion.terms_of(k)
         own = {name: scales[name] for name in names}
         out.append(
             replace(
@@ -335,78 +273,3 @@ def leading(inclusion: Inclusion, spec: ModelSpec, size: int) -> list[ModelSpec]
             )
         )
     return out
-
-
-def rule_name(inclusion: Inclusion, k: int) -> str:
-    """Return the name of a sub-model: its terms, separated by commas."""
-    inside = [t for t, there in zip(inclusion.terms, inclusion.included[k], strict=True) if there]
-    return ", ".join(inside) or "no term"
-
-
-def joint(inclusion: Inclusion) -> list[tuple[tuple[str, ...], float]]:
-    """Return sets of terms that stand for each other, with the probability that at least one is in.
-
-    They are the smallest sets of two or three terms of which at least one is said to be in, and all
-    are out together less than half as often as if each were out of its own accord.
-    """
-    single = dict(zip(inclusion.terms, inclusion.probability(), strict=True))
-    present = inclusion.settings.present
-    unsure = [term for term, p in single.items() if p <= present]
-    found: list[tuple[tuple[str, ...], float]] = []
-    for size in (2, 3):
-        for group in itertools.combinations(unsure, size):
-            together = inclusion.any_of(group)
-            alone = np.prod([1.0 - single[term] for term in group])
-            smaller = max(map(inclusion.any_of, itertools.combinations(group, size - 1)))
-            if 1.0 - together < LINKED * alone and smaller <= present < together:
-                found.append((group, together))
-    return found
-
-
-def sentences(inclusion: Inclusion) -> list[str]:
-    """Return the answer in words: what is in, what is out, what cannot be told, and jointly."""
-    groups: dict[str, list[str]] = {}
-    for term, p in zip(inclusion.terms, inclusion.probability(), strict=True):
-        named = f"{term} ({p:.2f})"
-        groups.setdefault(verdict(inclusion.settings, p), []).append(named)
-    out = []
-    for said, begin in {
-        "in": "In the rule",
-        "out": "Out of it",
-        "the data cannot tell": "The data cannot tell of",
-    }.items():
-        if said in groups:
-            out.append(f"{begin}: {', '.join(groups[said])}.")
-    for group, p in joint(inclusion):
-        names = f"{', '.join(group[:-1])} and {group[-1]}"
-        out.append(
-            f"At least one of {names} is in the rule (probability {p:.2f}), and the data cannot "
-            "tell which."
-        )
-    if not inclusion.everything:
-        out.append(
-            f"These are {len(inclusion.included)} sub-models of 2^{len(inclusion.terms)}, those a "
-            "search visited; what it missed is not counted."
-        )
-    checked = inclusion.correction[np.isfinite(inclusion.correction[:, 0]), 0]
-    if checked.size:
-        out.append(
-            f"Importance sampling moves the log evidence of the {checked.size} leading sub-models "
-            f"by {checked.min():+.1f} to {checked.max():+.1f} nats."
-        )
-    moved = sensitive(inclusion)
-    if moved:
-        out.append(f"With another prior the answer changes for {', '.join(moved)}.")
-    return out
-
-
-def sensitive(inclusion: Inclusion) -> list[str]:
-    """Return the terms of which another prior of the settings says something else."""
-    others = [inclusion.weights(effect=effect) for effect in inclusion.by_effect]
-    others += [inclusion.weights(prior) for prior in inclusion.settings.other_inclusions]
-    probabilities = np.array([inclusion.probability(w) for w in (inclusion.weights(), *others)])
-    return [
-        term
-        for term, each in zip(inclusion.terms, probabilities.T, strict=True)
-        if len({verdict(inclusion.settings, p) for p in each}) > 1
-    ]

@@ -89,6 +89,11 @@ class Model:
             self.site, self.distribution(self.latents()), obs=observed.get(self.site, self.observed)
         )
 
+    @property
+    def scales(self) -> np.ndarray:
+        """Prior scale of every member of an animal's values ``(member,)``, groups in order."""
+        return np.concatenate([np.ravel(group.scales) for group in self.groups])
+
     def latents(self) -> Parameters:
         """State the priors alone as NumPyro sites, and return each animal's values by group."""
         return {group.name: sample_group(group, self.sessions.n_animals) for group in self.groups}

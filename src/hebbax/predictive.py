@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from hebbax import replicates
+from hebbax import files, replicates
 from hebbax.behaviour import SECOND
 from hebbax.contingency import Contingencies, estimate, read_contingencies
 from hebbax.data import Sessions
@@ -30,7 +30,6 @@ from hebbax.discrepancy import (
 )
 from hebbax.environment import Baiting
 from hebbax.errors import FitError
-from hebbax.files import replacing
 from hebbax.model import Model, build_model
 from hebbax.posterior import sessions_of, spec_of
 from hebbax.replicates import Experiment, free_trials, predicted_trials, recorded_trials
@@ -141,13 +140,13 @@ def check(
 
 def write_tables(checked: Check, folder: Path) -> None:
     """Write ``check_<model>.csv`` and, beside it, its curves and contingencies."""
-    for ending, table in {
-        "": checked.table,
-        "_curves": checked.curves,
-        "_contingencies": checked.contingencies,
-    }.items():
-        with replacing(folder / f"check_{checked.model}{ending}.csv", FitError) as unfinished:
-            table.to_csv(unfinished, index=False)
+    name = f"check_{checked.model}"
+    tables = {
+        name: checked.table,
+        f"{name}_curves": checked.curves,
+        f"{name}_contingencies": checked.contingencies,
+    }
+    files.write_tables(tables, folder, FitError, index=False)
 
 
 def _parts(

@@ -129,25 +129,23 @@ def project(
     check_projected(spec)
     model = candidate_model(sessions, spec)
     n = len(spec.terms)
-    others = [np.ravel(group.scales) for group in model.groups if group.name != "theta"]
-    scales = np.concatenate([weighed.scales, *others])
+    scales = np.concatenate([weighed.scales, model.scales[n:]])
     climb = Climb(model, scales, weighed.settings.climb, EMPHASIS * reference)
     known: Solutions = {}
     rows: list[dict[str, float]] = []
     order: list[str] = []
     here = 0
     climb.extend(known, [0])
-    while True:
-        rows.append(_row(model, reference, known[here].phi))
-        larger = [code for code in neighbours(here, n) if code > here]
-        if not larger:
-            break
+    rows.append(_row(model, reference, known[0].phi))
+    while larger := [code for code in neighbours(here, n) if code > here]:
         began = [(c, start) for c in larger if (start := _own_start(weighed, scales, c))]
         if began:
             climb.extend(known, [c for c, _ in began], starts=[start for _, start in began])
         climb.extend(known, larger)
         progress("projecting", len(order) + 1, n)
-        best = min(larger, key=lambda c: _row(model, reference, known[c].phi)["divergence"])
+        found = {code: _row(model, reference, known[code].phi) for code in larger}
+        best = min(larger, key=lambda code: found[code]["divergence"])
+        rows.append(found[best])
         order.append(spec.terms[(best ^ here).bit_length() - 1])
         here = best
     table = pd.DataFrame(rows, index=pd.RangeIndex(n + 1, name="terms"))
@@ -159,11 +157,11 @@ def project(
 def _own_start(weighed: Inclusion, scales: np.ndarray, code: int) -> Start | None:
     """Return the mode of a sub-model for the choices themselves, or None where it was not visited,
     with spreads at their prior scale."""
-    wanted = np.array([bool(code >> j & 1) for j in range(len(weighed.terms))])
-    (places,) = np.nonzero((weighed.included == wanted).all(1))
-    if not places.size:
+    terms = tuple(term for j, term in enumerate(weighed.terms) if code >> j & 1)
+    place = weighed.place(terms)
+    if place is None:
         return None
-    return Start(jnp.asarray(weighed.phi[places[0]]), jnp.log(SPREAD_FRACTION * scales))
+    return Start(jnp.asarray(weighed.phi[place]), jnp.log(SPREAD_FRACTION * scales))
 
 
 def _row(model: Model, reference: np.ndarray, phi: ArrayLike) -> dict[str, float]:

@@ -1,9 +1,11 @@
-"""A weighed rule in symbols, and beside the rules that have a name."""
+"""What is said of weighed sub-models: tables, sentences, the rule in symbols, rules with a name."""
+
+import itertools
 
 import numpy as np
 import pandas as pd
 
-from hebbax.inclusion import Inclusion
+from hebbax.inclusion import Inclusion, Settings
 
 NAMED = {
     "reward learning (covariance of odour and reward)": ("x r",),
@@ -18,8 +20,149 @@ NAMED = {
 """Rules with a name, by their terms. Some have the same terms: choices do not tell their stories
 apart."""
 
+LINKED = 0.5
+"""Terms that are absent together less often than this times chance stand for each other."""
+
+DRAWS = 20_000
+"""Draws of the mixture of sub-models behind the intervals of coefficients."""
+
 NORMAL_95 = 1.6449
 """The 95 % quantile of a standard normal."""
+
+
+def draws(weighed: Inclusion, seed: int = 0) -> np.ndarray:
+    """Return draws of the population coefficients ``(draw, term)`` of the mixture of sub-models;
+    those of terms that are out are zero."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(weighed.included), DRAWS, p=weighed.weights())
+    out = np.zeros((DRAWS, len(weighed.terms)))
+    for k in np.unique(chosen):
+        rows, inside = np.flatnonzero(chosen == k), np.flatnonzero(weighed.included[k])
+        if inside.size:
+            out[np.ix_(rows, inside)] = rng.multivariate_normal(
+                weighed.population[k][inside],
+                weighed.covariance[k][np.ix_(inside, inside)],
+                size=len(rows),
+                method="cholesky",
+            )
+    return out
+
+
+def term_table(weighed: Inclusion) -> pd.DataFrame:
+    """Return one row a term: its probability with what is said of it, that under each other prior,
+    and mean and 90 % interval of its coefficient where it is in (1/trial)."""
+    probability = weighed.probability()
+    table = pd.DataFrame(index=pd.Index(weighed.terms, name="term"))
+    table["P(in)"] = probability
+    table["verdict"] = [verdict(weighed.settings, p) for p in probability]
+    for (changed, value), weights in weighed.under_other_priors().items():
+        table[f"P(in), {changed} {value:.2g}"] = weighed.probability(weights)
+    sampled = draws(weighed)
+    for j, term in enumerate(weighed.terms):
+        inside = sampled[sampled[:, j] != 0.0, j]
+        if inside.size:
+            low, high = np.quantile(inside, [0.05, 0.95])
+            table.loc[term, ["mean", "5 %", "95 %"]] = inside.mean(), low, high
+    table["prior scale"] = weighed.scales
+    return table
+
+
+def verdict(settings: Settings, probability: float) -> str:
+    """Return what is said of a term of some posterior probability."""
+    if probability > settings.present:
+        return "in"
+    return "out" if probability < settings.absent else "the data cannot tell"
+
+
+def pair_table(weighed: Inclusion) -> pd.DataFrame:
+    """Return the probability that at least one of two terms is in; on the diagonal, of the one."""
+    included = weighed.included
+    either = np.einsum("k,kij->ij", weighed.weights(), included[:, :, None] | included[:, None])
+    index = pd.Index(weighed.terms, name="term")
+    return pd.DataFrame(either, index=index, columns=list(weighed.terms))
+
+
+def submodel_table(weighed: Inclusion) -> pd.DataFrame:
+    """Return one row a sub-model, the most probable first: its probability and log evidence (nats)
+    below the best, and its coefficients (empty where a term is out)."""
+    weights = weighed.weights()
+    order = np.argsort(-weights, kind="stable")
+    names = [", ".join(weighed.terms_of(k)) or "no term" for k in order]
+    table = pd.DataFrame(index=pd.Index(names, name="sub-model"))
+    table["P"] = weights[order]
+    table["log evidence"] = weighed.log_evidence[order] - weighed.log_evidence.max()
+    table["correction"], table["its SE"] = weighed.correction[order].T
+    table["not arrived"] = weighed.unsettled[order]
+    values = np.where(weighed.included, weighed.population, np.nan)[order]
+    return table.join(pd.DataFrame(values, index=table.index, columns=list(weighed.terms)))
+
+
+def joint(weighed: Inclusion) -> list[tuple[tuple[str, ...], float]]:
+    """Return sets of terms that stand for each other, with the probability that at least one is in.
+
+    They are the smallest sets of two or three terms of which at least one is said to be in, and all
+    are out together less than half as often as if each were out of its own accord.
+    """
+    single = dict(zip(weighed.terms, weighed.probability(), strict=True))
+    present = weighed.settings.present
+    unsure = [term for term, p in single.items() if p <= present]
+    found: list[tuple[tuple[str, ...], float]] = []
+    for size in (2, 3):
+        for group in itertools.combinations(unsure, size):
+            together = weighed.any_of(group)
+            alone = np.prod([1.0 - single[term] for term in group])
+            smaller = max(map(weighed.any_of, itertools.combinations(group, size - 1)))
+            if 1.0 - together < LINKED * alone and smaller <= present < together:
+                found.append((group, together))
+    return found
+
+
+def sentences(weighed: Inclusion) -> list[str]:
+    """Return the answer in words: what is in, what is out, what cannot be told, and jointly."""
+    groups: dict[str, list[str]] = {}
+    for term, p in zip(weighed.terms, weighed.probability(), strict=True):
+        named = f"{term} ({p:.2f})"
+        groups.setdefault(verdict(weighed.settings, p), []).append(named)
+    out = []
+    for said, begin in {
+        "in": "In the rule",
+        "out": "Out of it",
+        "the data cannot tell": "The data cannot tell of",
+    }.items():
+        if said in groups:
+            out.append(f"{begin}: {', '.join(groups[said])}.")
+    for group, p in joint(weighed):
+        names = f"{', '.join(group[:-1])} and {group[-1]}"
+        out.append(
+            f"At least one of {names} is in the rule (probability {p:.2f}), and the data cannot "
+            "tell which."
+        )
+    if not weighed.everything:
+        out.append(
+            f"These are {len(weighed.included)} sub-models of 2^{len(weighed.terms)}, those a "
+            "search visited; what it missed is not counted."
+        )
+    checked = weighed.correction[np.isfinite(weighed.correction[:, 0]), 0]
+    if checked.size:
+        out.append(
+            f"Importance sampling moves the log evidence of the {checked.size} leading sub-models "
+            f"by {checked.min():+.1f} to {checked.max():+.1f} nats."
+        )
+    moved = sensitive(weighed)
+    if moved:
+        out.append(f"With another prior the answer changes for {', '.join(moved)}.")
+    return out
+
+
+def sensitive(weighed: Inclusion) -> list[str]:
+    """Return the terms of which another prior of the settings says something else."""
+    others = weighed.under_other_priors().values()
+    probabilities = np.array([weighed.probability(w) for w in (weighed.weights(), *others)])
+    return [
+        term
+        for term, each in zip(weighed.terms, probabilities.T, strict=True)
+        if len({verdict(weighed.settings, p) for p in each}) > 1
+    ]
 
 
 def in_symbols(weighed: Inclusion, terms: tuple[str, ...]) -> str:
@@ -29,7 +172,7 @@ def in_symbols(weighed: Inclusion, terms: tuple[str, ...]) -> str:
     A coefficient below zero is written with a minus, and its interval then counts downwards:
     "dw = 0.24 [0.17, 0.31] x r - 0.05 [0.03, 0.07] w" has w between -0.07 and -0.03.
     """
-    k = _place(weighed, terms)
+    k = weighed.place(terms)
     if k is None or not terms:
         return "dw = 0"
     out = ""
@@ -53,7 +196,7 @@ def named_rules(weighed: Inclusion) -> pd.DataFrame:
     (nats; empty where it is no sub-model of the candidates), and its probability."""
     weights, rows = weighed.weights(), {}
     for name, terms in NAMED.items():
-        k = _place(weighed, terms)
+        k = weighed.place(terms)
         missing = [term for term in terms if term not in weighed.terms]
         rows[name] = {
             "terms": ", ".join(terms),
@@ -64,12 +207,3 @@ def named_rules(weighed: Inclusion) -> pd.DataFrame:
             "note": f"{', '.join(missing)} not among the candidates" if missing else "",
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("rule")
-
-
-def _place(weighed: Inclusion, terms: tuple[str, ...]) -> int | None:
-    """Return the place of the sub-model of exactly these terms, or None where there is none."""
-    if not set(terms) <= set(weighed.terms):
-        return None
-    wanted = np.isin(weighed.terms, terms)
-    (places,) = np.nonzero((weighed.included == wanted).all(1))
-    return int(places[0]) if places.size else None

@@ -106,7 +106,7 @@ def redundancy(key: Key, model: Model) -> Redundancy:
 def _stacked_slopes(key: Key, model: Model) -> np.ndarray:
     """Return the slopes of the log odds ``(point * observation * stimulus, term)`` at drawn
     coefficients, less what each animal's own values explain of them."""
-    scales = np.concatenate([np.ravel(group.scales) for group in model.groups])
+    scales = model.scales
     points = SIZE * scales * jax.random.normal(key, (POINTS, scales.size))
     n = model.sessions.n_animals
 

@@ -91,9 +91,8 @@ class Rehearsals:
         template = self._templates.setdefault(task.trials, model)
         values = self._values(model)
         information = _information(template, model.design, flatten_groups(model, values))
-        prior = np.concatenate([np.ravel(g.scales) for g in model.groups])
         spread = self._spread(model)
-        return Rehearsal(shares(information, spread), prior, float(sessions.rewards.mean()))
+        return Rehearsal(shares(information, spread), model.scales, float(sessions.rewards.mean()))
 
     def _values(self, model: Model) -> dict[str, Array]:
         n = model.sessions.n_animals

@@ -65,6 +65,11 @@ class ModelSpec:
     initial_weight_scale: float = 0.0
     text: str = field(default="", repr=False, compare=False)
 
+    def with_terms(self, terms: tuple[str, ...]) -> "ModelSpec":
+        """Return the model with other terms, keeping the scales of those it has."""
+        scales = {term: scale for term, scale in self.scales.items() if term in terms}
+        return replace(self, terms=terms, scales=scales)
+
     def scale(self, term: str) -> float:
         """Return the prior scale of a term's population coefficient.
 

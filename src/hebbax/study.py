@@ -13,11 +13,10 @@ import arviz as az
 import jax
 import pandas as pd
 
-from hebbax import comparison, diagnostics, fitting, predictive, summary
+from hebbax import comparison, diagnostics, files, fitting, predictive, summary
 from hebbax import posterior as posteriors
 from hebbax.data import Sessions
 from hebbax.errors import FitError
-from hebbax.files import replacing
 from hebbax.inference import nuts
 from hebbax.simulation import Cohort
 from hebbax.spec import ModelSpec
@@ -157,13 +156,12 @@ def _write_tables(study: Study, folder: Path) -> None:
     animals = {name: summary.animal_table(p) for name, p in study.posteriors.items()}
     population = {name: summary.population_table(p) for name, p in study.posteriors.items()}
     verdicts = {k: {"passed": v.passed, **v.figures} for k, v in study.verdicts.items()}
-    for name, table in {
+    tables = {
         "deviance": deviance_table(study.posteriors),
         "coefficients": pd.concat(animals, names=["model"]),
         "population": pd.concat(population, names=["model", "value"]),
         "diagnostics": pd.DataFrame.from_dict(verdicts, orient="index").rename_axis("model"),
-    }.items():
-        with replacing(folder / f"{name}.csv", FitError) as unfinished:
-            table.to_csv(unfinished)
+    }
+    files.write_tables(tables, folder, FitError)
     for checked in study.checks.values():
         predictive.write_tables(checked, folder)

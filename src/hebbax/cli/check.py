@@ -8,7 +8,7 @@ from rich.table import Table
 
 from hebbax import diagnostics, figures, posterior, predictive
 from hebbax.cli.console import CONSOLE, progress
-from hebbax.cli.options import blocks_option, out_option, prepare_folder
+from hebbax.cli.options import blocks_option, out_option, prepare_folder, refuse_replacing
 from hebbax.errors import HebbaxError
 
 
@@ -68,9 +68,7 @@ def _refuse(names: list[str], out: Path, *, force: bool) -> None:
     for k, name in enumerate(names):
         if name in names[:k]:
             raise HebbaxError(f"{name}: two posteriors of one model given; check one at a time.")
-        path = out / f"check_{name}.csv"
-        if path.exists() and not force:
-            raise HebbaxError(f"{path}: exists already; --force replaces it.")
+        refuse_replacing(out / f"check_{name}.csv", force=force)
 
 
 def _table(result: predictive.Check) -> Table:

@@ -15,8 +15,8 @@ from hebbax.cli.options import (
     mapping,
     out_option,
     prepare_folder,
+    refuse_replacing,
 )
-from hebbax.errors import HebbaxError
 from hebbax.spec import read_spec
 
 SHOWN = ["estimate", "prior sd", "sd", "sd, one rule", "sd, others known", "detectable"]
@@ -49,7 +49,7 @@ def identify(
 
     Written are identify.csv, its correlations, directions and merged terms, and a picture.
     """
-    _refuse(out / "identify.csv", force=force)
+    refuse_replacing(out / "identify.csv", force=force)
     spec = identifiability.candidates(read_spec(model), terms)
     sessions = data.read(recordings, columns=mapping(columns))
     prepare_folder(out)
@@ -102,7 +102,7 @@ def design(out: Path, terms: str, model: str, force: bool, **grid: Any) -> None:
     Every combination of --animals, --trials, --blocks, --rewards and --baiting is one design.
     Written are design.csv, design_effects.csv, design.json with every setting, and a picture.
     """
-    _refuse(out / "design.csv", force=force)
+    refuse_replacing(out / "design.csv", force=force)
     chances = tuple(designs.parse_rewards(text) for text in grid.pop("rewards"))
     settings = designs.Settings(**grid, rewards=chances)
     spec = identifiability.candidates(read_spec(model), terms)
@@ -116,8 +116,3 @@ def design(out: Path, terms: str, model: str, force: bool, **grid: Any) -> None:
     labels = [" ".join(map(str, row)) for row in best[list(designs.FACTORS)].to_numpy()]
     CONSOLE.print(table(" ".join(designs.FACTORS), best[RANKED].set_axis(labels)))
     CONSOLE.print(found.sentence)
-
-
-def _refuse(path: Path, *, force: bool) -> None:
-    if path.exists() and not force:
-        raise HebbaxError(f"{path}: exists already; --force replaces it.")

@@ -77,6 +77,12 @@ def prepare_folder(folder: Path) -> None:
         ) from problem
 
 
+def refuse_replacing(path: Path, *, force: bool) -> None:
+    """Raise `HebbaxError` where an earlier answer lies at ``path``, unless it is to go."""
+    if path.exists() and not force:
+        raise HebbaxError(f"{path}: exists already; --force replaces it.")
+
+
 def refuse_overwrite(
     sessions: data.Sessions,
     spec: ModelSpec,

@@ -17,9 +17,10 @@ from hebbax.cli.options import (
     mapping,
     out_option,
     prepare_folder,
+    refuse_replacing,
 )
 from hebbax.errors import HebbaxError
-from hebbax.files import replacing
+from hebbax.files import write_tables
 from hebbax.inference import nuts
 from hebbax.plasticity import TaylorRule
 from hebbax.posterior import Posterior
@@ -69,26 +70,35 @@ def terms(
     spec = candidates(read_spec(model), terms)
     projection.check_projected(spec)
     sessions = data.read(recordings, columns=mapping(columns))
-    if (out / "terms.csv").exists() and not force:
-        raise HebbaxError(f"{out / 'terms.csv'}: exists already; --force replaces it.")
+    refuse_replacing(out / "terms.csv", force=force)
     prepare_folder(out)
     with progress("terms") as tell:
         weighed = inclusion.weigh(sessions, spec, settings, tell)
         reference = projection.averaged(inclusion.candidate_model(sessions, spec), weighed)
         projected = projection.project(sessions, spec, reference, weighed, tell)
-    _write(weighed, projected, out)
-    CONSOLE.print(_term_table(inclusion.term_table(weighed)))
-    CONSOLE.print(table("sub-model", inclusion.submodel_table(weighed).iloc[:SHOWN, :2]))
-    for sentence in (*inclusion.sentences(weighed), projected.sentence):
+    by_term, by_submodel = readout.term_table(weighed), readout.submodel_table(weighed)
+    tables = {
+        "terms": by_term,
+        "terms_pairs": readout.pair_table(weighed),
+        "terms_submodels": by_submodel,
+        "terms_rules": readout.named_rules(weighed),
+        "terms_projection": projected.table,
+    }
+    write_tables(tables, out, HebbaxError)
+    figures.save(figures.inclusion(weighed), out / "terms.png")
+    figures.save(figures.projection(projected), out / "terms projection.png")
+    CONSOLE.print(_term_table(by_term))
+    CONSOLE.print(table("sub-model", by_submodel.iloc[:SHOWN, :2]))
+    for sentence in (*readout.sentences(weighed), projected.sentence):
         CONSOLE.print(sentence)
     CONSOLE.print(readout.in_symbols(weighed, projected.smallest), markup=False)
     if confirm:
         specs = inclusion.leading(weighed, spec, confirm)
         compared = comparison.compare(_sample(sessions, specs, out, seed))
         CONSOLE.print(comparison_table(compared))
-        evidence = inclusion.submodel_table(weighed).iloc[:confirm, :2]
-        evidence.index = pd.Index([spec.name for spec in specs])
-        _write_table(evidence.join(compared.table), out, "terms_confirmed", "sub-model")
+        evidence = by_submodel.iloc[:confirm, :2]
+        evidence = evidence.set_axis(pd.Index([spec.name for spec in specs], name="sub-model"))
+        write_tables({"terms_confirmed": evidence.join(compared.table)}, out, HebbaxError)
 
 
 def _term_table(terms: pd.DataFrame) -> Table:
@@ -125,9 +135,7 @@ def candidates(spec: ModelSpec, terms: tuple[str, ...]) -> ModelSpec:
     """Return a declared model with other terms, where any are given."""
     if not terms:
         return spec
-    named = TaylorRule(terms).terms
-    scales = {term: scale for term, scale in spec.scales.items() if term in named}
-    return replace(spec, name="candidates", terms=named, scales=scales, text="")
+    return replace(spec.with_terms(TaylorRule(terms).terms), name="candidates", text="")
 
 
 def _settings(effect: float, prior: float, confirm: int) -> inclusion.Settings:
@@ -138,22 +146,3 @@ def _settings(effect: float, prior: float, confirm: int) -> inclusion.Settings:
     if confirm < 0:
         raise HebbaxError(f"--confirm {confirm}: must be 0 or more.")
     return inclusion.Settings(effect=effect, inclusion=prior)
-
-
-def _write(weighed: inclusion.Inclusion, projected: projection.Projection, out: Path) -> None:
-    figures.save(figures.inclusion(weighed), out / "terms.png")
-    figures.save(figures.projection(projected), out / "terms projection.png")
-    tables: dict[str, pd.DataFrame] = {
-        "terms": inclusion.term_table(weighed),
-        "terms_pairs": inclusion.pair_table(weighed),
-        "terms_submodels": inclusion.submodel_table(weighed),
-        "terms_rules": readout.named_rules(weighed),
-        "terms_projection": projected.table,
-    }
-    for name, values in tables.items():
-        _write_table(values, out, name, str(values.index.name))
-
-
-def _write_table(values: pd.DataFrame, out: Path, name: str, label: str) -> None:
-    with replacing(out / f"{name}.csv", HebbaxError) as unfinished:
-        values.to_csv(unfinished, index_label=label)

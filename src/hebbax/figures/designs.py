@@ -42,7 +42,7 @@ def every_design(ax: Axes, found: Designs) -> None:
             markerfacecolor=colour if row["baiting"] == "baited" else "white",
             markersize=5.5,
         )
-    ax.axhline(abs(found.truth), color=OBSERVED, linewidth=1, linestyle="--")
+    ax.axhline(abs(found.settings.truth), color=OBSERVED, linewidth=1, linestyle="--")
     _logarithmic(ax, sorted((table["animals"] * table["trials"]).unique()))
     ax.set_xlabel("choices of the experiment (animals x trials)")
     ax.set_ylabel("smallest detectable |theta(w)| (1 / trial)")

@@ -6,8 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hebbax.figures.style import PALETTE
-from hebbax.inclusion import Inclusion, pair_table
+from hebbax.inclusion import Inclusion
 from hebbax.projection import Projection
+from hebbax.readout import pair_table
 
 BLUE, ORANGE, GREEN = PALETTE[:3]
 
@@ -29,16 +30,12 @@ def probabilities(ax: Axes, weighed: Inclusion) -> None:
     ax.axvspan(settings.absent, settings.present, color="0.93", zorder=0)
     middle = 0.5 * (settings.absent + settings.present)
     ax.text(middle, -0.75, "the data cannot tell", ha="center", va="center", fontsize=8)
-    effects = {
-        f"coefficients {effect / settings.effect:.2g} x as wide": weighed.weights(effect=effect)
-        for effect in weighed.by_effect
-    }
-    priors = {
-        f"prior probability {prior:.2g}": weighed.weights(prior)
-        for prior in settings.other_inclusions
-    }
-    marks = zip({**effects, **priors}.items(), "<>v^", (ORANGE, ORANGE, BLUE, BLUE), strict=False)
-    for (label, weights), mark, colour in marks:
+    for ((changed, value), weights), mark in zip(
+        weighed.under_other_priors().items(), "<>v^", strict=False
+    ):
+        wider = f"coefficients {value / settings.effect:.2g} x as wide"
+        label = wider if changed == "effect" else f"prior probability {value:.2g}"
+        colour = ORANGE if changed == "effect" else BLUE
         values = weighed.probability(weights)
         ax.plot(values, rows, mark, color=colour, markersize=5, label=label, alpha=0.85)
     asked = f"as asked (prior probability {settings.inclusion:.2g})"

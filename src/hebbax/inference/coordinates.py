@@ -75,7 +75,7 @@ def left_alone(model: Model) -> list[str]:
 
 def shapes(model: Model) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the standard normal coordinates."""
-    members = sum(g.scales.size for g in model.groups)
+    members = model.scales.size
     out: dict[str, tuple[int, ...]] = {ANIMAL: (model.sessions.n_animals, members)}
     if model.spec.hierarchy == "animals":
         out[POPULATION] = (members,)
@@ -85,7 +85,7 @@ def shapes(model: Model) -> dict[str, tuple[int, ...]]:
 def scales(model: Model, hyper: Parameters) -> Scales:
     """Return spreads and prior scales from the unconstrained sites that are left alone."""
     if model.spec.hierarchy == "none":
-        return Scales(jnp.concatenate([jnp.ravel(g.scales) for g in model.groups]), None)
+        return Scales(jnp.asarray(model.scales), None)
     values = constrain(latent_sites(model), hyper)
     spread = [jnp.ravel(values[f"{g.name}_spread"]) for g in model.groups]
     prior = [jnp.ravel(population_scale(g, values)) for g in model.groups]

@@ -97,7 +97,7 @@ def _solve(model: Model, settings: Settings, key: Key, jitter: Array) -> Pilot:
     """Return the solution reached from one start."""
     start_key, rounds_key, end_key = jax.random.split(key, 3)
     hyper = {name: _first(model, name, shape) for name, shape in _hyper_shapes(model).items()}
-    size = jnp.concatenate([jnp.ravel(g.scales) for g in model.groups])
+    size = jnp.asarray(model.scales)
     location = jitter * size * jax.random.normal(start_key, size.shape)
     phi = jnp.broadcast_to(location, (model.sessions.n_animals, size.shape[0]))
     factors = _average(model, phi[None], phi)

@@ -188,8 +188,7 @@ def _move(
 ) -> tuple[_Place, Array]:
     """Return where a chain is after one trajectory, and the probability that it was accepted."""
     push_key, angle_key, test_key = jax.random.split(key, 3)
-    factor = jnp.linalg.cholesky(quadratic.information + jnp.diag(precision))
-    mean = cho_solve((factor, True), quadratic.linear)
+    mean, factor = _normal(quadratic, precision)
     turn = angle * jax.random.uniform(angle_key, minval=settings.shortest)
     cos, sin = jnp.cos(turn), jnp.sin(turn)
 
@@ -232,11 +231,9 @@ def _place(
     def sweep(quadratic: _Quadratic, state: tuple, key: Key) -> tuple[tuple, Array]:
         theta, scales = state
         move_key, scale_key = jax.random.split(key)
-        precision = quadratic.information + jnp.diag(shrink.precision(prior, scales))
-        factor = jnp.linalg.cholesky(precision)
+        mean, factor = _normal(quadratic, shrink.precision(prior, scales))
         normal = jax.random.normal(move_key, theta.shape)
-        theta = cho_solve((factor, True), quadratic.linear)
-        theta += solve_triangular(factor.T, normal, lower=False)
+        theta = mean + solve_triangular(factor.T, normal, lower=False)
         scales = shrink.update(scale_key, prior, theta, scales)
         return (theta, scales), shrink.precision(prior, scales)
 
@@ -257,6 +254,13 @@ def _place(
     keys = jax.random.split(key, settings.rounds)
     (mode, _, scales, quadratic), _ = jax.lax.scan(round_, state, keys)
     return mode, quadratic, scales
+
+
+def _normal(quadratic: _Quadratic, precision: Array) -> tuple[Array, Array]:
+    """Return mean and Cholesky factor of the precision of the normal that the quadratic and a prior
+    of this ``precision`` (parameter,) make."""
+    factor = jnp.linalg.cholesky(quadratic.information + jnp.diag(precision))
+    return cho_solve((factor, True), quadratic.linear), factor
 
 
 def _value(quadratic: _Quadratic, theta: Array) -> Array:

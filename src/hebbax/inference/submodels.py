@@ -41,7 +41,7 @@ class Breadth:
 def members(model: Model, code: int) -> np.ndarray:
     """Return the mask ``(member,)`` of a numbered sub-model: its terms, and all that is no term."""
     n = len(model.rule.parameters)
-    others = sum(group.scales.size for group in model.groups) - n
+    others = model.scales.size - n
     return np.array([bool(code >> j & 1) for j in range(n)] + [True] * others)
 
 
