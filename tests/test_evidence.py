@@ -13,7 +13,7 @@ from slow_reference import session
 
 from hebbax.data import Record, from_animals
 from hebbax.errors import ModelError
-from hebbax.inference import evidence, submodels
+from hebbax.inference import evidence, mixed, submodels
 from hebbax.inference.density import (
     expansion,
     fisher_information,
@@ -123,13 +123,11 @@ def test_the_expansion_is_the_likelihood_its_slope_and_its_information(likelihoo
 
 def test_slope_and_hessian_of_the_log_spreads_are_those_of_the_density(model, solved):
     one = solved[7]
-    problem = evidence.Problem(
-        jnp.array([True, False, True, True]), jnp.array([0.5, 0.2, 0.05, 1.0])
-    )
+    problem = mixed.Problem(jnp.array([True, False, True, True]), jnp.array([0.5, 0.2, 0.05, 1.0]))
     phi = jnp.where(problem.included, one.phi, 0.0)
     there = expansion(model, phi)
 
-    solve = jax.jit(evidence.gaussian)
+    solve = jax.jit(mixed.gaussian)
     at = np.log([0.2, 0.1, 0.05, 0.4])
     given = solve(problem, phi, there, jnp.asarray(at))
     inside, h = np.flatnonzero(problem.included), 1e-3
@@ -157,7 +155,7 @@ def test_slope_and_hessian_of_the_log_spreads_are_those_of_the_density(model, so
 def test_importance_sampling_finds_what_the_expansion_leaves_out(model, solved):
     """The animals' integrals at the mode of the rest, by sums over a grid."""
     one, included = solved[1], np.array([True, False, False, True])
-    problem = evidence.Problem(jnp.asarray(included), jnp.array([*SCALES.values(), 1.0]))
+    problem = mixed.Problem(jnp.asarray(included), jnp.array([*SCALES.values(), 1.0]))
     added, error = correction(jax.random.PRNGKey(0), model, problem, one)
     e = np.zeros((81 * 81, 4))
     e[:, 0], e[:, 3] = (g.ravel() for g in np.meshgrid(*2 * [np.linspace(-6, 6, 81)]))
@@ -190,10 +188,10 @@ def test_inverses_are_those_of_numpy_and_indefinite_ones_are_told():
     rng = np.random.default_rng(1)
     a = rng.normal(size=(5, 6, 6))
     a = a @ np.swapaxes(a, -1, -2) + 0.1 * np.eye(6)
-    found, log_determinant = evidence.inverse(jnp.asarray(a))
+    found, log_determinant = mixed.inverse(jnp.asarray(a))
     np.testing.assert_allclose(found, np.linalg.inv(a), rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(log_determinant, np.linalg.slogdet(a)[1], rtol=1e-10)
-    assert not np.isfinite(evidence.inverse(jnp.diag(jnp.array([1.0, -1.0])))[1])
+    assert not np.isfinite(mixed.inverse(jnp.diag(jnp.array([1.0, -1.0])))[1])
 
 
 def test_more_terms_than_can_be_enumerated_are_refused():

@@ -25,7 +25,7 @@ from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.inference import evidence
 from hebbax.inference.density import expansion
-from hebbax.inference.evidence import Problem
+from hebbax.inference.mixed import Problem
 from hebbax.inference.reweighting import correction
 from hebbax.inference.submodels import (
     MANY_TERMS,

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.inference.density import expansion, log_likelihood_by_animal, split_groups
-from hebbax.inference.evidence import Problem, Solution, inverse
+from hebbax.inference.evidence import Solution
+from hebbax.inference.mixed import Problem, inverse
 from hebbax.model import Model
 from hebbax.typing import Array, Key
 
