@@ -34,7 +34,6 @@ from hebbax.behavioural import (
     published,
     scored,
     simulated,
-    slope_convergence,
     taylor,
 )
 from hebbax.cli.console import CONSOLE, progress, table
@@ -101,7 +100,6 @@ def fits(seed: int, plan: Plan, truth: Truth) -> tuple[dict[str, Fitted], dict, 
     network, log_weights = mlp_variational(keys[3], pooled, data, modes, plan.guide)
     said = {
         "Taylor, posterior": {
-            **slope_convergence(posterior, sampled, plan.experiment.rate),
             "acceptance": float(sampled.acceptance.mean()),
         },
         "MLP, variational": {

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import DISTINCT, FEW, TAYLOR, merged, scored, simulated, three_ways
+from hebbax.behavioural import DISTINCT, FEW, SWEEP, TAYLOR, merged, scored, simulated, three_ways
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
@@ -52,9 +52,7 @@ class Plan:
     held_out: int = 7
     trials_per_block: int = 80
     epochs: int = 351
-    posterior: shrinkage.Settings = shrinkage.Settings(  # noqa: RUF009
-        rounds=4, sweeps=150, chains=2, block=60, blocks=4
-    )
+    posterior: shrinkage.Settings = SWEEP
 
 
 FULL = Plan()

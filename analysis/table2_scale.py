@@ -7,7 +7,7 @@ them), so that its cost does not grow with their number; simulating and scoring 
 
     python analysis/table2_scale.py [--quick] --out DIR
 
-Two seeds. --quick takes about a minute. The full size has not been run yet.
+One seed. --quick takes about a minute. The full size has not been run yet.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import FEW, Fitted, scored, simulated, three_ways
+from hebbax.behavioural import FEW, SWEEP, Fitted, scored, simulated, three_ways
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
@@ -42,13 +42,11 @@ class Plan:
     lengths: tuple[int, ...] = (30, 60, 120, 240, 480, 960, 1920)
     hidden: tuple[int, ...] = (10, 50, 100, 500, 1000)
     length: int = 240
-    seeds: int = 2
+    seeds: int = 1
     trajectories: int = 25
     held_out: int = 7
     epochs: int = 351
-    posterior: shrinkage.Settings = shrinkage.Settings(  # noqa: RUF009
-        rounds=4, sweeps=150, chains=2, block=60, blocks=4
-    )
+    posterior: shrinkage.Settings = SWEEP
 
 
 FULL = Plan()

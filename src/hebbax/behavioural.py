@@ -38,6 +38,10 @@ PUBLISHED_MLP = descent.Settings(first=0.01, l1=0.0)
 FEW = shrinkage.Settings(rounds=2, sweeps=50, chains=2, block=10, blocks=2, places=4)
 """A posterior too short to mean anything: for a quick look at whether all runs."""
 
+SWEEP = shrinkage.Settings(rounds=4, sweeps=150, block=60, blocks=4)
+"""A posterior at every point of a sweep: long enough for the slope of x r, of which the sweeps
+speak, and too short for terms that stand in for each other."""
+
 MLP_SCALE = 0.3
 """Prior standard deviation of the MLP's weights."""
 
@@ -45,7 +49,8 @@ MLP_SCALE = 0.3
 class Fitted(NamedTuple):
     """A rule fitted to trajectories: ``pooled`` says of which form, ``estimate`` (parameter,) is
     the point estimate, ``draws`` (draw, parameter) stand for its uncertainty. Of draws of a sampler
-    ``chains`` has the worst R-hat and the least bulk ESS of all parameters (`convergence`)."""
+    ``chains`` has ``r_hat`` and ``ess``, the worst and the least of all parameters, and the same of
+    the slope of x r alone (``slope r_hat``, ``slope ess``)."""
 
     pooled: Pooled
     estimate: Array
@@ -160,13 +165,10 @@ def taylor(
     start = jnp.asarray(merged(np.asarray(first), experiment.rate))
     found = shrinkage.fit(key, pooled, data, start, settings)
     flat = found.theta.reshape(-1, found.theta.shape[-1])
-    return Fitted(pooled, flat.mean(axis=0), flat, convergence(np.asarray(found.theta))), found
-
-
-def slope_convergence(fitted: Fitted, found: shrinkage.Posterior, rate: float) -> dict[str, float]:
-    """Return ``slope r_hat`` and ``slope ess``: whether the chains of the slope of x r met."""
-    met = convergence(slope(fitted, found.theta, rate=rate)[..., None])
-    return {f"slope {name}": value for name, value in met.items()}
+    theta = np.asarray(found.theta)
+    at = [DISTINCT.terms.index("x r")]
+    of_slope = {f"slope {name}": value for name, value in convergence(theta[..., at]).items()}
+    return Fitted(pooled, flat.mean(axis=0), flat, convergence(theta) | of_slope), found
 
 
 def mlp_modes(
