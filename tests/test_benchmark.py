@@ -6,7 +6,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 import pytest
 
 from hebbax.data import Record, from_animals
@@ -106,22 +105,6 @@ def test_the_published_fit_is_timed_once_its_losses_agree(scripts, tmp_path):
     assert list(ledger.frame["implementation"]) == ["hebbax", "plain, one animal after the other"]
     assert (ledger.frame["losses differ by"] < 1e-5).all()
     assert (ledger.frame["ms"] > 0).all()
-
-
-@pytest.mark.slow
-def test_a_quick_run_writes_one_row_an_implementation_and_size(scripts, tmp_path):
-    benchmark, _ = scripts
-    benchmark.main(["--quick", "--out", str(tmp_path)], standalone_mode=False)
-    rows = pd.read_csv(tmp_path / "benchmark.csv", comment="#")
-    timed = rows[rows["section"] == "value and gradient"]
-    assert sorted(zip(timed["implementation"], timed["animals"], strict=True)) == sorted(
-        (name, n) for name in ("hebbax", "plain, 27 terms", "plain, 2 terms") for n in (1, 12)
-    )
-    assert (timed["ms"] > 0).all()
-    drawn = rows[rows["section"] == "posterior draws"]
-    assert list(drawn["implementation"]) == ["hebbax", "NumPyro, plain"]
-    # Twenty draws cannot pass, and the row says so.
-    assert drawn["verdict"].str.startswith("FAILED").all()
 
 
 def test_an_earlier_table_of_other_settings_is_kept(scripts, tmp_path):

@@ -1,4 +1,4 @@
-"""Fig. 2's script measures against the same gradient, and finds the rule of what it simulates."""
+"""Fig. 2's script measures against the same gradient."""
 
 import sys
 from pathlib import Path
@@ -7,11 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from hebbax.errors import HebbaxError
 from hebbax.layer import Layer, recorded
-from hebbax.ledger import read
 from hebbax.plasticity import TaylorRule
 from hebbax.recording_task import Experiment, record
 
@@ -47,19 +45,3 @@ def test_the_plain_gradient_is_the_same_or_there_is_no_race(scripts):
     assert plain_layer.race(lambda: slope(theta), theta, *run)["apart"] < 1e-12
     with pytest.raises(HebbaxError, match=r"^the plain gradient differs by .* of its size\.$"):
         plain_layer.race(lambda: slope(1.01 * theta), theta, *run)
-
-
-@pytest.mark.slow
-def test_the_rule_is_found_without_noise_and_intervals_miss_it_without_inputs(scripts, tmp_path):
-    result = CliRunner().invoke(scripts[0].main, ["--quick", "--out", str(tmp_path)])
-    assert result.exit_code == 0, result.output
-    assert (tmp_path / "fig2_oja.png").is_file()
-    assert (tmp_path / "fig2_intervals.png").is_file()
-    fits = read(tmp_path / "fig2_oja.csv")
-    clean = fits[fits["noise"] == 0]
-    np.testing.assert_allclose(clean["mean"], clean["truth"], atol=1e-3)
-    assert (clean["r2_weights"] > 0.99).all()
-    noisy = fits[(fits["noise"] == 0.2) & (fits["fraction"] == 1)]
-    off = ((noisy["mean"] - noisy["truth"]) / noisy["sd"]) ** 2
-    by_case = off.groupby(noisy["case"]).mean()
-    assert by_case["a tenth of the inputs unrecorded"] > 1.5 > by_case["well specified"]

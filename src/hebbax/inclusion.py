@@ -142,10 +142,11 @@ class Inclusion:
         """Return the terms that are in a sub-model."""
         return tuple(itertools.compress(self.terms, self.included[place]))
 
-    def any_of(self, terms: tuple[str, ...]) -> float:
+    def any_of(self, terms: tuple[str, ...], weights: np.ndarray | None = None) -> float:
         """Return the posterior probability that at least one of some terms is in."""
         places = [self.terms.index(term) for term in terms]
-        return float(self.weights() @ self.included[:, places].any(1))
+        known = self.weights() if weights is None else weights
+        return float(known @ self.included[:, places].any(1))
 
 
 def weigh(

@@ -6,7 +6,7 @@ from hebbax.figures.comparison import comparison
 from hebbax.figures.designs import designs
 from hebbax.figures.heldout import held_out
 from hebbax.figures.identifiability import identifiability
-from hebbax.figures.inclusion import inclusion, projection
+from hebbax.figures.inclusion import inclusion, projection, variants
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
@@ -49,4 +49,5 @@ __all__ = [
     "sweep",
     "use_file_backend",
     "valley",
+    "variants",
 ]

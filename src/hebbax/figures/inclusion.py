@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -50,13 +51,51 @@ def probabilities(ax: Axes, weighed: Inclusion) -> None:
 def pairs(ax: Axes, weighed: Inclusion) -> None:
     """Draw the probability that at least one of two terms is in, as numbers on a grey scale."""
     values = pair_table(weighed).to_numpy()
-    ax.imshow(values, cmap="Greys", vmin=0.0, vmax=1.3)  # the darkest cells are no black
-    for (i, j), value in np.ndenumerate(values):
-        colour = "white" if value > 0.75 else "black"
-        ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=6.5, color=colour)
+    _numbers(ax, values, [[f"{value:.2f}" for value in row] for row in values])
     ax.set_xticks(range(len(values)), weighed.terms, rotation=60, ha="right")
     ax.set_yticks(range(len(values)), weighed.terms)
     ax.set_title("probability that at least one of two is in", fontsize=9)
+
+
+def variants(said: pd.DataFrame) -> Figure:
+    """Return the probability of each statement (row) under each variant (column), below it the
+    least and the most under other priors; ``said`` has the columns ``variant``, ``statement``,
+    ``P(in)``, ``lowest`` and ``highest``."""
+    wide = {c: _by_variant(said, c) for c in ("P(in)", "lowest", "highest")}
+    shown = wide["P(in)"]
+    rows, columns = shown.shape
+    figure, ax = plt.subplots(
+        figsize=(3.0 + 0.95 * columns, 1.2 + 0.42 * rows), layout="constrained"
+    )
+    texts = [
+        [
+            f"{shown.iloc[i, j]:.2f}\n{wide['lowest'].iloc[i, j]:.2f} – "
+            f"{wide['highest'].iloc[i, j]:.2f}"
+            if np.isfinite(shown.iloc[i, j])
+            else "no candidate"
+            for j in range(columns)
+        ]
+        for i in range(rows)
+    ]
+    _numbers(ax, shown.to_numpy(), texts)
+    ax.set_aspect("auto")
+    ax.set_xticks(range(columns), shown.columns, rotation=30, ha="right")
+    ax.set_yticks(range(rows), shown.index)
+    ax.set_title("posterior probability of being in the rule", fontsize=9)
+    return figure
+
+
+def _by_variant(said: pd.DataFrame, column: str) -> pd.DataFrame:
+    wide = said.pivot(index="statement", columns="variant", values=column)
+    return wide.loc[said["statement"].unique(), said["variant"].unique()]
+
+
+def _numbers(ax: Axes, values: np.ndarray, texts: list[list[str]]) -> None:
+    """Draw probabilities as texts on a grey scale."""
+    ax.imshow(values, cmap="Greys", vmin=0.0, vmax=1.3)  # the darkest cells are no black
+    for (i, j), value in np.ndenumerate(values):
+        colour = "white" if value > 0.75 else "black"
+        ax.text(j, i, texts[i][j], ha="center", va="center", fontsize=6.5, color=colour)
 
 
 def projection(projected: Projection) -> Figure:
