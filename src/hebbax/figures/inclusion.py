@@ -61,23 +61,21 @@ def variants(said: pd.DataFrame) -> Figure:
     """Return the probability of each statement (row) under each variant (column), below it the
     least and the most under other priors; ``said`` has the columns ``variant``, ``statement``,
     ``P(in)``, ``lowest`` and ``highest``."""
-    wide = {c: _by_variant(said, c) for c in ("P(in)", "lowest", "highest")}
-    shown = wide["P(in)"]
-    rows, columns = shown.shape
+    shown, low, high = (_by_variant(said, c) for c in ("P(in)", "lowest", "highest"))
+    values = shown.to_numpy()
+    rows, columns = values.shape
     figure, ax = plt.subplots(
         figsize=(3.0 + 0.95 * columns, 1.2 + 0.42 * rows), layout="constrained"
     )
+    cells = np.stack([values, low.to_numpy(), high.to_numpy()], axis=-1)
     texts = [
         [
-            f"{shown.iloc[i, j]:.2f}\n{wide['lowest'].iloc[i, j]:.2f} – "
-            f"{wide['highest'].iloc[i, j]:.2f}"
-            if np.isfinite(shown.iloc[i, j])
-            else "no candidate"
-            for j in range(columns)
+            f"{asked:.2f}\n{least:.2f} – {most:.2f}" if np.isfinite(asked) else "no candidate"
+            for asked, least, most in row
         ]
-        for i in range(rows)
+        for row in cells
     ]
-    _numbers(ax, shown.to_numpy(), texts)
+    _numbers(ax, values, texts)
     ax.set_aspect("auto")
     ax.set_xticks(range(columns), shown.columns, rotation=30, ha="right")
     ax.set_yticks(range(rows), shown.index)
