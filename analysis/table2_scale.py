@@ -40,7 +40,7 @@ class Plan:
     """Sizes of the experiment; lengths are in trials."""
 
     lengths: tuple[int, ...] = (30, 60, 120, 240, 480, 960, 1920)
-    hidden: tuple[int, ...] = (10, 50, 100, 500, 1000)
+    hidden: tuple[int, ...] = (10, 100, 1000)
     length: int = 240
     seeds: int = 1
     trajectories: int = 25
