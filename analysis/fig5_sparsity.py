@@ -46,13 +46,13 @@ from hebbax.pooled import recorded
 from hebbax.scores import Truth
 
 PUBLISHED_R2 = {"Taylor, published way": {0.001: 0.732, 0.005: 0.832, 0.01: 0.816, 0.05: 0.553}}
-FAMILIES: tuple[Family, ...] = get_args(Family)
 
 
 @dataclass(frozen=True)
 class Plan:
     """Sizes of the experiment."""
 
+    families: tuple[Family, ...] = get_args(Family)
     strengths: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.005, 0.01, 0.03, 0.05)
     seeds: int = 3
     trajectories: int = 25
@@ -64,9 +64,8 @@ class Plan:
 
 FULL = Plan()
 QUICK = Plan(
-    strengths=(0.001, 0.01), seeds=1, trajectories=6, held_out=2,
-    experiment=Experiment(trials_per_block=20), epochs=30,
-    posterior=FEW,
+    families=("student", "horseshoe"), strengths=(0.001, 0.01), seeds=1, trajectories=6,
+    held_out=2, experiment=Experiment(trials_per_block=20), epochs=30, posterior=FEW,
 )  # fmt: skip
 
 
@@ -102,7 +101,7 @@ def cell(seed: int, plan: Plan) -> list[dict]:
     truth = simulated(key, {"x r": 1.0}, plan.experiment, **sizes)
     data = recorded(truth.train, plan.experiment.network)
     rows, ends = by_strength(seed, truth, plan)
-    for family in FAMILIES:
+    for family in plan.families:
         settings = replace(plan.posterior, prior=Prior(family))
         found, _ = taylor(key, plan.experiment, data, ends[-1], settings)
         row = scored(f"Taylor, {family}", seed, truth, found, plan.experiment)
@@ -118,7 +117,7 @@ def draw(rows: pd.DataFrame) -> Figure:
         "slope": "slope of x r at the input rate (1 / trial)",
         "spurious": "summed size of other coefficients (1 / trial)",
     }
-    names = [f"Taylor, {family}" for family in FAMILIES]
+    names = [f"Taylor, {family}" for family in get_args(Family)]
     for ax, (measure, label) in zip(axes, measures.items(), strict=True):
         sweep(ax, rows, "l1", measure, PUBLISHED_R2 if measure == "r2 weights" else {})
         across_priors(ax, rows[rows["method"].isin(names)], measure, at=0.15)
