@@ -127,7 +127,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     right.xaxis.set_major_locator(FixedLocator([-200, -50, -20, -10, 0, 10, 20]))
     right.xaxis.set_major_formatter("{x:g}")
     right.set_xlabel("deviance of the last half explained\nagainst a coin (%), each fly")
-    right.set_title("trained on the first half: flies, 90 % intervals", fontsize=9)
+    right.set_title("flies, first half: posteriors with 90 % intervals, squares L1", fontsize=9)
     return figure
 
 
