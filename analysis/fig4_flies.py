@@ -129,7 +129,7 @@ def sampled(posterior: az.InferenceData, name: str, reward: str) -> list[dict[st
 
 def pairs(points: pd.DataFrame, loo: pd.DataFrame) -> pd.DataFrame:
     """Return paired differences over flies: deviance of point estimates (percent, in-sample) and
-    LOO of posteriors (nats)."""
+    LOO of posteriors (nats; ``loo`` has a row a declared model and a column a fly)."""
     rows = []
     percent = points[(points["quantity"] == "percent") & (points["fit"] != POSTERIOR)]
     scores = percent.pivot_table("value", [*CELL], "animal")
@@ -140,8 +140,9 @@ def pairs(points: pd.DataFrame, loo: pd.DataFrame) -> pd.DataFrame:
             if fit in scores.index:
                 one, other = scores.loc[(fit, *ours)], scores.loc[(fit, *theirs)]
                 rows.append({**row, "fit": fit, "unit": "percent", **paired(one, other)})
-        if {ours, theirs} <= set(loo.index):
-            found = paired(loo.loc[ours], loo.loc[theirs])
+        one, other = declared(*ours).name, declared(*theirs).name
+        if {one, other} <= set(loo.index):
+            found = paired(loo.loc[one], loo.loc[other])
             rows.append({**row, "fit": POSTERIOR, "unit": "nats, LOO", **found})
     return pd.DataFrame(rows)
 
@@ -196,7 +197,7 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
         with progress(f"{name}, {reward}") as tell:
             spec = declared(name, reward)
             found = fitting.obtain(sessions, spec, fits, 0, plan.settings, tell)
-        posteriors[name, reward] = found
+        posteriors[spec.name] = found
         if not ledger.done(fit=POSTERIOR, model=name, reward=reward):
             ledger.add(sampled(found, name, reward))
     loo = hebbax.compare(posteriors).by_animal

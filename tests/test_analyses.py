@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -91,6 +92,26 @@ def test_the_accept_reject_record_tells_more_of_single_flies_than_the_choices(qu
     decay = five[five["quantity"] == "w"].groupby("fit")["value"]
     error = decay.apply(lambda found: (found + 0.06).abs().mean())
     assert error["L1, accept/reject"] < error["L1"]
+
+
+def test_pairs_of_fig4_are_differences_of_the_same_fly():
+    fig4 = imported("fig4_flies")
+    flies = [f"Fly{k}" for k in range(6)]
+    percent = pd.DataFrame(
+        [
+            ("L1", model, reward, fly, "percent", shift + k)
+            for (model, reward), shift in {
+                (fig4.WITH, "expected"): 3.0, (fig4.WITHOUT, "expected"): 2.0, (fig4.WITH, "raw"): 5.0
+            }.items()
+            for k, fly in enumerate(flies)
+        ],
+        columns=[*fig4.CELL, "animal", "quantity", "value"],
+    )  # fmt: skip
+    names = [fig4.WITH, fig4.WITHOUT, f"{fig4.WITH}-raw"]
+    loo = pd.DataFrame([[-10.0] * 6, [-12.0] * 6, [-9.5] * 6], index=names, columns=flies)
+    found = fig4.pairs(percent, loo).set_index(["pair", "fit"])
+    assert list(found["median"]) == [1.0, 2.0, -2.0, -0.5]
+    assert list(found["better"]) == [6, 6, 0, 0]
 
 
 def test_the_benchmark_has_one_row_an_implementation_and_size(quick):
