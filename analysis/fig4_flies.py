@@ -6,7 +6,7 @@ DATA are recordings of accepted choices; without it, simulated flies. Point esti
 (every fly alone, L1, 250 epochs) on three records: the accepted choices, the same with an innate
 preference, and the accept / reject record, which is not real in the public files. Beside them the
 posteriors of the hierarchy. Writes fig4_flies.csv (every fly and fit), fig4_pairs.csv (paired
-differences) and two figures.
+differences) and fig4_flies.png. 17 minutes on one core shared with other work (--quick: two).
 """
 
 from dataclasses import dataclass, replace

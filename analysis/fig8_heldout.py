@@ -5,7 +5,8 @@
 DATA are recordings of accepted choices; without it, simulated flies. The published single-fly fits
 (five terms, L1, stopped after 250 epochs) stand beside posteriors, and both beside a coin and the
 posterior of the `null` model. Writes fig8_heldout.csv (every fly), fig8_summary.csv and
-fig8_heldout.png; the posteriors lie in DIR/fits, where fig9_forgetting.py finds them.
+fig8_heldout.png; the posteriors lie in DIR/fits, where fig9_forgetting.py finds them. 20 minutes a
+fraction on two cores (--quick: two in all).
 """
 
 from dataclasses import dataclass

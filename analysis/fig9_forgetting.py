@@ -6,6 +6,7 @@ DATA are recordings of accepted choices; without it, simulated flies. Posteriors
 fig8_heldout.py left in DIR/fits are taken as they are. Writes fig9_forgetting.csv and a figure: the
 coefficient of w by training fraction, and by how well the rest of each fly is predicted. The paper
 gives no numbers here: it says that theta(w) is negative for well and badly predicted flies alike.
+30 minutes on one core shared with other work, with six of 15 posteriors taken (--quick: one).
 """
 
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         ax.set_ylabel("coefficient of w (1 / trial)")
     left.set_xlabel("trials that train (% of each fly)")
     left.legend(frameon=False, fontsize=7)
+    left.set_title("hollow: chains failed their diagnostics", fontsize=9)
     right.set_xscale("symlog", linthresh=20)
     right.xaxis.set_major_locator(FixedLocator([-200, -50, -20, -10, 0, 10, 20]))
     right.xaxis.set_major_formatter("{x:g}")
@@ -132,19 +134,22 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 
 def by_fraction(ax: Axes, own: pd.DataFrame, method: str, model: str, k: int) -> None:
-    """Draw a population's 90 % interval, or the quartiles of single flies, at each fraction."""
+    """Draw a population's 90 % interval, hollow where chains failed, or the quartiles of single
+    flies, at each fraction."""
     if method == POSTERIOR:
-        shown = own[own["animal"] == EVERYONE].set_index("fraction")[["low", "value", "high"]]
+        everyone = own[own["animal"] == EVERYONE].set_index("fraction").sort_index()
+        shown, failed = everyone[["low", "value", "high"]], everyone["verdict"] != "passed"
         label, line = f"{model}: population, 90 %", {"fmt": "o-"}
     else:
         quartiles = own.groupby("fraction")["value"].quantile([0.25, 0.5, 0.75]).unstack()
         shown, line = quartiles.set_axis(["low", "value", "high"], axis=1), {"fmt": "s:"}
+        failed = pd.Series(False, index=shown.index)
         label = "L1, five terms: quartiles of flies"
-    shown = shown.sort_index()
     ends = np.abs(shown[["low", "high"]].to_numpy().T - shown["value"].to_numpy())
     at = 100 * shown.index.to_numpy() + 0.6 * (k - 1.5)
     ax.errorbar(at, shown["value"], ends, color=model_colour(model), label=label, **line,
                 markersize=4, capsize=2, linewidth=1.2)  # fmt: skip
+    ax.plot(at[failed], shown["value"][failed], "o", color="white", markersize=2.5, zorder=3)
 
 
 @click.command("fig9_forgetting", help=__doc__.split("\n", 1)[0])

@@ -24,7 +24,8 @@ def coefficients(
 
     Args:
         frame: one row a value, with columns ``fit``, ``model``, ``reward``, ``animal``,
-            ``quantity`` (a term), ``value``, and for the population ``low`` and ``high``.
+            ``quantity`` (a term), ``value``, ``verdict`` (of a posterior's diagnostics, else
+            empty), and for the population ``low`` and ``high``.
         published: quartiles of each term, drawn above the fits.
     """
     fits = [rows for _, rows in frame.groupby(["fit", "model", "reward"], sort=False)]
@@ -56,7 +57,8 @@ def coefficients(
 
 def _label(rows: pd.DataFrame) -> str:
     fit, model, reward = rows[["fit", "model", "reward"]].iloc[0]
-    return f"{fit}: {model}{', raw R' if reward == 'raw' else ''}"
+    failed = "" if str(rows["verdict"].iloc[0]) in ("", "nan", "passed") else " (chains failed)"
+    return f"{fit}: {model}{', raw R' if reward == 'raw' else ''}{failed}"
 
 
 def _one_fit(ax: Axes, y: int, rows: pd.DataFrame, colour: str) -> None:
