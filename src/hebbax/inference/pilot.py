@@ -46,6 +46,11 @@ from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters
 
 
+LEAST_CURVATURE, MOST_CURVATURE = 0.7, 100.0
+"""Limits of the curvature of a log scale: where the data say nothing its prior has a standard
+deviation of about 1.2, and none is known better than to 0.1."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings of the pilot fit.
@@ -91,6 +96,27 @@ def fit(key: Key, model: Model, settings: Settings | None = None) -> Pilot:
 def best(pilots: Pilot) -> Pilot:
     """Return the solution of most evidence."""
     return jax.tree.map(lambda leaf: leaf[0], pilots)
+
+
+def hyper_covariance(model: Model, solution: Pilot) -> Array:
+    """Return the covariance ``(scale, scale)`` of the unconstrained sites ``hyper``, in the order of
+    `hebbax.inference.coordinates.left_alone`: the inverse curvature of their marginal density, its
+    eigenvalues kept between `LEAST_CURVATURE` and `MOST_CURVATURE`."""
+    names = left_alone(model)
+    flat = jnp.concatenate([jnp.ravel(solution.hyper[name]) for name in names])
+
+    def loss(flat: Array) -> Array:
+        hyper, first = {}, 0
+        for name in names:
+            shape = jnp.shape(solution.hyper[name])
+            last = first + int(np.prod(shape))
+            hyper[name] = flat[first:last].reshape(shape)
+            first = last
+        return _marginal(model, solution.factors, hyper)
+
+    curvature, directions = jnp.linalg.eigh(jax.hessian(loss)(flat))
+    curvature = jnp.clip(curvature, LEAST_CURVATURE, MOST_CURVATURE)
+    return (directions / curvature) @ directions.T
 
 
 def _solve(model: Model, settings: Settings, key: Key, jitter: Array) -> Pilot:

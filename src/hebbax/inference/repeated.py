@@ -1,0 +1,73 @@
+"""NUTS as one program without a Python step in it, for fits that repeat (`jax.jit` the whole).
+
+The density, coordinates, starts, jumps and kernel are those of `hebbax.inference.nuts`. What it
+tunes during the warm-up is known here beforehand: coordinates have unit scale, and the scales of
+the spreads are read off the curvature of the pilot fit, so that a short warm-up for the step size is
+all that is left.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from hebbax.inference import nuts, pilot
+from hebbax.inference.coordinates import left_alone, model_values
+from hebbax.model import Model
+from hebbax.typing import Array, Key, Parameters
+
+SETTINGS = nuts.Settings(
+    chains=2,
+    warmup=80,
+    draws=200,
+    target_accept=0.8,
+    search=pilot.Settings(rounds=20, hold=6, samples=16, starts=2),
+)
+"""Few draws, nearly independent of each other where the coordinates fit; ``chunk`` has no effect."""
+
+
+class Sampled(NamedTuple):
+    """What came of one fit.
+
+    Draws ``values`` (chain, draw, ...) on the model's scale by site, each animal's values by group;
+    ``diverging``, ``steps`` (gradients) and ``accepted`` (probability) of each draw, (chain, draw);
+    the solutions of the pilot fit.
+    """
+
+    values: Parameters
+    diverging: Array
+    steps: Array
+    accepted: Array
+    pilots: pilot.Pilot
+
+
+def sample(key: Key, model: Model, settings: nuts.Settings = SETTINGS) -> Sampled:
+    """Return posterior draws; may be traced with the recorded trials of the model as arguments."""
+    pilot_key, start_key, run_key = jax.random.split(key, 3)
+    pilots = pilot.fit(pilot_key, model, settings.search)
+    best = pilot.best(pilots)
+    starts = nuts.starting_points(start_key, model, pilots, settings)
+    metric: dict[str, Any] = {"adapt_mass_matrix": False}
+    if hyper := tuple(left_alone(model)):
+        metric["inverse_mass_matrix"] = {hyper: pilot.hyper_covariance(model, best)}
+    kernel = nuts.kernel_of(model, best.factors, settings, **metric)
+    keys = jax.random.split(run_key, settings.chains)
+    state = kernel.init(keys, settings.warmup, starts, (), {})
+    move = jax.vmap(partial(nuts.jumped, model, pilots))
+
+    def iteration(state: Any, done: Array) -> tuple[Any, tuple]:
+        # One body for warm-up and sampling: compiling it is what a repeated fit pays once.
+        state = jax.lax.cond(done == settings.warmup, nuts.share_step_size, lambda s: s, state)
+        state = kernel.sample(state, (), {})
+        state = jax.lax.cond(done >= settings.warmup, move, lambda s: s, state)
+        return state, (state.z, state.diverging, state.num_steps, state.accept_prob)
+
+    total = jnp.arange(settings.warmup + settings.draws)
+    _, kept = jax.lax.scan(iteration, state, total)
+    coordinates, diverging, steps, accepted = jax.tree.map(
+        lambda leaf: jnp.swapaxes(leaf[settings.warmup :], 0, 1), kept
+    )
+    one = partial(model_values, model, best.factors)
+    values = jax.lax.map(lambda chain: jax.lax.map(one, chain), coordinates)
+    return Sampled(values, diverging, steps, accepted, pilots)
