@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from hebbax.inference import nuts, pilot
 from hebbax.inference.coordinates import left_alone, model_values
+from hebbax.inference.interweave import interweave
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters
 
@@ -48,13 +49,19 @@ def sample(key: Key, model: Model, settings: nuts.Settings = SETTINGS) -> Sample
     pilots = pilot.fit(pilot_key, model, settings.search)
     best = pilot.best(pilots)
     starts = nuts.starting_points(start_key, model, pilots, settings)
-    metric: dict[str, Any] = {"adapt_mass_matrix": False}
+    metric: dict[str, Any] = {"adapt_mass_matrix": bool(__import__("os").environ.get("ADAPT"))}
     if hyper := tuple(left_alone(model)):
         metric["inverse_mass_matrix"] = {hyper: pilot.hyper_covariance(model, best)}
     kernel = nuts.kernel_of(model, best.factors, settings, **metric)
     keys = jax.random.split(run_key, settings.chains)
     state = kernel.init(keys, settings.warmup, starts, (), {})
-    move = jax.vmap(partial(nuts.jumped, model, pilots))
+
+    def move(state: Any) -> Any:
+        key, own = jax.random.split(state.rng_key)
+        woven = interweave(own, model, best.factors, state.z)
+        return nuts.jumped(model, pilots, state._replace(rng_key=key, z=woven))
+
+    move = jax.vmap(move)
 
     def iteration(state: Any, done: Array) -> tuple[Any, tuple]:
         # One body for warm-up and sampling: compiling it is what a repeated fit pays once.
