@@ -1,4 +1,4 @@
-"""Whether answers are right as often as they say: of probabilities, of ranks, of intervals.
+"""Whether answers are right as often as they say: of ranks, of intervals, of probabilities.
 
 Everything here is arithmetic on finished answers and their truths; `hebbax.sbc` and
 `hebbax.model_recovery` make them.
@@ -8,6 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from arviz.stats.ecdf_utils import ecdf_confidence_band
+
+BAND = 0.95
+"""Probability of the band of an ECDF of ranks."""
+
+COVERAGES = (0.5, 0.8, 0.9, 0.95)
+"""Central intervals whose coverage is counted."""
 
 LEVEL = 0.9
 """Probability of the band of a reliability curve."""
@@ -120,3 +127,90 @@ def _simultaneous(simulated: np.ndarray, level: float) -> tuple[np.ndarray, np.n
     worst = np.minimum(at_most, size - below).min(0)
     tail = int(np.quantile(worst, 1.0 - level, method="lower"))
     return ordered[tail - 1], ordered[size - tail]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What the ranks of truths among posterior draws show.
+
+    Attributes:
+        table: one row a quantity: its ``kind``; ``inside`` its own band and ``inside all``, the
+            band of all quantities at once; for each of `COVERAGES` the fraction of central
+            intervals that hold the truth, as ``50 %``, with its binomial error ``SE 50 %``;
+            ``contraction``, 1 - posterior variance / variance of the truths; mean and standard
+            deviation of ``z`` = (posterior mean - truth) / posterior sd.
+        simulations: how many there are.
+    """
+
+    table: pd.DataFrame
+    simulations: int
+
+    @property
+    def sentence(self) -> str:
+        """The answer in words."""
+        n, own, held = len(self.table), int(self.table["inside"].sum()), self.table["90 %"]
+        outside = self.table.index[~self.table["inside all"]]
+        at_once = (
+            "none leaves the band for all of them at once"
+            if outside.empty
+            else f"{', '.join(outside)} leave{'s' if len(outside) == 1 else ''} even the band for "
+            "all of them at once: the posterior is not calibrated"
+        )
+        error = np.sqrt(0.9 * 0.1 / self.simulations)
+        return (
+            f"Ranks of {own} of {n} quantities lie inside their own {BAND:.0%} band "
+            f"({(1 - BAND) * n:.1f} outside are expected by chance), and {at_once}; 90% intervals "
+            f"hold {held.min():.0%} to {held.max():.0%} of the truths (standard error {error:.1%})."
+        )
+
+
+def ranked(ranks: pd.DataFrame, draws: int) -> Ranked:
+    """Return what the ranks of many simulations show.
+
+    Args:
+        ranks: one row a simulation and quantity, as `hebbax.sbc` makes them: ``quantity``,
+            ``kind``, ``truth``, posterior ``mean`` and ``sd``, ``rank`` among ``draws`` thinned
+            ones, and ``below``, the fraction of all draws below the truth.
+        draws: draws that a truth was ranked among.
+    """
+    groups = ranks.groupby("quantity", sort=False)
+    simulations = int(groups.size().min())
+    own = ecdf_band(simulations, draws, BAND)
+    at_once = ecdf_band(simulations, draws, 1.0 - (1.0 - BAND) / len(groups))
+    rows = {}
+    for name, group in groups:
+        known = group["kind"].iloc[0] != "likelihood"
+        z = (group["mean"] - group["truth"]) / group["sd"]
+        row = {
+            "kind": group["kind"].iloc[0],
+            "inside": _inside(group["rank"], draws, own),
+            "inside all": _inside(group["rank"], draws, at_once),
+        }
+        for level in COVERAGES:
+            held = ((group["below"] - 0.5).abs() <= level / 2.0).mean()
+            row |= {
+                f"{100 * level:g} %": held,
+                f"SE {100 * level:g} %": np.sqrt(level * (1.0 - level) / len(group)),
+            }
+        shrunk = 1.0 - (group["sd"] ** 2).mean() / group["truth"].var()
+        row |= {"contraction": shrunk if known else np.nan, "z mean": z.mean(), "z sd": z.std()}
+        rows[name] = row
+    return Ranked(pd.DataFrame.from_dict(rows, orient="index"), simulations)
+
+
+def ecdf(ranks: np.ndarray, draws: int) -> np.ndarray:
+    """Return the fraction of ranks (0 to ``draws``) at most 0, 1, ..., ``draws`` - 1; where all
+    ranks are equally likely these are expected to be 1, 2, ... in ``draws`` + 1."""
+    return np.searchsorted(np.sort(ranks), np.arange(draws), side="right") / len(ranks)
+
+
+def ecdf_band(simulations: int, draws: int, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return lower and upper limits ``(rank,)`` in which the whole `ecdf` of uniform ranks lies
+    with probability ``level`` (Saeilynoja et al. 2022, by ArviZ)."""
+    points = np.arange(1, draws + 1) / (draws + 1)
+    return ecdf_confidence_band(simulations, points, points, prob=level, method="optimized")
+
+
+def _inside(ranks: pd.Series, draws: int, band: tuple[np.ndarray, np.ndarray]) -> bool:
+    found, rounding = ecdf(ranks.to_numpy(), draws), 1e-9
+    return bool(((found >= band[0] - rounding) & (found <= band[1] + rounding)).all())

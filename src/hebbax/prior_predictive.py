@@ -41,8 +41,8 @@ def template(spec: ModelSpec, animals: int, task: Task) -> Model:
 def as_sessions(choices: np.ndarray, rewards: np.ndarray, rejections: np.ndarray) -> Sessions:
     """Return what simulated animals did as recordings."""
     records = [
-        Record(f"animal {a + 1}", *map(np.asarray, own[:2]), rejections=np.asarray(own[2], int))
-        for a, own in enumerate(zip(choices, rewards, rejections, strict=True))
+        Record(f"animal {a + 1}", choices[a], rewards[a], rejections=rejections[a].astype(int))
+        for a in range(len(choices))
     ]
     names = [chr(ord("A") + k) for k in range(rejections.shape[-1])]
     return from_animals(records, names, "simulated from the prior")

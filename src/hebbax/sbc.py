@@ -9,25 +9,31 @@ would make ranks pile up at both ends.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
-from hebbax import diagnostics
-from hebbax.errors import ModelError
+from hebbax import calibration, diagnostics, files, workers
+from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import nuts, repeated
 from hebbax.inference.density import log_likelihood
+from hebbax.ledger import Ledger
 from hebbax.model import Design, Model, build_model
 from hebbax.prior_predictive import Lived, as_sessions, generator, template
 from hebbax.rehearsal import Task
 from hebbax.spec import ModelSpec
-from hebbax.typing import Array, Key, Parameters
+from hebbax.typing import Array, Key, Parameters, Progress, silent
 
 LIKELIHOOD = "log likelihood"
+
+TASK = Task(240, 3, (0.2, 0.8), "baited")
+"""The task unless another is asked for."""
 
 MAX_R_HAT = 1.05
 """Few draws of a chain make R-hat scatter by more than the 1.01 that a reported fit must reach."""
@@ -46,7 +52,7 @@ class Settings:
     """
 
     animals: int = 12
-    task: Task = Task(240, 3, (0.2, 0.8), "baited")
+    task: Task = TASK
     ranked: int = 100
     seed: int = 0
     sampler: nuts.Settings = field(default_factory=lambda: repeated.SETTINGS)
@@ -59,7 +65,30 @@ class Quantity(NamedTuple):
     name: str
     kind: str
     site: str
-    index: tuple[int, ...]
+    place: tuple[int, ...]
+
+
+class Calibrated(NamedTuple):
+    """The answer: the ``ranks`` and ``fits`` of all simulations (one row a simulation and quantity,
+    and one a simulation), and the ``summary`` of the ranks."""
+
+    ranks: pd.DataFrame
+    fits: pd.DataFrame
+    summary: calibration.Ranked
+
+    @property
+    def sentence(self) -> str:
+        """The answer in words, failed fits counted in."""
+        failed = self.fits["failed"].dropna()
+        fits = f"All {len(self.fits)} fits passed their diagnostics."
+        if len(failed):
+            reasons = failed.str.split("; ").explode().value_counts()
+            why = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
+            fits = (
+                f"{len(failed)} of {len(self.fits)} fits failed their diagnostics ({why}); they "
+                "are counted in."
+            )
+        return f"{self.summary.sentence} {fits}"
 
 
 class Simulated(NamedTuple):
@@ -111,7 +140,7 @@ def _member(model: Model, group: str, index: tuple[int, ...]) -> str:
 
 def values_of(model: Model, ranked: tuple[Quantity, ...], values: Parameters) -> Array:
     """Return the quantities and the log likelihood ``(quantity,)`` of one draw of all sites."""
-    each = [values[quantity.site][quantity.index] for quantity in ranked]
+    each = [values[quantity.site][quantity.place] for quantity in ranked]
     own = {group.name: values[group.name] for group in model.groups}
     return jnp.stack([*each, log_likelihood(model, own).sum()])
 
@@ -124,7 +153,7 @@ def program(spec: ModelSpec, settings: Settings) -> Program:
     ranked = quantities(model)
 
     def fit(key: Key, design: Design, observed: Array, truth: Parameters) -> tuple[Array, ...]:
-        own = replace(model, design=design, observed=observed)
+        own = model.recorded(design, observed)
         of = partial(values_of, own, ranked)
         sampled = repeated.sample(key, own, settings.sampler)
         draws = jax.lax.map(lambda chain: jax.lax.map(of, chain), sampled.values)
@@ -140,6 +169,36 @@ def check(settings: Settings) -> None:
         raise ModelError(
             f"a truth is ranked among {settings.ranked} draws, and {draws} are made; ask for more."
         )
+
+
+def paths(folder: Path, model: str) -> tuple[Path, Path]:
+    """Return where the ranks and the fits of a model's simulations lie in a folder."""
+    return folder / f"calibrate_{model}.csv", folder / f"calibrate_{model}_fits.csv"
+
+
+def calibrate(
+    spec: ModelSpec,
+    settings: Settings,
+    simulations: int,
+    folder: Path,
+    staff: workers.Workers | None = None,
+    progress: Progress = silent,
+) -> Calibrated:
+    """Return what ``simulations`` of a model say, taking those that are in the folder from there.
+
+    Written are ``calibrate_<model>.csv`` and ``calibrate_<model>_fits.csv`` (`Calibrated`), each
+    simulation as soon as it is finished, and in the end ``calibrate_<model>_summary.csv``. Raises
+    `HebbaxError` where those there were made with other settings.
+    """
+    check(settings)
+    ledgers = [Ledger(p, ("simulation",), (spec, settings)) for p in paths(folder, spec.name)]
+    work = partial(simulate, spec, settings)
+    workers.fill(ledgers, "simulation", simulations, work, staff or workers.Workers(), progress)
+    ranks, fits = (ledger.arrange().query(f"simulation < {simulations}") for ledger in ledgers)
+    summary = calibration.ranked(ranks, settings.ranked)
+    table = {f"calibrate_{spec.name}_summary": summary.table}
+    files.write_tables(table, folder, HebbaxError, index_label="quantity", float_format="%.6g")
+    return Calibrated(ranks, fits, summary)
 
 
 def simulate(spec: ModelSpec, settings: Settings, simulation: int) -> Simulated:
@@ -172,7 +231,7 @@ def simulate(spec: ModelSpec, settings: Settings, simulation: int) -> Simulated:
         **sampler,
         "diverging": int(diverging.sum()),
         "steps": float(steps.mean()),
-        "failed": "; ".join(_reasons(sampler, int(diverging.sum()), settings)),
+        "failed": "; ".join(reasons(sampler, int(diverging.sum()), settings)),
     }
     return Simulated(rows, [fit])
 
@@ -184,7 +243,8 @@ def thinned(draws: np.ndarray, n: int) -> np.ndarray:
     return flat[np.arange(1, n + 1) * len(flat) // n - 1]
 
 
-def _reasons(sampler: dict[str, float], diverging: int, settings: Settings) -> list[str]:
+def reasons(sampler: dict[str, float], diverging: int, settings: Settings) -> list[str]:
+    """Return what failed of a fit: R-hat, too few effective draws to rank among, divergences."""
     out = []
     if not sampler["r_hat"] <= MAX_R_HAT:
         out.append("R-hat")

@@ -45,7 +45,6 @@ from hebbax.inference.density import (
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters
 
-
 LEAST_CURVATURE, MOST_CURVATURE = 0.7, 100.0
 """Limits of the curvature of a log scale: where the data say nothing its prior has a standard
 deviation of about 1.2, and none is known better than to 0.1."""
@@ -99,9 +98,9 @@ def best(pilots: Pilot) -> Pilot:
 
 
 def hyper_covariance(model: Model, solution: Pilot) -> Array:
-    """Return the covariance ``(scale, scale)`` of the unconstrained sites ``hyper``, in the order of
-    `hebbax.inference.coordinates.left_alone`: the inverse curvature of their marginal density, its
-    eigenvalues kept between `LEAST_CURVATURE` and `MOST_CURVATURE`."""
+    """Return the covariance ``(scale, scale)`` of the unconstrained sites ``hyper``, in the order
+    of `hebbax.inference.coordinates.left_alone`: the inverse curvature of their marginal density,
+    its eigenvalues kept between `LEAST_CURVATURE` and `MOST_CURVATURE`."""
     names = left_alone(model)
     flat = jnp.concatenate([jnp.ravel(solution.hyper[name]) for name in names])
 

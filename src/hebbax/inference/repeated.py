@@ -2,8 +2,8 @@
 
 The density, coordinates, starts, jumps and kernel are those of `hebbax.inference.nuts`. What it
 tunes during the warm-up is known here beforehand: coordinates have unit scale, and the scales of
-the spreads are read off the curvature of the pilot fit, so that a short warm-up for the step size is
-all that is left.
+the spreads are read off the curvature of the pilot fit, so that a short warm-up for the step size
+is all that is left. Between two trajectories population and animals are offered new values.
 """
 
 from functools import partial
@@ -14,7 +14,9 @@ import jax.numpy as jnp
 
 from hebbax.inference import nuts, pilot
 from hebbax.inference.coordinates import left_alone, model_values
+from hebbax.inference.force import steered_potential
 from hebbax.inference.interweave import interweave
+from hebbax.inference.jumps import jump
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters
 
@@ -25,7 +27,11 @@ SETTINGS = nuts.Settings(
     target_accept=0.8,
     search=pilot.Settings(rounds=20, hold=6, samples=16, starts=2),
 )
-"""Few draws, nearly independent of each other where the coordinates fit; ``chunk`` has no effect."""
+"""Few draws, nearly independent where the coordinates fit; ``chunk`` has no effect."""
+
+
+OFFERS = 6
+"""Offers to the population and jumps of the animals between two trajectories."""
 
 
 class Sampled(NamedTuple):
@@ -49,7 +55,7 @@ def sample(key: Key, model: Model, settings: nuts.Settings = SETTINGS) -> Sample
     pilots = pilot.fit(pilot_key, model, settings.search)
     best = pilot.best(pilots)
     starts = nuts.starting_points(start_key, model, pilots, settings)
-    metric: dict[str, Any] = {"adapt_mass_matrix": bool(__import__("os").environ.get("ADAPT"))}
+    metric: dict[str, Any] = {"adapt_mass_matrix": False}
     if hyper := tuple(left_alone(model)):
         metric["inverse_mass_matrix"] = {hyper: pilot.hyper_covariance(model, best)}
     kernel = nuts.kernel_of(model, best.factors, settings, **metric)
@@ -57,9 +63,17 @@ def sample(key: Key, model: Model, settings: nuts.Settings = SETTINGS) -> Sample
     state = kernel.init(keys, settings.warmup, starts, (), {})
 
     def move(state: Any) -> Any:
-        key, own = jax.random.split(state.rng_key)
-        woven = interweave(own, model, best.factors, state.z)
-        return nuts.jumped(model, pilots, state._replace(rng_key=key, z=woven))
+        key, *own = jax.random.split(state.rng_key, 1 + OFFERS)
+
+        def offer(z: Parameters, key: Key) -> tuple[Parameters, None]:
+            weave_key, jump_key = jax.random.split(key)
+            woven = interweave(weave_key, model, best.factors, z)
+            return jump(jump_key, model, pilots.factors, woven), None
+
+        z, _ = jax.lax.scan(offer, state.z, jnp.stack(own))
+        force = partial(steered_potential, model, best.factors)
+        potential, slope = jax.value_and_grad(force)(z)
+        return state._replace(z=z, potential_energy=potential, z_grad=slope, rng_key=key)
 
     move = jax.vmap(move)
 
