@@ -106,9 +106,10 @@ class Recovery:
         alike = self.pairs[self.pairs["evidence"] < APART]
         if alike.empty:
             return "Every two models can be told apart."
+        ordered = alike["evidence"].sort_values()
         words = [
-            f"{first} and {second} ({row['evidence']:.0%})"
-            for (first, second), row in alike.sort_values("evidence").iterrows()
+            f"{first} and {second} ({right:.0%})"
+            for (first, second), right in zip(ordered.index.tolist(), ordered, strict=True)
         ]
         return (
             f"This experiment cannot tell apart {'; '.join(words)}: in brackets how often evidence "
@@ -124,8 +125,8 @@ def check(specs: Sequence[ModelSpec]) -> None:
             raise HebbaxError(f"{spec.name}: is given twice; each model may stand once.")
         if spec.prior != "normal" or spec.hierarchy == "none":
             raise ModelError(
-                f"{spec.name}: models are told apart by evidence, which is there for animals around "
-                'a population with prior = "normal".'
+                f"{spec.name}: models are told apart by evidence, which is there for animals "
+                'around a population with prior = "normal".'
             )
         if spec.likelihood != specs[0].likelihood:
             raise ModelError(
@@ -229,7 +230,7 @@ def recover(
     staff: workers.Workers | None = None,
     progress: Progress = silent,
 ) -> Recovery:
-    """Return what ``simulations`` of each model say, taking those that are in the folder from there.
+    """Return what ``simulations`` of each model say, taking those in the folder from there.
 
     Written are ``recovery.csv`` (`Recovery.table`), each data set as soon as it is judged, and in
     the end ``recovery_<criterion>.csv`` with confusion and inversion, ``recovery_pairs.csv`` and

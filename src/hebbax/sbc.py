@@ -53,7 +53,7 @@ class Settings:
 
     animals: int = 12
     task: Task = TASK
-    ranked: int = 100
+    ranked: int = 60
     seed: int = 0
     sampler: nuts.Settings = field(default_factory=lambda: repeated.SETTINGS)
 

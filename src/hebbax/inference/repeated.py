@@ -22,15 +22,17 @@ from hebbax.typing import Array, Key, Parameters
 
 SETTINGS = nuts.Settings(
     chains=2,
-    warmup=80,
-    draws=200,
+    warmup=60,
+    draws=120,
     target_accept=0.8,
+    max_tree_depth=5,
+    warmup_tree_depth=5,
     search=pilot.Settings(rounds=20, hold=6, samples=16, starts=2),
 )
 """Few draws, nearly independent where the coordinates fit; ``chunk`` has no effect."""
 
 
-OFFERS = 6
+OFFERS = 2
 """Offers to the population and jumps of the animals between two trajectories."""
 
 
