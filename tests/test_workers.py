@@ -51,7 +51,7 @@ def test_two_workers_of_which_one_is_killed_do_all_of_it(tmp_path):
     assert (tmp_path / "died").exists()
     ledger.arrange()
     assert read(tmp_path / "parts.csv")["value"].tolist() == pytest.approx(
-        [k / 3 for k in range(6)], abs=1e-6
+        [k / 3 for k in range(6)], rel=1e-5
     )
 
 
