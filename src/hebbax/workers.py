@@ -18,9 +18,6 @@ from hebbax.typing import Progress
 
 Result = TypeVar("Result")
 
-RETRIES = 3
-"""Times a part that failed is tried again."""
-
 
 @dataclass(frozen=True)
 class Workers:
@@ -87,7 +84,7 @@ def each(
     distributed = _distributed()
     with _client(distributed, workers) as client:
         there = partial(_as_here, bool(jax.config.read("jax_enable_x64")), work)
-        futures = client.map(there, parts, pure=False, retries=RETRIES)
+        futures = client.map(there, parts, pure=False)
         numbers = dict(zip([future.key for future in futures], parts, strict=True))
         for future in distributed.as_completed(futures):
             yield numbers[future.key], future.result()

@@ -35,7 +35,7 @@ def calibration(found: Calibrated, draws: int) -> Figure:
         own = found.ranks.loc[found.ranks["quantity"] == name, "rank"].to_numpy()
         ecdf_difference(ax, own, draws, limits)
         ax.set_title(name, fontsize=9, color="black" if table["inside"][name] else ORANGE)
-    for ax in axes[:, 0]:
+    for ax in [panels[1], *axes[1:, 0]]:
         ax.set_ylabel("ECDF - expected")
     for ax in panels[1 : len(names) + 1][-COLUMNS:]:
         ax.set_xlabel("rank of the truth / draws")
@@ -69,4 +69,5 @@ def coverage(ax: Axes, found: Calibrated) -> None:
     ax.axhline(0.0, color="0.6", linewidth=0.8, linestyle=":")
     ax.set_xticks(levels, [f"{100 * level:g}" for level in COVERAGES], fontsize=8)
     ax.set_xlabel("central interval (%)")
-    ax.set_title("coverage - level, ± 2 SE", fontsize=9)
+    ax.set_ylabel("coverage - level")
+    ax.set_title("all quantities, ± 2 SE", fontsize=9)
