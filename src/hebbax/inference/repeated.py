@@ -25,14 +25,14 @@ SETTINGS = nuts.Settings(
     warmup=60,
     draws=120,
     target_accept=0.8,
-    max_tree_depth=5,
-    warmup_tree_depth=5,
+    max_tree_depth=4,
+    warmup_tree_depth=4,
     search=pilot.Settings(rounds=20, hold=6, samples=16, starts=2),
 )
 """Few draws, nearly independent where the coordinates fit; ``chunk`` has no effect."""
 
 
-OFFERS = 2
+OFFERS = 3
 """Offers to the population and jumps of the animals between two trajectories."""
 
 
