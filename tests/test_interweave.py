@@ -52,7 +52,7 @@ def test_values_are_kept_and_the_prior_is_left_as_it_is(prior):
             assert kstest(old[:, member], new[:, member]).pvalue > 1e-4, (name, member)
             assert np.mean(old[:, member] != new[:, member]) > 0.9
             moved += 1
-    assert moved == (10 if prior == "regularised horseshoe" else 7) - 1
+    assert moved == (9 if prior == "regularised horseshoe" else 6)
 
 
 def test_animals_that_stand_alone_have_no_population_to_draw():
