@@ -129,7 +129,7 @@ def _solve(model: Model, settings: Settings, key: Key, jitter: Array) -> Pilot:
 
     def one_round(state: tuple, step: tuple) -> tuple[tuple, None]:
         (factors, hyper), (held, key) = state, step
-        settled = _descend(partial(_marginal, model, factors), hyper, settings)
+        settled = settle(model, factors, hyper, settings)
         hyper = jax.tree.map(partial(jnp.where, held), hyper, settled)
         mean, spread_draws = _posterior(model, factors, hyper)
         half = jax.random.normal(key, (settings.samples // 2, *mean.shape))
@@ -214,6 +214,11 @@ def _evidence(model: Model, factors: Factors, hyper: Parameters, key: Key, sampl
         return total
     log_prior = -0.5 * ((location / prior) ** 2).sum() - jnp.log(prior).sum()
     return total + log_prior + log_population + hyper_log_prior(model, hyper)
+
+
+def settle(model: Model, factors: Factors, hyper: Parameters, settings: Settings) -> Parameters:
+    """Return the unconstrained scales moved towards the mode of their marginal density."""
+    return _descend(partial(_marginal, model, factors), hyper, settings)
 
 
 def _descend(

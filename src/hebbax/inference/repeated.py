@@ -17,6 +17,7 @@ from hebbax.inference.coordinates import left_alone, model_values
 from hebbax.inference.force import steered_potential
 from hebbax.inference.interweave import interweave
 from hebbax.inference.jumps import jump
+from hebbax.inference.moments import widened
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters
 
@@ -53,8 +54,10 @@ class Sampled(NamedTuple):
 
 def sample(key: Key, model: Model, settings: nuts.Settings = SETTINGS) -> Sampled:
     """Return posterior draws; may be traced with the recorded trials of the model as arguments."""
-    pilot_key, start_key, run_key = jax.random.split(key, 3)
+    pilot_key, widen_key, start_key, run_key = jax.random.split(key, 4)
     pilots = pilot.fit(pilot_key, model, settings.search)
+    keys = jax.random.split(widen_key, settings.search.starts)
+    pilots = jax.vmap(lambda key, one: widened(key, model, one, settings.search))(keys, pilots)
     best = pilot.best(pilots)
     starts = nuts.starting_points(start_key, model, pilots, settings)
     metric: dict[str, Any] = {"adapt_mass_matrix": False}
