@@ -24,7 +24,7 @@ from hebbax.typing import Array, Key, Parameters
 SETTINGS = nuts.Settings(
     chains=2,
     warmup=60,
-    draws=120,
+    draws=240,
     target_accept=0.8,
     max_tree_depth=4,
     warmup_tree_depth=4,
