@@ -27,15 +27,15 @@ def test_values_are_kept_and_the_prior_is_left_as_it_is(prior):
 
     def one(key):
         """A draw of the prior before and after many moves, and its animals' values."""
-        truth_key, *keys = jax.random.split(key, 9)
+        truth_key, move_key = jax.random.split(key)
         drawn = draw_truth(truth_key, model)
         for group in model.groups:
             away = drawn[group.name] - drawn[f"{group.name}_population"]
             drawn[f"{group.name}_offset"] = away / drawn[f"{group.name}_spread"]
         start = {name: sites.transforms[name].inv(drawn[name]) for name in sites.shapes}
         z = to_coordinates(model, factors, start)
-        for own in keys:
-            z = interweave(own, model, factors, z)
+        keys = jax.random.split(move_key, 8)
+        z, _ = jax.lax.scan(lambda z, own: (interweave(own, model, factors, z), None), z, keys)
         end = constrain(sites, to_sites(model, factors, z)[0])
         return drawn, end, animal_values(model, end)
 
