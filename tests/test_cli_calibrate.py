@@ -67,7 +67,7 @@ def test_after_a_kill_it_goes_on_and_repeats_nothing(unbroken, tmp_path):
     fits.write_text(marked)
     done = run("calibrate", "null", *MANY, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert read(fits)["r_hat"][0] == float(f"7{finished['r_hat'][0]:.6g}")
+    assert read(fits)["r_hat"][0] == pytest.approx(70.0 + finished["r_hat"][0], abs=1e-3)
     for name in ("calibrate_null.csv", "calibrate_null_summary.csv"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
     pd.testing.assert_frame_equal(read(fits)[1:], read(folder / fits.name)[1:])

@@ -41,14 +41,13 @@ class Sampled(NamedTuple):
     """What came of one fit.
 
     Draws ``values`` (chain, draw, ...) on the model's scale by site, each animal's values by group;
-    ``diverging``, ``steps`` (gradients) and ``accepted`` (probability) of each draw, (chain, draw);
-    the solutions of the pilot fit.
+    ``diverging`` and ``steps`` (gradients) of each draw, (chain, draw); the solutions of the pilot
+    fit.
     """
 
     values: Parameters
     diverging: Array
     steps: Array
-    accepted: Array
     pilots: pilot.Pilot
 
 
@@ -80,20 +79,20 @@ def sample(key: Key, model: Model, settings: nuts.Settings = SETTINGS) -> Sample
         potential, slope = jax.value_and_grad(force)(z)
         return state._replace(z=z, potential_energy=potential, z_grad=slope, rng_key=key)
 
-    move = jax.vmap(move)
+    moves = jax.vmap(move)
 
     def iteration(state: Any, done: Array) -> tuple[Any, tuple]:
         # One body for warm-up and sampling: compiling it is what a repeated fit pays once.
         state = jax.lax.cond(done == settings.warmup, nuts.share_step_size, lambda s: s, state)
         state = kernel.sample(state, (), {})
-        state = jax.lax.cond(done >= settings.warmup, move, lambda s: s, state)
-        return state, (state.z, state.diverging, state.num_steps, state.accept_prob)
+        state = jax.lax.cond(done >= settings.warmup, moves, lambda s: s, state)
+        return state, (state.z, state.diverging, state.num_steps)
 
     total = jnp.arange(settings.warmup + settings.draws)
     _, kept = jax.lax.scan(iteration, state, total)
-    coordinates, diverging, steps, accepted = jax.tree.map(
+    coordinates, diverging, steps = jax.tree.map(
         lambda leaf: jnp.swapaxes(leaf[settings.warmup :], 0, 1), kept
     )
     one = partial(model_values, model, best.factors)
     values = jax.lax.map(lambda chain: jax.lax.map(one, chain), coordinates)
-    return Sampled(values, diverging, steps, accepted, pilots)
+    return Sampled(values, diverging, steps, pilots)
