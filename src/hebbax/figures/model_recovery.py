@@ -20,9 +20,9 @@ def model_recovery(found: Recovery) -> Figure:
     )
     for row, (name, confusion) in zip(axes, found.confusion.items(), strict=True):
         matrix(row[0], confusion)
-        row[0].set_title(f"best model given the true one, {name}", fontsize=9)
+        row[0].set_title(f"confusion, {name} (rows sum to 1)", fontsize=8)
         matrix(row[1], found.inversion[name])
-        row[1].set_title(f"true model given the best one, {name}", fontsize=9)
+        row[1].set_title(f"inversion, {name} (columns sum to 1)", fontsize=8)
     reliability(axes[0, 2], found.reliability)
     axes[1, 2].axis("off")
     return figure
@@ -49,4 +49,4 @@ def reliability(ax: Axes, found: Reliability) -> None:
     ax.plot(table["predicted"], table["observed"], "o-", color=PALETTE[0], markersize=4)
     ax.set_xlabel("probability given")
     ax.set_ylabel("fraction true")
-    ax.set_title(f"reliability, {found.level:.0%} band", fontsize=9)
+    ax.set_title(f"reliability, {found.level:.0%} band", fontsize=8)
