@@ -156,11 +156,12 @@ def check(settings: Settings, spec: ModelSpec) -> np.ndarray:
         )
     if settings.simulated < 2:
         raise HebbaxError(f"--simulated: {settings.simulated} given; 2 or more is allowed.")
-    _check_rewards(settings.rewards)
+    check_rewards(settings.rewards)
     return truth
 
 
-def _check_rewards(rewards: tuple[tuple[float, ...], ...]) -> None:
+def check_rewards(rewards: tuple[tuple[float, ...], ...]) -> None:
+    """Raise `HebbaxError` for what are no reward probabilities of designs to compare."""
     for chances in rewards:
         if len(chances) < 2 or not all(0.0 <= chance <= 1.0 for chance in chances):
             raise HebbaxError(

@@ -54,6 +54,14 @@ class Ledger:
             text = self.frame.to_csv(index=False, float_format="%.6g")
             unfinished.write_text(f"# {self.provenance}\n{text}", encoding="utf-8")
 
+    def arrange(self) -> pd.DataFrame:
+        """Write the rows in the order of their keys, and return them as they are read back: what
+        was made at once and what was made in pieces, in whatever order, is then the same."""
+        self.frame = self.frame.sort_values(list(self.keys), kind="stable", ignore_index=True)
+        self.add([])
+        self.frame = read(self.path)
+        return self.frame
+
 
 def read(path: Path) -> pd.DataFrame:
     """Return a ledger's rows; only an empty cell is missing, for there is a model called null."""

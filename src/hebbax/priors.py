@@ -94,15 +94,26 @@ def value_prior(group: Group, values: Parameters) -> dist.Distribution:
     return dist.Normal(0.0, population_scale(group, values))
 
 
-def sample_scales(group: Group) -> Parameters:
-    """Return what `value_prior` reads, as NumPyro sites."""
+def scale_priors(group: Group) -> dict[str, dist.Distribution]:
+    """Return the priors of what `value_prior` reads, by site: the scales of a horseshoe."""
     if group.prior != "regularised horseshoe":
         return {}
-    global_prior = dist.HalfCauchy(horseshoe_global_scale(group.scales.size, group.expected))
     half_t = dist.FoldedDistribution(dist.StudentT(LOCAL_DEGREES, 0.0, jnp.ones(group.shape)))
-    priors = {"global": global_prior, "local": half_t.to_event(len(group.shape))}
-    sites = {f"{group.name}_{name}_scale": prior for name, prior in priors.items()}
-    return {site: numpyro.sample(site, prior) for site, prior in sites.items()}
+    return {
+        f"{group.name}_global_scale": dist.HalfCauchy(
+            horseshoe_global_scale(group.scales.size, group.expected)
+        ),
+        f"{group.name}_local_scale": half_t,
+    }
+
+
+def sample_scales(group: Group) -> Parameters:
+    """Return what `value_prior` reads, as NumPyro sites."""
+    events = {f"{group.name}_local_scale": len(group.shape)}
+    return {
+        site: numpyro.sample(site, prior.to_event(events.get(site, 0)))
+        for site, prior in scale_priors(group).items()
+    }
 
 
 def sample_group(group: Group, n_animals: int) -> Array:

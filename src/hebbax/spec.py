@@ -58,7 +58,7 @@ class ModelSpec:
     rate: float = 0.75
     hierarchy: Hierarchy = "animals"
     prior: Prior = "normal"
-    scales: Mapping[str, float] = field(default_factory=dict)
+    scales: Mapping[str, float] = field(default_factory=dict, hash=False)
     expected_terms: float = 2.0
     preference_scale: float = 1.0
     habit_scale: float = 0.0

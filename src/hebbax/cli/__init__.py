@@ -2,7 +2,7 @@
 
 import click
 
-from hebbax.cli import answers, check, cohort, design, fit, study, terms
+from hebbax.cli import answers, calibrate, check, cohort, design, fit, study, terms
 from hebbax.cli.script import entry
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -25,6 +25,7 @@ for _command in (
     design.identify,
     design.design,
     terms.terms,
+    calibrate.calibrate,
     study.report,
     cohort.simulate,
     cohort.models,

@@ -1,6 +1,7 @@
 """Pictures: units on every axis, colours that survive print and colour blindness."""
 
 from hebbax.figures.activity import intervals, recovery
+from hebbax.figures.calibration import calibration
 from hebbax.figures.coefficients import coefficients
 from hebbax.figures.comparison import comparison
 from hebbax.figures.designs import designs
@@ -8,6 +9,7 @@ from hebbax.figures.heldout import held_out
 from hebbax.figures.identifiability import identifiability
 from hebbax.figures.inclusion import inclusion, projection, variants
 from hebbax.figures.likelihood import log_likelihood_contours, profile
+from hebbax.figures.model_recovery import model_recovery
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
 from hebbax.figures.rules import (
@@ -22,6 +24,7 @@ from hebbax.figures.style import model_colour, publish, save, use_file_backend
 
 __all__ = [
     "across_priors",
+    "calibration",
     "change_curves",
     "checks",
     "choice_curves",
@@ -37,6 +40,7 @@ __all__ = [
     "intervals",
     "log_likelihood_contours",
     "model_colour",
+    "model_recovery",
     "pairs",
     "predictive",
     "profile",

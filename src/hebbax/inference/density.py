@@ -143,9 +143,9 @@ def expansion(model: Model, phi: Array, labels: Array | None = None) -> Expansio
 
 def padded_observed(model: Model) -> Array:
     """Return what was observed ``(animal, trial, ...)``, zero in padding."""
-    out = np.zeros((*model.sessions.choices.shape, *model.observed.shape[1:]), model.observed.dtype)
-    out[model.sessions.valid] = model.observed
-    return jnp.asarray(out)
+    observed = jnp.asarray(model.observed)
+    out = jnp.zeros((*model.sessions.choices.shape, *observed.shape[1:]), observed.dtype)
+    return out.at[np.nonzero(model.sessions.valid)].set(observed)
 
 
 def _sum_by_animal(model: Model, values: Array) -> Array:

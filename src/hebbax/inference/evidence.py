@@ -105,7 +105,7 @@ def solve(
 def _solve_batch(
     model: Model, settings: Settings, labels: Array | None, problems: Problem, start: Start
 ) -> Solution:
-    return jax.vmap(partial(_solve, model, settings, labels))(problems, start)
+    return jax.vmap(partial(solve_one, model, settings, labels))(problems, start)
 
 
 def rest(model: Model, scales: Array) -> Start:
@@ -129,7 +129,7 @@ class _State(NamedTuple):
     rounds: Array
 
 
-def _solve(
+def solve_one(
     model: Model, settings: Settings, labels: Array | None, problem: Problem, start: Start
 ) -> Solution:
     """Return the solution of one sub-model."""

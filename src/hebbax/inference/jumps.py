@@ -57,12 +57,11 @@ def jump(key: Key, model: Model, solutions: Factors, coordinates: Parameters) ->
         """Return log p - log q of each animal's deviations ``(animal,)``, up to one constant."""
         values = split_groups(model, location + spread * e)
         log_target = log_likelihood_by_animal(model, values) + _log_prior(model, hyper, values, e)
-        offers = [*jax.vmap(_log_t, in_axes=(0, 0, None))(*places, e), _log_normal(e)]
-        return log_target - jax.nn.logsumexp(jnp.stack(offers), axis=0)
+        return log_target - log_offered(places, e)
 
     offer_key, accept_key = jax.random.split(key)
     present = means + unwhiten(roots, coordinates[ANIMAL])
-    offered = _offer(offer_key, *places)
+    offered = offer(offer_key, *places)
     log_ratio = log_density(offered) - log_density(present)
     taken = jnp.log(jax.random.uniform(accept_key, log_ratio.shape)) < log_ratio
     moved = jnp.where(taken[:, None], offered, present)
@@ -70,7 +69,13 @@ def jump(key: Key, model: Model, solutions: Factors, coordinates: Parameters) ->
     return {**coordinates, ANIMAL: z}
 
 
-def _offer(key: Key, means: Array, roots: Array) -> Array:
+def log_offered(places: tuple[Array, Array], e: Array) -> Array:
+    """Return log q of deviations ``(animal,)`` that `offer` draws, up to one constant."""
+    offers = [*jax.vmap(_log_t, in_axes=(0, 0, None))(*places, e), _log_normal(e)]
+    return jax.nn.logsumexp(jnp.stack(offers), axis=0)
+
+
+def offer(key: Key, means: Array, roots: Array) -> Array:
     """Return deviations ``(animal, member)`` drawn from q, its places ``(start, animal, ...)``."""
     n_solutions, *shape = means.shape
     normal_key, tail_key, side_key = jax.random.split(key, 3)

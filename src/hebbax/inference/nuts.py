@@ -101,24 +101,33 @@ def fit(
     progress("finding the starts", 0, 1)
     pilots = pilot.fit(pilot_key, model, settings.search)
     factors = pilot.best(pilots).factors
-    starts = _starts(start_key, model, pilots, settings)
-    progress("finding the starts", 1, 1)
-    kernel = NUTS(
-        potential_fn=partial(steered_potential, model, factors),
-        target_accept_prob=settings.target_accept,
-        max_tree_depth=(settings.warmup_tree_depth, settings.max_tree_depth),
-        step_size=settings.first_step_size,
-        dense_mass=[tuple(hyper)] if (hyper := left_alone(model)) else False,
+    starts = jax.jit(partial(starting_points, model=model, settings=settings))(
+        start_key, pilots=pilots
     )
+    progress("finding the starts", 1, 1)
+    kernel = kernel_of(model, factors, settings)
     keys = jax.random.split(run_key, settings.chains)
-    move = jax.vmap(partial(_jump, model, pilots))
+    move = jax.vmap(partial(jumped, model, pilots))
     state = jax.jit(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
     label = _fingerprint(key, model, settings)
     kept = _advance(kernel, move, state, settings, store, label, progress)
     return _collect(model, factors, kept, settings)
 
 
-def _starts(key: Key, model: Model, pilots: pilot.Pilot, settings: Settings) -> Parameters:
+def kernel_of(model: Model, factors: Factors, settings: Settings, **metric: Any) -> NUTS:
+    """Return NumPyro's kernel in the coordinates of ``factors``; ``metric`` are its arguments about
+    the mass matrix, which is dense for what the coordinates leave alone."""
+    return NUTS(
+        potential_fn=partial(steered_potential, model, factors),
+        target_accept_prob=settings.target_accept,
+        max_tree_depth=(settings.warmup_tree_depth, settings.max_tree_depth),
+        step_size=settings.first_step_size,
+        dense_mass=[tuple(hyper)] if (hyper := left_alone(model)) else False,
+        **metric,
+    )
+
+
+def starting_points(key: Key, model: Model, pilots: pilot.Pilot, settings: Settings) -> Parameters:
     """Return one starting point a chain ``(chain, ...)``, in the coordinates of the best pilot.
 
     Chains take the solutions whose evidence counts in turn. In a solution's own coordinates the
@@ -126,17 +135,16 @@ def _starts(key: Key, model: Model, pilots: pilot.Pilot, settings: Settings) -> 
     posterior standard deviations, and log scales are jittered likewise. Animals start uniform
     within one: of a dozen, farther out, one starts where its weights run away.
     """
-    counts = int((np.asarray(pilots.evidence) > float(pilots.evidence[0]) - settings.margin).sum())
-    own = jnp.arange(settings.chains) % max(counts, 1)
+    counts = (pilots.evidence > pilots.evidence[0] - settings.margin).sum()
+    own = jnp.arange(settings.chains) % jnp.maximum(counts, 1)
     best = pilot.best(pilots).factors
     chosen = jax.tree.map(lambda leaf: leaf[own], pilots)
-    keys = jax.random.split(key, settings.chains)
 
     def one(key: Key, solution: pilot.Pilot) -> Parameters:
         around = _around(key, model, solution.hyper, settings.overdispersion)
         return to_coordinates(model, best, to_sites(model, solution.factors, around)[0])
 
-    return jax.jit(jax.vmap(one))(keys, chosen)
+    return jax.vmap(one)(jax.random.split(key, settings.chains), chosen)
 
 
 def _around(key: Key, model: Model, hyper: Parameters, overdispersion: float) -> Parameters:
@@ -152,7 +160,7 @@ def _around(key: Key, model: Model, hyper: Parameters, overdispersion: float) ->
     return out
 
 
-def _jump(model: Model, pilots: pilot.Pilot, state: Any) -> Any:
+def jumped(model: Model, pilots: pilot.Pilot, state: Any) -> Any:
     """Return the sampler's state after a jump of the animals (`hebbax.inference.jumps`)."""
     key, own = jax.random.split(state.rng_key)
     z = jump(own, model, pilots.factors, state.z)
@@ -199,7 +207,7 @@ def _advance(
             kept.append(drawn)
         done += length
         if done == settings.warmup:
-            state = _share_step_size(state)
+            state = share_step_size(state)
         if store is not None:
             checkpoint.save(store, label, state, kept, done)
         progress("warming up" if done <= settings.warmup else "sampling", done, total)
@@ -207,11 +215,11 @@ def _advance(
     return {name: np.swapaxes(value, 0, 1) for name, value in joined.items()}
 
 
-def _share_step_size(state: Any) -> Any:
+def share_step_size(state: Any) -> Any:
     """Return the state with the median step size of all chains: one that ended its warm-up at a
     cliff would go on with steps a tenth of what the posterior needs."""
     adapted = state.adapt_state
-    shared = np.full_like(adapted.step_size, np.median(adapted.step_size))
+    shared = jnp.full_like(adapted.step_size, jnp.median(adapted.step_size))
     return state._replace(adapt_state=adapted._replace(step_size=shared))
 
 

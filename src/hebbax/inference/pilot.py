@@ -45,6 +45,10 @@ from hebbax.inference.density import (
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters
 
+LEAST_CURVATURE, MOST_CURVATURE = 0.7, 100.0
+"""Limits of the curvature of a log scale: where the data say nothing its prior has a standard
+deviation of about 1.2, and none is known better than to 0.1."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -93,6 +97,27 @@ def best(pilots: Pilot) -> Pilot:
     return jax.tree.map(lambda leaf: leaf[0], pilots)
 
 
+def hyper_covariance(model: Model, solution: Pilot) -> Array:
+    """Return the covariance ``(scale, scale)`` of the unconstrained sites ``hyper``, in the order
+    of `hebbax.inference.coordinates.left_alone`: the inverse curvature of their marginal density,
+    its eigenvalues kept between `LEAST_CURVATURE` and `MOST_CURVATURE`."""
+    names = left_alone(model)
+    flat = jnp.concatenate([jnp.ravel(solution.hyper[name]) for name in names])
+
+    def loss(flat: Array) -> Array:
+        hyper, first = {}, 0
+        for name in names:
+            shape = jnp.shape(solution.hyper[name])
+            last = first + int(np.prod(shape))
+            hyper[name] = flat[first:last].reshape(shape)
+            first = last
+        return _marginal(model, solution.factors, hyper)
+
+    curvature, directions = jnp.linalg.eigh(jax.hessian(loss)(flat))
+    curvature = jnp.clip(curvature, LEAST_CURVATURE, MOST_CURVATURE)
+    return (directions / curvature) @ directions.T
+
+
 def _solve(model: Model, settings: Settings, key: Key, jitter: Array) -> Pilot:
     """Return the solution reached from one start."""
     start_key, rounds_key, end_key = jax.random.split(key, 3)
@@ -104,7 +129,7 @@ def _solve(model: Model, settings: Settings, key: Key, jitter: Array) -> Pilot:
 
     def one_round(state: tuple, step: tuple) -> tuple[tuple, None]:
         (factors, hyper), (held, key) = state, step
-        settled = _descend(partial(_marginal, model, factors), hyper, settings)
+        settled = settle(model, factors, hyper, settings)
         hyper = jax.tree.map(partial(jnp.where, held), hyper, settled)
         mean, spread_draws = _posterior(model, factors, hyper)
         half = jax.random.normal(key, (settings.samples // 2, *mean.shape))
@@ -189,6 +214,11 @@ def _evidence(model: Model, factors: Factors, hyper: Parameters, key: Key, sampl
         return total
     log_prior = -0.5 * ((location / prior) ** 2).sum() - jnp.log(prior).sum()
     return total + log_prior + log_population + hyper_log_prior(model, hyper)
+
+
+def settle(model: Model, factors: Factors, hyper: Parameters, settings: Settings) -> Parameters:
+    """Return the unconstrained scales moved towards the mode of their marginal density."""
+    return _descend(partial(_marginal, model, factors), hyper, settings)
 
 
 def _descend(

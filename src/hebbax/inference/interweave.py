@@ -1,0 +1,108 @@
+r"""The population and the spreads drawn anew, given the values that the animals have.
+
+NUTS moves spreads with the animals' *deviations* e_a held in their coordinates, so that all animals
+move and every choice changes its probability. Where each animal is known well, a spread can then
+hardly move. Given the animals' values phi_a themselves no choice matters: a member j of them has
+
+    p(mu, s | phi) ~ p(mu) p(s) prod_a Normal(phi_a; mu, s)
+
+of its own, and the scales of a horseshoe depend on mu alone. Doing both in turn mixes where either
+alone would not (interweaving: Yu & Meng 2011). Metropolis steps, many for the price of a gradient:
+
+    log s' = log s + step,    mu' ~ Normal(mean phi, s' / sqrt(n))
+
+with the density of the second offer in the ratio, and the same walk for the logarithms of scales.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+
+from hebbax.inference.coordinates import Factors, to_coordinates, to_sites
+from hebbax.inference.density import animal_values, constrain, latent_sites
+from hebbax.model import Model
+from hebbax.priors import SPREAD_FRACTION, Group, scale_priors, value_prior
+from hebbax.typing import Array, Key, Parameters
+
+STEPS = (0.15, 0.5, 1.5)
+"""Standard deviations of the steps of log scales, in turn: a spread that a dozen animals tell is
+known to 1 / sqrt(24), one that they do not to about 1."""
+
+
+def interweave(key: Key, model: Model, factors: Factors, coordinates: Parameters) -> Parameters:
+    """Return the coordinates after the population and all scales were offered new values, each
+    animal's values kept; animals that stand on their own have no population."""
+    if model.spec.hierarchy == "none":
+        return coordinates
+    unconstrained = to_sites(model, factors, coordinates)[0]
+    values = animal_values(model, constrain(latent_sites(model), unconstrained))
+    out = dict(unconstrained)
+    for group, own in zip(model.groups, jax.random.split(key, len(model.groups)), strict=True):
+        out |= _group(own, group, values[group.name], unconstrained)
+    return to_coordinates(model, factors, out)
+
+
+def _group(key: Key, group: Group, phi: Array, unconstrained: Parameters) -> Parameters:
+    """Return the sites of one group; ``phi`` (animal, ...) are its animals' values."""
+    population, spread = f"{group.name}_population", f"{group.name}_spread"
+    priors = scale_priors(group)
+    state = {name: unconstrained[name] for name in (population, spread, *priors)}
+    step = partial(_step, group, phi, priors)
+    keys = jax.random.split(key, len(STEPS))
+    state, _ = jax.lax.scan(lambda s, now: (step(now, s), None), state, (keys, jnp.array(STEPS)))
+    offset = (phi - state[population]) / jnp.exp(state[spread])
+    return {**state, f"{group.name}_offset": offset}
+
+
+def _step(
+    group: Group,
+    phi: Array,
+    priors: dict[str, dist.Distribution],
+    now: tuple[Key, Array],
+    state: Parameters,
+) -> Parameters:
+    """Return the sites after one Metropolis step of each."""
+    key, size = now
+    keys = iter(jax.random.split(key, 3 + 2 * len(priors)))
+    population, spread = f"{group.name}_population", f"{group.name}_spread"
+    n, mean = phi.shape[0], phi.mean(0)
+
+    def scales(state: Parameters) -> Parameters:
+        return {name: jnp.exp(state[name]) for name in priors}
+
+    def log_prior(mu: Array, state: Parameters) -> Array:
+        return value_prior(group, scales(state)).log_prob(mu)
+
+    def log_density(mu: Array, log_s: Array) -> Array:
+        """Return log p(mu, log s | phi) less the log density of offering mu, up to a constant."""
+        s = jnp.exp(log_s)
+        prior = dist.HalfNormal(SPREAD_FRACTION * group.scales).log_prob(s) + log_s
+        likelihood = -n * log_s - 0.5 * (((phi - mu) / s) ** 2).sum(0)
+        offered = -log_s - 0.5 * n * ((mu - mean) / s) ** 2
+        return prior + likelihood + log_prior(mu, state) - offered
+
+    def choose(key: Key, log_ratio: Array, new: Array, old: Array) -> Array:
+        return jnp.where(jnp.log(jax.random.uniform(key, log_ratio.shape)) < log_ratio, new, old)
+
+    mu, log_s = state[population], state[spread]
+    new_log_s = log_s + size * jax.random.normal(next(keys), log_s.shape)
+    new_mu = mean + jnp.exp(new_log_s) / jnp.sqrt(n) * jax.random.normal(next(keys), mu.shape)
+    ratio = log_density(new_mu, new_log_s) - log_density(mu, log_s)
+    own = next(keys)
+    state = {
+        **state,
+        population: choose(own, ratio, new_mu, mu),
+        spread: choose(own, ratio, new_log_s, log_s),
+    }
+    for name, prior in priors.items():
+        old = state[name]
+        new = old + size * jax.random.normal(next(keys), old.shape)
+        moved = log_prior(state[population], {**state, name: new})
+        ratio = moved - log_prior(state[population], state)
+        ratio = ratio if old.ndim else ratio.sum()
+        each = prior.log_prob
+        ratio += each(jnp.exp(new)) + new - each(jnp.exp(old)) - old
+        state[name] = choose(next(keys), ratio, new, old)
+    return state

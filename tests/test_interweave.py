@@ -1,0 +1,63 @@
+"""Population and scales are drawn anew given the animals' values, and the prior stays what it was."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from hebbax.inference.coordinates import Factors, to_coordinates, to_sites
+from hebbax.inference.density import animal_values, constrain, latent_sites
+from hebbax.inference.interweave import interweave
+from hebbax.prior_predictive import draw_truth, template
+from hebbax.rehearsal import Task
+from hebbax.spec import parse_spec
+
+DRAWS = 3000
+
+
+@pytest.mark.parametrize("prior", ["laplace", "regularised horseshoe"])
+def test_values_are_kept_and_the_prior_is_left_as_it_is(prior):
+    spec = parse_spec({"name": "both", "terms": ["x r", "w"], "prior": prior, "expected_terms": 1})
+    model = template(spec, 3, Task(6, 1, (0.2, 0.8), "baited"))
+    sites, members = latent_sites(model), model.scales.size
+    factors = Factors(
+        2.0 * jnp.broadcast_to(jnp.eye(members), (3, members, members)), jnp.ones((3, members))
+    )
+
+    def one(key):
+        """A draw of the prior before and after many moves, and its animals' values."""
+        truth_key, move_key = jax.random.split(key)
+        drawn = draw_truth(truth_key, model)
+        for group in model.groups:
+            away = drawn[group.name] - drawn[f"{group.name}_population"]
+            drawn[f"{group.name}_offset"] = away / drawn[f"{group.name}_spread"]
+        start = {name: sites.transforms[name].inv(drawn[name]) for name in sites.shapes}
+        z = to_coordinates(model, factors, start)
+        keys = jax.random.split(move_key, 8)
+        z, _ = jax.lax.scan(lambda z, own: (interweave(own, model, factors, z), None), z, keys)
+        end = constrain(sites, to_sites(model, factors, z)[0])
+        return drawn, end, animal_values(model, end)
+
+    before, after, values = jax.jit(jax.vmap(one))(jax.random.split(jax.random.PRNGKey(0), DRAWS))
+    for group in model.groups:
+        np.testing.assert_allclose(values[group.name], before[group.name], rtol=1e-6, atol=1e-9)
+    moved = 0
+    for name in sites.shapes:
+        if name.endswith("_offset"):
+            continue
+        old, new = (np.asarray(v[name]).reshape(DRAWS, -1) for v in (before, after))
+        for member in range(old.shape[1]):
+            # Both are samples of one prior; they would differ so much once in 10 000 tests.
+            assert kstest(old[:, member], new[:, member]).pvalue > 1e-4, (name, member)
+            assert np.mean(old[:, member] != new[:, member]) > 0.9
+            moved += 1
+    assert moved == (9 if prior == "regularised horseshoe" else 6)
+
+
+def test_animals_that_stand_alone_have_no_population_to_draw():
+    spec = parse_spec({"name": "alone", "terms": ["x r"], "hierarchy": "none"})
+    model = template(spec, 2, Task(6, 1, (0.2, 0.8), "baited"))
+    z = {"animal coordinates": jnp.zeros((2, 2))}
+    factors = Factors(jnp.zeros((2, 2, 2)), jnp.zeros((2, 2)))
+    assert interweave(jax.random.PRNGKey(0), model, factors, z) is z
