@@ -31,15 +31,18 @@ STEP = 0.6
 class Settings:
     """Settings of the pass.
 
-    Up to ``rounds`` of Gauss-Newton on the animals' values, each with one Newton step of the log
-    spreads of at most ``reach``; fewer where the evidence moved by less than ``tolerance`` nats.
-    ``batch`` sub-models are solved side by side.
+    Up to ``stretches`` times ``rounds`` of Gauss-Newton on the animals' values, each with one
+    Newton step of the log spreads of at most ``reach``; fewer where the evidence moved by less than
+    ``tolerance`` nats. ``batch`` sub-models are solved side by side; after each stretch those that
+    have not arrived go on together, and those ``hopeless`` nats below the best stay where they are.
     """
 
-    rounds: int = 25
+    rounds: int = 8
+    stretches: int = 3
     tolerance: float = 0.02
     reach: float = 0.6
-    batch: int = 16
+    batch: int = 8
+    hopeless: float = 40.0
 
 
 class Start(NamedTuple):
@@ -56,7 +59,8 @@ class Solution(NamedTuple):
     ``log_evidence`` () in nats, each animal's values ``phi`` (animal, member) and ``log_spread``
     (member,) at the mode, ``population`` (member,) and its ``covariance`` (member, member) given
     the spreads, the covariance ``spread_covariance`` (member, member) of the log spreads, the
-    ``shortfall`` () in nats of a climb that did not arrive, and the number of ``rounds`` ().
+    ``shortfall`` () in nats of a climb that did not arrive, the fraction of the next step that each
+    animal would take, ``length`` (animal,), and the number of ``rounds`` () of the last stretch.
     """
 
     log_evidence: Array
@@ -66,6 +70,7 @@ class Solution(NamedTuple):
     covariance: Array
     spread_covariance: Array
     shortfall: Array
+    length: Array
     rounds: Array
 
 
@@ -76,6 +81,7 @@ def solve(
     settings: Settings | None = None,
     progress: Progress = silent,
     labels: Array | None = None,
+    best: float = -np.inf,
 ) -> Solution:
     """Return the `Solution` of many sub-models, with a leading dimension ``sub-model``.
 
@@ -87,15 +93,43 @@ def solve(
         progress: called after each batch.
         labels: probabilities of the choices ``(animal, trial, stimulus)`` in place of the recorded
             ones, see `hebbax.inference.density.expansion`.
+        best: the most log evidence known of other sub-models.
     """
     settings = settings or Settings()
     n = len(problems.included)
+    length = np.full(np.shape(start.phi)[:2], STEP)
+    found = _in_batches(model, settings, labels, (problems, start, length), progress)
+    for _ in range(settings.stretches - 1):
+        promised = found.log_evidence + found.shortfall
+        best = max(best, np.max(found.log_evidence, initial=-np.inf, where=~np.isnan(promised)))
+        hopeful = promised > best - settings.hopeless
+        (going,) = np.nonzero(hopeful & (found.rounds == settings.rounds))
+        if not going.size:
+            break
+        here = (problems, Start(found.phi, found.log_spread), found.length)
+        own = jax.tree.map(lambda leaf, going=going: leaf[going], here)
+        further = _in_batches(model, settings, labels, own)
+        for leaf, new in zip(found, further, strict=True):
+            leaf[going] = new
+    progress("weighing sub-models", n, n)
+    return found
+
+
+def _in_batches(
+    model: Model,
+    settings: Settings,
+    labels: Array | None,
+    given: tuple[Problem, Start, Array],
+    progress: Progress = silent,
+) -> Solution:
+    """Return the solutions after one stretch, each from where it is ``given`` to begin."""
+    n = len(given[0].included)
     # The last batch is filled up with the last sub-model, so that one program serves all.
     index = np.minimum(np.arange(-(-n // settings.batch) * settings.batch), n - 1)
     found = []
     for done in range(0, len(index), settings.batch):
         own = index[done : done + settings.batch]
-        part = jax.tree.map(lambda v, own=own: v[own], (problems, start))
+        part = jax.tree.map(lambda v, own=own: v[own], given)
         found.append(jax.device_get(_solve_batch(model, settings, labels, *part)))
         progress("weighing sub-models", min(done + settings.batch, n), n)
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
@@ -103,9 +137,14 @@ def solve(
 
 @partial(jax.jit, static_argnames=("model", "settings"))
 def _solve_batch(
-    model: Model, settings: Settings, labels: Array | None, problems: Problem, start: Start
+    model: Model,
+    settings: Settings,
+    labels: Array | None,
+    problems: Problem,
+    start: Start,
+    length: Array,
 ) -> Solution:
-    return jax.vmap(partial(_solve, model, settings, labels))(problems, start)
+    return jax.vmap(partial(_solve, model, settings, labels))(problems, start, length)
 
 
 def rest(model: Model, scales: Array) -> Start:
@@ -130,13 +169,17 @@ class _State(NamedTuple):
 
 
 def _solve(
-    model: Model, settings: Settings, labels: Array | None, problem: Problem, start: Start
+    model: Model,
+    settings: Settings,
+    labels: Array | None,
+    problem: Problem,
+    start: Start,
+    length: Array,
 ) -> Solution:
-    """Return the solution of one sub-model."""
+    """Return the solution of one sub-model after a stretch that begins with steps of ``length``."""
     included = problem.included
     phi = jnp.where(included, start.phi, 0.0)
     nothing = jnp.zeros((), int)
-    length = jnp.full(phi.shape[0], STEP)
     there, far = expansion(model, phi, labels), jnp.full((), jnp.inf)
     first = _State(phi, there, length, start.log_spread, -far, far, nothing)
 
@@ -173,6 +216,7 @@ def _solve(
         covariance=given.covariance,
         spread_covariance=given.spread_covariance,
         shortfall=short,
+        length=last.length,
         rounds=last.rounds,
     )
 
