@@ -9,8 +9,8 @@ learn by `x r` and forget by `w`; the fits find their own, from the sessions alo
 
 Every method sees nothing but the sessions, and gives each term a score:
 
-- `inclusion`: all 1024 sub-models by their Laplace evidence, as `hebbax terms --prior 0.25` does; the
-  score is the posterior probability that the term is in. The prior probability is that of the
+- `inclusion`: all 1024 sub-models by their Laplace evidence, as `hebbax terms --prior 0.25` does;
+  the score is the posterior probability that the term is in. The prior probability is that of the
   written prior, so that the answer should be right as often as it says.
 - `L1 path`: the published descent (with the preference fitted, which the published recipe lacks)
   under a row of strengths; the score is the mean over animals of the coefficient, without its sign,
@@ -25,27 +25,19 @@ the true rule.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from hebbax import inclusion
-from hebbax.calibration import reliability
-from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.console import CONSOLE, progress
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.data import Sessions
-from hebbax.figures import publish
-from hebbax.files import write_tables
 from hebbax.inference import stopped
 from hebbax.information import DETECTABLE, coefficient_covariance, information_under
 from hebbax.ledger import Ledger, fill
@@ -76,7 +68,7 @@ class Design:
 
     animals: int = 12
     trials_per_block: int = 80
-    written: Written = Written()  # noqa: RUF009
+    written: Written = Written()
 
     @property
     def spec(self) -> ModelSpec:
@@ -90,7 +82,7 @@ class Plan:
     """Number of cohorts, what each is, and the settings of each method."""
 
     cohorts: int = 40
-    design: Design = Design()  # noqa: RUF009
+    design: Design = Design()
     weighed: inclusion.Settings = inclusion.Settings(  # noqa: RUF009
         inclusion=Written.inclusion, other_effects=(), checked=0
     )

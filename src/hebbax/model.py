@@ -175,7 +175,8 @@ def build_model(
     """
     if spec.scaling == "information" and spec.terms and not spec.scales:
         raise ModelError(
-            f"{spec.name}: its prior scales come from the choices; hebbax.scaling.scaled finds them."
+            f"{spec.name}: its prior scales come from the choices; hebbax.scaling.scaled finds "
+            "them."
         )
     if spec.likelihood == "encounter" and sessions.rejections is None:
         raise ModelError(

@@ -19,8 +19,9 @@ the deterministic ``<group>``. The priors, with ``told`` and ``effect`` of `hebb
     tau ~ HalfCauchy(tau_0)      l_j ~ HalfCauchy(1), or half-t with some degrees of freedom
     R^2 ~ Beta                   g_j ~ Gamma(concentration, 1), so that q ~ Dirichlet
 
+Under R2D2 sum theta_j^2 F_j, F_j the information of one choice, is R^2 / (1 - R^2) on average.
 Sources: Carvalho, Polson & Scott 2010; Piironen & Vehtari 2017; Zhang, Naughton, Bondell & Reich
-2022. Under R2D2 sum theta_j^2 F_j, F_j the information of one choice, is R^2 / (1 - R^2) on average.
+2022.
 """
 
 from dataclasses import dataclass, field

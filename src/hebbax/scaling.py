@@ -1,9 +1,9 @@
 """Prior scales of the coefficients from what the recorded choices can tell of each.
 
-With ``scaling = "information"`` the prior scale of a term is s_j = effect / sqrt(F_j), F_j the Fisher
-information that a choice carries of coefficient j on average (`hebbax.inclusion`): one prior scale
-of any term then changes a choice as much, in units of what a choice can tell. A posterior stores
-the scales that were found, so that it is opened again without looking for them.
+With ``scaling = "information"`` the prior scale of a term is s_j = effect / sqrt(F_j), F_j the
+Fisher information that a choice carries of coefficient j on average (`hebbax.inclusion`): one prior
+scale of any term then changes a choice as much, in units of what a choice can tell. A posterior
+stores the scales that were found, so that it is opened again without looking for them.
 """
 
 from dataclasses import replace

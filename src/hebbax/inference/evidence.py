@@ -2,16 +2,19 @@ r"""The log evidence of sub-models of one model, by Laplace's approximation, man
 
 A sub-model is a 0/1 mask over the members of an animal's values phi_a (the terms of the rule, then
 the preference and what else the model has). A member that is out has a prior of width zero: every
-sub-model is the same program with other numbers, and a batch of them is one compiled pass.
+sub-model is the same program with other numbers, and a batch of them is one compiled pass. What is
+computed of members that are out is thrown away, so that there is a program for small sub-models
+too (`SIZES`).
 
 Each animal's log likelihood is expanded to second order at the mode of its values; population and
 spreads are then integrated as `hebbax.inference.mixed` says. What is wrong with the evidence is the
 expansion; `hebbax.inference.reweighting` measures by how much.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +22,17 @@ import numpy as np
 
 from hebbax.inference.density import Expansion, expansion
 from hebbax.inference.mixed import Gaussian, Problem, gaussian
-from hebbax.model import Model
+from hebbax.model import Design, Model
 from hebbax.priors import SPREAD_FRACTION
-from hebbax.typing import Array, Progress, silent
+from hebbax.typing import Array, ArrayLike, Progress, silent
 
 STEP = 0.6
 """Fraction of each step taken: spreads and values move together, and whole steps of both swing."""
+
+
+SIZES = (4, 6, 8)
+"""Numbers of members that have a program of their own, besides all of them: a slope along a member
+costs as much as the trials themselves."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ def _in_batches(
     model: Model,
     settings: Settings,
     labels: Array | None,
-    given: tuple[Problem, Start, Array],
+    given: tuple[Problem, Start, ArrayLike],
     progress: Progress = silent,
 ) -> Solution:
     """Return the solutions after one stretch, each from where it is ``given`` to begin."""
@@ -130,21 +138,86 @@ def _in_batches(
     for done in range(0, len(index), settings.batch):
         own = index[done : done + settings.batch]
         part = jax.tree.map(lambda v, own=own: v[own], given)
-        found.append(jax.device_get(_solve_batch(model, settings, labels, *part)))
+        size = _size(part[0].included)
+        given_data = (model.design, model.observed, labels)
+        found.append(jax.device_get(_solve_batch(_Form(model), settings, size, given_data, *part)))
         progress("weighing sub-models", min(done + settings.batch, n), n)
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
 
 
-@partial(jax.jit, static_argnames=("model", "settings"))
+def _size(included: Array) -> int:
+    """Return the number of members of the smallest program that holds a batch of masks
+    (sub-model, member)."""
+    most = int(np.sum(included, axis=-1).max())
+    return min((size for size in SIZES if size >= most), default=included.shape[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Form:
+    """A model without what was chosen and rewarded. Two of the same form are equal, so that a
+    program compiled for one cohort serves every other with the same numbers of trials."""
+
+    model: Model
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Form) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple:
+        model = self.model
+        spec = replace(model.spec, name="", reason="", scales={}, text="")
+        members = tuple(group.shape for group in model.groups)
+        return repr(spec), model.rule, model.network, members, model.sessions.valid.tobytes()
+
+
+@partial(jax.jit, static_argnames=("form", "settings", "size"))
 def _solve_batch(
-    model: Model,
+    form: _Form,
     settings: Settings,
-    labels: Array | None,
+    size: int,
+    data: tuple[Design, Any, Array | None],
     problems: Problem,
     start: Start,
     length: Array,
 ) -> Solution:
-    return jax.vmap(partial(_solve, model, settings, labels))(problems, start, length)
+    design, observed, labels = data
+    model = replace(form.model, design=design, observed=observed)
+    return jax.vmap(partial(_solve_small, model, settings, size, labels))(problems, start, length)
+
+
+def _solve_small(
+    model: Model,
+    settings: Settings,
+    size: int,
+    labels: Array | None,
+    problem: Problem,
+    start: Start,
+    length: Array,
+) -> Solution:
+    """Return the solution of one sub-model of at most ``size`` members, found among as many."""
+    own = jnp.argsort(~problem.included)[:size]  # those that are in come first
+    directions = jnp.eye(problem.included.shape[0])[own]
+    found = _solve(
+        partial(_expand, model, labels, directions),
+        settings,
+        Problem(problem.included[own], problem.scales[own]),
+        Start(start.phi[:, own], start.log_spread[own]),
+        length,
+    )
+    return found._replace(
+        phi=found.phi @ directions,
+        log_spread=start.log_spread.at[own].set(found.log_spread),
+        population=found.population @ directions,
+        covariance=directions.T @ found.covariance @ directions,
+        spread_covariance=directions.T @ found.spread_covariance @ directions,
+    )
+
+
+def _expand(model: Model, labels: Array | None, directions: Array, phi: Array) -> Expansion:
+    return expansion(model, phi @ directions, labels, directions)
 
 
 def rest(model: Model, scales: Array) -> Start:
@@ -169,18 +242,18 @@ class _State(NamedTuple):
 
 
 def _solve(
-    model: Model,
+    expand: Callable[[Array], Expansion],
     settings: Settings,
-    labels: Array | None,
     problem: Problem,
     start: Start,
     length: Array,
 ) -> Solution:
-    """Return the solution of one sub-model after a stretch that begins with steps of ``length``."""
+    """Return the solution of one sub-model after a stretch that begins with steps of ``length``;
+    ``expand`` gives each animal's log likelihood to second order."""
     included = problem.included
     phi = jnp.where(included, start.phi, 0.0)
     nothing = jnp.zeros((), int)
-    there, far = expansion(model, phi, labels), jnp.full((), jnp.inf)
+    there, far = expand(phi), jnp.full((), jnp.inf)
     first = _State(phi, there, length, start.log_spread, -far, far, nothing)
 
     def going_on(state: _State) -> Array:
@@ -195,7 +268,7 @@ def _solve(
         farthest = (jnp.abs(away) / problem.scales).max(-1)
         length = jnp.minimum(state.length, 1.0 / jnp.maximum(farthest, 1e-9))
         trial = state.phi + length[:, None] * away
-        tried = expansion(model, trial, labels)
+        tried = expand(trial)
         prior = partial(_log_prior, included, given.population, jnp.exp(state.log_spread))
         better = tried.value + prior(trial) >= state.there.value + prior(state.phi) - 1e-6
         phi, there = jax.tree.map(partial(_where, better), (trial, tried), (state.phi, state.there))
