@@ -13,7 +13,7 @@ without hebbax.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -93,6 +93,11 @@ class Model:
     def scales(self) -> np.ndarray:
         """Prior scale of every member of an animal's values ``(member,)``, groups in order."""
         return np.concatenate([np.ravel(group.scales) for group in self.groups])
+
+    def recorded(self, design: Design, observed: Array) -> "Model":
+        """Return the model of other trials, as many of each animal; both may be traced, so that one
+        compiled fit serves all."""
+        return replace(self, design=design, observed=observed)  # type: ignore[arg-type]
 
     def latents(self) -> Parameters:
         """State the priors alone as NumPyro sites, and return each animal's values by group."""

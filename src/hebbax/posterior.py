@@ -98,7 +98,7 @@ def variable_dims(model: Model) -> dict[str, list[str]]:
     for group in model.groups:
         member = _member_dims(model, group.name) if group.shape else []
         dims[group.name] = ["animal", *member]
-        for end in ("population", "spread", "local_scale", "share"):
+        for end in ("population", "spread", "local_scale"):
             dims[f"{group.name}_{end}"] = member
     outcome = ["outcome"] if model.spec.likelihood == "encounter" else []
     dims[model.site] = ["observation", *outcome]

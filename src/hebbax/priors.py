@@ -14,12 +14,14 @@ the deterministic ``<group>``. The priors, with ``told`` and ``effect`` of `hebb
     laplace:                Laplace(0, s_j)
     horseshoe:              Normal(0, s_j^2 (tau l_j / told)^2)
     regularised horseshoe:  Normal(0, s_j^2 v_j / (1 + v_j)),   v_j = (tau l_j / told)^2
-    r2d2:                   Normal(0, s_j^2 q_j R^2 / (1 - R^2) / effect^2),   q_j = g_j / sum g
+    r2d2:                   Normal(0, s_j^2 l_j / tau / effect^2)
 
-    tau ~ HalfCauchy(tau_0)      l_j ~ HalfCauchy(1), or half-t with some degrees of freedom
-    R^2 ~ Beta                   g_j ~ Gamma(concentration, 1), so that q ~ Dirichlet
+    horseshoes:  tau ~ HalfCauchy(tau_0),  l_j ~ HalfCauchy(1), or half-t where regularised
+    r2d2:        tau ~ Gamma(b, 1),        l_j ~ Gamma(concentration, 1)
 
-Under R2D2 sum theta_j^2 F_j, F_j the information of one choice, is R^2 / (1 - R^2) on average.
+Under R2D2 sum theta_j^2 F_j, F_j the information of one choice, is R^2 / (1 - R^2) on average, where
+R^2 = sum l / (sum l + tau) ~ Beta(D concentration, b), of which the terms have the shares l / sum l
+~ Dirichlet(concentration); b gives R^2 the mean asked for. All scales are independent.
 Sources: Carvalho, Polson & Scott 2010; Piironen & Vehtari 2017; Zhang, Naughton, Bondell & Reich
 2022.
 """
@@ -69,12 +71,10 @@ def relative_variance(group: Group, values: Parameters) -> Array:
     """Return the prior variance of each population value in squared prior scales, given the own
     scales of a prior of `SHRINKING` among the sampled ``values``."""
     sparsity = group.sparsity
+    tau, local = (values[site] for site in _scale_sites(group))
     if group.prior == "r2d2":
-        r2, gammas = values[f"{group.name}_r2"], values[f"{group.name}_share"]
-        odds = r2 / (1.0 - r2)
-        return odds * gammas / gammas.sum() / sparsity.effect**2
-    scale = values[f"{group.name}_global_scale"] * values[f"{group.name}_local_scale"]
-    variance = (scale / sparsity.told) ** 2
+        return local / tau / sparsity.effect**2
+    variance = (tau * local / sparsity.told) ** 2
     return variance if group.prior == "horseshoe" else variance / (1.0 + variance)
 
 
@@ -106,30 +106,37 @@ def value_prior(group: Group, values: Parameters) -> dist.Distribution:
 
 
 def scale_priors(group: Group) -> dict[str, dist.Distribution]:
-    """Return the priors of what `relative_variance` reads, by site name.
+    """Return the priors of what `relative_variance` reads, by site name, one a member.
 
     Raises `ModelError` for an expected number of terms that cannot be.
     """
-    sparsity, event = group.sparsity, len(group.shape)
     if group.prior not in SHRINKING:
         return {}
+    sparsity, n, ones = group.sparsity, group.scales.size, jnp.ones(group.shape)
     if group.prior == "r2d2":
-        a = sparsity.r2_mean * sparsity.r2_precision
-        gamma = dist.Gamma(sparsity.concentration * jnp.ones(group.shape))
-        own = {"r2": dist.Beta(a, sparsity.r2_precision - a), "share": gamma.to_event(event)}
+        own = (
+            dist.Gamma(sparsity.r2_beta(n)),
+            dist.Gamma(sparsity.concentration * ones),
+        )
     else:
-        slab = group.prior == "regularised horseshoe"
-        degrees = sparsity.degrees if slab else CAUCHY_DEGREES
-        told = sparsity.told if slab else np.inf
-        tau_0 = global_scale(group.scales.size, sparsity.expected, degrees, told)
-        half_t = dist.FoldedDistribution(dist.StudentT(degrees, 0.0, jnp.ones(group.shape)))
-        own = {"global_scale": dist.HalfCauchy(tau_0), "local_scale": half_t.to_event(event)}
-    return {f"{group.name}_{name}": prior for name, prior in own.items()}
+        degrees = CAUCHY_DEGREES if group.prior == "horseshoe" else sparsity.degrees
+        own = (
+            dist.HalfCauchy(global_scale(n, sparsity.expected, degrees)),
+            dist.FoldedDistribution(dist.StudentT(degrees, 0.0, ones)),
+        )
+    return dict(zip(_scale_sites(group), own, strict=True))
+
+
+def _scale_sites(group: Group) -> tuple[str, str]:
+    return f"{group.name}_global_scale", f"{group.name}_local_scale"
 
 
 def sample_scales(group: Group) -> Parameters:
     """Return what `relative_variance` reads, as NumPyro sites."""
-    return {site: numpyro.sample(site, prior) for site, prior in scale_priors(group).items()}
+    return {
+        site: numpyro.sample(site, prior.to_event(len(prior.batch_shape)))
+        for site, prior in scale_priors(group).items()
+    }
 
 
 def sample_group(group: Group, n_animals: int) -> Array:

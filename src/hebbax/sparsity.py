@@ -13,8 +13,8 @@ terms* is the sum of 1 - kappa. With local scales l and a global one tau, in uni
     horseshoe:              v = tau^2 l^2
     regularised horseshoe:  v = tau^2 l^2 told^2 / (told^2 + tau^2 l^2)
 
-The global scale tau_0 for p_0 expected terms of D is the one at which that number is p_0 on average
-over the local scales; without a slab and with half-Cauchy local scales it is p_0 / (D - p_0).
+The global scale tau_0 for p_0 expected terms of D is the one at which that number, before the slab
+takes its part, is p_0 on average over the local scales; for half-Cauchy ones it is p_0 / (D - p_0).
 """
 
 from dataclasses import dataclass
@@ -43,8 +43,7 @@ class Sparsity:
     Attributes:
         expected: number of terms expected to matter (both horseshoes).
         degrees: degrees of freedom of the half-t local scales (regularised horseshoe).
-        r2_mean: prior mean of the share R^2 of what decides a choice (R2D2).
-        r2_precision: R^2 ~ Beta(mean precision, (1 - mean) precision) (R2D2).
+        r2_mean: prior mean of R^2, the part of a choice that is due to the rule (R2D2).
         concentration: of the Dirichlet that divides R^2 among the terms; the smaller, the fewer get
             most of it (R2D2).
         effect: size of one prior scale, s sqrt(F of one choice).
@@ -54,7 +53,6 @@ class Sparsity:
     expected: float = 2.0
     degrees: float = LOCAL_DEGREES
     r2_mean: float = 0.2
-    r2_precision: float = 5.0
     concentration: float = 0.5
     effect: float = 1.0
     choices: int = 1
@@ -64,6 +62,10 @@ class Sparsity:
         """Posterior standard deviations in one prior scale, effect sqrt(choices)."""
         return self.effect * float(np.sqrt(self.choices))
 
+    def r2_beta(self, n_terms: int) -> float:
+        """Return b of R^2 ~ Beta(a, b) with the mean asked for, a = n_terms concentration."""
+        return n_terms * self.concentration * (1.0 - self.r2_mean) / self.r2_mean
+
 
 def share(variance: Array, told: float) -> Array:
     """Return 1 - kappa of each coefficient, given its prior variance in squared prior scales."""
@@ -71,14 +73,12 @@ def share(variance: Array, told: float) -> Array:
     return information / (1.0 + information)
 
 
-def expected_share(tau: float, degrees: float, told: float) -> float:
-    """Return the mean of 1 - kappa over half-t local scales, at a global scale (in units of z);
-    ``told`` is the slab, infinite for none."""
+def expected_share(tau: float, degrees: float) -> float:
+    """Return the mean of 1 - kappa over half-t local scales at a global scale, without a slab."""
 
     def given(local: float) -> float:
-        squared = (tau * local) ** 2
-        variance = squared / (1.0 + squared / told**2)
-        return 2.0 * student.pdf(local, degrees) * variance / (1.0 + variance)
+        variance = (tau * local) ** 2
+        return 2.0 * float(student.pdf(local, degrees)) * variance / (1.0 + variance)
 
     # The integrand turns where tau l is one: split there, for quad to see it.
     parts = ((0.0, 1.0 / tau), (1.0 / tau, np.inf))
@@ -86,20 +86,19 @@ def expected_share(tau: float, degrees: float, told: float) -> float:
 
 
 @cache
-def global_scale(n_terms: int, expected: float, degrees: float, told: float) -> float:
+def global_scale(n_terms: int, expected: float, degrees: float) -> float:
     """Return tau_0 for ``expected`` terms of ``n_terms`` that matter (see the module).
 
     Raises:
-        ModelError: no global scale gives that number.
+        ModelError: more terms are expected than there are.
     """
-    most = n_terms * (1.0 if np.isinf(told) else told**2 / (1.0 + told**2))
-    if not 0 < expected < most:
+    if not 0 < expected < n_terms:
         raise ModelError(
-            f"expected_terms must lie between 0 and {most:.4g}, the most that {n_terms} terms can "
-            f"count for with these choices; {expected:g} given."
+            f"expected_terms must lie between 0 and the number of terms ({n_terms}), "
+            f"{expected:g} given."
         )
 
     def excess(log_tau: float) -> float:
-        return n_terms * expected_share(float(np.exp(log_tau)), degrees, told) - expected
+        return n_terms * expected_share(float(np.exp(log_tau)), degrees) - expected
 
-    return float(np.exp(brentq(excess, -20.0, 20.0, xtol=1e-10)))
+    return float(np.exp(brentq(excess, -20.0, 20.0, xtol=1e-8)))

@@ -54,7 +54,7 @@ class ModelSpec:
         effect: size of one prior scale, in units of what one choice can tell of a coefficient.
         expected_terms: number of terms expected to matter (the horseshoes).
         local_degrees: degrees of freedom of the local scales (regularised horseshoe).
-        r2_mean, r2_precision, concentration: of R2D2 (`hebbax.sparsity.Sparsity`).
+        r2_mean, concentration: of R2D2 (`hebbax.sparsity.Sparsity`).
         preference_scale: prior scale of the innate preference, in log odds.
         habit_scale: prior scale of the habit (log odds of the last choice); 0 leaves it out.
         initial_weight_scale: prior scale of latent starting weights; 0 starts all at zero.
@@ -70,13 +70,12 @@ class ModelSpec:
     rate: float = 0.75
     hierarchy: Hierarchy = "animals"
     prior: Prior = "normal"
-    scales: Mapping[str, float] = field(default_factory=dict)
+    scales: Mapping[str, float] = field(default_factory=dict, hash=False)
     scaling: Scaling = "declared"
     effect: float = EFFECT
     expected_terms: float = Sparsity.expected
     local_degrees: float = Sparsity.degrees
     r2_mean: float = Sparsity.r2_mean
-    r2_precision: float = Sparsity.r2_precision
     concentration: float = Sparsity.concentration
     preference_scale: float = 1.0
     habit_scale: float = 0.0
@@ -94,7 +93,6 @@ class ModelSpec:
             self.expected_terms,
             self.local_degrees,
             self.r2_mean,
-            self.r2_precision,
             self.concentration,
             self.effect,
             choices,
@@ -129,7 +127,6 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "expected_terms": ("horseshoe", "regularised horseshoe"),
     "local_degrees": ("regularised horseshoe",),
     "r2_mean": ("r2d2",),
-    "r2_precision": ("r2d2",),
     "concentration": ("r2d2",),
 }
 """Priors that each hyper-parameter belongs to."""

@@ -184,7 +184,7 @@ def _solve_batch(
     length: Array,
 ) -> Solution:
     design, observed, labels = data
-    model = replace(form.model, design=design, observed=observed)
+    model = form.model.recorded(design, observed)
     return jax.vmap(partial(_solve_small, model, settings, size, labels))(problems, start, length)
 
 
