@@ -140,7 +140,7 @@ def test_nuts_in_the_coordinates_of_a_fit_samples_the_prior(prior):
     first |= {name: jnp.zeros((2, *jnp.shape(given[name]["value"]))) for name in left_alone(model)}
     sampler = MCMC(
         NUTS(potential_fn=potential, target_accept_prob=0.9),
-        num_warmup=400, num_samples=1000, num_chains=2, chain_method="vectorized",
+        num_warmup=300, num_samples=600, num_chains=2, chain_method="vectorized",
         progress_bar=False,
     )  # fmt: skip
     sampler.run(jax.random.PRNGKey(2), init_params=first)
@@ -154,7 +154,7 @@ def test_nuts_in_the_coordinates_of_a_fit_samples_the_prior(prior):
     truth = jax.jit(jax.vmap(direct))(jax.random.split(jax.random.PRNGKey(3), 20_000))
     for name in ("theta_population", "theta_spread", *left_alone(model)):
         expected = np.asarray(truth[name]).reshape(20_000, -1)
-        found = np.asarray(sampled[name]).reshape(2, 1000, -1)
+        found = np.asarray(sampled[name]).reshape(2, 600, -1)
         for j in range(expected.shape[1]):
             for level in (0.1, 0.5, 0.9):
                 below = found[..., j] < np.quantile(expected[:, j], level)

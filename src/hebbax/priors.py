@@ -19,7 +19,7 @@ the deterministic ``<group>``. The priors, with ``told`` and ``effect`` of `hebb
     horseshoes:  tau ~ HalfCauchy(tau_0),  l_j ~ HalfCauchy(1), or half-t where regularised
     r2d2:        tau ~ Gamma(b, 1),        l_j ~ Gamma(concentration, 1)
 
-Under R2D2 sum theta_j^2 F_j, F_j the information of one choice, is R^2 / (1 - R^2) on average, where
+Under R2D2 sum theta_j^2 F_j, F_j the information of a choice, is R^2 / (1 - R^2) on average, where
 R^2 = sum l / (sum l + tau) ~ Beta(D concentration, b), of which the terms have the shares l / sum l
 ~ Dirichlet(concentration); b gives R^2 the mean asked for. All scales are independent.
 Sources: Carvalho, Polson & Scott 2010; Piironen & Vehtari 2017; Zhang, Naughton, Bondell & Reich
