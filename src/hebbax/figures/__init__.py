@@ -10,6 +10,7 @@ from hebbax.figures.inclusion import inclusion, projection
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
+from hebbax.figures.prior import prior_choices
 from hebbax.figures.rules import (
     across_priors,
     change_curves,
@@ -39,6 +40,7 @@ __all__ = [
     "model_colour",
     "pairs",
     "predictive",
+    "prior_choices",
     "profile",
     "projection",
     "publish",
