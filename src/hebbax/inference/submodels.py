@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.errors import ModelError
-from hebbax.inference.evidence import Settings, Solution, Start, rest, solve
+from hebbax.inference.batches import solve
+from hebbax.inference.evidence import Settings, Solution, Start, rest
 from hebbax.inference.mixed import Problem
 from hebbax.model import Model
 from hebbax.typing import Progress, silent
