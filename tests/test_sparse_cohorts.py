@@ -52,6 +52,35 @@ def test_clear_terms_are_told_from_those_that_are_out(study):
     }  # fmt: skip
 
 
+def test_the_summary_counts_what_each_method_says_and_the_figure_shows_it(study):
+    rng = np.random.default_rng(0)
+    n = 400
+    said = rng.random(n)
+    theta = np.where(rng.random(n) < said, 1.0, 0.0)  # calibrated
+    scored = pd.DataFrame(
+        {
+            "cohort": np.repeat(np.arange(n // 10), 10), "term": "w", "theta": theta,
+            "detectable": 0.1, "score": said, "processor s": 2.0,
+        }
+    )  # fmt: skip
+    tables = {
+        "inclusion": scored,
+        "L1": scored.assign(**{"score": 1.0 - said, "L1 0.01": said}),
+        "horseshoe": scored.assign(r_hat=np.where(scored["cohort"] < 3, 1.2, 1.0)),
+    }
+    found = study.summary(tables)
+    assert found.loc["horseshoe", "chains apart"] == 3
+    areas = found["AUC, all terms"]
+    assert areas["L1"] == pytest.approx(1.0 - areas["inclusion"])
+    assert areas["L1 0.01"] == areas["inclusion"]
+    assert found.loc["inclusion", "terms expected"] == pytest.approx(10 * said.mean())
+    curve = study.reliability(said, theta != 0)
+    assert curve.inside
+    figure = study.draw(tables, curve)
+    assert figure.axes[0].get_ylabel() == "fraction of terms that are in"
+    assert len(figure.axes[1].lines) == 3
+
+
 @pytest.mark.slow
 def test_a_small_study_scores_every_term_by_every_method_and_goes_on(study, tmp_path):
     command = ["--quick", "--out", str(tmp_path)]
