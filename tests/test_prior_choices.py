@@ -30,11 +30,12 @@ def test_animals_that_cannot_learn_choose_by_preference_alone():
     assert not expected.stuck.any()
 
 
-def test_a_prior_of_strong_learning_finds_the_better_stimulus():
+def test_a_prior_that_shrinks_shows_its_number_of_terms():
     spec = ModelSpec("reward", ("x r", "w"), prior="r2d2", scales={"x r": 0.5, "w": 0.05})
     expected = prior_choices(KEY, spec, 200, SHORT)
     assert expected.curves.shape == (200, 60)
-    assert expected.better.max() > 0.75
+    # Some learn, or learn the wrong way: more varied than coins (preferences cancel over blocks).
+    assert expected.better.std() > np.sqrt(0.25 / 60)
     assert ((expected.effective >= 0) & (expected.effective <= 2)).all()
     figure = figures.prior_choices(expected)
     assert [ax.get_xlabel() for ax in figure.axes] == [
