@@ -35,8 +35,8 @@ BAD = {
     "unknown key": (
         {"terms": ["w"], "likelyhood": "choice"},
         'mine.toml: unknown key "likelyhood"; known keys are name, terms, reason, likelihood, reward, '
-        "window, rate, hierarchy, prior, scales, expected_terms, preference_scale, habit_scale, "
-        "initial_weight_scale.",
+        "window, rate, hierarchy, prior, scales, scaling, effect, expected_terms, local_degrees, r2_mean, "
+        "concentration, preference_scale, habit_scale, initial_weight_scale.",
     ),
     "unknown term": (
         {"terms": ["xr"]},
@@ -59,6 +59,43 @@ BAD = {
     "window": (
         {"terms": ["w"], "window": 0},
         'mine.toml: "window" must be a whole number of trials from 1, 0 given.',
+    ),
+    "key of another prior": (
+        {"terms": ["w"], "prior": "laplace", "expected_terms": 0.5},
+        'mine.toml: "expected_terms" belongs to the prior "horseshoe" or "regularised horseshoe", and '
+        '"prior" is "laplace".',
+    ),
+    "slab of another prior": (
+        {"terms": ["w", "x"], "prior": "horseshoe", "expected_terms": 1, "local_degrees": 4},
+        'mine.toml: "local_degrees" belongs to the prior "regularised horseshoe", and "prior" is '
+        '"horseshoe".',
+    ),
+    "effect of nothing": (
+        {"terms": ["w"], "effect": 0.2},
+        'mine.toml: "effect" belongs to scaling = "information" or to the prior "horseshoe" or '
+        '"regularised horseshoe" or "r2d2", and "prior" is "normal".',
+    ),
+    "share of everything": (
+        {"terms": ["w"], "prior": "r2d2", "r2_mean": 1.5},
+        'mine.toml: "r2_mean" must be less than 1, 1.5 given.',
+    ),
+    "all terms expected": (
+        {"terms": ["w", "x"], "prior": "horseshoe", "expected_terms": 2},
+        'mine.toml: "expected_terms" must be less than the number of terms (2), 2 given.',
+    ),
+    "unknown prior": (
+        {"terms": ["w"], "prior": "spike"},
+        'mine.toml: "prior" is "spike"; it may be normal or laplace or horseshoe or regularised '
+        "horseshoe or r2d2.",
+    ),
+    "scales twice": (
+        {"terms": ["w"], "scaling": "information", "scales": {"w": 0.1}},
+        'mine.toml: with scaling = "information" the scales come from the choices; leave out "scales".',
+    ),
+    "scales of animals on their own": (
+        {"terms": ["w"], "scaling": "information", "hierarchy": "none"},
+        'mine.toml: scaling = "information" needs a population of animals; use hierarchy = "animals" '
+        'or give "scales".',
     ),
     "NaN": (
         {"terms": ["w"], "habit_scale": float("nan")},

@@ -4,7 +4,17 @@ import arviz as az
 import numpy as np
 import pytest
 
-from hebbax.summary import animal_table, forgetting, memory, population_table, probability
+from hebbax.posterior import spec_attribute
+from hebbax.spec import ModelSpec
+from hebbax.summary import (
+    animal_table,
+    effective_sentence,
+    effective_terms,
+    forgetting,
+    memory,
+    population_table,
+    probability,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -73,3 +83,30 @@ def test_a_model_without_w_has_no_forgetting_term(posterior):
 
 def test_a_probability_claims_no_more_digits_than_the_draws_have():
     assert [probability(p) for p in (0.0, 0.9, 1.0)] == ["under 0.001", "0.900", "over 0.999"]
+
+
+def test_the_effective_number_of_terms_counts_what_is_not_shrunk_away():
+    spec = ModelSpec("mine", ("x r", "w"), prior="horseshoe", expected_terms=1.0)
+    tau, local = RNG.gamma(1.0, 1.0, (2, 300)), RNG.gamma(1.0, 1.0, (2, 300, 2))
+    group = {"theta_global_scale": tau, "theta_local_scale": local}
+    stored = az.from_dict(
+        posterior=group,
+        prior={name: 0.5 * value for name, value in group.items()},
+        constant_data={"trial": np.arange(50)},
+        coords={"term": ["x r", "w"]},
+        dims={"theta_local_scale": ["term"], "trial": ["observation"]},
+        attrs={"spec": spec_attribute(spec), "model_file": ""},
+    )
+    squared = (tau[..., None] * local) ** 2
+    counted = (squared / (1 + squared)).sum(-1).ravel()
+    found = effective_terms(stored)
+    assert found.loc["posterior", "mean"] == pytest.approx(counted.mean())
+    np.testing.assert_allclose(
+        found.loc["posterior", ["5 %", "95 %"]], np.quantile(counted, [0.05, 0.95])
+    )
+    fewer = (squared / 16 / (1 + squared / 16)).sum(-1)
+    assert found.loc["prior", "mean"] == pytest.approx(fewer.mean())
+    said = effective_sentence(found, 2)
+    assert said.startswith(f"Effective number of terms, of 2: {fewer.mean():.1f} (")
+    stored.attrs["spec"] = spec_attribute(ModelSpec("mine", ("x r", "w"), prior="laplace"))
+    assert effective_terms(stored) is None

@@ -23,6 +23,7 @@ from hebbax.errors import ModelError
 from hebbax.layer import Layer, recorded
 from hebbax.priors import Group, Prior, sample_scales, value_prior
 from hebbax.recordings import Recordings
+from hebbax.sparsity import Sparsity
 from hebbax.typing import Array
 
 
@@ -104,8 +105,8 @@ def activity_model(
         recordings: recorded activity (`hebbax.recordings.recordings`).
         layer: rule, unit and readout.
         scales: prior scale of each term of the rule.
-        prior: of the coefficients: ``normal``, ``laplace``, ``regularised horseshoe``.
-        expected_terms: number of terms expected to matter (horseshoe only).
+        prior: of the coefficients, one of those of `hebbax.priors`.
+        expected_terms: number of terms expected to matter (horseshoes only).
         noise_scale: prior scale of the noise, in units of activity.
         initial_scale: prior scale of the initial weights where they are unknown.
 
@@ -132,5 +133,5 @@ def activity_model(
     if not noise_scale > 0 or not (initial_scale is None or initial_scale > 0):
         raise ModelError(f"{source}: noise_scale and initial_scale must be positive.")
     values = np.array([scales[term] for term in rule.terms])
-    group = Group("theta", values, prior, "none", expected_terms)
+    group = Group("theta", values, prior, "none", Sparsity(expected_terms))
     return ActivityModel(recordings, layer, group, noise_scale, initial_scale)

@@ -1,6 +1,6 @@
 """One fit from declared model to stored result: what `hebbax fit` and `hebbax run` share."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -14,6 +14,7 @@ from hebbax.data import Sessions, compact, data_hash, first_trials, split
 from hebbax.errors import FitError
 from hebbax.inference import map, nuts, svi
 from hebbax.model import Model, build_model
+from hebbax.scaling import scaled
 from hebbax.spec import ModelSpec
 from hebbax.typing import Key, Progress, silent
 
@@ -60,7 +61,7 @@ def fit_and_store(
     mode. The state of an unfinished NUTS lies beside it as ``<model>.state.npz`` and is removed at
     the end; where it is there at the start, the fit goes on from it.
     """
-    model = build_model(spec, sessions)
+    model = build_model(scaled(spec, sessions, progress), sessions)
     method = method_of(settings)
     provenance = {"method": method, "seed": seed, "settings": asdict(settings)}
     key, path = jax.random.PRNGKey(seed), result_path(folder, spec.name, method)
@@ -150,7 +151,10 @@ def _approximate(
 def check_same(stored: Result, spec: ModelSpec, seed: int, settings: Settings) -> None:
     """Raise `FitError` where a stored fit is not the one that these would give."""
     attributes = posteriors.provenance_attributes({"seed": seed, "settings": asdict(settings)})
-    attributes["spec"] = posteriors.spec_attribute(spec)
+    made = posteriors.spec_of(stored)
+    if made.scaling == "information":  # its scales were found, and are no part of what was asked
+        made = replace(made, scales=spec.scales)
+    attributes["spec"] = stored.attrs["spec"] if made == spec else posteriors.spec_attribute(spec)
     for name, value in attributes.items():
         if stored.attrs[name] != value:
             what = {"spec": "terms or priors", "seed": "random seed"}.get(name, name)

@@ -154,7 +154,7 @@ def candidates(spec: ModelSpec, terms: str) -> ModelSpec:
             raise ModelError(f'the term "{name}" is given twice; each candidate may stand once.')
     if not names:
         raise ModelError(f"{spec.name}: has no terms; name candidates with --terms.")
-    return replace(spec.with_terms(names), prior="normal", hierarchy="animals")
+    return replace(spec.with_terms(names), prior="normal", hierarchy="animals", scaling="declared")
 
 
 def identify(

@@ -185,7 +185,7 @@ def candidate_model(sessions: Sessions, spec: ModelSpec) -> Model:
         raise ModelError(
             f'{spec.name}: terms are weighed in a population of animals; use hierarchy = "animals".'
         )
-    return build_model(replace(spec, prior="normal"), sessions)
+    return build_model(replace(spec, prior="normal", scaling="declared"), sessions)
 
 
 def information_scales(model: Model, settings: Settings, progress: Progress = silent) -> np.ndarray:

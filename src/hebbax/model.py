@@ -175,8 +175,14 @@ def build_model(
             ``spec.terms`` are the names of ``theta``. Without it the terms are Taylor terms.
 
     Raises:
-        ModelError: the likelihood asks for what was not recorded.
+        ModelError: the likelihood asks for what was not recorded, or the prior scales are still to
+            be found from the choices (`hebbax.scaling.scaled`).
     """
+    if spec.scaling == "information" and spec.terms and not spec.scales:
+        raise ModelError(
+            f"{spec.name}: its prior scales come from the choices; hebbax.scaling.scaled finds "
+            "them."
+        )
     if spec.likelihood == "encounter" and sessions.rejections is None:
         raise ModelError(
             f'{spec.name}: the "encounter" likelihood needs every encounter, and {sessions.source} '
@@ -191,19 +197,20 @@ def build_model(
         sessions=sessions,
         rule=plasticity,
         network=network,
-        groups=_groups(spec, sessions.n_stimuli),
+        groups=_groups(spec, sessions),
         observed=_observed(spec, sessions),
         trials=trials,
         design=_design(spec, sessions, plasticity, network),
     )
 
 
-def _groups(spec: ModelSpec, n_stimuli: int) -> tuple[Group, ...]:
+def _groups(spec: ModelSpec, sessions: Sessions) -> tuple[Group, ...]:
     """Return the latent variables of each animal that this model declares."""
-    groups = []
+    groups, n_stimuli = [], sessions.n_stimuli
     if spec.terms:
         scales = np.array([spec.scale(term) for term in spec.terms])
-        groups.append(Group("theta", scales, spec.prior, spec.hierarchy, spec.expected_terms))
+        sparsity = spec.sparsity(sessions.n_observations)
+        groups.append(Group("theta", scales, spec.prior, spec.hierarchy, sparsity))
     shape: tuple[int, ...] = (n_stimuli,)
     if spec.likelihood == "choice":
         shape = () if n_stimuli == 2 else (n_stimuli - 1,)

@@ -7,7 +7,7 @@ sampler) and by LOO (`hebbax.comparison`). Source: Wilson & Collins (2019), conf
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from hebbax.data import Sessions, data_hash, observation_index
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import evidence, repeated
 from hebbax.inference.coordinates import conditional
-from hebbax.inference.density import log_likelihood
+from hebbax.inference.density import expansion, log_likelihood
 from hebbax.inference.mixed import Problem
 from hebbax.inference.pilot import Pilot
 from hebbax.ledger import Ledger
@@ -160,7 +160,11 @@ def _evidence(model: Model, solution: Pilot) -> Array:
     scales = jnp.asarray(model.scales)
     problem = Problem(jnp.ones(scales.shape, bool), scales)
     start = evidence.Start(given.location + given.spread * given.means, jnp.log(given.spread))
-    return evidence.solve_one(model, evidence.Settings(), None, problem, start).log_evidence
+    stretch = evidence.Settings()
+    whole = replace(stretch, rounds=stretch.rounds * stretch.stretches)
+    length = jnp.full(model.sessions.n_animals, evidence.STEP)
+    found = evidence.climb(partial(expansion, model), whole, problem, start, length)
+    return found.log_evidence
 
 
 def simulate(

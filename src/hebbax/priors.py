@@ -8,10 +8,25 @@ For one named group of latent variables (the coefficients ``theta``, the innate 
 
 The offsets are written out (non-centred) so that the joint density has a mode and a spread of zero
 is an ordinary point. Sites are ``<group>_population``, ``<group>_spread``, ``<group>_offset`` and
-the deterministic ``<group>``.
+the deterministic ``<group>``. The priors, with ``told`` and ``effect`` of `hebbax.sparsity`:
+
+    normal:                 Normal(0, s_j^2)
+    laplace:                Laplace(0, s_j)
+    horseshoe:              Normal(0, s_j^2 (tau l_j / told)^2)
+    regularised horseshoe:  Normal(0, s_j^2 v_j / (1 + v_j)),   v_j = (tau l_j / told)^2
+    r2d2:                   Normal(0, s_j^2 l_j / tau / effect^2)
+
+    horseshoes:  tau ~ HalfCauchy(tau_0),  l_j ~ HalfCauchy(1), or half-t where regularised
+    r2d2:        tau ~ Gamma(b, 1),        l_j ~ Gamma(concentration, 1)
+
+Under R2D2 sum theta_j^2 F_j, F_j the information of a choice, is R^2 / (1 - R^2) on average, where
+R^2 = sum l / (sum l + tau) ~ Beta(D concentration, b), of which the terms have the shares l / sum l
+~ Dirichlet(concentration); b gives R^2 the mean asked for. All scales are independent.
+Sources: Carvalho, Polson & Scott 2010; Piironen & Vehtari 2017; Zhang, Naughton, Bondell & Reich
+2022.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import jax.numpy as jnp
@@ -19,18 +34,17 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 
-from hebbax.errors import ModelError
+from hebbax.sparsity import CAUCHY_DEGREES, Sparsity, global_scale, share
 from hebbax.typing import Array, Parameters
 
-Prior = Literal["normal", "laplace", "regularised horseshoe"]
+Prior = Literal["normal", "laplace", "horseshoe", "regularised horseshoe", "r2d2"]
 Hierarchy = Literal["animals", "none"]
 
 SPREAD_FRACTION = 0.5
 """Scale of the spread between animals, as a fraction of the scale of the population value."""
 
-LOCAL_DEGREES = 3.0
-"""Degrees of freedom of the half-t local scales of the horseshoe; lighter tails than a half-Cauchy
-sample twice as well and shrink as much."""
+SHRINKING = ("horseshoe", "regularised horseshoe", "r2d2")
+"""Priors with scales of their own, that say how many of the coefficients matter."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +52,14 @@ class Group:
     """One named group of latent variables of every animal.
 
     ``scales`` holds the prior scale of each member; its shape is the shape of one animal's value,
-    ``()`` or ``(member,)``. ``expected`` is the number of members expected to matter, for the
-    horseshoe.
+    ``()`` or ``(member,)``. ``sparsity`` is read by the priors of `SHRINKING`.
     """
 
     name: str
     scales: np.ndarray
     prior: Prior = "normal"
     hierarchy: Hierarchy = "animals"
-    expected: float = 1.0
+    sparsity: Sparsity = field(default_factory=Sparsity)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -54,40 +67,38 @@ class Group:
         return self.scales.shape
 
 
-def horseshoe_global_scale(n_terms: int, expected: float) -> float:
-    """Return tau_0 = p_0 / (D - p_0), the global scale for p_0 expected terms of D.
-
-    Source: Piironen & Vehtari 2017, on coefficients scaled to unit information.
-    """
-    if not 0 < expected < n_terms:
-        raise ModelError(
-            f"expected_terms must lie between 0 and the number of terms ({n_terms}), "
-            f"{expected:g} given."
-        )
-    return expected / (n_terms - expected)
+def relative_variance(group: Group, values: Parameters) -> Array:
+    """Return the prior variance of each population value in squared prior scales, given the own
+    scales of a prior of `SHRINKING` among the sampled ``values``."""
+    sparsity = group.sparsity
+    tau, local = (values[site] for site in _scale_sites(group))
+    if group.prior == "r2d2":
+        return local / tau / sparsity.effect**2
+    variance = (tau * local / sparsity.told) ** 2
+    return variance if group.prior == "horseshoe" else variance / (1.0 + variance)
 
 
-def horseshoe_scale(group: Group, tau: Array, local: Array) -> Array:
-    """Return s_j tau l_j with l_j^2 = local_j^2 / (1 + tau^2 local_j^2): a slab of width s_j."""
-    return jnp.asarray(group.scales) * tau * local / jnp.sqrt(1.0 + (tau * local) ** 2)
+def effective_terms(group: Group, values: Parameters) -> Array:
+    """Return the effective number of terms of a prior of `SHRINKING` (see `hebbax.sparsity`), given
+    its scales among the sampled ``values``."""
+    return share(relative_variance(group, values), group.sparsity.told).sum()
 
 
 def population_scale(group: Group, values: Parameters) -> Array:
     """Return the prior standard deviation of the group's population values, given its own scales.
 
-    ``values`` holds the sampled sites; only the horseshoe reads them.
+    ``values`` holds the sampled sites; only the priors of `SHRINKING` read them.
     """
-    if group.prior == "regularised horseshoe":
-        return horseshoe_scale(
-            group, values[f"{group.name}_global_scale"], values[f"{group.name}_local_scale"]
-        )
-    return jnp.asarray(group.scales) * (np.sqrt(2.0) if group.prior == "laplace" else 1.0)
+    scales = jnp.asarray(group.scales)
+    if group.prior in SHRINKING:
+        return scales * jnp.sqrt(relative_variance(group, values))
+    return scales * (np.sqrt(2.0) if group.prior == "laplace" else 1.0)
 
 
 def value_prior(group: Group, values: Parameters) -> dist.Distribution:
     """Return the prior of one population value, or of one animal's where there is no population.
 
-    ``values`` holds the scales of the horseshoe; nothing else is read.
+    ``values`` holds the scales of a prior of `SHRINKING`; nothing else is read.
     """
     if group.prior == "laplace":
         return dist.Laplace(0.0, group.scales)
@@ -95,23 +106,35 @@ def value_prior(group: Group, values: Parameters) -> dist.Distribution:
 
 
 def scale_priors(group: Group) -> dict[str, dist.Distribution]:
-    """Return the priors of what `value_prior` reads, by site: the scales of a horseshoe."""
-    if group.prior != "regularised horseshoe":
+    """Return the priors of what `relative_variance` reads, by site name, one a member.
+
+    Raises `ModelError` for an expected number of terms that cannot be.
+    """
+    if group.prior not in SHRINKING:
         return {}
-    half_t = dist.FoldedDistribution(dist.StudentT(LOCAL_DEGREES, 0.0, jnp.ones(group.shape)))
-    return {
-        f"{group.name}_global_scale": dist.HalfCauchy(
-            horseshoe_global_scale(group.scales.size, group.expected)
-        ),
-        f"{group.name}_local_scale": half_t,
-    }
+    sparsity, n, ones = group.sparsity, group.scales.size, jnp.ones(group.shape)
+    if group.prior == "r2d2":
+        own = (
+            dist.Gamma(sparsity.r2_beta(n)),
+            dist.Gamma(sparsity.concentration * ones),
+        )
+    else:
+        degrees = CAUCHY_DEGREES if group.prior == "horseshoe" else sparsity.degrees
+        own = (
+            dist.HalfCauchy(global_scale(n, sparsity.expected, degrees)),
+            dist.FoldedDistribution(dist.StudentT(degrees, 0.0, ones)),
+        )
+    return dict(zip(_scale_sites(group), own, strict=True))
+
+
+def _scale_sites(group: Group) -> tuple[str, str]:
+    return f"{group.name}_global_scale", f"{group.name}_local_scale"
 
 
 def sample_scales(group: Group) -> Parameters:
-    """Return what `value_prior` reads, as NumPyro sites."""
-    events = {f"{group.name}_local_scale": len(group.shape)}
+    """Return what `relative_variance` reads, as NumPyro sites."""
     return {
-        site: numpyro.sample(site, prior.to_event(events.get(site, 0)))
+        site: numpyro.sample(site, prior.to_event(len(prior.batch_shape)))
         for site, prior in scale_priors(group).items()
     }
 

@@ -5,6 +5,7 @@ weights that run away (a positive coefficient of w), and the likelihood has a se
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -78,7 +79,7 @@ def profile(
         raise ModelError(
             f"{spec.name}: the profile is drawn for two alternatives and the choice likelihood."
         )
-    model = build_model(spec, select(sessions, [animal]))
+    model = build_model(replace(spec, scaling="declared"), select(sessions, [animal]))
     (first, rows), (second, columns) = grids.items()
     places = [model.rule.parameters.index(term) for term in (first, second)]
 

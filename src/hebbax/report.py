@@ -84,6 +84,9 @@ def _model(name: str, study: Study, folder: Path) -> page.Section:
     texts = [posteriors.spec_of(posterior).reason]
     if verdict.passed:
         texts += [verdict.sentence, *([term.sentence] if term else [])]
+        effective = summary.effective_terms(posterior)
+        if effective is not None:
+            texts.append(summary.effective_sentence(effective, posterior.posterior.sizes["term"]))
     texts += [check.sentence, *check.notes]
     mark = "" if verdict.passed else " (this posterior FAILED its diagnostics)"
     drawn: dict[str, Figure | None] = {

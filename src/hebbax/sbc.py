@@ -26,6 +26,7 @@ from hebbax.inference.density import log_likelihood
 from hebbax.ledger import Ledger
 from hebbax.model import Design, Model, build_model
 from hebbax.prior_predictive import Lived, as_sessions, generator, template
+from hebbax.priors import SHRINKING
 from hebbax.rehearsal import Task
 from hebbax.spec import ModelSpec
 from hebbax.typing import Array, Key, Parameters, Progress, silent
@@ -118,7 +119,7 @@ def quantities(model: Model) -> tuple[Quantity, ...]:
         kinds = {"population": f"{group.name}_population", "spread": f"{group.name}_spread"}
         if model.spec.hierarchy == "none":
             kinds = {}
-        if group.prior == "regularised horseshoe":
+        if group.prior in SHRINKING:
             found.append(Quantity("global scale", "scale", f"{group.name}_global_scale", ()))
             kinds["scale"] = f"{group.name}_local_scale"
         for kind, site in {**kinds, "animal": group.name}.items():

@@ -8,13 +8,20 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from hebbax.environment import Likelihood
 from hebbax.errors import ModelError
 from hebbax.plasticity import parse_term, term_name
-from hebbax.priors import Hierarchy, Prior
+from hebbax.priors import SHRINKING, Hierarchy, Prior
 from hebbax.reward import RewardSignal
+from hebbax.sparsity import Sparsity
+
+Scaling = Literal["declared", "information"]
+
+EFFECT = 0.3
+"""Default size of one prior scale: with 2880 choices, the information of 12 animals x 240 trials
+would tell a coefficient of that size from zero by 16 standard deviations, were it alone."""
 
 DEFAULT_REWARD_SCALE = 0.5
 """Prior scale of a coefficient with r and without w: its steps go up and down with the reward."""
@@ -40,9 +47,14 @@ class ModelSpec:
         window: number of past rewards E[R] averages.
         rate: presynaptic rate of a stimulus.
         hierarchy: ``animals`` (each animal around a population) or ``none`` (each on its own).
-        prior: ``normal``, ``laplace`` or ``regularised horseshoe``, of the population coefficients.
+        prior: of the population coefficients, one of those of `hebbax.priors`.
         scales: prior scale of each term's population coefficient; its spread has half that scale.
-        expected_terms: number of terms expected to matter (regularised horseshoe only).
+        scaling: ``declared`` for these scales, ``information`` for those that give every term the
+            size ``effect`` on the recorded choices (`hebbax.scaling`).
+        effect: size of one prior scale, in units of what one choice can tell of a coefficient.
+        expected_terms: number of terms expected to matter (the horseshoes).
+        local_degrees: degrees of freedom of the local scales (regularised horseshoe).
+        r2_mean, concentration: of R2D2 (`hebbax.sparsity.Sparsity`).
         preference_scale: prior scale of the innate preference, in log odds.
         habit_scale: prior scale of the habit (log odds of the last choice); 0 leaves it out.
         initial_weight_scale: prior scale of latent starting weights; 0 starts all at zero.
@@ -59,7 +71,12 @@ class ModelSpec:
     hierarchy: Hierarchy = "animals"
     prior: Prior = "normal"
     scales: Mapping[str, float] = field(default_factory=dict, hash=False)
-    expected_terms: float = 2.0
+    scaling: Scaling = "declared"
+    effect: float = EFFECT
+    expected_terms: float = Sparsity.expected
+    local_degrees: float = Sparsity.degrees
+    r2_mean: float = Sparsity.r2_mean
+    concentration: float = Sparsity.concentration
     preference_scale: float = 1.0
     habit_scale: float = 0.0
     initial_weight_scale: float = 0.0
@@ -69,6 +86,17 @@ class ModelSpec:
         """Return the model with other terms, keeping the scales of those it has."""
         scales = {term: scale for term, scale in self.scales.items() if term in terms}
         return replace(self, terms=terms, scales=scales)
+
+    def sparsity(self, choices: int) -> Sparsity:
+        """Return the hyper-parameters of the priors that shrink, for a number of choices."""
+        return Sparsity(
+            self.expected_terms,
+            self.local_degrees,
+            self.r2_mean,
+            self.concentration,
+            self.effect,
+            choices,
+        )
 
     def scale(self, term: str) -> float:
         """Return the prior scale of a term's population coefficient.
@@ -93,8 +121,16 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "reward": get_args(RewardSignal),
     "hierarchy": get_args(Hierarchy),
     "prior": get_args(Prior),
+    "scaling": get_args(Scaling),
 }
-_POSITIVE = ("rate", "expected_terms", "preference_scale")
+_OWNERS: dict[str, tuple[str, ...]] = {
+    "expected_terms": ("horseshoe", "regularised horseshoe"),
+    "local_degrees": ("regularised horseshoe",),
+    "r2_mean": ("r2d2",),
+    "concentration": ("r2d2",),
+}
+"""Priors that each hyper-parameter belongs to."""
+_POSITIVE = ("rate", "effect", *_OWNERS, "preference_scale")
 _NOT_NEGATIVE = ("habit_scale", "initial_weight_scale")
 MAX_SCALE = 5.0
 """Largest prior scale of a coefficient: beyond it nearly every prior draw explodes to the bound."""
@@ -139,6 +175,7 @@ def parse_spec(table: Mapping[str, Any], source: str = "model") -> ModelSpec:
         raise ModelError(f'{source}: "terms" must be a list of term names (it may be empty).')
     spec = ModelSpec(**{**table, "terms": tuple(table["terms"])})
     check_spec(spec, source)
+    _check_owners(spec, table, source)
     return replace(
         spec,
         terms=tuple(term_name(parse_term(term)) for term in spec.terms),
@@ -169,6 +206,7 @@ def check_spec(spec: ModelSpec, source: str) -> None:
         )
     for key in (*_POSITIVE, *_NOT_NEGATIVE):
         _check_number(source, key, getattr(spec, key), zero_allowed=key in _NOT_NEGATIVE)
+    _check_hyper_parameters(spec, source)
     for term, scale in spec.scales.items():
         _check_number(source, f"scales.{term}", scale, zero_allowed=False)
         if scale > MAX_SCALE:
@@ -176,6 +214,48 @@ def check_spec(spec: ModelSpec, source: str) -> None:
                 f'{source}: the prior scale {scale:g} of "{term}" makes the weights explode; '
                 f"it may be at most {MAX_SCALE:g}."
             )
+
+
+def _check_hyper_parameters(spec: ModelSpec, source: str) -> None:
+    """Raise `ModelError` for a hyper-parameter outside its range."""
+    if not spec.r2_mean < 1:
+        raise ModelError(f'{source}: "r2_mean" must be less than 1, {spec.r2_mean:g} given.')
+    few = spec.prior in _OWNERS["expected_terms"] and spec.terms
+    if few and not spec.expected_terms < len(spec.terms):
+        raise ModelError(
+            f'{source}: "expected_terms" must be less than the number of terms '
+            f"({len(spec.terms)}), {spec.expected_terms:g} given."
+        )
+
+
+def _check_owners(spec: ModelSpec, table: Mapping[str, Any], source: str) -> None:
+    """Raise `ModelError` for a key that does nothing beside the others, naming those it needs."""
+    for key, owners in _OWNERS.items():
+        if key in table and spec.prior not in owners:
+            raise ModelError(
+                f'{source}: "{key}" belongs to the prior {_quoted(owners)}, and "prior" is '
+                f'"{spec.prior}".'
+            )
+    informed = spec.scaling == "information"
+    if "effect" in table and not informed and spec.prior not in SHRINKING:
+        raise ModelError(
+            f'{source}: "effect" belongs to scaling = "information" or to the prior '
+            f'{_quoted(SHRINKING)}, and "prior" is "{spec.prior}".'
+        )
+    if informed and spec.scales:
+        raise ModelError(
+            f'{source}: with scaling = "information" the scales come from the choices; leave out '
+            '"scales".'
+        )
+    if informed and spec.hierarchy == "none":
+        raise ModelError(
+            f'{source}: scaling = "information" needs a population of animals; use hierarchy = '
+            '"animals" or give "scales".'
+        )
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return " or ".join(f'"{name}"' for name in names)
 
 
 def _check_number(source: str, key: str, value: Any, *, zero_allowed: bool) -> None:

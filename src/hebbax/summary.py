@@ -7,11 +7,18 @@ negative coefficient of w is a memory that fades to 1/e within
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import arviz as az
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
+
+from hebbax.posterior import spec_of
+from hebbax.priors import SHRINKING, Group, scale_priors
+from hebbax.priors import effective_terms as count
 
 INTERVAL = (0.05, 0.95)
 """Ends of the central 90 % interval that every table gives."""
@@ -48,6 +55,39 @@ def animal_table(posterior: az.InferenceData) -> pd.DataFrame:
             rows |= {(str(animal), value): row for value, row in members.items()}
     index = pd.MultiIndex.from_tuples(list(rows), names=["animal", "value"])
     return pd.DataFrame(list(rows.values()), index=index, columns=COLUMNS)
+
+
+def effective_terms(posterior: az.InferenceData) -> pd.DataFrame | None:
+    """Return the effective number of terms (`hebbax.sparsity`), rows ``prior`` and ``posterior``:
+    mean and ends of the 90 % interval.
+
+    None where the prior has no scales of its own, under which the number would be the same whatever
+    the choices (normal), or no number at all given the scales (Laplace).
+    """
+    spec = spec_of(posterior)
+    if spec.prior not in SHRINKING or not spec.terms:
+        return None
+    choices = posterior.constant_data.sizes["observation"]
+    ones = np.ones(len(spec.terms))
+    group = Group("theta", ones, spec.prior, spec.hierarchy, spec.sparsity(choices))
+    rows = {}
+    for name, draws in (("prior", posterior.prior), ("posterior", posterior.posterior)):
+        values = {
+            site: jnp.asarray(_samples(draws[site]).transpose("sample", ...))
+            for site in scale_priors(group)
+        }
+        drawn = np.asarray(jax.vmap(partial(count, group))(values))
+        rows[name] = [drawn.mean(), *np.quantile(drawn, INTERVAL)]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["mean", "5 %", "95 %"])
+
+
+def effective_sentence(table: pd.DataFrame, n_terms: int) -> str:
+    """Return the effective number of terms in words, prior beside posterior."""
+    said = [
+        f"{row['mean']:.1f} ({row['5 %']:.1f} to {row['95 %']:.1f}) by the {name}"
+        for name, row in table.iterrows()
+    ]
+    return f"Effective number of terms, of {n_terms}: {', '.join(said)}."
 
 
 def memory(decay: np.ndarray, n_inputs: int) -> np.ndarray:

@@ -7,11 +7,12 @@ import jax
 import pandas as pd
 from rich.table import Table
 
-from hebbax import data, simulation
+from hebbax import data, figures, simulation
 from hebbax.cli.console import CONSOLE
-from hebbax.cli.options import prepare_folder
+from hebbax.cli.options import out_option, prepare_folder, refuse_replacing
 from hebbax.errors import HebbaxError
 from hebbax.files import replacing
+from hebbax.prior_choices import prior_choices, write_table
 from hebbax.spec import declared_models, read_spec
 
 
@@ -62,10 +63,37 @@ def simulate(
 
 
 @click.command()
-def models() -> None:
-    """List the declared models."""
-    table = Table("model", "terms", "reason")
+@click.argument("names", metavar="[MODEL]...", nargs=-1)
+@click.option("--draws", default=500, help="animals drawn from the prior of each MODEL")
+@click.option("--seed", default=0, help="random seed")
+@out_option
+@click.option("--force", is_flag=True, help="replace an earlier picture")
+def models(names: tuple[str, ...], draws: int, seed: int, out: Path, force: bool) -> None:
+    """List the declared models; or draw what the prior of each MODEL (declared, or a .toml file)
+    expects of choices.
+
+    Written are, for each MODEL, prior_MODEL.png and prior_MODEL.csv.
+    """
+    if not names:
+        CONSOLE.print(_declared())
+        return
+    if draws < 2:
+        raise HebbaxError(f"--draws {draws}: must be 2 or more.")
+    specs = [read_spec(name) for name in names]
+    for spec in specs:
+        refuse_replacing(out / f"prior_{spec.name}.png", force=force)
+    prepare_folder(out)
+    for spec in specs:
+        expected = prior_choices(jax.random.PRNGKey(seed), spec, draws)
+        write_table(expected, out)
+        figures.save(figures.prior_choices(expected), out / f"prior_{spec.name}.png")
+        CONSOLE.print(expected.sentence)
+
+
+def _declared() -> Table:
+    """Return the declared models for the terminal."""
+    shown = Table("model", "terms", "reason")
     for name in declared_models():
         spec = read_spec(name)
-        table.add_row(name, ", ".join(spec.terms) or "none", spec.reason)
-    CONSOLE.print(table)
+        shown.add_row(name, ", ".join(spec.terms) or "none", spec.reason)
+    return shown

@@ -107,3 +107,6 @@ def _tell(name: str, result: fitting.Result) -> None:
     CONSOLE.print(f"[bold]{name}[/bold]  {verdict.sentence}")
     if verdict.passed:
         CONSOLE.print(table("population", summary.population_table(result)))
+        if (effective := summary.effective_terms(result)) is not None:
+            n_terms = result.posterior.sizes["term"]
+            CONSOLE.print(summary.effective_sentence(effective, n_terms))

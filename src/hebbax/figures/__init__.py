@@ -12,6 +12,7 @@ from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.model_recovery import model_recovery
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
+from hebbax.figures.prior import prior_choices
 from hebbax.figures.rules import (
     across_priors,
     change_curves,
@@ -43,6 +44,7 @@ __all__ = [
     "model_recovery",
     "pairs",
     "predictive",
+    "prior_choices",
     "profile",
     "projection",
     "publish",

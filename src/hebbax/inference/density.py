@@ -107,8 +107,11 @@ class Expansion(NamedTuple):
     information: Array
 
 
-def expansion(model: Model, phi: Array, labels: Array | None = None) -> Expansion:
-    """Return each animal's log likelihood at its values ``phi`` (animal, member), to second order.
+def expansion(
+    model: Model, phi: Array, labels: Array | None = None, directions: Array | None = None
+) -> Expansion:
+    """Return each animal's log likelihood at its values ``phi`` (animal, member), to second order
+    along ``directions`` (direction, member), which are those of the members where none are given.
 
     With ``labels`` (animal, trial, stimulus), probabilities of choices under another model times
     how often each trial counts, it is the expected log likelihood under them: minus the cross
@@ -130,9 +133,9 @@ def expansion(model: Model, phi: Array, labels: Array | None = None) -> Expansio
     def along(direction: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         return jax.jvp(trials, (phi,), (jnp.broadcast_to(direction, phi.shape),))
 
-    (_, value), (slopes, slope) = jax.vmap(along, out_axes=((None, None), (0, -1)))(
-        jnp.eye(phi.shape[-1])
-    )
+    if directions is None:
+        directions = jnp.eye(phi.shape[-1])
+    (_, value), (slopes, slope) = jax.vmap(along, out_axes=((None, None), (0, -1)))(directions)
     distribution = model.padded_distribution(split_groups(model, phi))
     information = distribution.information(observed)
     if labels is not None:

@@ -2,26 +2,27 @@ r"""The log evidence of sub-models of one model, by Laplace's approximation, man
 
 A sub-model is a 0/1 mask over the members of an animal's values phi_a (the terms of the rule, then
 the preference and what else the model has). A member that is out has a prior of width zero: every
-sub-model is the same program with other numbers, and a batch of them is one compiled pass.
+sub-model is the same program with other numbers, and a batch of them is one compiled pass
+(`hebbax.inference.batches`).
 
 Each animal's log likelihood is expanded to second order at the mode of its values; population and
 spreads are then integrated as `hebbax.inference.mixed` says. What is wrong with the evidence is the
 expansion; `hebbax.inference.reweighting` measures by how much.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from hebbax.inference.density import Expansion, expansion
+from hebbax.inference.density import Expansion
 from hebbax.inference.mixed import Gaussian, Problem, gaussian
 from hebbax.model import Model
 from hebbax.priors import SPREAD_FRACTION
-from hebbax.typing import Array, Progress, silent
+from hebbax.typing import Array
 
 STEP = 0.6
 """Fraction of each step taken: spreads and values move together, and whole steps of both swing."""
@@ -31,15 +32,18 @@ STEP = 0.6
 class Settings:
     """Settings of the pass.
 
-    Up to ``rounds`` of Gauss-Newton on the animals' values, each with one Newton step of the log
-    spreads of at most ``reach``; fewer where the evidence moved by less than ``tolerance`` nats.
-    ``batch`` sub-models are solved side by side.
+    Up to ``stretches`` times ``rounds`` of Gauss-Newton on the animals' values, each with one
+    Newton step of the log spreads of at most ``reach``; fewer where the evidence moved by less than
+    ``tolerance`` nats. ``batch`` sub-models are solved side by side; after each stretch those that
+    have not arrived go on together, and those ``hopeless`` nats below the best stay where they are.
     """
 
-    rounds: int = 25
+    rounds: int = 8
+    stretches: int = 3
     tolerance: float = 0.02
     reach: float = 0.6
-    batch: int = 16
+    batch: int = 8
+    hopeless: float = 40.0
 
 
 class Start(NamedTuple):
@@ -56,7 +60,8 @@ class Solution(NamedTuple):
     ``log_evidence`` () in nats, each animal's values ``phi`` (animal, member) and ``log_spread``
     (member,) at the mode, ``population`` (member,) and its ``covariance`` (member, member) given
     the spreads, the covariance ``spread_covariance`` (member, member) of the log spreads, the
-    ``shortfall`` () in nats of a climb that did not arrive, and the number of ``rounds`` ().
+    ``shortfall`` () in nats of a climb that did not arrive, the fraction of the next step that each
+    animal would take, ``length`` (animal,), and the number of ``rounds`` () of the last stretch.
     """
 
     log_evidence: Array
@@ -66,46 +71,8 @@ class Solution(NamedTuple):
     covariance: Array
     spread_covariance: Array
     shortfall: Array
+    length: Array
     rounds: Array
-
-
-def solve(
-    model: Model,
-    problems: Problem,
-    start: Start,
-    settings: Settings | None = None,
-    progress: Progress = silent,
-    labels: Array | None = None,
-) -> Solution:
-    """Return the `Solution` of many sub-models, with a leading dimension ``sub-model``.
-
-    Args:
-        model: the model of all candidate terms, with a hierarchy of animals.
-        problems: masks and prior scales, each ``(sub-model, member)``.
-        start: where each begins, with a leading dimension ``sub-model``.
-        settings: of the pass.
-        progress: called after each batch.
-        labels: probabilities of the choices ``(animal, trial, stimulus)`` in place of the recorded
-            ones, see `hebbax.inference.density.expansion`.
-    """
-    settings = settings or Settings()
-    n = len(problems.included)
-    # The last batch is filled up with the last sub-model, so that one program serves all.
-    index = np.minimum(np.arange(-(-n // settings.batch) * settings.batch), n - 1)
-    found = []
-    for done in range(0, len(index), settings.batch):
-        own = index[done : done + settings.batch]
-        part = jax.tree.map(lambda v, own=own: v[own], (problems, start))
-        found.append(jax.device_get(_solve_batch(model, settings, labels, *part)))
-        progress("weighing sub-models", min(done + settings.batch, n), n)
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
-
-
-@partial(jax.jit, static_argnames=("model", "settings"))
-def _solve_batch(
-    model: Model, settings: Settings, labels: Array | None, problems: Problem, start: Start
-) -> Solution:
-    return jax.vmap(partial(solve_one, model, settings, labels))(problems, start)
 
 
 def rest(model: Model, scales: Array) -> Start:
@@ -129,15 +96,19 @@ class _State(NamedTuple):
     rounds: Array
 
 
-def solve_one(
-    model: Model, settings: Settings, labels: Array | None, problem: Problem, start: Start
+def climb(
+    expand: Callable[[Array], Expansion],
+    settings: Settings,
+    problem: Problem,
+    start: Start,
+    length: Array,
 ) -> Solution:
-    """Return the solution of one sub-model."""
+    """Return the solution of one sub-model after a stretch that begins with steps of ``length``;
+    ``expand`` gives each animal's log likelihood to second order."""
     included = problem.included
     phi = jnp.where(included, start.phi, 0.0)
     nothing = jnp.zeros((), int)
-    length = jnp.full(phi.shape[0], STEP)
-    there, far = expansion(model, phi, labels), jnp.full((), jnp.inf)
+    there, far = expand(phi), jnp.full((), jnp.inf)
     first = _State(phi, there, length, start.log_spread, -far, far, nothing)
 
     def going_on(state: _State) -> Array:
@@ -152,7 +123,7 @@ def solve_one(
         farthest = (jnp.abs(away) / problem.scales).max(-1)
         length = jnp.minimum(state.length, 1.0 / jnp.maximum(farthest, 1e-9))
         trial = state.phi + length[:, None] * away
-        tried = expansion(model, trial, labels)
+        tried = expand(trial)
         prior = partial(_log_prior, included, given.population, jnp.exp(state.log_spread))
         better = tried.value + prior(trial) >= state.there.value + prior(state.phi) - 1e-6
         phi, there = jax.tree.map(partial(_where, better), (trial, tried), (state.phi, state.there))
@@ -173,6 +144,7 @@ def solve_one(
         covariance=given.covariance,
         spread_covariance=given.spread_covariance,
         shortfall=short,
+        length=last.length,
         rounds=last.rounds,
     )
 

@@ -79,7 +79,21 @@ def fit(
             "choice cannot be fitted."
         )
     weight = used / counts[:, animal]
-    return jax.block_until_ready(_fit(model, settings, key, jnp.asarray(weight)))
+    strength = jnp.full(len(weight), settings.l1)
+    return jax.block_until_ready(_fit(model, settings, key, jnp.asarray(weight), strength))
+
+
+def path(
+    key: Key, model: Model, strengths: tuple[float, ...], settings: Settings | None = None
+) -> Parameters:
+    """Return each animal's values by group name ``(strength, animal, ...)`` under each of some
+    penalties, all in one compiled descent; ``settings.l1`` is not read."""
+    settings = settings or Settings()
+    animal, _ = observation_index(model.sessions)
+    encounters = _encounters(model)
+    weight = 1.0 / np.bincount(animal, encounters)[animal]
+    weights = jnp.broadcast_to(weight, (len(strengths), weight.size))
+    return jax.block_until_ready(_fit(model, settings, key, weights, jnp.array(strengths))[0])
 
 
 def _encounters(model: Model) -> np.ndarray:
@@ -90,11 +104,15 @@ def _encounters(model: Model) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _fit(model: Model, settings: Settings, key: Key, weight: Array) -> tuple[Parameters, Info]:
-    return jax.vmap(partial(_descend, model, settings, key))(weight)
+def _fit(
+    model: Model, settings: Settings, key: Key, weight: Array, l1: Array
+) -> tuple[Parameters, Info]:
+    return jax.vmap(partial(_descend, model, settings, key))(weight, l1)
 
 
-def _descend(model: Model, settings: Settings, key: Key, weight: Array) -> tuple[Parameters, Info]:
+def _descend(
+    model: Model, settings: Settings, key: Key, weight: Array, l1: Array
+) -> tuple[Parameters, Info]:
     """Return the values of all animals after the descent on one part, in which each trial has the
     ``weight`` (observation,) 1 / n or none; animals do not meet in it."""
     animal, n = observation_index(model.sessions)[0], model.sessions.n_animals
@@ -107,7 +125,7 @@ def _descend(model: Model, settings: Settings, key: Key, weight: Array) -> tuple
         surprise = -weight * log_likelihood(model, {**values, **free})
         each = jax.ops.segment_sum(surprise, animal, n)
         size = jnp.abs(free["theta"]).sum(-1) if "theta" in free else 0.0
-        return each + settings.l1 * size
+        return each + l1 * size
 
     adam = optax.adam(settings.learning_rate)
 

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.errors import ModelError
-from hebbax.inference.evidence import Settings, Solution, Start, rest, solve
+from hebbax.inference.batches import solve
+from hebbax.inference.evidence import Settings, Solution, Start, rest
 from hebbax.inference.mixed import Problem
 from hebbax.model import Model
 from hebbax.typing import Progress, silent
@@ -95,7 +96,8 @@ def enumerate_all(
 ) -> Solutions:
     """Return the solutions of all 2^D sub-models of at most `MANY_TERMS` terms.
 
-    Upwards by the number of terms, each from its best neighbour so far, then downwards again.
+    Upwards by the number of terms, each from its best neighbour so far, then downwards again, those
+    within `Settings.hopeless` nats of the best.
 
     Args:
         model: the model of all candidate terms.
@@ -109,14 +111,20 @@ def enumerate_all(
             f"{model.spec.name}: all sub-models are solved for at most {MANY_TERMS} terms, "
             f"{n} given."
         )
+    settings = settings or Settings()
     levels = [[c for c in range(2**n) if c.bit_count() == k] for k in range(n + 1)]
-    order = [*levels, *reversed(levels[:-1])]
     known: Solutions = {}
-    total, done = sum(map(len, order)), 0
-    climb = Climb(model, scales, settings or Settings())
-    for level in order:
-        climb.extend(known, level, partial(_further, progress, done, total))
+    climb = Climb(model, scales, settings)
+    done = 0
+    for level in levels:
+        climb.extend(known, level, partial(_further, progress, done, 2 * 2**n))
         done += len(level)
+    floor = max(map(weight, known.values())) - settings.hopeless
+    for level in reversed(levels[:-1]):
+        near = [code for code in level if weight(known[code]) > floor]
+        climb.extend(known, near, partial(_further, progress, done, 2 * 2**n))
+        done += len(level)
+    progress("weighing sub-models", 2 * 2**n, 2 * 2**n)
     return known
 
 
@@ -145,9 +153,12 @@ class Climb:
         """Solve sub-models, each from its best neighbour in ``known`` or its own one of ``starts``,
         and add them there; what is known already is replaced where this finds more evidence."""
         codes = list(codes)
+        if not codes:
+            return
         if starts is None:
             starts = [self._start(known, code) for code in codes]
-        for code, one in zip(codes, self._solve(codes, starts, progress), strict=True):
+        best = max(map(weight, known.values()), default=-np.inf)
+        for code, one in zip(codes, self._solve(codes, starts, progress, best), strict=True):
             if code not in known or weight(one) > weight(known[code]):
                 known[code] = one
 
@@ -160,13 +171,15 @@ class Climb:
         starts = [Start(known[code].phi, known[code].log_spread) for code in codes]
         return dict(zip(codes, self._solve(codes, starts, progress), strict=True))
 
-    def _solve(self, codes: list[int], starts: list[Start], progress: Progress) -> list[Solution]:
+    def _solve(
+        self, codes: list[int], starts: list[Start], progress: Progress, best: float = -np.inf
+    ) -> list[Solution]:
         start = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)
         included = np.stack([members(self.model, code) for code in codes])
         scales = np.broadcast_to(self.scales, included.shape)
         problems = Problem(jnp.asarray(included), jnp.asarray(scales))
         labels = None if self.labels is None else jnp.asarray(self.labels)
-        found = solve(self.model, problems, start, self.settings, progress, labels)
+        found = solve(self.model, problems, start, self.settings, progress, labels, best)
         return [jax.tree.map(lambda leaf, k=k: leaf[k], found) for k in range(len(codes))]
 
     def _start(self, known: Solutions, code: int) -> Start:

@@ -1,0 +1,82 @@
+"""What a prior expects of choices: the picture, the command, and scales found from choices."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import random_sessions
+from test_cli import run
+
+from hebbax import figures
+from hebbax.errors import ModelError
+from hebbax.model import build_model
+from hebbax.prior_choices import prior_choices
+from hebbax.rehearsal import Task
+from hebbax.scaling import scaled
+from hebbax.spec import ModelSpec
+
+SHORT = Task(60, 2, (0.2, 0.8), "baited")
+KEY = jax.random.PRNGKey(0)
+
+
+def test_animals_that_cannot_learn_choose_by_preference_alone():
+    spec = ModelSpec("null", (), preference_scale=0.01)
+    expected = prior_choices(KEY, spec, 300, SHORT)
+    assert expected.effective is None
+    # Fair coins: 300 x 60 choices, blocks of equal length.
+    assert expected.better.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(300 * 60))
+    assert not expected.stuck.any()
+
+
+def test_a_prior_that_shrinks_shows_its_number_of_terms():
+    spec = ModelSpec("reward", ("x r", "w"), prior="r2d2", scales={"x r": 0.5, "w": 0.05})
+    expected = prior_choices(KEY, spec, 200, SHORT)
+    assert expected.curves.shape == (200, 60)
+    # Some learn, or learn the wrong way: more varied than coins (preferences cancel over blocks).
+    assert expected.better.std() > np.sqrt(0.25 / 60)
+    assert ((expected.effective >= 0) & (expected.effective <= 2)).all()
+    figure = figures.prior_choices(expected)
+    assert [ax.get_xlabel() for ax in figure.axes] == [
+        "trial", "choices of the better stimulus (fraction)", "effective number of terms",
+    ]  # fmt: skip
+
+
+def test_scales_that_are_to_come_from_choices_are_found_before_the_model_is_built():
+    sessions = random_sessions(3, lengths=(40, 40, 40))
+    spec = ModelSpec("mine", ("x r", "w"), scaling="information", effect=0.2)
+    with pytest.raises(ModelError) as error:
+        build_model(spec, sessions)
+    assert str(error.value) == (
+        "mine: its prior scales come from the choices; hebbax.scaling.scaled finds them."
+    )
+    found = scaled(spec, sessions)
+    assert set(found.scales) == {"x r", "w"}
+    assert scaled(found, sessions) == found
+    assert build_model(found, sessions).groups[0].sparsity.told == pytest.approx(0.2 * np.sqrt(114))
+    # Twice the effect is twice the scale, up to the widest allowed.
+    wider = scaled(replace(spec, effect=0.4), sessions)
+    for term, scale in found.scales.items():
+        assert wider.scales[term] == pytest.approx(min(2 * scale, 2.0))
+
+
+def test_the_command_draws_what_a_prior_expects(tmp_path):
+    done = run("models", "reward", "--draws", "20", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "reward: animals of the prior choose the better stimulus in" in done.stdout.replace(
+        "\n", " "
+    )
+    assert (tmp_path / "prior_reward.png").is_file()
+    table = pd.read_csv(tmp_path / "prior_reward.csv", index_col="trial")
+    assert len(table) == 240
+    assert (table["5 %"] <= table["95 %"]).all()
+    again = run("models", "reward", "--out", tmp_path)
+    assert again.returncode == 2
+    assert (
+        again.stderr
+        == f"hebbax: {tmp_path / 'prior_reward.png'}: exists already; --force replaces it.\n"
+    )
+    few = run("models", "reward", "--draws", "1", "--out", tmp_path / "bad")
+    assert few.stderr == "hebbax: --draws 1: must be 2 or more.\n"
+    assert not (tmp_path / "bad").exists()
