@@ -118,7 +118,7 @@ class Plan:
 
 FULL = Plan()
 QUICK = Plan(
-    cohorts=2, design=Design(4, 30, Written((("x r", 0.3), ("w", 0.1), ("x", 0.1)), most=2)),
+    cohorts=1, design=Design(4, 30, Written((("x r", 0.3), ("w", 0.1), ("x", 0.1)), most=2)),
     strengths=(0.003, 0.03), expected_terms=1.0,
     sampler=nuts.Settings(
         chains=2, warmup=30, draws=30, max_tree_depth=4, warmup_tree_depth=3,
