@@ -7,8 +7,7 @@ the published way), oracle (the rule itself), posterior; 18 training and 7 held-
 
     python analysis/table3_rules.py [--quick] --out DIR
 
-About 40 minutes for one seed of both meanings on two shared cores before weights wandered, longer
-since (--quick: about two minutes).
+65 minutes for one seed of one meaning on one core shared with other work (--quick: one minute).
 """
 
 from dataclasses import dataclass, field
