@@ -110,14 +110,12 @@ def probability(weighed: inclusion.Inclusion, terms: tuple[str, ...]) -> dict[st
 def whole(weighed: inclusion.Inclusion, spec: hebbax.ModelSpec) -> dict[str, Any]:
     """Return the log evidence of all sub-models together, the best of them, and how a weight that
     no reward surprised changes a trial: one whose odour was chosen, and one whose was not."""
-    n, size = len(weighed.terms), weighed.included.sum(1)
-    log_prior = size * np.log(weighed.settings.inclusion)
-    log_prior = log_prior + (n - size) * np.log1p(-weighed.settings.inclusion)
-    best = int(np.argmax(weighed.weights()))
+    weights = weighed.weights()
+    best = int(weights.argmax())
     row = {
-        "log evidence": float(logsumexp(weighed.log_evidence + log_prior)),
+        "log evidence": float(logsumexp(weighed.log_weights())),
         "best": ", ".join(weighed.terms_of(best)),
-        "its P": float(weighed.weights()[best]),
+        "its P": float(weights[best]),
     }
     drawn = dict(zip(weighed.terms, readout.draws(weighed).T, strict=True))
     unchosen = drawn.get("w", np.zeros(readout.DRAWS))

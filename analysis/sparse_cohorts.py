@@ -47,7 +47,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from hebbax import inclusion
+from hebbax import figures, inclusion
 from hebbax.calibration import Reliability, reliability
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
@@ -55,7 +55,6 @@ from hebbax.cli.script import entry, quick_option
 from hebbax.data import Sessions
 from hebbax.diagnostics import convergence
 from hebbax.errors import HebbaxError
-from hebbax.figures import publish
 from hebbax.figures.style import PALETTE
 from hebbax.files import write_tables
 from hebbax.inference import nuts, pilot, stopped
@@ -308,17 +307,11 @@ def expected(scored: pd.DataFrame) -> float:
 def draw(scored: dict[str, pd.DataFrame], curve: Reliability) -> Figure:
     """Return the reliability of the inclusion probabilities, and the ROC of clear and all terms."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
-    at = curve.table["predicted"]
-    axes[0].plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle=":")
-    low, high = curve.table["lower"], curve.table["upper"]
-    band = f"{curve.level:.0%} band, were it calibrated"
-    axes[0].fill_between(at, low, high, color="0.85", label=band)
-    axes[0].plot(at, curve.table["observed"], "o-", color=COLOURS["inclusion"])
-    for x, y, n in zip(at, curve.table["observed"], curve.table["n"], strict=True):
+    figures.reliability(axes[0], curve)
+    for x, y, n in curve.table[["predicted", "observed", "n"]].itertuples(index=False):
         axes[0].annotate(f"{n}", (x, y), fontsize=7, xytext=(4, -9), textcoords="offset points")
     axes[0].set_xlabel("probability that the term is in (numbers: terms)")
     axes[0].set_ylabel("fraction of terms that are in")
-    axes[0].legend(fontsize=8, frameon=False)
     for ax, name, true in ((axes[1], "clear", clear), (axes[2], "all true", present)):
         for method, own in scored.items():
             kept = own[true(own) | ~present(own)]
@@ -354,7 +347,7 @@ def main(quick: bool, out: Path) -> None:
     compared = summary(scored)
     tables = {"sparse_cohorts": compared, "sparse_cohorts_reliability": curve.table}
     write_tables(tables, out, HebbaxError, float_format="%.6g")
-    publish(draw(scored, curve), out, "sparse_cohorts")
+    figures.publish(draw(scored, curve), out, "sparse_cohorts")
     CONSOLE.print(table("method", compared))
     CONSOLE.print(curve.sentence)
     CONSOLE.print(drawn.provenance)

@@ -113,12 +113,19 @@ class Inclusion:
     def weights(self, inclusion: float | None = None, effect: float | None = None) -> np.ndarray:
         """Return the posterior probability of each sub-model, under the settings' prior or that
         given."""
+        log_weight = self.log_weights(inclusion, effect)
+        return np.exp(log_weight - logsumexp(log_weight))
+
+    def log_weights(
+        self, inclusion: float | None = None, effect: float | None = None
+    ) -> np.ndarray:
+        """Return log evidence plus log prior probability of each sub-model; their log sum is the
+        log evidence of all of them together."""
         inclusion = self.settings.inclusion if inclusion is None else inclusion
         log_evidence = self.log_evidence if effect is None else self.by_effect[effect]
         n = self.included.sum(1)
         log_prior = n * np.log(inclusion) + (len(self.terms) - n) * np.log1p(-inclusion)
-        log_weight = log_evidence + log_prior
-        return np.exp(log_weight - logsumexp(log_weight))
+        return log_evidence + log_prior
 
     def under_other_priors(self) -> dict[tuple[str, float], np.ndarray]:
         """Return the posterior probabilities of the sub-models under each other prior of the

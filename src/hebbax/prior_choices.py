@@ -17,12 +17,9 @@ from hebbax.behaviour import Trials, choice_curve
 from hebbax.errors import HebbaxError
 from hebbax.prior_predictive import generator, template
 from hebbax.priors import SHRINKING, effective_terms
-from hebbax.rehearsal import Task
+from hebbax.rehearsal import TASK, Task
 from hebbax.spec import ModelSpec
 from hebbax.typing import Key
-
-TASK = Task(240, 3, (0.2, 0.8), "baited")
-"""The task unless another is asked for."""
 
 LAST = 40
 """An animal whose choices in so many last trials are one and the same is called stuck."""

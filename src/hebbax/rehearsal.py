@@ -34,6 +34,10 @@ class Task(NamedTuple):
         return blocks(rolled, -(-self.trials // self.blocks))[: self.trials]
 
 
+TASK = Task(240, 3, (0.2, 0.8), "baited")
+"""The task unless another is asked for."""
+
+
 @dataclass(frozen=True)
 class Population:
     """The animals' truth: coefficients ``theta`` (term,) in the order of the model's terms, their

@@ -27,14 +27,11 @@ from hebbax.ledger import Ledger
 from hebbax.model import Design, Model, build_model
 from hebbax.prior_predictive import Lived, as_sessions, generator, template
 from hebbax.priors import SHRINKING
-from hebbax.rehearsal import Task
+from hebbax.rehearsal import TASK, Task
 from hebbax.spec import ModelSpec
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
 LIKELIHOOD = "log likelihood"
-
-TASK = Task(240, 3, (0.2, 0.8), "baited")
-"""The task unless another is asked for."""
 
 MAX_R_HAT = 1.05
 """Few draws of a chain make R-hat scatter by more than the 1.01 that a reported fit must reach."""

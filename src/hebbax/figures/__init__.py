@@ -9,7 +9,7 @@ from hebbax.figures.heldout import held_out
 from hebbax.figures.identifiability import identifiability
 from hebbax.figures.inclusion import inclusion, projection, variants
 from hebbax.figures.likelihood import log_likelihood_contours, profile
-from hebbax.figures.model_recovery import model_recovery
+from hebbax.figures.model_recovery import model_recovery, reliability
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
 from hebbax.figures.predictive import checks, choice_curves, predictive
 from hebbax.figures.prior import prior_choices
@@ -49,6 +49,7 @@ __all__ = [
     "projection",
     "publish",
     "recovery",
+    "reliability",
     "rule_table",
     "sampler",
     "save",

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hebbax.figures.style import PALETTE
+from hebbax.figures.style import PALETTE, grey_numbers
 from hebbax.inclusion import Inclusion
 from hebbax.projection import Projection
 from hebbax.readout import pair_table
@@ -51,7 +51,7 @@ def probabilities(ax: Axes, weighed: Inclusion) -> None:
 def pairs(ax: Axes, weighed: Inclusion) -> None:
     """Draw the probability that at least one of two terms is in, as numbers on a grey scale."""
     values = pair_table(weighed).to_numpy()
-    _numbers(ax, values, [[f"{value:.2f}" for value in row] for row in values])
+    grey_numbers(ax, values, [[f"{value:.2f}" for value in row] for row in values])
     ax.set_xticks(range(len(values)), weighed.terms, rotation=60, ha="right")
     ax.set_yticks(range(len(values)), weighed.terms)
     ax.set_title("probability that at least one of two is in", fontsize=9)
@@ -75,7 +75,7 @@ def variants(said: pd.DataFrame) -> Figure:
         ]
         for row in cells
     ]
-    _numbers(ax, values, texts)
+    grey_numbers(ax, values, texts)
     ax.set_aspect("auto")
     ax.set_xticks(range(columns), shown.columns, rotation=30, ha="right")
     ax.set_yticks(range(rows), shown.index)
@@ -86,14 +86,6 @@ def variants(said: pd.DataFrame) -> Figure:
 def _by_variant(said: pd.DataFrame, column: str) -> pd.DataFrame:
     wide = said.pivot(index="statement", columns="variant", values=column)
     return wide.loc[said["statement"].unique(), said["variant"].unique()]
-
-
-def _numbers(ax: Axes, values: np.ndarray, texts: list[list[str]]) -> None:
-    """Draw probabilities as texts on a grey scale."""
-    ax.imshow(values, cmap="Greys", vmin=0.0, vmax=1.3)  # the darkest cells are no black
-    for (i, j), value in np.ndenumerate(values):
-        colour = "white" if value > 0.75 else "black"
-        ax.text(j, i, texts[i][j], ha="center", va="center", fontsize=6.5, color=colour)
 
 
 def projection(projected: Projection) -> Figure:

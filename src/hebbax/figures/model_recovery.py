@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hebbax.calibration import Reliability
-from hebbax.figures.style import PALETTE
+from hebbax.figures.style import PALETTE, grey_numbers
 from hebbax.model_recovery import Recovery
 
 
@@ -30,11 +30,9 @@ def model_recovery(found: Recovery) -> Figure:
 
 def matrix(ax: Axes, values: pd.DataFrame) -> None:
     """Draw fractions as numbers on a grey scale, the true model a row."""
-    ax.imshow(values.to_numpy(), cmap="Greys", vmin=0.0, vmax=1.3)  # the darkest cells are no black
-    for (i, j), value in np.ndenumerate(values.to_numpy()):
-        if np.isfinite(value):
-            colour = "white" if value > 0.75 else "black"
-            ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    cells = values.to_numpy()
+    texts = [[f"{value:.2f}" if np.isfinite(value) else "" for value in row] for row in cells]
+    grey_numbers(ax, cells, texts)
     ax.set_xticks(range(len(values.columns)), values.columns, rotation=60, ha="right", fontsize=8)
     ax.set_yticks(range(len(values)), values.index, fontsize=8)
     ax.set_xlabel("best model")

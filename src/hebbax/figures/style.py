@@ -6,6 +6,8 @@ Colours are those of Okabe & Ito (2008), which survive colour blindness and a gr
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hebbax.errors import FitError
@@ -33,6 +35,14 @@ MODEL_COLOURS = {
 def model_colour(name: str) -> str:
     """Return the colour of a model: a fixed one for a declared model, else one of its name."""
     return MODEL_COLOURS.get(name, PALETTE[sum(name.encode()) % len(PALETTE)])
+
+
+def grey_numbers(ax: Axes, values: np.ndarray, texts: list[list[str]]) -> None:
+    """Draw fractions ``(row, column)`` as texts on a grey scale."""
+    ax.imshow(values, cmap="Greys", vmin=0.0, vmax=1.3)  # the darkest cells are no black
+    for (i, j), value in np.ndenumerate(values):
+        colour = "white" if value > 0.75 else "black"
+        ax.text(j, i, texts[i][j], ha="center", va="center", fontsize=6.5, color=colour)
 
 
 def use_file_backend() -> None:

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 
 from hebbax.inference.coordinates import (
@@ -102,15 +103,10 @@ def hyper_covariance(model: Model, solution: Pilot) -> Array:
     of `hebbax.inference.coordinates.left_alone`: the inverse curvature of their marginal density,
     its eigenvalues kept between `LEAST_CURVATURE` and `MOST_CURVATURE`."""
     names = left_alone(model)
-    flat = jnp.concatenate([jnp.ravel(solution.hyper[name]) for name in names])
+    flat, unravel = ravel_pytree([solution.hyper[name] for name in names])
 
     def loss(flat: Array) -> Array:
-        hyper, first = {}, 0
-        for name in names:
-            shape = jnp.shape(solution.hyper[name])
-            last = first + int(np.prod(shape))
-            hyper[name] = flat[first:last].reshape(shape)
-            first = last
+        hyper = dict(zip(names, unravel(flat), strict=True))
         return _marginal(model, solution.factors, hyper)
 
     curvature, directions = jnp.linalg.eigh(jax.hessian(loss)(flat))
