@@ -114,8 +114,9 @@ def sweep(
         ax.vlines(middle.index, at.min(), at.max(), color=colour, linewidth=1)
         if "slope r_hat" in own:
             apart = own[own["slope r_hat"] > APART]
-            ax.plot(apart[along], apart[measure], "o", markersize=9, fillstyle="none",
-                    color="black", label=f"R-hat above {APART}" if len(apart) else None)  # fmt: skip
+            label = f"R-hat above {APART}" if len(apart) else None
+            ring = {"markersize": 9, "fillstyle": "none", "color": "black"}
+            ax.plot(apart[along], apart[measure], "o", label=label, **ring)
         if reported := published.get(str(method)):
             ax.plot(list(reported), list(reported.values()), "x--", color=colour, linewidth=0.8,
                     label="its published values")  # fmt: skip
