@@ -115,8 +115,7 @@ def sweep(
         if "slope r_hat" in own:
             apart = own[own["slope r_hat"] > APART]
             label = f"R-hat above {APART}" if len(apart) else None
-            ring = {"markersize": 9, "fillstyle": "none", "color": "black"}
-            ax.plot(apart[along], apart[measure], "o", label=label, **ring)
+            ax.plot(apart[along], apart[measure], "ko", markersize=9, fillstyle="none", label=label)
         if reported := published.get(str(method)):
             ax.plot(list(reported), list(reported.values()), "x--", color=colour, linewidth=0.8,
                     label="its published values")  # fmt: skip
