@@ -7,7 +7,7 @@ the published way), oracle (the rule itself), posterior; 18 training and 7 held-
 
     python analysis/table3_rules.py [--quick] --out DIR
 
-65 minutes for one seed of one meaning on one core shared with other work (--quick: one minute).
+An hour for one seed of one meaning on one core shared with other work (--quick: one minute).
 """
 
 from dataclasses import dataclass, field
