@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from hebbax.inference.coordinates import Factors, to_coordinates, to_sites
 from hebbax.inference.density import animal_values, constrain, latent_sites
 from hebbax.inference.interweave import interweave
 from hebbax.prior_predictive import draw_truth, template
@@ -21,10 +20,7 @@ def test_values_are_kept_and_the_prior_is_left_as_it_is(prior):
     own = {} if prior == "laplace" else {"expected_terms": 1}
     spec = parse_spec({"name": "both", "terms": ["x r", "w"], "prior": prior, **own})
     model = template(spec, 3, Task(6, 1, (0.2, 0.8), "baited"))
-    sites, members = latent_sites(model), model.scales.size
-    factors = Factors(
-        2.0 * jnp.broadcast_to(jnp.eye(members), (3, members, members)), jnp.ones((3, members))
-    )
+    sites = latent_sites(model)
 
     def one(key):
         """A draw of the prior before and after many moves, and its animals' values."""
@@ -34,10 +30,9 @@ def test_values_are_kept_and_the_prior_is_left_as_it_is(prior):
             away = drawn[group.name] - drawn[f"{group.name}_population"]
             drawn[f"{group.name}_offset"] = away / drawn[f"{group.name}_spread"]
         start = {name: sites.transforms[name].inv(drawn[name]) for name in sites.shapes}
-        z = to_coordinates(model, factors, start)
         keys = jax.random.split(move_key, 8)
-        z, _ = jax.lax.scan(lambda z, own: (interweave(own, model, factors, z), None), z, keys)
-        end = constrain(sites, to_sites(model, factors, z)[0])
+        end, _ = jax.lax.scan(lambda now, own: (interweave(own, model, now), None), start, keys)
+        end = constrain(sites, end)
         return drawn, end, animal_values(model, end)
 
     before, after, values = jax.jit(jax.vmap(one))(jax.random.split(jax.random.PRNGKey(0), DRAWS))
@@ -59,6 +54,5 @@ def test_values_are_kept_and_the_prior_is_left_as_it_is(prior):
 def test_animals_that_stand_alone_have_no_population_to_draw():
     spec = parse_spec({"name": "alone", "terms": ["x r"], "hierarchy": "none"})
     model = template(spec, 2, Task(6, 1, (0.2, 0.8), "baited"))
-    z = {"animal coordinates": jnp.zeros((2, 2))}
-    factors = Factors(jnp.zeros((2, 2, 2)), jnp.zeros((2, 2)))
-    assert interweave(jax.random.PRNGKey(0), model, factors, z) is z
+    sites = {"theta": jnp.zeros((2, 1)), "preference": jnp.zeros(2)}
+    assert interweave(jax.random.PRNGKey(0), model, sites) is sites

@@ -51,7 +51,7 @@ class Settings:
 
     animals: int = 12
     task: Task = TASK
-    ranked: int = 60
+    ranked: int = 30
     seed: int = 0
     sampler: nuts.Settings = field(default_factory=lambda: repeated.SETTINGS)
 

@@ -20,7 +20,6 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
-from hebbax.inference.coordinates import Factors, to_coordinates, to_sites
 from hebbax.inference.density import animal_values, constrain, latent_sites
 from hebbax.model import Model
 from hebbax.priors import SPREAD_FRACTION, Group, scale_priors, value_prior
@@ -31,17 +30,16 @@ STEPS = (0.15, 0.5, 1.5)
 known to 1 / sqrt(24), one that they do not to about 1."""
 
 
-def interweave(key: Key, model: Model, factors: Factors, coordinates: Parameters) -> Parameters:
-    """Return the coordinates after the population and all scales were offered new values, each
-    animal's values kept; animals that stand on their own have no population."""
+def interweave(key: Key, model: Model, sites: Parameters) -> Parameters:
+    """Return the unconstrained sites after the population and all scales were offered new values,
+    each animal's values kept; animals that stand on their own have no population."""
     if model.spec.hierarchy == "none":
-        return coordinates
-    unconstrained = to_sites(model, factors, coordinates)[0]
-    values = animal_values(model, constrain(latent_sites(model), unconstrained))
-    out = dict(unconstrained)
+        return sites
+    values = animal_values(model, constrain(latent_sites(model), sites))
+    out = dict(sites)
     for group, own in zip(model.groups, jax.random.split(key, len(model.groups)), strict=True):
-        out |= _group(own, group, values[group.name], unconstrained)
-    return to_coordinates(model, factors, out)
+        out |= _group(own, group, values[group.name], sites)
+    return out
 
 
 def _group(key: Key, group: Group, phi: Array, unconstrained: Parameters) -> Parameters:

@@ -18,7 +18,7 @@ import numpy as np
 from numpyro.infer import NUTS
 
 from hebbax.data import data_hash
-from hebbax.inference import checkpoint, pilot
+from hebbax.inference import checkpoint, clouds, pilot
 from hebbax.inference.coordinates import (
     ANIMAL,
     POPULATION,
@@ -30,7 +30,8 @@ from hebbax.inference.coordinates import (
     to_sites,
 )
 from hebbax.inference.force import steered_potential
-from hebbax.inference.jumps import jump
+from hebbax.inference.jumps import Known, jump
+from hebbax.inference.places import Place, place_at
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
@@ -97,9 +98,11 @@ def fit(
     other settings, data or model.
     """
     settings = settings or Settings()
-    pilot_key, start_key, run_key = jax.random.split(key, 3)
+    pilot_key, cloud_key, start_key, run_key = jax.random.split(key, 4)
     progress("finding the starts", 0, 1)
     pilots = pilot.fit(pilot_key, model, settings.search)
+    points = jax.jit(partial(clouds.gather, model=model))(cloud_key)
+    known = Known(pilots.factors, clouds.mixture(model, points))
     factors = pilot.best(pilots).factors
     starts = jax.jit(partial(starting_points, model=model, settings=settings))(
         start_key, pilots=pilots
@@ -107,7 +110,7 @@ def fit(
     progress("finding the starts", 1, 1)
     kernel = kernel_of(model, factors, settings)
     keys = jax.random.split(run_key, settings.chains)
-    move = jax.vmap(partial(jumped, model, pilots))
+    move = jax.vmap(partial(jumped, model, factors, known))
     state = jax.jit(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
     label = _fingerprint(key, model, settings)
     kept = _advance(kernel, move, state, settings, store, label, progress)
@@ -160,11 +163,17 @@ def _around(key: Key, model: Model, hyper: Parameters, overdispersion: float) ->
     return out
 
 
-def jumped(model: Model, pilots: pilot.Pilot, state: Any) -> Any:
+def jumped(model: Model, factors: Factors, known: Known, state: Any) -> Any:
     """Return the sampler's state after a jump of the animals (`hebbax.inference.jumps`)."""
     key, own = jax.random.split(state.rng_key)
-    z = jump(own, model, pilots.factors, state.z)
-    force = partial(steered_potential, model, pilot.best(pilots).factors)
+    place = jump(own, model, known, place_at(model, factors, state.z))
+    return moved_to(model, factors, state, place, key)
+
+
+def moved_to(model: Model, factors: Factors, state: Any, place: Place, key: Key) -> Any:
+    """Return the sampler's state at another place, to go on with ``key``."""
+    z = to_coordinates(model, factors, place.sites)
+    force = partial(steered_potential, model, factors)
     potential, slope = jax.value_and_grad(force)(z)
     return state._replace(z=z, potential_energy=potential, z_grad=slope, rng_key=key)
 

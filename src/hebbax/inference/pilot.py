@@ -84,12 +84,15 @@ class Pilot(NamedTuple):
 
 
 def fit(key: Key, model: Model, settings: Settings | None = None) -> Pilot:
-    """Return the solutions of all starts, with a leading dimension ``start``, best first."""
+    """Return the solutions of all starts, with a leading dimension ``start``, best first; the best
+    again for one that ended where weights left the range of numbers."""
     settings = settings or Settings()
     keys = jax.random.split(key, settings.starts)
     jitters = settings.jitter * (jnp.arange(settings.starts) > 0)
     found = jax.jit(jax.vmap(partial(_solve, model, settings)))(keys, jitters)
-    order = jnp.argsort(-jnp.nan_to_num(found.evidence, nan=-jnp.inf))
+    sound = jnp.isfinite(found.evidence)
+    order = jnp.argsort(jnp.where(sound, -found.evidence, jnp.inf))
+    order = jnp.where(sound[order], order, order[0])
     return jax.tree.map(lambda leaf: leaf[order], found)
 
 

@@ -1,9 +1,11 @@
 """NUTS as one program without a Python step in it, for fits that repeat (`jax.jit` the whole).
 
-The density, coordinates, starts, jumps and kernel are those of `hebbax.inference.nuts`. What it
-tunes during the warm-up is known here beforehand: coordinates have unit scale, and the scales of
-the spreads are read off the curvature of the pilot fit, so that a short warm-up for the step size
-is all that is left. Between two trajectories population and animals are offered new values.
+The density, coordinates, jumps and kernel are those of `hebbax.inference.nuts`. What it tunes
+during the warm-up is known here beforehand: coordinates have unit scale, and the scales of the
+spreads are read off the curvature of the pilot fit, so that a short warm-up for the step size is
+all that is left. Truths of a prior are harder than most recordings: chains start from the animals'
+clouds (`hebbax.inference.clouds`), and between two trajectories population, spreads and animals are
+offered new values in every way there is (`interweave`, `jumps`, `hops`).
 """
 
 from functools import partial
@@ -12,29 +14,44 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hebbax.inference import nuts, pilot
-from hebbax.inference.coordinates import left_alone, model_values
-from hebbax.inference.force import steered_potential
+from hebbax.inference import clouds, hops, nuts, pilot
+from hebbax.inference.coordinates import (
+    left_alone,
+    model_values,
+    to_coordinates,
+)
+from hebbax.inference.density import latent_sites, split_groups
 from hebbax.inference.interweave import interweave
-from hebbax.inference.jumps import jump
+from hebbax.inference.jumps import Known, jump
 from hebbax.inference.moments import widened
+from hebbax.inference.places import (
+    Place,
+    log_likelihood_at,
+    place_at,
+    population_of,
+    spreads_of,
+    with_deviations,
+)
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters
 
 SETTINGS = nuts.Settings(
     chains=2,
     warmup=60,
-    draws=240,
+    draws=360,
     target_accept=0.8,
-    max_tree_depth=4,
-    warmup_tree_depth=4,
-    search=pilot.Settings(rounds=20, hold=6, samples=16, starts=2),
+    max_tree_depth=2,
+    warmup_tree_depth=3,
+    search=pilot.Settings(rounds=20, hold=6, samples=16, starts=1),
 )
 """Few draws, nearly independent where the coordinates fit; ``chunk`` has no effect."""
 
 
-OFFERS = 3
-"""Offers to the population and jumps of the animals between two trajectories."""
+OFFERS = 2
+"""Rounds of offers between two trajectories."""
+
+SETTLING = 50
+"""Rounds of offers before the warm-up, twice: each tells how far the next ones may step."""
 
 
 class Sampled(NamedTuple):
@@ -51,48 +68,114 @@ class Sampled(NamedTuple):
     pilots: pilot.Pilot
 
 
+class Tools(NamedTuple):
+    """What the moves of a fit share: the ``solution`` in whose coordinates it samples, what is
+    ``known`` of each animal's likelihood, and the ``steps`` of population and spreads."""
+
+    solution: pilot.Pilot
+    known: Known
+    steps: hops.Steps | None
+
+
 def sample(key: Key, model: Model, settings: nuts.Settings = SETTINGS) -> Sampled:
     """Return posterior draws; may be traced with the recorded trials of the model as arguments."""
-    pilot_key, widen_key, start_key, run_key = jax.random.split(key, 4)
+    pilot_key, cloud_key, start_key, run_key = jax.random.split(key, 4)
     pilots = pilot.fit(pilot_key, model, settings.search)
-    keys = jax.random.split(widen_key, settings.search.starts)
-    pilots = jax.vmap(lambda key, one: widened(key, model, one, settings.search))(keys, pilots)
-    best = pilot.best(pilots)
-    starts = nuts.starting_points(start_key, model, pilots, settings)
-    metric: dict[str, Any] = {"adapt_mass_matrix": False}
-    if hyper := tuple(left_alone(model)):
-        metric["inverse_mass_matrix"] = {hyper: pilot.hyper_covariance(model, best)}
-    kernel = nuts.kernel_of(model, best.factors, settings, **metric)
+    points = clouds.gather(cloud_key, model)
+    cloud = clouds.mixture(model, points)
+    pilots = jax.vmap(lambda one: widened(model, cloud, one, settings.search))(pilots)
+    best, steps = pilot.best(pilots), None
+    if model.spec.hierarchy == "animals":
+        steps = hops.first_steps(model, best)
+    tools = Tools(best, Known(pilots.factors, cloud), steps)
+    tools, places = _settled(start_key, model, tools, points, settings.chains)
+    kernel = _kernel(model, best, settings)
+    starts = jax.vmap(partial(to_coordinates, model, best.factors))(places.sites)
     keys = jax.random.split(run_key, settings.chains)
     state = kernel.init(keys, settings.warmup, starts, (), {})
 
     def move(state: Any) -> Any:
-        key, *own = jax.random.split(state.rng_key, 1 + OFFERS)
-
-        def offer(z: Parameters, key: Key) -> tuple[Parameters, None]:
-            weave_key, jump_key = jax.random.split(key)
-            woven = interweave(weave_key, model, best.factors, z)
-            return jump(jump_key, model, pilots.factors, woven), None
-
-        z, _ = jax.lax.scan(offer, state.z, jnp.stack(own))
-        force = partial(steered_potential, model, best.factors)
-        potential, slope = jax.value_and_grad(force)(z)
-        return state._replace(z=z, potential_energy=potential, z_grad=slope, rng_key=key)
-
-    moves = jax.vmap(move)
+        key, own = jax.random.split(state.rng_key)
+        place = place_at(model, best.factors, state.z)
+        place = _offered(own, model, tools, OFFERS, place)[0]
+        return nuts.moved_to(model, best.factors, state, place, key)
 
     def iteration(state: Any, done: Array) -> tuple[Any, tuple]:
         # One body for warm-up and sampling: compiling it is what a repeated fit pays once.
         state = jax.lax.cond(done == settings.warmup, nuts.share_step_size, lambda s: s, state)
-        state = kernel.sample(state, (), {})
-        state = jax.lax.cond(done >= settings.warmup, moves, lambda s: s, state)
+        state = jax.vmap(move)(kernel.sample(state, (), {}))
         return state, (state.z, state.diverging, state.num_steps)
 
     total = jnp.arange(settings.warmup + settings.draws)
     _, kept = jax.lax.scan(iteration, state, total)
-    coordinates, diverging, steps = jax.tree.map(
+    z, diverging, gradients = jax.tree.map(
         lambda leaf: jnp.swapaxes(leaf[settings.warmup :], 0, 1), kept
     )
     one = partial(model_values, model, best.factors)
-    values = jax.lax.map(lambda chain: jax.lax.map(one, chain), coordinates)
-    return Sampled(values, diverging, steps, pilots)
+    values = jax.lax.map(lambda chain: jax.lax.map(one, chain), z)
+    return Sampled(values, diverging, gradients, pilots)
+
+
+def _kernel(model: Model, best: pilot.Pilot, settings: nuts.Settings) -> Any:
+    metric: dict[str, Any] = {"adapt_mass_matrix": False}
+    if hyper := tuple(left_alone(model)):
+        metric["inverse_mass_matrix"] = {hyper: pilot.hyper_covariance(model, best)}
+    return nuts.kernel_of(model, best.factors, settings, **metric)
+
+
+def _offered(
+    key: Key, model: Model, tools: Tools, rounds: int, place: Place
+) -> tuple[Place, Parameters]:
+    """Return the place after some rounds of offers, and the sites after each of them."""
+
+    def one(place: Place, key: Key) -> tuple[Place, Parameters]:
+        weave_key, jump_key, hop_key = jax.random.split(key, 3)
+        place = place._replace(sites=interweave(weave_key, model, place.sites))
+        place = jump(jump_key, model, tools.known, place)
+        if tools.steps is not None:
+            place = hops.hop(hop_key, model, tools.solution.factors, tools.steps, place)
+        return place, place.sites
+
+    return jax.lax.scan(one, place, jax.random.split(key, rounds))
+
+
+def _settled(
+    key: Key, model: Model, tools: Tools, points: Array, chains: int
+) -> tuple[Tools, Place]:
+    """Return where each chain starts, leading dimension ``chain``: from points of the animals'
+    clouds, after offers that also tell how far ``tools`` may step."""
+    start_key, *keys = jax.random.split(key, 3)
+
+    def begin(key: Key) -> Place:
+        sites = _scattered(key, model, points)
+        return Place(sites, log_likelihood_at(model, sites))
+
+    places = jax.vmap(begin)(jax.random.split(start_key, chains))
+    expected = tools.steps
+    for own in keys:
+        go = partial(_offered, model=model, tools=tools, rounds=SETTLING)
+        split = jax.random.split(own, chains)
+        places, visited = jax.vmap(lambda key, place, go=go: go(key, place=place))(split, places)
+        if expected is not None:
+            late = jax.tree.map(lambda leaf: leaf[:, SETTLING // 3 :], visited)
+            draws = [
+                jax.vmap(jax.vmap(partial(of, model)))(late).reshape(-1, model.scales.size)
+                for of in (population_of, spreads_of)
+            ]
+            tools = tools._replace(steps=hops.learnt_steps(expected, *draws))
+    return tools, places
+
+
+def _scattered(key: Key, model: Model, points: Array) -> Parameters:
+    """Return sites with each animal at a point of its cloud, the population and the spreads being
+    the mean and the standard deviation of those."""
+    n, animals = points.shape[:2]
+    phi = points[jax.random.randint(key, (animals,), 0, n), jnp.arange(animals)]
+    sites: Parameters = {name: jnp.zeros(s) for name, s in latent_sites(model).shapes.items()}
+    scale = jnp.asarray(model.scales)
+    if model.spec.hierarchy == "none":
+        return with_deviations(model, sites, phi / scale)
+    mean, spread = phi.mean(0), jnp.clip(phi.std(0), 1e-3 * scale, scale)
+    for end, value in (("population", mean), ("spread", jnp.log(spread))):
+        sites |= {f"{name}_{end}": v for name, v in split_groups(model, value).items()}
+    return with_deviations(model, sites, (phi - mean) / spread)

@@ -1,0 +1,128 @@
+r"""Population and spreads take steps of their own, all animals carried along: Metropolis steps.
+
+Where animals differ little and their choices say little of a coefficient, all of them and their
+population may move together, far and to one side: no trajectory of a few steps crosses that. Here
+the population values at once, and then each spread, are offered steps whose sizes differ by orders,
+in two ways: with each animal's *deviations* e kept,
+
+    phi_a = mu' + s' e_a,
+
+which suits what the choices say little of, and with its *coordinates* kept
+(`hebbax.inference.coordinates`), which suits what they tell well. With its *values* kept is the
+third way (`hebbax.inference.interweave`). Each step costs the likelihoods of where it goes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jax.scipy.linalg import solve_triangular
+
+from hebbax.inference import coordinates, pilot
+from hebbax.inference.coordinates import POPULATION, Factors, left_alone
+from hebbax.inference.density import prior_potential, split_groups
+from hebbax.inference.places import Place, log_likelihood_at, population_of, spreads_of
+from hebbax.model import Model
+from hebbax.typing import Array, Key, Parameters
+
+LOG_SIZE, SIZE_SPREAD = -0.3, 1.2
+"""Mean and standard deviation of the log of a step's size, in posterior standard deviations."""
+
+FLOOR = 0.05
+"""Part of the variance that was expected which a step has at least, however still a chain stood."""
+
+
+class Steps(NamedTuple):
+    """How far to go: a lower ``root`` of the covariance of the population values (member, member),
+    and the standard deviation of each log spread, ``spreads`` (member,)."""
+
+    root: Array
+    spreads: Array
+
+
+Way = Callable[[Parameters, Array, Array], tuple[Parameters, Array]]
+"""Sites, a step of the population in standard deviations and one of the log spreads -> new sites,
+and the log of how much volume grows."""
+
+
+def first_steps(model: Model, solution: pilot.Pilot) -> Steps:
+    """Return the steps that fit a solution of the pilot fit."""
+    spread, prior = coordinates.scales(model, solution.hyper)
+    assert prior is not None, "there is a population"
+    precision_root = coordinates.population(spread, prior, solution.factors)[1]
+    root = solve_triangular(precision_root, jnp.eye(spread.size), lower=True, trans="T")
+    names = left_alone(model)
+    _, unravel = ravel_pytree([solution.hyper[name] for name in names])
+    sd = jnp.sqrt(jnp.diagonal(pilot.hyper_covariance(model, solution)))
+    sites = dict(zip(names, unravel(sd), strict=True))
+    return Steps(jnp.linalg.cholesky(root @ root.T), spreads_of(model, sites))
+
+
+def learnt_steps(expected: Steps, populations: Array, log_spreads: Array) -> Steps:
+    """Return the steps that fit draws of the population values and log spreads, (draw, member)
+    each, and at least some of those ``expected``."""
+    variance = (expected.root**2).sum(-1)
+    covariance = jnp.cov(populations.T).reshape(expected.root.shape)
+    spreads = log_spreads.var(0) + FLOOR * expected.spreads**2
+    return Steps(jnp.linalg.cholesky(covariance + FLOOR * jnp.diag(variance)), jnp.sqrt(spreads))
+
+
+def hop(key: Key, model: Model, factors: Factors, steps: Steps, place: Place) -> Place:
+    """Return the place after the population and each spread were offered steps in both ways;
+    animals that stand on their own have neither."""
+    if model.spec.hierarchy == "none":
+        return place
+    ways = (partial(_keep_coordinates, model, factors), partial(_keep_deviations, model, steps))
+    members = jnp.arange(1 + model.scales.size)
+    for way, own in zip(ways, jax.random.split(key, len(ways)), strict=True):
+        step = partial(_step, model, steps, way)
+        place, _ = jax.lax.scan(step, place, (jax.random.split(own, members.size), members))
+    return place
+
+
+def _step(
+    model: Model, steps: Steps, way: Way, place: Place, step: tuple[Key, Array]
+) -> tuple[Place, None]:
+    """Return the place after one ``step``: of the population for member 0, else of the spread of
+    the member before."""
+    key, member = step
+    normal_key, size_key, accept_key = jax.random.split(key, 3)
+    size = jnp.exp(LOG_SIZE + SIZE_SPREAD * jax.random.normal(size_key))
+    move = size * jax.random.normal(normal_key, steps.spreads.shape)
+    shift = jnp.where(member == 0, move, 0.0)
+    stretch = jnp.where(jnp.arange(move.size) == member - 1, move * steps.spreads, 0.0)
+    sites, log_volume = way(place.sites, shift, stretch)
+    there = Place(sites, log_likelihood_at(model, sites))
+    log_ratio = _log_density(model, there) - _log_density(model, place) + log_volume
+    taken = jnp.log(jax.random.uniform(accept_key)) < log_ratio
+    return jax.tree.map(lambda new, old: jnp.where(taken, new, old), there, place), None
+
+
+def _log_density(model: Model, place: Place) -> Array:
+    return place.log_likelihood.sum() - prior_potential(model, place.sites)
+
+
+def _keep_deviations(
+    model: Model, steps: Steps, sites: Parameters, shift: Array, stretch: Array
+) -> tuple[Parameters, Array]:
+    location = population_of(model, sites) + steps.root @ shift
+    moved = {f"{name}_population": v for name, v in split_groups(model, location).items()}
+    return {**sites, **moved, **_stretched(model, sites, stretch)}, jnp.zeros(())
+
+
+def _keep_coordinates(
+    model: Model, factors: Factors, sites: Parameters, shift: Array, stretch: Array
+) -> tuple[Parameters, Array]:
+    z = coordinates.to_coordinates(model, factors, sites)
+    before = coordinates.to_sites(model, factors, z)[1]
+    z = {**z, **_stretched(model, z, stretch), POPULATION: z[POPULATION] + shift}
+    moved, after = coordinates.to_sites(model, factors, z)
+    return moved, after - before
+
+
+def _stretched(model: Model, sites: Parameters, stretch: Array) -> Parameters:
+    log_spreads = spreads_of(model, sites) + stretch
+    return {f"{name}_spread": v for name, v in split_groups(model, log_spreads).items()}
