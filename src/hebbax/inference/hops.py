@@ -2,14 +2,15 @@ r"""Population and spreads take steps of their own, all animals carried along: M
 
 Where animals differ little and their choices say little of a coefficient, all of them and their
 population may move together, far and to one side: no trajectory of a few steps crosses that. Here
-the population values at once, and then each spread, are offered steps whose sizes differ by orders,
-in two ways: with each animal's *deviations* e kept,
+population values and spreads are offered steps whose sizes differ by orders, in two ways. With each
+animal's *deviations* e kept,
 
     phi_a = mu' + s' e_a,
 
-which suits what the choices say little of, and with its *coordinates* kept
-(`hebbax.inference.coordinates`), which suits what they tell well. With its *values* kept is the
-third way (`hebbax.inference.interweave`). Each step costs the likelihoods of where it goes.
+one member after the other, which suits what the choices say little of. And with its *coordinates*
+kept (`hebbax.inference.coordinates`), which suits what they tell well: the population as a whole,
+and each spread. With its *values* kept is the third way (`hebbax.inference.interweave`). Each step
+costs the likelihoods of where it goes.
 """
 
 from collections.abc import Callable
@@ -36,15 +37,15 @@ FLOOR = 0.05
 
 
 class Steps(NamedTuple):
-    """How far to go: a lower ``root`` of the covariance of the population values (member, member),
-    and the standard deviation of each log spread, ``spreads`` (member,)."""
+    """How far to go: the standard deviations of the ``populations`` values and of the log
+    ``spreads``, (member,) each."""
 
-    root: Array
+    populations: Array
     spreads: Array
 
 
 Way = Callable[[Parameters, Array, Array], tuple[Parameters, Array]]
-"""Sites, a step of the population in standard deviations and one of the log spreads -> new sites,
+"""Sites, a step of the population and one of the log spreads, in standard deviations -> new sites,
 and the log of how much volume grows."""
 
 
@@ -58,43 +59,48 @@ def first_steps(model: Model, solution: pilot.Pilot) -> Steps:
     _, unravel = ravel_pytree([solution.hyper[name] for name in names])
     sd = jnp.sqrt(jnp.diagonal(pilot.hyper_covariance(model, solution)))
     sites = dict(zip(names, unravel(sd), strict=True))
-    return Steps(jnp.linalg.cholesky(root @ root.T), spreads_of(model, sites))
+    return Steps(jnp.sqrt((root**2).sum(-1)), spreads_of(model, sites))
 
 
 def learnt_steps(expected: Steps, populations: Array, log_spreads: Array) -> Steps:
     """Return the steps that fit draws of the population values and log spreads, (draw, member)
     each, and at least some of those ``expected``."""
-    variance = (expected.root**2).sum(-1)
-    covariance = jnp.cov(populations.T).reshape(expected.root.shape)
-    spreads = log_spreads.var(0) + FLOOR * expected.spreads**2
-    return Steps(jnp.linalg.cholesky(covariance + FLOOR * jnp.diag(variance)), jnp.sqrt(spreads))
+
+    def learnt(expected: Array, draws: Array) -> Array:
+        return jnp.sqrt(draws.var(0) + FLOOR * expected**2)
+
+    return Steps(*map(learnt, expected, (populations, log_spreads)))
 
 
 def hop(key: Key, model: Model, factors: Factors, steps: Steps, place: Place) -> Place:
-    """Return the place after the population and each spread were offered steps in both ways;
-    animals that stand on their own have neither."""
+    """Return the place after population and spreads were offered steps in both ways; animals that
+    stand on their own have neither."""
     if model.spec.hierarchy == "none":
         return place
-    ways = (partial(_keep_coordinates, model, factors), partial(_keep_deviations, model, steps))
-    members = jnp.arange(1 + model.scales.size)
-    for way, own in zip(ways, jax.random.split(key, len(ways)), strict=True):
-        step = partial(_step, model, steps, way)
-        place, _ = jax.lax.scan(step, place, (jax.random.split(own, members.size), members))
+    each, none = jnp.eye(model.scales.size), jnp.zeros_like(jnp.eye(model.scales.size))
+    whole = jnp.ones_like(each[:1])
+    ways = (
+        (partial(_keep_coordinates, model, factors, steps), whole),
+        (partial(_keep_deviations, model, steps), each),
+    )
+    for (way, populations), own in zip(ways, jax.random.split(key, len(ways)), strict=True):
+        shifted = jnp.concatenate([populations, none])
+        stretched = jnp.concatenate([jnp.zeros_like(populations), each])
+        keys = jax.random.split(own, len(shifted))
+        step = partial(_step, model, way)
+        place, _ = jax.lax.scan(step, place, (keys, shifted, stretched))
     return place
 
 
 def _step(
-    model: Model, steps: Steps, way: Way, place: Place, step: tuple[Key, Array]
+    model: Model, way: Way, place: Place, step: tuple[Key, Array, Array]
 ) -> tuple[Place, None]:
-    """Return the place after one ``step``: of the population for member 0, else of the spread of
-    the member before."""
-    key, member = step
+    """Return the place after one ``step``, with which members it shifts and which it stretches."""
+    key, shifted, stretched = step
     normal_key, size_key, accept_key = jax.random.split(key, 3)
     size = jnp.exp(LOG_SIZE + SIZE_SPREAD * jax.random.normal(size_key))
-    move = size * jax.random.normal(normal_key, steps.spreads.shape)
-    shift = jnp.where(member == 0, move, 0.0)
-    stretch = jnp.where(jnp.arange(move.size) == member - 1, move * steps.spreads, 0.0)
-    sites, log_volume = way(place.sites, shift, stretch)
+    move = size * jax.random.normal(normal_key, shifted.shape)
+    sites, log_volume = way(place.sites, move * shifted, move * stretched)
     there = Place(sites, log_likelihood_at(model, sites))
     log_ratio = _log_density(model, there) - _log_density(model, place) + log_volume
     taken = jnp.log(jax.random.uniform(accept_key)) < log_ratio
@@ -108,21 +114,21 @@ def _log_density(model: Model, place: Place) -> Array:
 def _keep_deviations(
     model: Model, steps: Steps, sites: Parameters, shift: Array, stretch: Array
 ) -> tuple[Parameters, Array]:
-    location = population_of(model, sites) + steps.root @ shift
+    location = population_of(model, sites) + steps.populations * shift
     moved = {f"{name}_population": v for name, v in split_groups(model, location).items()}
-    return {**sites, **moved, **_stretched(model, sites, stretch)}, jnp.zeros(())
+    return {**sites, **moved, **_stretched(model, steps, sites, stretch)}, jnp.zeros(())
 
 
 def _keep_coordinates(
-    model: Model, factors: Factors, sites: Parameters, shift: Array, stretch: Array
+    model: Model, factors: Factors, steps: Steps, sites: Parameters, shift: Array, stretch: Array
 ) -> tuple[Parameters, Array]:
     z = coordinates.to_coordinates(model, factors, sites)
     before = coordinates.to_sites(model, factors, z)[1]
-    z = {**z, **_stretched(model, z, stretch), POPULATION: z[POPULATION] + shift}
+    z = {**z, **_stretched(model, steps, z, stretch), POPULATION: z[POPULATION] + shift}
     moved, after = coordinates.to_sites(model, factors, z)
     return moved, after - before
 
 
-def _stretched(model: Model, sites: Parameters, stretch: Array) -> Parameters:
-    log_spreads = spreads_of(model, sites) + stretch
+def _stretched(model: Model, steps: Steps, sites: Parameters, stretch: Array) -> Parameters:
+    log_spreads = spreads_of(model, sites) + steps.spreads * stretch
     return {f"{name}_spread": v for name, v in split_groups(model, log_spreads).items()}
