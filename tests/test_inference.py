@@ -14,7 +14,7 @@ from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 
 from hebbax.errors import FitError
-from hebbax.inference import map, nuts, pilot
+from hebbax.inference import clouds, map, nuts, pilot
 from hebbax.inference.coordinates import (
     ANIMAL,
     POPULATION,
@@ -35,7 +35,8 @@ from hebbax.inference.density import (
     start,
 )
 from hebbax.inference.force import steered_potential
-from hebbax.inference.jumps import jump
+from hebbax.inference.jumps import Known, jump
+from hebbax.inference.places import Place, log_likelihood_at
 from hebbax.model import build_model
 from hebbax.spec import ModelSpec
 
@@ -138,18 +139,20 @@ def test_the_pilot_of_a_gaussian_animal_is_its_posterior():
 def by_jumps_alone(model, n, steps):
     """Each animal's values (draw, animal, member) after many jumps from a wrong start."""
     solutions = pilot.fit(jax.random.PRNGKey(0), model).factors
+    points = clouds.gather(jax.random.PRNGKey(4), model)
+    known = Known(solutions, clouds.mixture(model, points))
     size = sum(group.scales.size for group in model.groups)
     shape = (n, model.sessions.n_animals, size)
-    start = {ANIMAL: jax.random.normal(jax.random.PRNGKey(1), shape) + 1.0}
+    start = split_groups(model, jax.random.normal(jax.random.PRNGKey(1), shape) + 1.0)
+    start = Place(start, jax.vmap(partial(log_likelihood_at, model))(start))
 
-    def step(z, key):
+    def step(place, key):
         keys = jax.random.split(key, n)
-        return jax.vmap(lambda k, z: jump(k, model, solutions, z))(keys, z), None
+        return jax.vmap(lambda k, place: jump(k, model, known, place))(keys, place), None
 
     keys = jax.random.split(jax.random.PRNGKey(2), steps)
-    ends, _ = jax.jit(lambda z: jax.lax.scan(step, z, keys))(start)
-    first = jax.tree.map(lambda leaf: leaf[0], solutions)
-    return jax.vmap(lambda z: flatten_groups(model, to_sites(model, first, z)[0]))(ends)
+    ends, _ = jax.jit(lambda place: jax.lax.scan(step, place, keys))(start)
+    return flatten_groups(model, ends.sites)
 
 
 def test_jumps_alone_leave_the_posterior_as_it_is():

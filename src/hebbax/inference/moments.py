@@ -42,7 +42,7 @@ def widened(model: Model, cloud: Mixture, solution: Pilot, settings: Settings) -
     def one_round(state: tuple[Factors, Parameters], _: None) -> tuple[tuple, None]:
         factors, hyper = state
         given = conditional(model, factors, hyper, None)
-        means, covariances = _moments(cloud, given.spread, given.location)
+        means, covariances = moments_of(cloud, given.spread, given.location)
         fixed = jax.vmap(partial(_widened, given.spread, given.location))
         factors = fixed(factors, given.roots, means, covariances)
         return (factors, settle(model, factors, hyper, settings)), None
@@ -52,7 +52,7 @@ def widened(model: Model, cloud: Mixture, solution: Pilot, settings: Settings) -
     return solution._replace(factors=factors, hyper=hyper)
 
 
-def _moments(cloud: Mixture, spread: Array, location: Array) -> tuple[Array, Array]:
+def moments_of(cloud: Mixture, spread: Array, location: Array) -> tuple[Array, Array]:
     """Return the mean (animal, member) and covariance (animal, member, member) of each animal's
     deviations."""
     offers, covariances = kernels_given(cloud, spread, location)
