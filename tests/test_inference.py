@@ -143,7 +143,8 @@ def by_jumps_alone(model, n, steps):
     known = Known(solutions, clouds.mixture(model, points))
     size = sum(group.scales.size for group in model.groups)
     shape = (n, model.sessions.n_animals, size)
-    start = split_groups(model, jax.random.normal(jax.random.PRNGKey(1), shape) + 1.0)
+    wrong = model.scales * (jax.random.normal(jax.random.PRNGKey(1), shape) + 1.0)
+    start = split_groups(model, wrong)
     start = Place(start, jax.vmap(partial(log_likelihood_at, model))(start))
 
     def step(place, key):
@@ -152,7 +153,7 @@ def by_jumps_alone(model, n, steps):
 
     keys = jax.random.split(jax.random.PRNGKey(2), steps)
     ends, _ = jax.jit(lambda place: jax.lax.scan(step, place, keys))(start)
-    return flatten_groups(model, ends.sites)
+    return jax.vmap(partial(flatten_groups, model))(ends.sites)
 
 
 def test_jumps_alone_leave_the_posterior_as_it_is():
