@@ -2,7 +2,7 @@
 
     python analysis/all.py --quick|--full [--flies DATA] --out DIR
 
-`--quick` runs tiny sizes, as CI does; `--full` what analysis/README.md reports, in about five hours
+`--quick` runs tiny sizes, as CI does; `--full` what analysis/README.md reports, in about nine hours
 on two cores. Without `--flies` the scripts of the flies simulate some. What is finished in DIR is
 kept, so that a stopped run goes on. A script that fails does not stop the others; it is named at
 the end, with exit code 1.
