@@ -63,8 +63,10 @@ def grow(climb: "Climb", progress: Progress = silent) -> Solutions:
     return known
 
 
-def search(climb: "Climb", breadth: Breadth, progress: Progress = silent) -> Solutions:
-    """Return the sub-models visited by a search among too many to solve.
+def search(
+    climb: "Climb", breadth: Breadth, progress: Progress = silent, most: int | None = None
+) -> Solutions:
+    """Return the sub-models of at most ``most`` terms visited by a search among too many to solve.
 
     All neighbours of the best ``breadth.leading`` sub-models are solved, again and again, until
     there are none left unsolved or ``breadth.visits`` were visited.
@@ -74,13 +76,18 @@ def search(climb: "Climb", breadth: Breadth, progress: Progress = silent) -> Sol
     climb.extend(known, [0])
     while len(known) < breadth.visits:
         leading = sorted(known, key=lambda code: -weight(known[code]))[: breadth.leading]
-        near = {code for one in leading for code in neighbours(one, n)}
+        near = {code for one in leading for code in neighbours(one, n) if allowed(code, most)}
         fresh = sorted(near - known.keys())[: breadth.visits - len(known)]
         if not fresh:
             break
         climb.extend(known, fresh)
         progress("searching sub-models", len(known), breadth.visits)
     return known
+
+
+def allowed(code: int, most: int | None) -> bool:
+    """Return whether a sub-model has at most ``most`` terms, where there is a limit."""
+    return most is None or code.bit_count() <= most
 
 
 def neighbours(code: int, n_terms: int) -> list[int]:
@@ -93,8 +100,9 @@ def enumerate_all(
     scales: np.ndarray,
     settings: Settings | None = None,
     progress: Progress = silent,
+    most: int | None = None,
 ) -> Solutions:
-    """Return the solutions of all 2^D sub-models of at most `MANY_TERMS` terms.
+    """Return the solutions of all sub-models of a model with at most `MANY_TERMS` terms.
 
     Upwards by the number of terms, each from its best neighbour so far, then downwards again, those
     within `Settings.hopeless` nats of the best.
@@ -104,6 +112,7 @@ def enumerate_all(
         scales: prior scale of every member ``(member,)``.
         settings: of each pass.
         progress: called after each batch.
+        most: the most terms of a sub-model; all 2^D of them without it.
     """
     n = len(model.rule.parameters)
     if n > MANY_TERMS:
@@ -113,18 +122,20 @@ def enumerate_all(
         )
     settings = settings or Settings()
     levels = [[c for c in range(2**n) if c.bit_count() == k] for k in range(n + 1)]
+    levels = [level for level in levels if allowed(level[0], most)]
+    total = 2 * sum(map(len, levels))
     known: Solutions = {}
     climb = Climb(model, scales, settings)
     done = 0
     for level in levels:
-        climb.extend(known, level, partial(_further, progress, done, 2 * 2**n))
+        climb.extend(known, level, partial(_further, progress, done, total))
         done += len(level)
     floor = max(map(weight, known.values())) - settings.hopeless
     for level in reversed(levels[:-1]):
         near = [code for code in level if weight(known[code]) > floor]
-        climb.extend(known, near, partial(_further, progress, done, 2 * 2**n))
+        climb.extend(known, near, partial(_further, progress, done, total))
         done += len(level)
-    progress("weighing sub-models", 2 * 2**n, 2 * 2**n)
+    progress("weighing sub-models", total, total)
     return known
 
 
