@@ -80,8 +80,8 @@ class Written:
     probability ``inclusion`` of each term, and the ``fewest`` and ``most`` terms."""
 
     scales: tuple[tuple[str, float], ...] = (
-        ("1", 0.03), ("r", 0.6), ("r^2", 0.1), ("x", 0.06), ("x r", 0.3), ("x r^2", 0.15),
-        ("w", 0.03), ("r w", 1.0), ("x w", 0.1), ("x r w", 1.0),
+        ("1", 0.03), ("r", 1.0), ("r^2", 0.1), ("x", 0.06), ("x r", 0.5), ("x r^2", 0.3),
+        ("w", 0.03), ("r w", 2.0), ("x w", 0.2), ("x r w", 2.0),
     )  # fmt: skip
     inclusion: float = 0.25
     fewest: int = 1
