@@ -111,7 +111,7 @@ class Design:
 WEIGHED = inclusion.Settings(
     scaling="declared", inclusion=Written.inclusion, most=Written.most, other_effects=(), checked=0
 )
-SAMPLED = repeated.SETTINGS
+SAMPLED = replace(repeated.SETTINGS, warmup=120, draws=600)
 
 
 @dataclass(frozen=True)
@@ -273,11 +273,11 @@ class Method:
 METHODS = {
     "inclusion": Method(partial(weighed, "declared"), lambda plan: plan.weighed),
     "L1": Method(penalised, lambda plan: plan.strengths),
+    "own scales": Method(partial(weighed, "information"), lambda plan: plan.weighed),
     "horseshoe": Method(
         partial(shrunk, "regularised horseshoe"), lambda plan: (plan.sampler, plan.expected_terms)
     ),
     "laplace": Method(partial(shrunk, "laplace"), lambda plan: plan.sampler),
-    "own scales": Method(partial(weighed, "information"), lambda plan: plan.weighed),
 }
 """What matters most comes first."""
 
