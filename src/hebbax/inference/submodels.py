@@ -1,10 +1,10 @@
 """All sub-models of a rule, or a search among them, each begun where a neighbour ended.
 
 A sub-model is numbered by the bits of its terms: bit j is set where term j is in. Its neighbours
-have one term more or one less. Rules that imitate each other have several modes: a sub-model is solved
-from rest by growing excerpts of the sessions (`Climb.grown`), and one near the best twice more, from
-its best neighbours on the way up to larger ones and down again; the solution of most evidence is
-kept.
+have one term more or one less. Rules that imitate each other have several modes: a sub-model is
+solved from rest by growing excerpts of the sessions (`Climb.grown`), and one near the best twice
+more, from its best neighbours on the way up to larger ones and down again; the solution of most
+evidence is kept.
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hebbax.data import first_trials
 from hebbax.errors import ModelError
 from hebbax.inference.batches import solve
 from hebbax.inference.evidence import Settings, Solution, Start, rest
@@ -138,8 +139,8 @@ def enumerate_all(
 
 def excerpt(model: Model, part: float) -> Model:
     """Return the model in whose expansion only the first ``part`` of every session counts."""
-    valid, last = model.design.valid, part * model.sessions.n_trials[:, None]
-    early = valid & (jnp.arange(valid.shape[1]) < last)
+    valid, last = model.design.valid, first_trials(model.sessions, part)
+    early = valid & (jnp.arange(valid.shape[1]) < last[:, None])
     return model.recorded(model.design._replace(valid=early), jnp.asarray(model.observed))
 
 
