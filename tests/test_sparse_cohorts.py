@@ -91,7 +91,7 @@ def test_a_small_study_scores_every_term_by_every_method_and_goes_on(study, tmp_
     result = CliRunner().invoke(study.main, command)
     assert result.exit_code == 0, result.output
     truth = read(tmp_path / "sparse_cohorts_truth.csv")
-    for method in ("inclusion", "L1", "own scales", "horseshoe", "laplace"):
+    for method in ("inclusion", "L1", "horseshoe", "laplace", "own scales"):
         rows = read(tmp_path / f"sparse_cohorts_{method}.csv")
         assert list(rows["term"]) == list(truth["term"])
         assert not {"theta", "spread", "detectable"} & set(rows.columns)
