@@ -1,10 +1,10 @@
 """All sub-models of a rule, or a search among them, each begun where a neighbour ended.
 
 A sub-model is numbered by the bits of its terms: bit j is set where term j is in. Its neighbours
-have one term more or one less. Rules that imitate each other have several modes: where all sub-
-models are solved, each is solved from rest by growing excerpts of the sessions (`Climb.grown`), and
-one near the best twice more, from its best neighbours on the way up to larger ones and down again;
-the solution of most evidence is kept. A search starts from neighbours alone.
+have one term more or one less. Rules that imitate each other have several modes: where all
+sub-models are solved, each is solved from rest by growing excerpts of the sessions (`Climb.grown`),
+and one near the best twice more, from its best neighbours on the way up to larger ones and down
+again; the solution of most evidence is kept. A search starts from neighbours alone.
 """
 
 from collections.abc import Iterable
