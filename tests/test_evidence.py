@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from scipy.stats import halfnorm, norm
 from slow_reference import session
 
-from hebbax.data import Record, from_animals
+from hebbax.data import Record, first_trials, from_animals, split
 from hebbax.errors import ModelError
 from hebbax.inference import evidence, mixed, submodels
 from hebbax.inference.density import (
@@ -119,6 +119,16 @@ def test_the_expansion_is_the_likelihood_its_slope_and_its_information(likelihoo
     np.testing.assert_allclose(there.value, value(phi), rtol=1e-12)
     np.testing.assert_allclose(there.slope, jax.grad(lambda p: value(p).sum())(phi), rtol=1e-9)
     np.testing.assert_allclose(there.information, fisher_information(model, phi), rtol=1e-9)
+
+
+def test_the_expansion_of_an_excerpt_is_that_of_the_first_trials(model):
+    phi = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.2, (3, 4)))
+    there = expansion(submodels.excerpt(model, 1 / 3), phi)
+    first, _ = split(model.sessions, first_trials(model.sessions, 1 / 3))
+    alone = expansion(build_model(model.spec, first), phi)
+    np.testing.assert_allclose(there.value, alone.value, rtol=1e-12)
+    np.testing.assert_allclose(there.slope, alone.slope, rtol=1e-9)
+    np.testing.assert_allclose(there.information, alone.information, rtol=1e-9)
 
 
 def test_slope_and_hessian_of_the_log_spreads_are_those_of_the_density(model, solved):

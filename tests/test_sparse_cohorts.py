@@ -23,9 +23,10 @@ def study(monkeypatch):
 
 def test_rules_come_from_the_written_prior(study):
     written = study.Written()
-    cohorts = [study.draw_cohort(k, study.Design()) for k in range(2000)]
-    theta = np.array([[*one.population.values()] for one in cohorts])
-    spread = np.array([[*one.spread.values()] for one in cohorts])
+    drawn = [study.draw_rule(k, study.Design()) for k in range(2000)]
+    theta = np.array([one["theta_population"] for one in drawn])
+    spread = np.array([one["theta_spread"] for one in drawn])
+    offset = np.array([one["theta"] for one in drawn]) - theta[:, None]
     size = (theta != 0).sum(1)
     law = stats.binom(10, 0.25).pmf(np.arange(1, 5))
     expected = 2000 * law / law.sum()
@@ -36,6 +37,9 @@ def test_rules_come_from_the_written_prior(study):
     assert stats.kstest((theta / scales)[inside], "norm").pvalue > 1e-3
     assert stats.kstest((2 * spread / scales)[inside], "halfnorm").pvalue > 1e-3
     assert (spread[~inside] == 0).all()
+    relative = (offset / np.where(inside, spread, np.inf)[:, None])[:, 0]
+    assert stats.kstest(relative[inside], "norm").pvalue > 1e-3
+    assert (offset.transpose(0, 2, 1)[~inside] == 0).all()
 
 
 def test_clear_terms_are_told_from_those_that_are_out(study):
@@ -65,14 +69,14 @@ def test_the_summary_counts_what_each_method_says_and_the_figure_shows_it(study)
     )  # fmt: skip
     tables = {
         "inclusion": scored,
-        "L1": scored.assign(**{"score": 1.0 - said, "L1 0.01": said}),
+        "L1": scored.assign(**{"score": 1.0 - said, "L1 0.01": said, "L1, scaled": said}),
         "horseshoe": scored.assign(r_hat=np.where(scored["cohort"] < 3, 1.2, 1.0)),
     }
     found = study.summary(tables)
     assert found.loc["horseshoe", "chains apart"] == 3
     areas = found["AUC, all terms"]
     assert areas["L1"] == pytest.approx(1.0 - areas["inclusion"])
-    assert areas["L1 0.01"] == areas["inclusion"]
+    assert areas["L1 0.01"] == areas["L1, scaled"] == areas["inclusion"]
     assert found.loc["inclusion", "terms expected"] == pytest.approx(10 * said.mean())
     curve = study.reliability(said, theta != 0)
     assert curve.inside
@@ -87,7 +91,7 @@ def test_a_small_study_scores_every_term_by_every_method_and_goes_on(study, tmp_
     result = CliRunner().invoke(study.main, command)
     assert result.exit_code == 0, result.output
     truth = read(tmp_path / "sparse_cohorts_truth.csv")
-    for method in ("inclusion", "L1", "horseshoe", "laplace"):
+    for method in ("inclusion", "L1", "horseshoe", "laplace", "own scales"):
         rows = read(tmp_path / f"sparse_cohorts_{method}.csv")
         assert list(rows["term"]) == list(truth["term"])
         assert not {"theta", "spread", "detectable"} & set(rows.columns)

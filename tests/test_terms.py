@@ -53,6 +53,16 @@ def test_the_terms_that_made_the_choices_are_found(weighed):
     assert len(weighed.included) == 16
 
 
+def test_scales_may_be_declared_and_the_number_of_terms_limited(sessions):
+    scales = {"x r": 0.3, "w": 0.1, "x": 0.1, "r w": 0.5}
+    settings = Settings(scaling="declared", most=2, other_effects=(), checked=0)
+    found = weigh(sessions, ModelSpec("candidates", CANDIDATES, scales=scales), settings)
+    assert dict(zip(found.terms, found.scales, strict=True)) == scales
+    assert sorted(found.included.sum(1)) == [0] + [1] * 4 + [2] * 6
+    assert found.everything
+    assert found.terms_of(int(found.weights().argmax())) == ("x r", "w")
+
+
 def made_up(log_evidence):
     """Four sub-models of a and b, and a third term that no evidence speaks of."""
     included = np.array(list(itertools.product([False, True], repeat=3)))

@@ -11,9 +11,12 @@ theta_j sqrt(F_jj) a number that means the same for every term (the size of the 
 term makes to a choice's log odds, in units of what one choice can tell), and
 
     theta_j sqrt(F_jj) ~ Normal(0, effect^2).
+
+Who knows beforehand how large they are declares their scales (`Settings.scaling`).
 """
 
 import itertools
+import math
 from dataclasses import dataclass, field, replace
 
 import jax
@@ -39,7 +42,7 @@ from hebbax.inference.submodels import (
     weight,
 )
 from hebbax.model import Model, build_model
-from hebbax.spec import ModelSpec
+from hebbax.spec import ModelSpec, Scaling
 from hebbax.typing import Progress, silent
 
 MAX_SCALE = 2.0
@@ -52,7 +55,10 @@ class Settings:
 
     Attributes:
         effect: prior standard deviation of information-scaled coefficients.
+        scaling: whether the scales come from this ``information``, or are those that the model of
+            all candidates has ``declared``, which are used as they are.
         inclusion: prior probability that a term is in.
+        most: the most terms that may be in together; as many as there are without it.
         other_effects: factors of ``effect`` for the sensitivity.
         other_inclusions: prior probabilities for the sensitivity.
         absent: a term of smaller posterior probability is said to be out.
@@ -65,7 +71,9 @@ class Settings:
     """
 
     effect: float = 0.3
+    scaling: Scaling = "information"
     inclusion: float = 0.5
+    most: int | None = None
     other_effects: tuple[float, ...] = (1.0 / 3.0, 3.0)
     other_inclusions: tuple[float, ...] = (0.2, 0.8)
     absent: float = 0.1
@@ -94,7 +102,7 @@ class Inclusion:
             leading ones, and its standard error (`hebbax.inference.reweighting`); NaN elsewhere.
         unsettled: ``(sub-model,)`` nats by which a climb did not arrive.
         settings: what was asked.
-        everything: whether these are all sub-models, or those a search visited.
+        everything: whether these are all sub-models that may be, or those a search visited.
     """
 
     terms: tuple[str, ...]
@@ -166,8 +174,9 @@ def weigh(
 
     Args:
         sessions: recorded trials.
-        spec: the model of all candidate terms; its prior scales are replaced by scaled ones, and
-            its preference, habit and initial weights are in every sub-model.
+        spec: the model of all candidate terms; its prior scales are replaced by scaled ones unless
+            the settings say otherwise, and its preference, habit and initial weights are in every
+            sub-model.
         settings: what is asked.
         progress: called after each batch of sub-models.
 
@@ -176,11 +185,14 @@ def weigh(
     """
     settings = settings or Settings()
     model = candidate_model(sessions, spec)
-    scales = information_scales(model, settings, progress)
+    scales = model.scales
+    if settings.scaling == "information":
+        scales = information_scales(model, settings, progress)
     if len(spec.terms) > MANY_TERMS:
-        known = search(Climb(model, scales, settings.climb), settings.breadth, progress)
+        climb = Climb(model, scales, settings.climb)
+        known = search(climb, settings.breadth, progress, settings.most)
     else:
-        known = enumerate_all(model, scales, settings.climb, progress)
+        known = enumerate_all(model, scales, settings.climb, progress, settings.most)
     return _collect(model, scales, known, settings, progress)
 
 
@@ -246,8 +258,14 @@ def _collect(
         correction=_corrections(model, scales, known, codes, settings.checked),
         unsettled=np.array([float(one.shortfall) for one in found]),
         settings=settings,
-        everything=len(known) == 2**n,
+        everything=len(known) == _possible(n, settings.most),
     )
+
+
+def _possible(n_terms: int, most: int | None) -> int:
+    """Return the number of sub-models of at most ``most`` terms."""
+    most = n_terms if most is None else min(most, n_terms)
+    return sum(math.comb(n_terms, k) for k in range(most + 1))
 
 
 def _corrections(

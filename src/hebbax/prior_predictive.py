@@ -55,8 +55,10 @@ def draw_truth(key: Key, model: Model) -> Parameters:
     return {name: site["value"] for name, site in sites.items() if not name.endswith("_offset")}
 
 
-def generator(model: Model, task: Task) -> Callable[[Key], Lived]:
-    """Return a compiled function that draws a truth and lets its animals live through the task."""
+def lives(model: Model, task: Task) -> Callable[[Key, Parameters], tuple[Array, Array, Array]]:
+    """Return a compiled function of a key and of each animal's values by group name, which lets the
+    animals live through the task: choices, rewards (animal, trial) and rejections (animal, trial,
+    stimulus)."""
     meeting = Meeting(model.spec.reward, model.spec.window, model.spec.likelihood)
     environment = Environment(task.chances, task.baiting)
 
@@ -65,11 +67,20 @@ def generator(model: Model, task: Task) -> Callable[[Key], Lived]:
         made = generate(key, model.rule, model.network, own, environment, meeting)
         return made.choices, made.rewards, made.rejections
 
+    def cohort(key: Key, values: Parameters) -> tuple[Array, Array, Array]:
+        return jax.vmap(animal)(jax.random.split(key, model.sessions.n_animals), values)
+
+    return jax.jit(cohort)
+
+
+def generator(model: Model, task: Task) -> Callable[[Key], Lived]:
+    """Return a compiled function that draws a truth and lets its animals live through the task."""
+    live = lives(model, task)
+
     def cohort(key: Key) -> Lived:
         truth_key, run_key = jax.random.split(key)
         truth = draw_truth(truth_key, model)
         values = {group.name: truth[group.name] for group in model.groups}
-        keys = jax.random.split(run_key, model.sessions.n_animals)
-        return Lived(truth, *jax.vmap(animal)(keys, values))
+        return Lived(truth, *live(run_key, values))
 
     return jax.jit(cohort)

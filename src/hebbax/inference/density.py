@@ -118,7 +118,7 @@ def expansion(
     entropy. One forward pass for all of it, trials in place (animal, trial): no reverse pass, and
     no matrix a trial.
     """
-    valid = jnp.asarray(model.sessions.valid)
+    valid = model.design.valid
     observed = padded_observed(model)
 
     def trials(phi: Array) -> tuple[Array, Array]:

@@ -1,19 +1,20 @@
 """All sub-models of a rule, or a search among them, each begun where a neighbour ended.
 
 A sub-model is numbered by the bits of its terms: bit j is set where term j is in. Its neighbours
-have one term more or one less. Rules that imitate each other have several modes; a sub-model is
-solved once from its best smaller neighbour and once from its best larger one, and the solution of
-more evidence is kept.
+have one term more or one less. Rules that imitate each other have several modes: where all
+sub-models are solved, each is solved from rest by growing excerpts of the sessions (`Climb.grown`),
+and one near the best twice more, from its best neighbours on the way up to larger ones and down
+again; the solution of most evidence is kept. A search starts from neighbours alone.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hebbax.data import first_trials
 from hebbax.errors import ModelError
 from hebbax.inference.batches import solve
 from hebbax.inference.evidence import Settings, Solution, Start, rest
@@ -23,6 +24,9 @@ from hebbax.typing import Progress, silent
 
 MANY_TERMS = 12
 """Up to this number of terms all sub-models are solved, beyond it some are searched for."""
+
+EXCERPTS = (0.25, 0.5)
+"""First parts of every session on which sub-models are solved before the whole."""
 
 PATIENCE = 2
 """Additions without more evidence after which `grow` ends."""
@@ -63,8 +67,10 @@ def grow(climb: "Climb", progress: Progress = silent) -> Solutions:
     return known
 
 
-def search(climb: "Climb", breadth: Breadth, progress: Progress = silent) -> Solutions:
-    """Return the sub-models visited by a search among too many to solve.
+def search(
+    climb: "Climb", breadth: Breadth, progress: Progress = silent, most: int | None = None
+) -> Solutions:
+    """Return the sub-models of at most ``most`` terms visited by a search among too many to solve.
 
     All neighbours of the best ``breadth.leading`` sub-models are solved, again and again, until
     there are none left unsolved or ``breadth.visits`` were visited.
@@ -74,13 +80,18 @@ def search(climb: "Climb", breadth: Breadth, progress: Progress = silent) -> Sol
     climb.extend(known, [0])
     while len(known) < breadth.visits:
         leading = sorted(known, key=lambda code: -weight(known[code]))[: breadth.leading]
-        near = {code for one in leading for code in neighbours(one, n)}
+        near = {code for one in leading for code in neighbours(one, n) if allowed(code, most)}
         fresh = sorted(near - known.keys())[: breadth.visits - len(known)]
         if not fresh:
             break
         climb.extend(known, fresh)
         progress("searching sub-models", len(known), breadth.visits)
     return known
+
+
+def allowed(code: int, most: int | None) -> bool:
+    """Return whether a sub-model has at most ``most`` terms, where there is a limit."""
+    return most is None or code.bit_count() <= most
 
 
 def neighbours(code: int, n_terms: int) -> list[int]:
@@ -93,17 +104,19 @@ def enumerate_all(
     scales: np.ndarray,
     settings: Settings | None = None,
     progress: Progress = silent,
+    most: int | None = None,
 ) -> Solutions:
-    """Return the solutions of all 2^D sub-models of at most `MANY_TERMS` terms.
+    """Return the solutions of all sub-models of a model with at most `MANY_TERMS` terms.
 
-    Upwards by the number of terms, each from its best neighbour so far, then downwards again, those
-    within `Settings.hopeless` nats of the best.
+    All from rest; then upwards by the number of terms, and downwards again, those of which they or
+    a neighbour are within `Settings.hopeless` nats of the best, from their best neighbours.
 
     Args:
         model: the model of all candidate terms.
         scales: prior scale of every member ``(member,)``.
         settings: of each pass.
         progress: called after each batch.
+        most: the most terms of a sub-model; all 2^D of them without it.
     """
     n = len(model.rule.parameters)
     if n > MANY_TERMS:
@@ -113,24 +126,22 @@ def enumerate_all(
         )
     settings = settings or Settings()
     levels = [[c for c in range(2**n) if c.bit_count() == k] for k in range(n + 1)]
-    known: Solutions = {}
+    levels = [level for level in levels if allowed(level[0], most)]
     climb = Climb(model, scales, settings)
-    done = 0
-    for level in levels:
-        climb.extend(known, level, partial(_further, progress, done, 2 * 2**n))
-        done += len(level)
-    floor = max(map(weight, known.values())) - settings.hopeless
-    for level in reversed(levels[:-1]):
-        near = [code for code in level if weight(known[code]) > floor]
-        climb.extend(known, near, partial(_further, progress, done, 2 * 2**n))
-        done += len(level)
-    progress("weighing sub-models", 2 * 2**n, 2 * 2**n)
+    known = climb.grown([code for level in levels for code in level], progress)
+    for level in (*levels, *reversed(levels[:-1])):
+        floor = max(map(weight, known.values())) - settings.hopeless
+        good = {code for code, found in known.items() if weight(found) > floor}
+        near = [code for code in level if good & {code, *neighbours(code, n)}]
+        climb.extend(known, near)
     return known
 
 
-def _further(progress: Progress, before: int, total: int, task: str, done: int, _: int) -> None:
-    """Report what is done of a part that began after ``before``, as done of the whole."""
-    progress(task, before + done, total)
+def excerpt(model: Model, part: float) -> Model:
+    """Return the model in whose expansion only the first ``part`` of every session counts."""
+    valid, last = model.design.valid, first_trials(model.sessions, part)
+    early = valid & (jnp.arange(valid.shape[1]) < last[:, None])
+    return model.recorded(model.design._replace(valid=early), jnp.asarray(model.observed))
 
 
 @dataclass(frozen=True)
@@ -162,6 +173,24 @@ class Climb:
             if code not in known or weight(one) > weight(known[code]):
                 known[code] = one
 
+    def grown(self, codes: list[int], progress: Progress = silent) -> Solutions:
+        """Return the solutions of sub-models begun at rest, on `EXCERPTS` of the sessions and then
+        on the whole, each from the one before.
+
+        Weights that run away make the likelihood of a whole session a maze around its mode, in
+        which single animals are left behind; in its first trials they have not gone far yet.
+        """
+        first = [self._start({}, code) for code in codes]
+        starts = first
+        for part in EXCERPTS:
+            climb = replace(self, model=excerpt(self.model, part))
+            early: Solutions = {}
+            climb.extend(early, codes, starts=starts)
+            starts = [_begin(early[code], one) for code, one in zip(codes, first, strict=True)]
+        known: Solutions = {}
+        self.extend(known, codes, progress, starts)
+        return known
+
     def again(
         self, known: Solutions, codes: Iterable[int], progress: Progress = silent
     ) -> Solutions:
@@ -188,9 +217,14 @@ class Climb:
         near = [known[c] for c in neighbours(code, len(self.model.rule.parameters)) if c in known]
         if not near:
             return nothing
-        best = max(near, key=weight)
-        inside = np.isfinite(best.log_spread) & (best.population != 0.0)
-        return Start(best.phi, jnp.where(inside, best.log_spread, nothing.log_spread))
+        return _begin(max(near, key=weight), nothing)
+
+
+def _begin(found: Solution, nothing: Start) -> Start:
+    """Return where a solution ended; a term that it has not starts where ``nothing`` is known."""
+    inside = np.isfinite(found.log_spread) & (found.population != 0.0)
+    phi = jnp.where(jnp.isfinite(found.phi), found.phi, nothing.phi)
+    return Start(phi, jnp.where(inside, found.log_spread, nothing.log_spread))
 
 
 def weight(solution: Solution) -> float:
