@@ -131,8 +131,8 @@ def test_models_are_told_apart(tmp_path):
             "--blocks 9: so many do not fit into 8 trials.",
         ),
         (
-            ("null", "--draws", "20"),
-            "a truth is ranked among 60 draws, and 40 are made; ask for more.",
+            ("null", "--draws", "10"),
+            "a truth is ranked among 30 draws, and 20 are made; ask for more.",
         ),
         (
             ("null", "--rewards", "0.2,0.8"),
