@@ -61,7 +61,7 @@ from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.data import Sessions
-from hebbax.diagnostics import convergence
+from hebbax.diagnostics import MAX_R_HAT_SHORT, convergence
 from hebbax.errors import HebbaxError
 from hebbax.figures.style import PALETTE
 from hebbax.files import write_tables
@@ -287,8 +287,6 @@ PROBABILITIES = ("inclusion", "own scales")
 """Methods that give the posterior probability of a term."""
 
 COLOURS = dict(zip(METHODS, PALETTE, strict=False))
-CONVERGED = 1.05
-"""R-hat above which chains are said not to meet."""
 
 
 def cell(cohort: int, plan: Plan, method: Method) -> list[dict]:
@@ -331,7 +329,7 @@ def summary(scored: dict[str, pd.DataFrame]) -> pd.DataFrame:
             said = (own["score"] > inclusion.Settings.present).groupby(own["cohort"]).sum()
             rows[method] |= {"terms said to be in": said.mean(), "terms expected": expected(own)}
         if "r_hat" in own:
-            apart = own.groupby("cohort")["r_hat"].max() > CONVERGED
+            apart = own.groupby("cohort")["r_hat"].max() > MAX_R_HAT_SHORT
             rows[method]["chains apart"] = int(apart.sum())
         rows[method]["processor s"] = own.groupby("cohort")["processor s"].first().mean()
     path = scored["L1"]

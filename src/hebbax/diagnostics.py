@@ -12,6 +12,10 @@ import arviz as az
 import numpy as np
 
 MAX_R_HAT = 1.01
+MAX_R_HAT_SHORT = 1.05
+"""Few draws of a chain make R-hat scatter by more than `MAX_R_HAT`, which a reported fit must
+reach: what is asked of fits that repeat."""
+
 MIN_ESS = 400.0
 MIN_E_BFMI = 0.3
 MAX_DIVERGING = 0.0

@@ -33,9 +33,6 @@ from hebbax.typing import Array, Key, Parameters, Progress, silent
 
 LIKELIHOOD = "log likelihood"
 
-MAX_R_HAT = 1.05
-"""Few draws of a chain make R-hat scatter by more than the 1.01 that a reported fit must reach."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -244,7 +241,7 @@ def thinned(draws: np.ndarray, n: int) -> np.ndarray:
 def reasons(sampler: dict[str, float], diverging: int, settings: Settings) -> list[str]:
     """Return what failed of a fit: R-hat, too few effective draws to rank among, divergences."""
     out = []
-    if not sampler["r_hat"] <= MAX_R_HAT:
+    if not sampler["r_hat"] <= diagnostics.MAX_R_HAT_SHORT:
         out.append("R-hat")
     if not sampler["ess"] >= settings.ranked:
         out.append("ESS")

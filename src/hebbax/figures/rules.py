@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from hebbax.diagnostics import MAX_R_HAT_SHORT
 from hebbax.figures.style import OBSERVED
 
 METHOD_COLOURS = {
@@ -96,16 +97,12 @@ def rule_table(ax: Axes, found: pd.DataFrame, kind: str, measure: str) -> Axes:
     return ax
 
 
-APART = 1.05
-"""R-hat of the slope above which a fit is ringed."""
-
-
 def sweep(
     ax: Axes, rows: pd.DataFrame, along: str, measure: str, published: Mapping[str, dict]
 ) -> Axes:
     """Draw a ``measure`` against what was varied ``along``: the median over seeds of each method
-    with the range, a ring where chains did not meet in the slope of x r (R-hat above `APART`), and
-    what was ``published`` of it as crosses (value by value varied)."""
+    with the range, a ring where chains did not meet in the slope of x r (R-hat above
+    `MAX_R_HAT_SHORT`), and what was ``published`` of it as crosses (value by value varied)."""
     for method, own in rows.dropna(subset=[along, measure]).groupby("method", sort=False):
         colour = METHOD_COLOURS[str(method)]
         at = own.groupby(along)[measure]
@@ -113,8 +110,8 @@ def sweep(
         ax.plot(middle.index, middle, "o-", color=colour, markersize=4, label=method)
         ax.vlines(middle.index, at.min(), at.max(), color=colour, linewidth=1)
         if "slope r_hat" in own:
-            apart = own[own["slope r_hat"] > APART]
-            label = f"R-hat above {APART}" if len(apart) else None
+            apart = own[own["slope r_hat"] > MAX_R_HAT_SHORT]
+            label = f"R-hat above {MAX_R_HAT_SHORT}" if len(apart) else None
             ax.plot(apart[along], apart[measure], "ko", markersize=9, fillstyle="none", label=label)
         if reported := published.get(str(method)):
             ax.plot(list(reported), list(reported.values()), "x--", color=colour, linewidth=0.8,

@@ -149,7 +149,7 @@ def _moved(model: Model, key: Key, state: _State) -> _State:
     def pick(key: Key) -> Array:
         return jnp.take_along_axis(points, jax.random.randint(key, shape, 0, POINTS)[..., None], 0)
 
-    # From a tenth of a jump of one standard deviation to three: ridges have room for small ones.
+    # Of all lengths up to that which suits a normal: along a ridge there is room for short ones.
     size = 2.38 / np.sqrt(2.0 * points.shape[-1]) * jax.random.uniform(size_key, shape)
     step = size[..., None] * (pick(one_key) - pick(other_key))
     offered = points + step + 1e-3 * scale * jax.random.normal(jitter_key, points.shape)

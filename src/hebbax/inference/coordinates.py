@@ -28,6 +28,8 @@ from hebbax.inference.density import (
     flatten_groups,
     latent_sites,
     potential,
+    side_by_side,
+    sites_of,
     split_groups,
 )
 from hebbax.model import Model
@@ -82,14 +84,36 @@ def shapes(model: Model) -> dict[str, tuple[int, ...]]:
     return out
 
 
-def scales(model: Model, hyper: Parameters) -> Scales:
+def scales(model: Model, sites: Parameters) -> Scales:
     """Return spreads and prior scales from the unconstrained sites that are left alone."""
     if model.spec.hierarchy == "none":
         return Scales(jnp.asarray(model.scales), None)
-    values = constrain(latent_sites(model), hyper)
-    spread = [jnp.ravel(values[f"{g.name}_spread"]) for g in model.groups]
+    values = constrain(latent_sites(model), sites)
     prior = [jnp.ravel(population_scale(g, values)) for g in model.groups]
-    return Scales(jnp.concatenate(spread), jnp.concatenate(prior))
+    return Scales(side_by_side(model, values, "spread"), jnp.concatenate(prior))
+
+
+def around(model: Model, sites: Parameters) -> tuple[Scales, Array]:
+    """Return the scales and the population values ``(member,)`` of unconstrained sites: zeros where
+    every animal stands on its own."""
+    found = scales(model, sites)
+    if found.prior is None:
+        return found, jnp.zeros_like(found.spread)
+    return found, side_by_side(model, sites, "population")
+
+
+def deviations(model: Model, sites: Parameters) -> Array:
+    """Return each animal's deviations from the population in spreads ``(animal, member)``."""
+    if model.spec.hierarchy == "none":
+        return flatten_groups(model, sites) / jnp.asarray(model.scales)
+    return flatten_groups(model, {g.name: sites[f"{g.name}_offset"] for g in model.groups})
+
+
+def with_deviations(model: Model, sites: Parameters, e: Array) -> Parameters:
+    """Return the sites with other deviations of the animals."""
+    if model.spec.hierarchy == "none":
+        return sites | split_groups(model, e * jnp.asarray(model.scales))
+    return sites | sites_of(model, e, "offset")
 
 
 def to_sites(model: Model, factors: Factors, coordinates: Parameters) -> tuple[Parameters, Array]:
@@ -112,10 +136,10 @@ def sites_given(
     log_jacobian = given.log_population + log_animals.sum()
     if model.spec.hierarchy == "none":
         log_size = model.sessions.n_animals * jnp.log(given.spread).sum()
-        return split_groups(model, given.spread * offsets), log_jacobian + log_size
-    moved = {f"{k}_population": v for k, v in split_groups(model, given.location).items()}
-    moved |= {f"{k}_offset": v for k, v in split_groups(model, offsets).items()}
-    return {name: coordinates[name] for name in left_alone(model)} | moved, log_jacobian
+        return with_deviations(model, {}, offsets), log_jacobian + log_size
+    sites = {name: coordinates[name] for name in left_alone(model)}
+    sites |= sites_of(model, given.location, "population")
+    return with_deviations(model, sites, offsets), log_jacobian
 
 
 def conditional(
@@ -141,22 +165,18 @@ def unwhiten(roots: Array, normal: Array) -> Array:
 
 def to_coordinates(model: Model, factors: Factors, unconstrained: Parameters) -> Parameters:
     """Return the coordinates of unconstrained site values, the inverse of `to_sites`."""
-    hyper = {name: unconstrained[name] for name in left_alone(model)}
-    spread, prior = scales(model, hyper)
+    (spread, prior), location = around(model, unconstrained)
 
-    def one(location: Array, factors: Factors, e: Array) -> Array:
+    def one(factors: Factors, e: Array) -> Array:
         mean, factor = deviation(spread, location, factors)
         return factor.T @ (e - mean)
 
+    z = {ANIMAL: jax.vmap(one)(factors, deviations(model, unconstrained))}
     if prior is None:
-        e = flatten_groups(model, unconstrained) / spread
-        return {ANIMAL: jax.vmap(partial(one, jnp.zeros_like(spread)))(factors, e)}
-    named = {g.name: unconstrained[f"{g.name}_population"] for g in model.groups}
-    location = jnp.concatenate([jnp.ravel(named[g.name]) for g in model.groups])
-    e = flatten_groups(model, {g.name: unconstrained[f"{g.name}_offset"] for g in model.groups})
+        return z
+    hyper = {name: unconstrained[name] for name in left_alone(model)}
     mean, factor = population(spread, prior, factors)
-    z = jax.vmap(partial(one, location))(factors, e)
-    return hyper | {POPULATION: factor.T @ (location - mean), ANIMAL: z}
+    return hyper | z | {POPULATION: factor.T @ (location - mean)}
 
 
 def transported_potential(model: Model, factors: Factors, coordinates: Parameters) -> Array:

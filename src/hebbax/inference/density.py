@@ -151,6 +151,16 @@ def padded_observed(model: Model) -> Array:
     return out.at[np.nonzero(model.sessions.valid)].set(observed)
 
 
+def side_by_side(model: Model, values: Parameters, part: str) -> Array:
+    """Return one ``part`` of all groups, "population" or "spread", side by side ``(member,)``."""
+    return jnp.concatenate([jnp.ravel(values[f"{g.name}_{part}"]) for g in model.groups])
+
+
+def sites_of(model: Model, flat: Array, part: str) -> Parameters:
+    """Return ``(..., member)`` split by the sites of one ``part`` of all groups."""
+    return {f"{name}_{part}": value for name, value in split_groups(model, flat).items()}
+
+
 def _sum_by_animal(model: Model, values: Array) -> Array:
     index = jnp.asarray(observation_index(model.sessions)[0])
     return jax.ops.segment_sum(values, index, model.sessions.n_animals)

@@ -24,8 +24,8 @@ from jax.scipy.linalg import solve_triangular
 
 from hebbax.inference import coordinates, pilot
 from hebbax.inference.coordinates import POPULATION, Factors, left_alone
-from hebbax.inference.density import prior_potential, split_groups
-from hebbax.inference.places import Place, log_likelihood_at, population_of, spreads_of
+from hebbax.inference.density import prior_potential, side_by_side, sites_of
+from hebbax.inference.places import Place, log_likelihood_at
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters
 
@@ -59,7 +59,7 @@ def first_steps(model: Model, solution: pilot.Pilot) -> Steps:
     _, unravel = ravel_pytree([solution.hyper[name] for name in names])
     sd = jnp.sqrt(jnp.diagonal(pilot.hyper_covariance(model, solution)))
     sites = dict(zip(names, unravel(sd), strict=True))
-    return Steps(jnp.sqrt((root**2).sum(-1)), spreads_of(model, sites))
+    return Steps(jnp.sqrt((root**2).sum(-1)), side_by_side(model, sites, "spread"))
 
 
 def learnt_steps(expected: Steps, populations: Array, log_spreads: Array) -> Steps:
@@ -73,18 +73,15 @@ def learnt_steps(expected: Steps, populations: Array, log_spreads: Array) -> Ste
 
 
 def hop(key: Key, model: Model, factors: Factors, steps: Steps, place: Place) -> Place:
-    """Return the place after population and spreads were offered steps in both ways; animals that
-    stand on their own have neither."""
-    if model.spec.hierarchy == "none":
-        return place
-    each, none = jnp.eye(model.scales.size), jnp.zeros_like(jnp.eye(model.scales.size))
+    """Return the place after population and spreads were offered steps in both ways."""
+    each = jnp.eye(model.scales.size)
     whole = jnp.ones_like(each[:1])
     ways = (
         (partial(_keep_coordinates, model, factors, steps), whole),
         (partial(_keep_deviations, model, steps), each),
     )
     for (way, populations), own in zip(ways, jax.random.split(key, len(ways)), strict=True):
-        shifted = jnp.concatenate([populations, none])
+        shifted = jnp.concatenate([populations, jnp.zeros_like(each)])
         stretched = jnp.concatenate([jnp.zeros_like(populations), each])
         keys = jax.random.split(own, len(shifted))
         step = partial(_step, model, way)
@@ -114,9 +111,9 @@ def _log_density(model: Model, place: Place) -> Array:
 def _keep_deviations(
     model: Model, steps: Steps, sites: Parameters, shift: Array, stretch: Array
 ) -> tuple[Parameters, Array]:
-    location = population_of(model, sites) + steps.populations * shift
-    moved = {f"{name}_population": v for name, v in split_groups(model, location).items()}
-    return {**sites, **moved, **_stretched(model, steps, sites, stretch)}, jnp.zeros(())
+    location = side_by_side(model, sites, "population") + steps.populations * shift
+    moved = sites_of(model, location, "population") | _stretched(model, steps, sites, stretch)
+    return sites | moved, jnp.zeros(())
 
 
 def _keep_coordinates(
@@ -130,5 +127,5 @@ def _keep_coordinates(
 
 
 def _stretched(model: Model, steps: Steps, sites: Parameters, stretch: Array) -> Parameters:
-    log_spreads = spreads_of(model, sites) + steps.spreads * stretch
-    return {f"{name}_spread": v for name, v in split_groups(model, log_spreads).items()}
+    log_spreads = side_by_side(model, sites, "spread") + steps.spreads * stretch
+    return sites_of(model, log_spreads, "spread")

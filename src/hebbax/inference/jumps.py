@@ -25,10 +25,17 @@ from jax.scipy.special import gammaln
 from numpyro.distributions import Normal
 
 from hebbax.inference.clouds import Mixture
-from hebbax.inference.coordinates import Factors, left_alone, unwhiten
+from hebbax.inference.coordinates import (
+    Factors,
+    around,
+    deviations,
+    left_alone,
+    unwhiten,
+    with_deviations,
+)
 from hebbax.inference.density import constrain, latent_sites, log_likelihood_by_animal, split_groups
 from hebbax.inference.mixed import inverse
-from hebbax.inference.places import Place, around, deviations, with_deviations
+from hebbax.inference.places import Place
 from hebbax.model import Model
 from hebbax.priors import value_prior
 from hebbax.typing import Array, Key, Parameters
@@ -61,7 +68,7 @@ class Offers(NamedTuple):
 
 def jump(key: Key, model: Model, known: Known, place: Place) -> Place:
     """Return the place after every animal was offered a jump."""
-    spread, location = around(model, place.sites)
+    (spread, _), location = around(model, place.sites)
     offers = offers_of(known, spread, location)
     offer_key, accept_key = jax.random.split(key)
     present = deviations(model, place.sites)

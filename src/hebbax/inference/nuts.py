@@ -101,8 +101,8 @@ def fit(
     pilot_key, cloud_key, start_key, run_key = jax.random.split(key, 4)
     progress("finding the starts", 0, 1)
     pilots = pilot.fit(pilot_key, model, settings.search)
-    points = jax.jit(partial(clouds.gather, model=model))(cloud_key)
-    known = Known(pilots.factors, clouds.mixture(model, points))
+    cloud = jax.jit(lambda key: clouds.mixture(model, clouds.gather(key, model)))(cloud_key)
+    known = Known(pilots.factors, cloud)
     factors = pilot.best(pilots).factors
     starts = jax.jit(partial(starting_points, model=model, settings=settings))(
         start_key, pilots=pilots

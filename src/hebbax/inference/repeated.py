@@ -19,19 +19,13 @@ from hebbax.inference.coordinates import (
     left_alone,
     model_values,
     to_coordinates,
+    with_deviations,
 )
-from hebbax.inference.density import latent_sites, split_groups
+from hebbax.inference.density import latent_sites, side_by_side, sites_of
 from hebbax.inference.interweave import interweave
 from hebbax.inference.jumps import Known, jump
 from hebbax.inference.moments import widened
-from hebbax.inference.places import (
-    Place,
-    log_likelihood_at,
-    place_at,
-    population_of,
-    spreads_of,
-    with_deviations,
-)
+from hebbax.inference.places import Place, log_likelihood_at, place_at
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters
 
@@ -97,7 +91,7 @@ def sample(key: Key, model: Model, settings: nuts.Settings = SETTINGS) -> Sample
     def move(state: Any) -> Any:
         key, own = jax.random.split(state.rng_key)
         place = place_at(model, best.factors, state.z)
-        place = _offered(own, model, tools, OFFERS, place)[0]
+        place = _offered(model, tools, OFFERS, own, place)[0]
         return nuts.moved_to(model, best.factors, state, place, key)
 
     def iteration(state: Any, done: Array) -> tuple[Any, tuple]:
@@ -124,7 +118,7 @@ def _kernel(model: Model, best: pilot.Pilot, settings: nuts.Settings) -> Any:
 
 
 def _offered(
-    key: Key, model: Model, tools: Tools, rounds: int, place: Place
+    model: Model, tools: Tools, rounds: int, key: Key, place: Place
 ) -> tuple[Place, Parameters]:
     """Return the place after some rounds of offers, and the sites after each of them."""
 
@@ -153,15 +147,15 @@ def _settled(
     places = jax.vmap(begin)(jax.random.split(start_key, chains))
     expected = tools.steps
     for own in keys:
-        go = partial(_offered, model=model, tools=tools, rounds=SETTLING)
-        split = jax.random.split(own, chains)
-        places, visited = jax.vmap(lambda key, place, go=go: go(key, place=place))(split, places)
+        settle = jax.vmap(partial(_offered, model, tools, SETTLING))
+        places, visited = settle(jax.random.split(own, chains), places)
         if expected is not None:
             late = jax.tree.map(lambda leaf: leaf[:, SETTLING // 3 :], visited)
             draws = [
-                jax.vmap(jax.vmap(partial(of, model)))(late).reshape(-1, model.scales.size)
-                for of in (population_of, spreads_of)
+                jax.vmap(jax.vmap(partial(side_by_side, model, part=part)))(late)
+                for part in ("population", "spread")
             ]
+            draws = [each.reshape(-1, model.scales.size) for each in draws]
             tools = tools._replace(steps=hops.learnt_steps(expected, *draws))
     return tools, places
 
@@ -176,6 +170,5 @@ def _scattered(key: Key, model: Model, points: Array) -> Parameters:
     if model.spec.hierarchy == "none":
         return with_deviations(model, sites, phi / scale)
     mean, spread = phi.mean(0), jnp.clip(phi.std(0), 1e-3 * scale, scale)
-    for end, value in (("population", mean), ("spread", jnp.log(spread))):
-        sites |= {f"{name}_{end}": v for name, v in split_groups(model, value).items()}
+    sites |= sites_of(model, mean, "population") | sites_of(model, jnp.log(spread), "spread")
     return with_deviations(model, sites, (phi - mean) / spread)

@@ -133,7 +133,7 @@ def enumerate_all(
         floor = max(map(weight, known.values())) - settings.hopeless
         good = {code for code, found in known.items() if weight(found) > floor}
         near = [code for code in level if good & {code, *neighbours(code, n)}]
-        climb.extend(known, near)
+        climb.extend(known, near, progress)
     return known
 
 
@@ -180,13 +180,13 @@ class Climb:
         Weights that run away make the likelihood of a whole session a maze around its mode, in
         which single animals are left behind; in its first trials they have not gone far yet.
         """
-        first = [self._start({}, code) for code in codes]
-        starts = first
+        nothing = self._rest()
+        starts = [nothing] * len(codes)
         for part in EXCERPTS:
             climb = replace(self, model=excerpt(self.model, part))
             early: Solutions = {}
-            climb.extend(early, codes, starts=starts)
-            starts = [_begin(early[code], one) for code, one in zip(codes, first, strict=True)]
+            climb.extend(early, codes, progress, starts)
+            starts = [_begin(early[code], nothing) for code in codes]
         known: Solutions = {}
         self.extend(known, codes, progress, starts)
         return known
@@ -213,11 +213,11 @@ class Climb:
 
     def _start(self, known: Solutions, code: int) -> Start:
         """Return where the best neighbour ended; a term that it has not starts at zero."""
-        nothing = jax.tree.map(np.asarray, rest(self.model, jnp.asarray(self.scales)))
         near = [known[c] for c in neighbours(code, len(self.model.rule.parameters)) if c in known]
-        if not near:
-            return nothing
-        return _begin(max(near, key=weight), nothing)
+        return _begin(max(near, key=weight), self._rest()) if near else self._rest()
+
+    def _rest(self) -> Start:
+        return jax.tree.map(np.asarray, rest(self.model, jnp.asarray(self.scales)))
 
 
 def _begin(found: Solution, nothing: Start) -> Start:
