@@ -118,9 +118,10 @@ SAMPLED = replace(repeated.SETTINGS, warmup=120, draws=600)
 
 @dataclass(frozen=True)
 class Plan:
-    """Number of cohorts, what each is, and the settings of each method."""
+    """Number of cohorts and the first one's seed, what each is, and the settings of each method."""
 
     cohorts: int = 40
+    first: int = 40
     design: Design = Design()
     weighed: inclusion.Settings = WEIGHED
     strengths: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.01, 0.03)
@@ -131,7 +132,7 @@ class Plan:
 FULL = Plan()
 FEW = Written((("x r", 0.5), ("w", 0.1), ("x", 0.1)), most=2)
 QUICK = Plan(
-    cohorts=1,
+    cohorts=1, first=0,
     design=Design(4, Task(90, 3, (0.2, 0.8), "baited"), FEW),
     weighed=replace(WEIGHED, most=2),
     strengths=(0.003, 0.03), expected_terms=1.0,
@@ -370,7 +371,8 @@ def draw(scored: dict[str, pd.DataFrame], curve: Reliability) -> Figure:
 def main(quick: bool, out: Path) -> None:
     plan = QUICK if quick else FULL
     prepare_folder(out)
-    cohorts = {f"cohort {k}": {"cohort": k} for k in range(plan.cohorts)}
+    numbers = range(plan.first, plan.first + plan.cohorts)
+    cohorts = {f"cohort {k}": {"cohort": k} for k in numbers}
     drawn = Ledger(out / "sparse_cohorts_truth.csv", ("cohort",), plan.design)
     with progress("truth") as report:
         fill([drawn], cohorts, lambda cohort: [truth(cohort, plan.design)], report)

@@ -14,6 +14,7 @@ from numpyro.distributions import biject_to
 from numpyro.handlers import seed, substitute, trace
 from numpyro.infer.util import potential_energy
 
+from hebbax.blocks import MANY_TRIALS
 from hebbax.data import observation_index
 from hebbax.model import Model
 from hebbax.typing import Array, Parameters
@@ -71,7 +72,11 @@ def log_likelihood(model: Model, values: Parameters) -> Array:
 
 def log_likelihood_by_animal(model: Model, values: Parameters) -> Array:
     """Return log P of each animal's observations ``(animal,)`` given its values."""
-    return _sum_by_animal(model, log_likelihood(model, values))
+    if model.sessions.choices.size > MANY_TRIALS:
+        return _sum_by_animal(model, log_likelihood(model, values))
+    # Trials in place: no gathering, and no scattered sum, which is three times the rest on a CPU.
+    log_p = model.padded_distribution(values).log_prob(padded_observed(model))
+    return jnp.where(model.design.valid, log_p, 0.0).sum(-1)
 
 
 def fisher_information(model: Model, phi: Array) -> Array:

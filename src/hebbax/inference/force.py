@@ -36,7 +36,7 @@ from hebbax.inference.density import (
     constrain,
     flatten_groups,
     latent_sites,
-    log_likelihood,
+    log_likelihood_by_animal,
     prior_potential,
     split_groups,
 )
@@ -60,7 +60,7 @@ def steered_potential(
     values = animal_values(model, constrain(latent_sites(model), unconstrained))
     bound = partial(bounded, largest, given.spread)
     phi = jax.vmap(bound)(given.roots, flatten_groups(model, values))
-    total = log_likelihood(model, split_groups(model, phi)).sum()
+    total = log_likelihood_by_animal(model, split_groups(model, phi)).sum()
     return prior_potential(model, unconstrained) - total - log_jacobian
 
 
