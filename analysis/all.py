@@ -26,7 +26,7 @@ OF_FLIES = ("five_terms", "fig8_heldout", "fig9_forgetting", "fig4_flies", "fly_
 
 SIMULATED = (
     "fig2_oja", "fig3_reward", "table3_rules", "table2_scale", "fig5_sparsity", "fig6_window",
-    "fig7_input", "sparse_cohorts", "benchmark",
+    "fig7_input", "sparse_cohorts", "benchmark", "benchmark_weighing",
 )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from hebbax.errors import ModelError
 from hebbax.inference import evidence, mixed, submodels
 from hebbax.inference.density import (
     expansion,
-    fisher_information,
     log_likelihood_by_animal,
+    padded_observed,
     split_groups,
 )
 from hebbax.inference.reweighting import correction
@@ -105,10 +105,11 @@ def test_the_evidence_is_that_of_quadrature(model, solved, term, within):
     assert found == pytest.approx(quadrature(model, term), abs=within)
 
 
+@pytest.mark.parametrize("n_stimuli", [2, 3])
 @pytest.mark.parametrize("likelihood", ["choice", "encounter"])
-def test_the_expansion_is_the_likelihood_its_slope_and_its_information(likelihood):
-    spec = ModelSpec("candidates", ("x r", "w"), likelihood=likelihood)
-    model = build_model(spec, random_sessions(3))
+def test_the_expansion_is_the_likelihood_its_slope_and_its_information(likelihood, n_stimuli):
+    spec = ModelSpec("candidates", ("x r", "w"), likelihood=likelihood, habit_scale=1.0)
+    model = build_model(spec, random_sessions(3, n_stimuli))
     size = sum(group.scales.size for group in model.groups)
     phi = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.2, (2, size)))
     there = expansion(model, phi)
@@ -118,7 +119,48 @@ def test_the_expansion_is_the_likelihood_its_slope_and_its_information(likelihoo
 
     np.testing.assert_allclose(there.value, value(phi), rtol=1e-12)
     np.testing.assert_allclose(there.slope, jax.grad(lambda p: value(p).sum())(phi), rtol=1e-9)
-    np.testing.assert_allclose(there.information, fisher_information(model, phi), rtol=1e-9)
+    observed = padded_observed(model)
+    counts = jnp.ones((*model.sessions.choices.shape, 1))
+    if likelihood == "encounter":
+        counts = observed[..., :-1] + (observed[..., -1:] == jnp.arange(n_stimuli))
+    np.testing.assert_allclose(there.information, information(model, phi, counts), 1e-9, 1e-12)
+
+
+def information(model, phi, counts):
+    """J^T W J, summed over trials: J the slopes of the natural parameters, W their information in
+    ``counts`` choices (animal, trial, 1) or encounters (animal, trial, stimulus)."""
+
+    def natural(phi):
+        return model.padded_distribution(split_groups(model, phi)).natural
+
+    slopes = jnp.einsum("atkai->atki", jax.jacfwd(natural)(phi))
+    diagonal = jnp.eye(model.sessions.n_stimuli)
+    if model.spec.likelihood == "choice":
+        p = jax.nn.softmax(natural(phi))[..., None]
+        weight = counts[..., None] * (p * diagonal - p * jnp.swapaxes(p, -1, -2))
+    else:
+        p = jax.nn.sigmoid(natural(phi))
+        weight = (counts * p * (1.0 - p))[..., None] * diagonal
+    weight = weight * model.sessions.valid[..., None, None]
+    return jnp.einsum("atki,atkl,atlj->aij", slopes, weight, slopes)
+
+
+def test_the_expansion_under_labels_is_that_of_choices_as_often_as_they_say():
+    model = build_model(ModelSpec("candidates", ("x r", "w")), random_sessions(3, 3))
+    rng = np.random.default_rng(0)
+    phi = jnp.asarray(rng.normal(0.0, 0.2, (2, 4)))
+    labels = jnp.asarray(rng.uniform(0.0, 2.0, (*model.sessions.choices.shape, 3)))
+    there = expansion(model, phi, labels)
+
+    def value(phi):
+        distribution = model.padded_distribution(split_groups(model, phi))
+        each = [labels[..., k] * distribution.log_prob(jnp.asarray(k)) for k in range(3)]
+        return jnp.where(model.sessions.valid, sum(each), 0.0).sum(-1)
+
+    np.testing.assert_allclose(there.value, value(phi), rtol=1e-12)
+    np.testing.assert_allclose(there.slope, jax.grad(lambda p: value(p).sum())(phi), rtol=1e-9)
+    counts = labels.sum(-1, keepdims=True)
+    np.testing.assert_allclose(there.information, information(model, phi, counts), 1e-9, 1e-12)
 
 
 def test_the_expansion_of_an_excerpt_is_that_of_the_first_trials(model):

@@ -3,13 +3,27 @@
 Both take ``logits`` of acceptance ``(..., stimulus)`` and ``offset`` ``(..., stimulus)``.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from numpyro.distributions import Distribution, constraints
 
 from hebbax.typing import Array, Key
+
+LEAST_SD = 1e-100
+"""Below every standard deviation of a count that can be told from zero."""
+
+
+class Part(NamedTuple):
+    """An independent part of what is seen in a trial, when logits and offsets change.
+
+    ``change`` is in units in which squares, summed over parts and trials, are Fisher information;
+    ``slope`` is that of log P along it.
+    """
+
+    change: Array
+    slope: Array
 
 
 class Choice(Distribution):
@@ -41,11 +55,33 @@ class Choice(Distribution):
         """log q_k p_k ``(..., stimulus)``: the natural parameters of a categorical choice."""
         return self.offset + jax.nn.log_sigmoid(self.logits)
 
-    def information(self, value: Array) -> Array:
-        """Return the Fisher information of `natural` ``(..., stimulus, stimulus)``, whatever the
-        ``value``: diag(P) - P P^T."""
-        probs = self.probs
-        return probs[..., None] * (jnp.eye(probs.shape[-1]) - probs[..., None, :])
+    def counts(self, value: Array) -> Array:
+        """Return how often each stimulus was accepted ``(..., stimulus)``: one choice a trial."""
+        return (value[..., None] == jnp.arange(jnp.shape(self.logits)[-1])).astype(float)
+
+    def parts(self, counts: Array, d_logits: Array, d_offset: Array) -> list[Part]:
+        """Return the independent parts of a trial, one fewer than stimuli (see `Part`).
+
+        Given that the choice is none of the stimuli before j, it is j with probability P_j / Q_j, Q
+        the sum from j on. With n choices, y_j of them of j, and s the change of `natural`, the part
+        is that of a binomial:
+
+            v_j = sd_j (s_j - mean of s after j),    sd_j^2 = n P_j Q_j+1 / Q_j,
+            z_j = (y_j Q_j+1 - P_j sum of y after j) / (Q_j sd_j)
+        """
+        probability, accept = _probabilities(self.logits, self.offset)
+        changes = [(1.0 - p) * d_logits[..., j] + d_offset[..., j] for j, p in enumerate(accept)]
+        *first, last = range(len(accept))
+        later, seen, n = probability[last], counts[..., last], counts.sum(-1)
+        moved = probability[last] * changes[last]
+        out = []
+        for j in reversed(first):
+            p, whole = probability[j], probability[j] + later
+            sd = jnp.maximum(jnp.sqrt(n * p * later / whole), LEAST_SD)
+            surprise = (counts[..., j] * later - p * seen) / whole
+            out.append(Part(sd * (changes[j] - moved / later), surprise / sd))
+            later, moved, seen = whole, moved + p * changes[j], seen + counts[..., j]
+        return out
 
     @property
     def weights(self) -> Array:
@@ -81,17 +117,22 @@ def choice_log_probability(logits: Array, offset: Array, choice: Array) -> Array
 
 def _choice(logits: Array, offset: Array, choice: Array) -> tuple[Array, list[Array], list[Array]]:
     """Return log P(choice), and [j = choice] - P(j) and 1 - p_j of each stimulus j."""
+    probability, accept = _probabilities(logits, offset)
+    chosen = [choice == j for j in range(len(accept))]
+    log_p = jnp.log(sum(jnp.where(c, p, 0.0) for c, p in zip(chosen, probability, strict=True)))
+    surprise = [c - p for c, p in zip(chosen, probability, strict=True)]
+    return log_p, surprise, [1.0 - p for p in accept]
+
+
+def _probabilities(logits: Array, offset: Array) -> tuple[list[Array], list[Array]]:
+    """Return P(j) and p_j of each stimulus j."""
     # Stimuli are a Python loop: XLA does not vectorise a sum over a last dimension of two.
     stimuli = range(jnp.shape(logits)[-1])
     accept = [1.0 / (1.0 + jnp.exp(-logits[..., j])) for j in stimuli]
     offer = [jnp.exp(offset[..., j] - offset[..., 0]) if j else 1.0 for j in stimuli]
     weights = [q * p for q, p in zip(offer, accept, strict=True)]
     scale = 1.0 / sum(weights)
-    probability = [weight * scale for weight in weights]
-    chosen = [choice == j for j in stimuli]
-    log_p = jnp.log(sum(jnp.where(c, p, 0.0) for c, p in zip(chosen, probability, strict=True)))
-    surprise = [c - p for c, p in zip(chosen, probability, strict=True)]
-    return log_p, surprise, [1.0 - p for p in accept]
+    return [weight * scale for weight in weights], accept
 
 
 @choice_log_probability.defjvp
@@ -136,14 +177,25 @@ class Encounters(Distribution):
         """Log odds of acceptance ``(..., stimulus)``: the natural parameters of each encounter."""
         return self.logits + self.offset
 
-    def information(self, value: Array) -> Array:
-        """Return the Fisher information of `natural` given the encounters in ``value``:
-        diag(n p (1 - p)) ``(..., stimulus, stimulus)``, n the encounters with each stimulus."""
-        n_stimuli = jnp.shape(self.natural)[-1]
-        chosen = jnp.arange(n_stimuli) == value[..., -1:]
+    def counts(self, value: Array) -> Array:
+        """Return the trials as they are: the rejections of each stimulus and the accepted one."""
+        return value
+
+    def parts(self, counts: Array, d_logits: Array, d_offset: Array) -> list[Part]:
+        """Return the independent parts of a trial, one a stimulus (see `Part`): a binomial of its n
+        encounters, a of them acceptances, with s the change of `natural`,
+
+        v = sd s,    sd^2 = n p (1 - p),    z = (a - n p) / sd
+        """
         accept = jax.nn.sigmoid(self.natural)
-        each = (value[..., :-1] + chosen) * accept * (1.0 - accept)
-        return each[..., None] * jnp.eye(n_stimuli)
+        out = []
+        for k in range(jnp.shape(accept)[-1]):
+            p, accepted = accept[..., k], counts[..., -1] == k
+            n = counts[..., k] + accepted
+            sd = jnp.maximum(jnp.sqrt(n * p * (1.0 - p)), LEAST_SD)
+            change = d_logits[..., k] + d_offset[..., k]
+            out.append(Part(sd * change, (accepted - n * p) / sd))
+        return out
 
     def log_prob(self, value: Array) -> Array:
         """Return log P of the rejections and the acceptance of each trial, in nats."""

@@ -116,11 +116,11 @@ class Model:
         """Return the same in one piece, however many trials there are."""
         counts = self.sessions.n_trials
         logits, offset = self.readout(values)
-        return self._kind(flat(counts, logits), flat(counts, offset))
+        return self.kind(flat(counts, logits), flat(counts, offset))
 
     def padded_distribution(self, values: Parameters) -> Choice | Encounters:
         """Return the same by ``(animal, trial)``, with whatever comes out in padding."""
-        return self._kind(*self.readout(values))
+        return self.kind(*self.readout(values))
 
     def readout(self, values: Parameters) -> tuple[Array, Array]:
         """Return logits of acceptance and offsets, each ``(animal, trial, stimulus)``."""
@@ -141,11 +141,12 @@ class Model:
         return theta, start, preference, values.get("habit", jnp.zeros(()))
 
     @property
-    def _kind(self) -> type[Choice] | type[Encounters]:
+    def kind(self) -> type[Choice] | type[Encounters]:
+        """The distribution of what an animal did in a trial, of logits and offsets."""
         return Choice if self.spec.likelihood == "choice" else Encounters
 
     def _animal_distribution(self, animal: tuple[Parameters, Design]) -> Choice | Encounters:
-        return self._kind(*self._animal_readout(*animal))
+        return self.kind(*self._animal_readout(*animal))
 
     def _animal_weights(self, values: Parameters, design: Design) -> Array:
         theta, start, _, _ = self.animal_parameters(values)

@@ -148,7 +148,7 @@ def program(spec: ModelSpec, settings: Settings) -> Program:
         def pointwise(values: Parameters) -> Array:
             return log_likelihood(own, {group.name: values[group.name] for group in own.groups})
 
-        each = jax.lax.map(lambda chain: jax.lax.map(pointwise, chain), sampled.values)
+        each = repeated.each_draw(pointwise, sampled.values)
         return Judged(jnp.nanmax(found), sampled.values, each, sampled.diverging)
 
     return Program(model, generator(model, settings.task), jax.jit(judge))

@@ -151,7 +151,7 @@ def program(spec: ModelSpec, settings: Settings) -> Program:
         own = model.recorded(design, observed)
         of = partial(values_of, own, ranked)
         sampled = repeated.sample(key, own, settings.sampler)
-        draws = jax.lax.map(lambda chain: jax.lax.map(of, chain), sampled.values)
+        draws = repeated.each_draw(of, sampled.values)
         return of(truth), draws, sampled.diverging, sampled.steps
 
     return Program(model, ranked, generator(model, settings.task), jax.jit(fit))

@@ -6,6 +6,8 @@ thrown away, and there is a program for small sub-models too (`SIZES`). A progra
 form of a model, not to its choices: one serves all cohorts of a simulation.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -77,14 +79,19 @@ def _in_batches(
     n = len(given[0].included)
     # The last batch is filled up with the last sub-model, so that one program serves all.
     index = np.minimum(np.arange(-(-n // settings.batch) * settings.batch), n - 1)
-    found = []
-    for done in range(0, len(index), settings.batch):
-        own = index[done : done + settings.batch]
-        part = jax.tree.map(lambda v, own=own: v[own], given)
+    data, form = (model.design, model.observed, labels), _Form(model)
+
+    def one(own: np.ndarray) -> Solution:
+        part = jax.tree.map(lambda leaf: leaf[own], given)
         size = _size(part[0].included)
-        given_data = (model.design, model.observed, labels)
-        found.append(jax.device_get(_solve_batch(_Form(model), settings, size, given_data, *part)))
-        progress("weighing sub-models", min(done + settings.batch, n), n)
+        return jax.device_get(_solve_batch(form, settings, size, data, *part))
+
+    found = []
+    # A program runs on one core: a thread for each lets several batches run at once.
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        for part in threads.map(one, index.reshape(-1, settings.batch)):
+            found.append(part)
+            progress("weighing sub-models", min(len(found) * settings.batch, n), n)
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
 
 

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from numpyro.distributions import biject_to
 from numpyro.handlers import seed, substitute, trace
 from numpyro.infer.util import potential_energy
 
-from hebbax.blocks import MANY_TRIALS
+from hebbax.blocks import MANY_TRIALS, padded
 from hebbax.data import observation_index
 from hebbax.model import Model
 from hebbax.typing import Array, Parameters
@@ -75,18 +74,16 @@ def log_likelihood_by_animal(model: Model, values: Parameters) -> Array:
     if model.sessions.choices.size > MANY_TRIALS:
         return _sum_by_animal(model, log_likelihood(model, values))
     # Trials in place: no gathering, and no scattered sum, which is three times the rest on a CPU.
-    log_p = model.padded_distribution(values).log_prob(padded_observed(model))
+    log_p = model.padded_distribution(values).log_prob(
+        padded(model.sessions.n_trials, jnp.asarray(model.observed))
+    )
     return jnp.where(model.design.valid, log_p, 0.0).sum(-1)
 
 
 def fisher_information(model: Model, phi: Array) -> Array:
     """Return each animal's Fisher information ``(animal, member, member)`` at its values ``phi``
-    (animal, member): sum over its trials of J^T W J, J the slope of the natural parameters of the
-    trial and W their information."""
-    slopes = natural_slopes(model, phi)
-    distribution = model.whole_distribution(split_groups(model, phi))
-    weight = distribution.information(jnp.asarray(model.observed))
-    return _sum_by_animal(model, jnp.einsum("iok,okl,jol->oij", slopes, weight, slopes))
+    (animal, member)."""
+    return expansion(model, phi).information
 
 
 def natural_slopes(model: Model, phi: Array) -> Array:
@@ -121,39 +118,39 @@ def expansion(
     With ``labels`` (animal, trial, stimulus), probabilities of choices under another model times
     how often each trial counts, it is the expected log likelihood under them: minus the cross
     entropy. One forward pass for all of it, trials in place (animal, trial): no reverse pass, and
-    no matrix a trial.
+    no matrix a trial (`hebbax.likelihood.Part`).
     """
-    valid = model.design.valid
-    observed = padded_observed(model)
-
-    def trials(phi: Array) -> tuple[Array, Array]:
-        distribution = model.padded_distribution(split_groups(model, phi))
-        if labels is None:
-            log_p = distribution.log_prob(observed)
-        else:
-            log_p = (labels * jax.nn.log_softmax(distribution.natural)).sum(-1)
-        log_p = jnp.where(valid, log_p, 0.0)
-        return jnp.where(valid[..., None], distribution.natural, 0.0), log_p.sum(-1)
-
-    def along(direction: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        return jax.jvp(trials, (phi,), (jnp.broadcast_to(direction, phi.shape),))
-
+    observed, valid = (
+        padded(model.sessions.n_trials, jnp.asarray(model.observed)),
+        model.design.valid,
+    )
     if directions is None:
         directions = jnp.eye(phi.shape[-1])
-    (_, value), (slopes, slope) = jax.vmap(along, out_axes=((None, None), (0, -1)))(directions)
-    distribution = model.padded_distribution(split_groups(model, phi))
-    information = distribution.information(observed)
-    if labels is not None:
-        information = information * labels.sum(-1)[..., None, None]
-    weighted = jnp.einsum("atkl,jatl->jatk", information, slopes)
-    return Expansion(value, slope, jnp.einsum("iatk,jatk->aij", slopes, weighted))
+
+    def readout(phi: Array) -> tuple[Array, Array]:
+        return model.readout(split_groups(model, phi))
+
+    def along(direction: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        return jax.jvp(readout, (phi,), (jnp.broadcast_to(direction, phi.shape),))
+
+    # Slopes of logits and offsets only: what the likelihood makes of them is the same for all.
+    at, changes = jax.vmap(along, out_axes=((None, None), (0, 0)))(directions)
+    distribution = model.kind(*at)
+    if labels is None:
+        counts, log_p = distribution.counts(observed), distribution.log_prob(observed)
+    else:
+        counts, log_p = labels, (labels * jax.nn.log_softmax(distribution.natural)).sum(-1)
+    slope, information = jnp.zeros(()), jnp.zeros(())
+    for part in distribution.parts(counts, *changes):
+        change, own = (jnp.where(valid, leaf, 0.0) for leaf in part)
+        slope += jnp.einsum("iat,at->ai", change, own)
+        information += jnp.einsum("iat,jat->aij", change, change)
+    return Expansion(jnp.where(valid, log_p, 0.0).sum(-1), slope, information)
 
 
 def padded_observed(model: Model) -> Array:
-    """Return what was observed ``(animal, trial, ...)``, zero in padding."""
-    observed = jnp.asarray(model.observed)
-    out = jnp.zeros((*model.sessions.choices.shape, *observed.shape[1:]), observed.dtype)
-    return out.at[np.nonzero(model.sessions.valid)].set(observed)
+    """Return what was observed ``(animal, trial, ...)``; padding repeats the first observation."""
+    return padded(model.sessions.n_trials, jnp.asarray(model.observed))
 
 
 def side_by_side(model: Model, values: Parameters, part: str) -> Array:

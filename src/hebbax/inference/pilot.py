@@ -37,7 +37,7 @@ from hebbax.inference.coordinates import (
     unwhiten,
 )
 from hebbax.inference.density import (
-    fisher_information,
+    expansion,
     hyper_log_prior,
     latent_sites,
     log_likelihood_by_animal,
@@ -157,13 +157,8 @@ def _hyper_shapes(model: Model) -> dict[str, tuple[int, ...]]:
 def _average(model: Model, draws: Array, mean: Array) -> Factors:
     """Return the factors averaged over draws ``(sample, animal, member)`` around their mean."""
 
-    def at(phi: Array) -> tuple[Array, Array]:
-        def total(p: Array) -> Array:
-            return log_likelihood_by_animal(model, split_groups(model, p)).sum()
-
-        return fisher_information(model, phi), jax.grad(total)(phi)
-
-    information, slope = (leaf.mean(0) for leaf in jax.lax.map(at, draws))
+    each = jax.lax.map(partial(expansion, model), draws)
+    slope, information = each.slope.mean(0), each.information.mean(0)
     return Factors(information, slope + jnp.einsum("aij,aj->ai", information, mean))
 
 

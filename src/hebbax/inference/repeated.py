@@ -8,6 +8,7 @@ clouds (`hebbax.inference.clouds`), and between two trajectories population, spr
 offered new values in every way there is (`interweave`, `jumps`, `hops`).
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -43,6 +44,9 @@ SETTINGS = nuts.Settings(
 
 OFFERS = 2
 """Rounds of offers between two trajectories."""
+
+BATCH = 16
+"""Draws that are looked at side by side."""
 
 SETTLING = 50
 """Rounds of offers before the warm-up, twice: each tells how far the next ones may step."""
@@ -105,9 +109,13 @@ def sample(key: Key, model: Model, settings: nuts.Settings = SETTINGS) -> Sample
     z, diverging, gradients = jax.tree.map(
         lambda leaf: jnp.swapaxes(leaf[settings.warmup :], 0, 1), kept
     )
-    one = partial(model_values, model, best.factors)
-    values = jax.lax.map(lambda chain: jax.lax.map(one, chain), z)
+    values = each_draw(partial(model_values, model, best.factors), z)
     return Sampled(values, diverging, gradients, pilots)
+
+
+def each_draw(function: Callable[[Parameters], Any], draws: Parameters) -> Any:
+    """Return what a function gives of each draw, with leading dimensions (chain, draw)."""
+    return jax.lax.map(lambda chain: jax.lax.map(function, chain, batch_size=BATCH), draws)
 
 
 def _kernel(model: Model, best: pilot.Pilot, settings: nuts.Settings) -> Any:

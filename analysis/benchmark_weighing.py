@@ -1,0 +1,124 @@
+"""How fast hebbax weighs and calibrates: all sub-models of ten terms, a simulation of `calibrate`.
+
+    python analysis/benchmark_weighing.py [--quick] --out DIR [--data DATA] [--workers N]
+
+The pass is made twice on the same recordings, simulated ones unless ``--data`` gives others: the
+first time compiles. The simulations are those of `hebbax calibrate forgetting` on N workers, two
+unless ``--workers`` says otherwise; counted are those that are finished after the first two of each
+worker, which compiled. Written is ``benchmark_weighing.csv``; what is there is not measured again.
+"""
+
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from benchmark import cohort
+
+import hebbax
+from hebbax import inclusion, sbc
+from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option
+from hebbax.inference import nuts, pilot
+from hebbax.inference.submodels import enumerate_all
+from hebbax.ledger import Ledger
+from hebbax.rehearsal import Task
+from hebbax.simulation import Cohort
+from hebbax.spec import ModelSpec
+from hebbax.workers import Workers
+
+KEYS = ("what", "data")
+TERMS = ("1", "r", "r^2", "x", "x r", "x r^2", "w", "r w", "x w", "x r w")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The candidate ``terms`` and the cohort whose choices are simulated; how a simulation of
+    ``calibrate`` is made, and how many of them each worker makes after the first two."""
+
+    terms: tuple[str, ...]
+    cohort: Cohort
+    calibrated: sbc.Settings
+    simulations: int
+    workers: int = 2
+
+
+FULL = Plan(TERMS, Cohort(animals=12, trials_per_block=80), sbc.Settings(), 20)
+QUICK = Plan(
+    TERMS[3:5],
+    Cohort(animals=3, trials_per_block=20),
+    sbc.Settings(
+        animals=3,
+        task=Task(40, 2, (0.2, 0.8), "baited"),
+        sampler=nuts.Settings(
+            chains=2, warmup=10, draws=30, max_tree_depth=2, warmup_tree_depth=2,
+            search=pilot.Settings(rounds=4, hold=2, samples=4, starts=1),
+        ),
+    ),
+    simulations=1,
+    workers=1,
+)  # fmt: skip
+
+
+@click.command("benchmark_weighing", help=__doc__.split("\n", 1)[0])
+@quick_option
+@out_option
+@click.option("--data", type=click.Path(path_type=Path), help="recordings, else simulated ones")
+@click.option("--workers", type=click.IntRange(1), help="of the calibration; two without it")
+def main(quick: bool, out: Path, data: Path | None, workers: int | None) -> None:
+    plan = QUICK if quick else FULL
+    if workers is not None:
+        plan = replace(plan, workers=workers)
+    sessions = cohort(plan.cohort) if data is None else hebbax.read(data)
+    prepare_folder(out)
+    ledger = Ledger(out / "benchmark_weighing.csv", KEYS, plan)
+    source = "simulated" if data is None else "given"
+    if not ledger.done(what="sub-models", data=source):
+        ledger.add([{"data": source, **row} for row in weighing(plan, sessions)])
+    if not ledger.done(what="simulation", data="simulated"):
+        ledger.add([{"data": "simulated", **simulations(plan)}])
+    shown = ledger.frame.astype(str).set_index("what")
+    CONSOLE.print(table("what", shown.assign(seconds=ledger.frame["seconds"].to_numpy())))
+    CONSOLE.print(ledger.provenance)
+
+
+def weighing(plan: Plan, sessions: hebbax.Sessions) -> list[dict[str, Any]]:
+    """Return the rows of the pass over all sub-models, compiled meanwhile and once compiled."""
+    spec = ModelSpec("candidates", plan.terms)
+    model = inclusion.candidate_model(sessions, spec)
+    with progress("scales") as report:
+        scales = inclusion.information_scales(model, inclusion.Settings(), report)
+    rows = []
+    for how in ("compiled meanwhile", "compiled"):
+        begun = time.perf_counter()
+        with progress(how) as report:
+            solved = enumerate_all(model, scales, progress=report)
+        seconds = time.perf_counter() - begun
+        size = {"animals": sessions.n_animals, "number": len(solved), "workers": 1}
+        rows.append({"what": "sub-models", "how": how, **size, "seconds": seconds})
+    return rows
+
+
+def simulations(plan: Plan) -> dict[str, Any]:
+    """Return the row of a simulation, the seconds of one with all workers at work."""
+    first = 2 * plan.workers
+    n = first + plan.workers * plan.simulations
+    times: dict[int, float] = {}
+    with tempfile.TemporaryDirectory() as folder, progress("calibrate") as report:
+
+        def note(what: str, done: int, total: int) -> None:
+            times[done] = time.perf_counter()
+            report(what, done, total)
+
+        spec = hebbax.read_spec("forgetting")
+        sbc.calibrate(spec, plan.calibrated, n, Path(folder), Workers(plan.workers), note)
+    seconds = (times[n] - times[first]) / (n - first)
+    size = {"animals": plan.calibrated.animals, "number": n - first, "workers": plan.workers}
+    return {"what": "simulation", "how": "compiled", **size, "seconds": seconds}
+
+
+if __name__ == "__main__":
+    entry(main)
