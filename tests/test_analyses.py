@@ -114,6 +114,13 @@ def test_pairs_of_fig4_are_differences_of_the_same_fly():
     assert list(found["better"]) == [6, 6, 0, 0]
 
 
+def test_the_benchmark_of_weighing_times_what_it_counted(quick):
+    rows = read(quick("benchmark_weighing") / "benchmark_weighing.csv")
+    assert list(rows["what"]) == ["sub-models", "sub-models", "simulation"]
+    assert list(rows["number"]) == [4, 4, 1]
+    assert (rows["seconds"] > 0).all()
+
+
 def test_the_benchmark_has_one_row_an_implementation_and_size(quick):
     rows = read(quick("benchmark") / "benchmark.csv")
     timed = rows[rows["section"] == "value and gradient"]

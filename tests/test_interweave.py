@@ -15,9 +15,9 @@ from hebbax.spec import parse_spec
 DRAWS = 3000
 
 
-@pytest.mark.parametrize("prior", ["laplace", "regularised horseshoe"])
+@pytest.mark.parametrize("prior", ["laplace", "regularised horseshoe", "r2d2"])
 def test_values_are_kept_and_the_prior_is_left_as_it_is(prior):
-    own = {} if prior == "laplace" else {"expected_terms": 1}
+    own = {"expected_terms": 1} if "horseshoe" in prior else {}
     spec = parse_spec({"name": "both", "terms": ["x r", "w"], "prior": prior, **own})
     model = template(spec, 3, Task(6, 1, (0.2, 0.8), "baited"))
     sites = latent_sites(model)
@@ -48,7 +48,7 @@ def test_values_are_kept_and_the_prior_is_left_as_it_is(prior):
             assert kstest(old[:, member], new[:, member]).pvalue > 1e-4, (name, member)
             assert np.mean(old[:, member] != new[:, member]) > 0.9
             moved += 1
-    assert moved == (9 if prior == "regularised horseshoe" else 6)
+    assert moved == (6 if prior == "laplace" else 9)
 
 
 def test_animals_that_stand_alone_have_no_population_to_draw():

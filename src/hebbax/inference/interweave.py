@@ -11,7 +11,9 @@ alone would not (interweaving: Yu & Meng 2011). Metropolis steps, many for the p
 
     log s' = log s + step,    mu' ~ Normal(mean phi, s' / sqrt(n))
 
-with the density of the second offer in the ratio, and the same walk for the logarithms of scales.
+with the density of the second offer in the ratio, and the same walk for the logarithms of scales;
+the global scale of a prior that shrinks also trades with all local ones, for only their product
+(R2D2: ratio) matters to the population.
 """
 
 from functools import partial
@@ -63,7 +65,7 @@ def _step(
 ) -> Parameters:
     """Return the sites after one Metropolis step of each."""
     key, size = now
-    keys = iter(jax.random.split(key, 3 + 2 * len(priors)))
+    keys = iter(jax.random.split(key, 4 + 2 * len(priors)))
     population, spread = f"{group.name}_population", f"{group.name}_spread"
     n, mean = phi.shape[0], phi.mean(0)
 
@@ -103,4 +105,22 @@ def _step(
         each = prior.log_prob
         ratio += each(jnp.exp(new)) + new - each(jnp.exp(old)) - old
         state[name] = choose(next(keys), ratio, new, old)
-    return state
+    return _traded(next(keys), group, priors, size, state) if priors else state
+
+
+def _traded(
+    key: Key, group: Group, priors: dict[str, dist.Distribution], size: Array, state: Parameters
+) -> Parameters:
+    """Return the sites after the global scale was offered a step that the local ones make up for:
+    what the population values see of them stays, and only their own priors change."""
+    step_key, accept_key = jax.random.split(key)
+    (whole, own), step = priors, size * jax.random.normal(step_key)
+    against = 1.0 if group.prior == "r2d2" else -1.0  # local / tau there, tau * local else
+    offered = {whole: state[whole] + step, own: state[own] + against * step}
+
+    def log_prior(logs: Parameters) -> Array:
+        each = [(p.log_prob(jnp.exp(logs[name])) + logs[name]).sum() for name, p in priors.items()]
+        return jnp.stack(each).sum()
+
+    taken = jnp.log(jax.random.uniform(accept_key)) < log_prior(offered) - log_prior(state)
+    return {**state, **{name: jnp.where(taken, offered[name], state[name]) for name in priors}}
