@@ -113,7 +113,6 @@ class Design:
 WEIGHED = inclusion.Settings(
     scaling="declared", inclusion=Written.inclusion, most=Written.most, other_effects=(), checked=0
 )
-SAMPLED = replace(repeated.SETTINGS, warmup=120, draws=600)
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class Plan:
     design: Design = Design()
     weighed: inclusion.Settings = WEIGHED
     strengths: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.01, 0.03)
-    sampler: nuts.Settings = SAMPLED
+    sampler: nuts.Settings = repeated.SETTINGS
     expected_terms: float = 2.5
 
 

@@ -11,7 +11,7 @@ from numpyro.distributions import Distribution, constraints
 
 from hebbax.typing import Array, Key
 
-LEAST_SD = 1e-100
+LEAST_SD = 1e-30
 """Below every standard deviation of a count that can be told from zero."""
 
 
