@@ -3,8 +3,11 @@
 For one named group of latent variables (the coefficients ``theta``, the innate ``preference``, ...)
 
     population_j ~ prior with scale s_j
-    spread_j     ~ HalfNormal(s_j / 2)
+    spread_j     ~ HalfNormal(d_j / 2)
     value_aj     = population_j + spread_j * offset_aj,    offset_aj ~ Normal(0, 1)
+
+where d_j is s_j, and under a prior that shrinks the standard deviation of the population value
+given its scales: a term that is out is out of every animal.
 
 The offsets are written out (non-centred) so that the joint density has a mode and a spread of zero
 is an ordinary point. Sites are ``<group>_population``, ``<group>_spread``, ``<group>_offset`` and
@@ -41,7 +44,7 @@ Prior = Literal["normal", "laplace", "horseshoe", "regularised horseshoe", "r2d2
 Hierarchy = Literal["animals", "none"]
 
 SPREAD_FRACTION = 0.5
-"""Scale of the spread between animals, as a fraction of the scale of the population value."""
+"""Scale of the spread between animals, as a fraction of the scale d of the population value."""
 
 SHRINKING = ("horseshoe", "regularised horseshoe", "r2d2")
 """Priors with scales of their own, that say how many of the coefficients matter."""
@@ -105,6 +108,14 @@ def value_prior(group: Group, values: Parameters) -> dist.Distribution:
     return dist.Normal(0.0, population_scale(group, values))
 
 
+def spread_prior(group: Group, values: Parameters) -> dist.Distribution:
+    """Return the prior of the spread between animals, given the scales of a prior of `SHRINKING`
+    among the sampled ``values``."""
+    shrinks = group.prior in SHRINKING
+    scale = population_scale(group, values) if shrinks else jnp.asarray(group.scales)
+    return dist.HalfNormal(SPREAD_FRACTION * scale)
+
+
 def scale_priors(group: Group) -> dict[str, dist.Distribution]:
     """Return the priors of what `relative_variance` reads, by site name, one a member.
 
@@ -142,15 +153,14 @@ def sample_scales(group: Group) -> Parameters:
 def sample_group(group: Group, n_animals: int) -> Array:
     """Return one group's values ``(animal, *shape)`` as NumPyro sites (see the module)."""
     event = len(group.shape)
-    prior = value_prior(group, sample_scales(group))
+    scales = sample_scales(group)
+    prior = value_prior(group, scales)
     if group.hierarchy == "none":
         return numpyro.sample(
             group.name, prior.expand((n_animals, *group.shape)).to_event(event + 1)
         )
     population = numpyro.sample(f"{group.name}_population", prior.to_event(event))
-    spread = numpyro.sample(
-        f"{group.name}_spread", dist.HalfNormal(SPREAD_FRACTION * group.scales).to_event(event)
-    )
+    spread = numpyro.sample(f"{group.name}_spread", spread_prior(group, scales).to_event(event))
     offset = numpyro.sample(
         f"{group.name}_offset",
         dist.Normal(0.0, 1.0).expand((n_animals, *group.shape)).to_event(event + 1),

@@ -9,8 +9,10 @@ animal's *deviations* e kept,
 
 one member after the other, which suits what the choices say little of. And with its *coordinates*
 kept (`hebbax.inference.coordinates`), which suits what they tell well: the population as a whole,
-and each spread. With its *values* kept is the third way (`hebbax.inference.interweave`). Each step
-costs the likelihoods of where it goes.
+and each spread. With its *values* kept is the third way (`hebbax.inference.interweave`). Under a
+prior that shrinks, a term also comes in or goes out as a whole, animals and all: its population
+value, its spread and its local scale grow together. Each step costs the likelihoods of where it
+goes.
 """
 
 from collections.abc import Callable
@@ -19,14 +21,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 
 from hebbax.inference import coordinates, pilot
 from hebbax.inference.coordinates import POPULATION, Factors, left_alone
-from hebbax.inference.density import prior_potential, side_by_side, sites_of
+from hebbax.inference.density import prior_potential, side_by_side, sites_of, split_groups
 from hebbax.inference.places import Place, log_likelihood_at
 from hebbax.model import Model
+from hebbax.priors import SHRINKING, scale_priors
 from hebbax.typing import Array, Key, Parameters
 
 LOG_SIZE, SIZE_SPREAD = -0.3, 1.2
@@ -73,16 +77,19 @@ def learnt_steps(expected: Steps, populations: Array, log_spreads: Array) -> Ste
 
 
 def hop(key: Key, model: Model, factors: Factors, steps: Steps, place: Place) -> Place:
-    """Return the place after population and spreads were offered steps in both ways."""
+    """Return the place after population and spreads were offered steps in every way."""
     each = jnp.eye(model.scales.size)
     whole = jnp.ones_like(each[:1])
-    ways = (
-        (partial(_keep_coordinates, model, factors, steps), whole),
-        (partial(_keep_deviations, model, steps), each),
-    )
-    for (way, populations), own in zip(ways, jax.random.split(key, len(ways)), strict=True):
-        shifted = jnp.concatenate([populations, jnp.zeros_like(each)])
-        stretched = jnp.concatenate([jnp.zeros_like(populations), each])
+    ways = [
+        (partial(_keep_coordinates, model, factors, steps), whole, each),
+        (partial(_keep_deviations, model, steps), each, each),
+    ]
+    shrinking = np.concatenate([np.full(g.scales.size, g.prior in SHRINKING) for g in model.groups])
+    if shrinking.any():
+        ways.append((partial(_grow, model), each[:0], each[shrinking]))
+    for (way, moved, grown), own in zip(ways, jax.random.split(key, len(ways)), strict=True):
+        shifted = jnp.concatenate([moved, jnp.zeros_like(grown)])
+        stretched = jnp.concatenate([jnp.zeros_like(moved), grown])
         keys = jax.random.split(own, len(shifted))
         step = partial(_step, model, way)
         place, _ = jax.lax.scan(step, place, (keys, shifted, stretched))
@@ -124,6 +131,24 @@ def _keep_coordinates(
     z = {**z, **_stretched(model, steps, z, stretch), POPULATION: z[POPULATION] + shift}
     moved, after = coordinates.to_sites(model, factors, z)
     return moved, after - before
+
+
+def _grow(
+    model: Model, sites: Parameters, shift: Array, stretch: Array
+) -> tuple[Parameters, Array]:
+    """Members grow by exp(stretch) as a whole, in every animal; ``shift`` is nothing here."""
+    location = side_by_side(model, sites, "population") * jnp.exp(stretch) + shift
+    log_spreads = side_by_side(model, sites, "spread") + stretch
+    moved = sites_of(model, location, "population") | sites_of(model, log_spreads, "spread")
+    growth = split_groups(model, stretch)
+    for group in model.groups:
+        if group.prior in SHRINKING:
+            _, local = scale_priors(group)
+            # Under R2D2 a local scale is a variance.
+            moved[local] = (
+                sites[local] + (2.0 if group.prior == "r2d2" else 1.0) * growth[group.name]
+            )
+    return sites | moved, stretch.sum()
 
 
 def _stretched(model: Model, steps: Steps, sites: Parameters, stretch: Array) -> Parameters:

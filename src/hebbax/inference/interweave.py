@@ -6,8 +6,9 @@ hardly move. Given the animals' values phi_a themselves no choice matters: a mem
 
     p(mu, s | phi) ~ p(mu) p(s) prod_a Normal(phi_a; mu, s)
 
-of its own, and the scales of a horseshoe depend on mu alone. Doing both in turn mixes where either
-alone would not (interweaving: Yu & Meng 2011). Metropolis steps, many for the price of a gradient:
+of its own, and the scales of a horseshoe depend on mu and s alone. Doing both in turn mixes where
+either alone would not (interweaving: Yu & Meng 2011). Metropolis steps, many for the price of a
+gradient:
 
     log s' = log s + step,    mu' ~ Normal(mean phi, s' / sqrt(n))
 
@@ -24,7 +25,7 @@ import numpyro.distributions as dist
 
 from hebbax.inference.density import animal_values, constrain, latent_sites
 from hebbax.model import Model
-from hebbax.priors import SPREAD_FRACTION, Group, scale_priors, value_prior
+from hebbax.priors import Group, scale_priors, spread_prior, value_prior
 from hebbax.typing import Array, Key, Parameters
 
 STEPS = (0.15, 0.5, 1.5)
@@ -72,16 +73,17 @@ def _step(
     def scales(state: Parameters) -> Parameters:
         return {name: jnp.exp(state[name]) for name in priors}
 
-    def log_prior(mu: Array, state: Parameters) -> Array:
-        return value_prior(group, scales(state)).log_prob(mu)
+    def log_prior(mu: Array, log_s: Array, state: Parameters) -> Array:
+        own = scales(state)
+        spread = spread_prior(group, own).log_prob(jnp.exp(log_s)) + log_s
+        return value_prior(group, own).log_prob(mu) + spread
 
     def log_density(mu: Array, log_s: Array) -> Array:
         """Return log p(mu, log s | phi) less the log density of offering mu, up to a constant."""
         s = jnp.exp(log_s)
-        prior = dist.HalfNormal(SPREAD_FRACTION * group.scales).log_prob(s) + log_s
         likelihood = -n * log_s - 0.5 * (((phi - mu) / s) ** 2).sum(0)
         offered = -log_s - 0.5 * n * ((mu - mean) / s) ** 2
-        return prior + likelihood + log_prior(mu, state) - offered
+        return log_prior(mu, log_s, state) + likelihood - offered
 
     def choose(key: Key, log_ratio: Array, new: Array, old: Array) -> Array:
         return jnp.where(jnp.log(jax.random.uniform(key, log_ratio.shape)) < log_ratio, new, old)
@@ -99,8 +101,8 @@ def _step(
     for name, prior in priors.items():
         old = state[name]
         new = old + size * jax.random.normal(next(keys), old.shape)
-        moved = log_prior(state[population], {**state, name: new})
-        ratio = moved - log_prior(state[population], state)
+        both = state[population], state[spread]
+        ratio = log_prior(*both, {**state, name: new}) - log_prior(*both, state)
         ratio = ratio if old.ndim else ratio.sum()
         each = prior.log_prob
         ratio += each(jnp.exp(new)) + new - each(jnp.exp(old)) - old
