@@ -79,7 +79,8 @@ def _in_batches(
     n = len(given[0].included)
     # The last batch is filled up with the last sub-model, so that one program serves all.
     index = np.minimum(np.arange(-(-n // settings.batch) * settings.batch), n - 1)
-    data, form = (model.design, model.observed, labels), _Form(model)
+    data, form = (model.design, model.observed, labels, settings.tolerance), _Form(model)
+    settings = replace(settings, stretches=1, tolerance=0.0)  # one program for all of these
 
     def one(own: np.ndarray) -> Solution:
         part = jax.tree.map(lambda leaf: leaf[own], given)
@@ -128,12 +129,13 @@ def _solve_batch(
     form: _Form,
     settings: Settings,
     size: int,
-    data: tuple[Design, Any, Array | None],
+    data: tuple[Design, Any, Array | None, Array],
     problems: Problem,
     start: Start,
     length: Array,
 ) -> Solution:
-    design, observed, labels = data
+    design, observed, labels, tolerance = data
+    settings = replace(settings, tolerance=tolerance)  # type: ignore[arg-type]
     model = form.model.recorded(design, observed)
     return jax.vmap(partial(_solve_small, model, settings, size, labels))(problems, start, length)
 

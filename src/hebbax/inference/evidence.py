@@ -28,19 +28,25 @@ STEP = 0.6
 """Fraction of each step taken: spreads and values move together, and whole steps of both swing."""
 
 
+MARGIN = 3.0
+"""Nats by which a Laplace evidence may exceed the likelihood at its mode; more is none."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings of the pass.
 
     Up to ``stretches`` times ``rounds`` of Gauss-Newton on the animals' values, each with one
     Newton step of the log spreads of at most ``reach``; fewer where the evidence moved by less than
-    ``tolerance`` nats. ``batch`` sub-models are solved side by side; after each stretch those that
-    have not arrived go on together, and those ``hopeless`` nats below the best stay where they are.
+    ``tolerance`` nats, or on excerpts of the sessions ``excerpt_tolerance``. ``batch`` sub-models
+    are solved side by side; after each stretch those that have not arrived go on together, and
+    those ``hopeless`` nats below the best stay where they are.
     """
 
     rounds: int = 8
     stretches: int = 3
     tolerance: float = 0.02
+    excerpt_tolerance: float = 0.5
     reach: float = 0.6
     batch: int = 8
     hopeless: float = 40.0
@@ -136,8 +142,11 @@ def climb(
     last = jax.lax.while_loop(going_on, one_round, first)
     given = gaussian(problem, last.phi, last.there, last.log_spread)
     short = shortfall(problem, last.phi, last.there, last.log_spread, given)
+    log_evidence = given.log_density + given.spread_volume - short
+    # Where weights run away slopes are of any size, and sums of them are rounding errors.
+    possible = log_evidence <= last.there.value.sum() + MARGIN
     return Solution(
-        log_evidence=given.log_density + given.spread_volume - short,
+        log_evidence=jnp.where(possible, log_evidence, -jnp.inf),
         phi=last.phi,
         log_spread=last.log_spread,
         population=given.population,

@@ -25,8 +25,12 @@ from hebbax.typing import Progress, silent
 MANY_TERMS = 12
 """Up to this number of terms all sub-models are solved, beyond it some are searched for."""
 
-EXCERPTS = (0.25, 0.5)
-"""First parts of every session on which sub-models are solved before the whole."""
+EXCERPTS = tuple(2.0 ** (-k / 2) for k in range(10, 0, -1))
+"""First parts of every session, 1/32 to 0.71, on which sub-models climb a stretch before the
+whole."""
+
+REGROWN, ROUNDS = 64, 3
+"""Leading sub-models that grow once more from the population that they found, and how often."""
 
 PATIENCE = 2
 """Additions without more evidence after which `grow` ends."""
@@ -129,12 +133,23 @@ def enumerate_all(
     levels = [level for level in levels if allowed(level[0], most)]
     climb = Climb(model, scales, settings)
     known = climb.grown([code for level in levels for code in level], progress)
+    for _ in range(ROUNDS):
+        _sweep(climb, known, levels, progress)
+        before = max(map(weight, known.values()))
+        climb.regrow(known, sorted(known, key=lambda code: -weight(known[code]))[:REGROWN])
+        if max(map(weight, known.values())) < before + 1.0:
+            break
+    return known
+
+
+def _sweep(climb: "Climb", known: Solutions, levels: list[list[int]], progress: Progress) -> None:
+    """Solve those near the best again from their best neighbours, upwards and downwards."""
+    n = len(climb.model.rule.parameters)
     for level in (*levels, *reversed(levels[:-1])):
-        floor = max(map(weight, known.values())) - settings.hopeless
+        floor = max(map(weight, known.values())) - climb.settings.hopeless
         good = {code for code, found in known.items() if weight(found) > floor}
         near = [code for code in level if good & {code, *neighbours(code, n)}]
         climb.extend(known, near, progress)
-    return known
 
 
 def excerpt(model: Model, part: float) -> Model:
@@ -173,23 +188,42 @@ class Climb:
             if code not in known or weight(one) > weight(known[code]):
                 known[code] = one
 
-    def grown(self, codes: list[int], progress: Progress = silent) -> Solutions:
-        """Return the solutions of sub-models begun at rest, on `EXCERPTS` of the sessions and then
-        on the whole, each from the one before.
+    def grown(
+        self, codes: list[int], progress: Progress = silent, starts: list[Start] | None = None
+    ) -> Solutions:
+        """Return the solutions of sub-models begun at rest, or at ``starts``, on `EXCERPTS` of the
+        sessions and then on the whole, each from the one before; what is hopeless on an excerpt
+        goes on with the whole at once.
 
         Weights that run away make the likelihood of a whole session a maze around its mode, in
-        which single animals are left behind; in its first trials they have not gone far yet.
+        which single animals are left behind; in its first trials they have not gone far yet, and a
+        few more trials move the mode by little.
         """
         nothing = self._rest()
-        starts = [nothing] * len(codes)
+        begun = dict(zip(codes, starts or [nothing] * len(codes), strict=True))
+        early = replace(self.settings, stretches=1, tolerance=self.settings.excerpt_tolerance)
+        going = list(codes)
         for part in EXCERPTS:
-            climb = replace(self, model=excerpt(self.model, part))
-            early: Solutions = {}
-            climb.extend(early, codes, progress, starts)
-            starts = [_begin(early[code], nothing) for code in codes]
+            climb = replace(self, model=excerpt(self.model, part), settings=early)
+            found: Solutions = {}
+            climb.extend(found, going, progress, [begun[code] for code in going])
+            begun |= {code: _begin(one, nothing) for code, one in found.items()}
+            floor = max(map(weight, found.values())) - self.settings.hopeless
+            going = [code for code in going if weight(found[code]) > floor]
         known: Solutions = {}
-        self.extend(known, codes, progress, starts)
+        self.extend(known, codes, progress, [begun[code] for code in codes])
         return known
+
+    def regrow(self, known: Solutions, codes: list[int]) -> None:
+        """Let sub-models grow once more, every animal begun at the population that was found: one
+        that was left behind may follow the others. What finds more evidence is kept."""
+        shape = known[codes[0]].phi.shape
+        starts = [
+            Start(jnp.broadcast_to(known[c].population, shape), known[c].log_spread) for c in codes
+        ]
+        for code, one in self.grown(codes, silent, starts).items():
+            if weight(one) > weight(known[code]):
+                known[code] = one
 
     def again(
         self, known: Solutions, codes: Iterable[int], progress: Progress = silent
@@ -221,7 +255,10 @@ class Climb:
 
 
 def _begin(found: Solution, nothing: Start) -> Start:
-    """Return where a solution ended; a term that it has not starts where ``nothing`` is known."""
+    """Return where a solution ended; a term that it has not starts where ``nothing`` is known, and
+    so does all where it ended nowhere."""
+    if not np.isfinite(weight(found)):
+        return nothing
     inside = np.isfinite(found.log_spread) & (found.population != 0.0)
     phi = jnp.where(jnp.isfinite(found.phi), found.phi, nothing.phi)
     return Start(phi, jnp.where(inside, found.log_spread, nothing.log_spread))
