@@ -63,14 +63,16 @@ class Start(NamedTuple):
 class Solution(NamedTuple):
     """The Gaussian approximation of sub-models; all with the same leading dimensions.
 
-    ``log_evidence`` () in nats, each animal's values ``phi`` (animal, member) and ``log_spread``
-    (member,) at the mode, ``population`` (member,) and its ``covariance`` (member, member) given
-    the spreads, the covariance ``spread_covariance`` (member, member) of the log spreads, the
-    ``shortfall`` () in nats of a climb that did not arrive, the fraction of the next step that each
-    animal would take, ``length`` (animal,), and the number of ``rounds`` () of the last stretch.
+    ``log_evidence`` () in nats; each animal's ``log_likelihood`` (animal,) and values ``phi``
+    (animal, member), and ``log_spread`` (member,), at the mode; ``population`` (member,) and its
+    ``covariance`` (member, member) given the spreads, the covariance ``spread_covariance`` (member,
+    member) of the log spreads, the ``shortfall`` () in nats of a climb that did not arrive, the
+    fraction of the next step that each animal would take, ``length`` (animal,), and the number of
+    ``rounds`` () of the last stretch.
     """
 
     log_evidence: Array
+    log_likelihood: Array
     phi: Array
     log_spread: Array
     population: Array
@@ -147,6 +149,7 @@ def climb(
     possible = log_evidence <= last.there.value.sum() + MARGIN
     return Solution(
         log_evidence=jnp.where(possible, log_evidence, -jnp.inf),
+        log_likelihood=last.there.value,
         phi=last.phi,
         log_spread=last.log_spread,
         population=given.population,

@@ -133,23 +133,39 @@ def enumerate_all(
     levels = [level for level in levels if allowed(level[0], most)]
     climb = Climb(model, scales, settings)
     known = climb.grown([code for level in levels for code in level], progress)
-    for _ in range(ROUNDS):
-        _sweep(climb, known, levels, progress)
+    for k in range(ROUNDS):
+        # Up to all at first: some modes are found from rules with a term less and not by growing.
+        _sweep(climb, known, levels, np.inf if k == 0 else settings.hopeless, progress)
+        _sweep(climb, known, levels[::-1], settings.hopeless, progress)
         before = max(map(weight, known.values()))
-        climb.regrow(known, sorted(known, key=lambda code: -weight(known[code]))[:REGROWN])
+        climb.regrow(known, _leading(known))
+        climb.gather(known, _leading(known))
         if max(map(weight, known.values())) < before + 1.0:
             break
     return known
 
 
-def _sweep(climb: "Climb", known: Solutions, levels: list[list[int]], progress: Progress) -> None:
-    """Solve those near the best again from their best neighbours, upwards and downwards."""
+def _sweep(
+    climb: "Climb",
+    known: Solutions,
+    levels: list[list[int]],
+    hopeless: float,
+    progress: Progress,
+) -> None:
+    """Solve again, level by level and from their best neighbours, the sub-models of which they or a
+    neighbour lead or are less than ``hopeless`` nats below the best."""
     n = len(climb.model.rule.parameters)
-    for level in (*levels, *reversed(levels[:-1])):
-        floor = max(map(weight, known.values())) - climb.settings.hopeless
+    for level in levels:
+        floor = max(map(weight, known.values())) - hopeless
         good = {code for code, found in known.items() if weight(found) > floor}
+        good |= set(_leading(known))
         near = [code for code in level if good & {code, *neighbours(code, n)}]
         climb.extend(known, near, progress)
+
+
+def _leading(known: Solutions) -> list[int]:
+    """Return the `REGROWN` sub-models of most evidence, best first."""
+    return sorted(known, key=lambda code: -weight(known[code]))[:REGROWN]
 
 
 def excerpt(model: Model, part: float) -> Model:
@@ -213,6 +229,19 @@ class Climb:
         known: Solutions = {}
         self.extend(known, codes, progress, [begun[code] for code in codes])
         return known
+
+    def gather(self, known: Solutions, codes: list[int]) -> None:
+        """Solve sub-models again, each animal from where it was likeliest in any sub-model known
+        with a term less, or in its own: what was left behind in one was not in another. What finds
+        more evidence is kept."""
+        terms, starts = len(self.model.rule.parameters), []
+        for code in codes:
+            smaller = [known[c] for c in neighbours(code, terms) if c < code and c in known]
+            each = [known[code], *smaller]
+            best = np.argmax([one.log_likelihood for one in each], axis=0)
+            phi = np.stack([one.phi for one in each])[best, np.arange(best.size)]
+            starts.append(Start(jnp.asarray(phi), known[code].log_spread))
+        self.extend(known, codes, silent, starts)
 
     def regrow(self, known: Solutions, codes: list[int]) -> None:
         """Let sub-models grow once more, every animal begun at the population that was found: one
