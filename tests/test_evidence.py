@@ -173,6 +173,20 @@ def test_the_expansion_of_an_excerpt_is_that_of_the_first_trials(model):
     np.testing.assert_allclose(there.information, alone.information, rtol=1e-9)
 
 
+def test_an_animal_left_behind_starts_where_a_smaller_sub_model_found_it(model, solved):
+    scales = np.array([*SCALES.values(), 1.0])
+    climb = submodels.Climb(model, scales, evidence.Settings(batch=4, rounds=1, stretches=1))
+    phi = np.array(solved[3].phi)
+    phi[1] = [-1.0, 0.5, 0.0, 3.0]
+    value = log_likelihood_by_animal(model, split_groups(model, jnp.asarray(phi)))
+    lost = solved[3]._replace(phi=phi, log_likelihood=np.asarray(value), log_evidence=-1e3)
+    known = {1: solved[1], 3: lost}
+    climb.gather(known, [3])
+    # One round from where {x r} put the animal, which is not far from its mode.
+    assert float(known[3].log_evidence) == pytest.approx(float(solved[3].log_evidence), abs=3.0)
+    np.testing.assert_allclose(known[3].phi[[0, 2]], solved[3].phi[[0, 2]], atol=0.1)
+
+
 def test_slope_and_hessian_of_the_log_spreads_are_those_of_the_density(model, solved):
     one = solved[7]
     problem = mixed.Problem(jnp.array([True, False, True, True]), jnp.array([0.5, 0.2, 0.05, 1.0]))

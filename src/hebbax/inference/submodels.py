@@ -1,10 +1,10 @@
 """All sub-models of a rule, or a search among them, each begun where a neighbour ended.
 
 A sub-model is numbered by the bits of its terms: bit j is set where term j is in. Its neighbours
-have one term more or one less. Rules that imitate each other have several modes: where all
-sub-models are solved, each is solved from rest by growing excerpts of the sessions (`Climb.grown`),
-and one near the best twice more, from its best neighbours on the way up to larger ones and down
-again; the solution of most evidence is kept. A search starts from neighbours alone.
+have one term more or one less. Rules that imitate each other have several modes, and single animals
+are left behind in another one. Where all sub-models are solved each is therefore begun in several
+ways (`enumerate_all`), and the solution of most evidence is kept. A search starts from neighbours
+alone.
 """
 
 from collections.abc import Iterable
@@ -112,8 +112,10 @@ def enumerate_all(
 ) -> Solutions:
     """Return the solutions of all sub-models of a model with at most `MANY_TERMS` terms.
 
-    All from rest; then upwards by the number of terms, and downwards again, those of which they or
-    a neighbour are within `Settings.hopeless` nats of the best, from their best neighbours.
+    All from rest on growing excerpts; then from their best neighbours, upwards by the number of
+    terms and downwards again; then the leading ones from the population that they found, and with
+    each animal where a smaller sub-model found it likeliest. Again, near the best, while the best
+    gets better.
 
     Args:
         model: the model of all candidate terms.
@@ -138,8 +140,8 @@ def enumerate_all(
         _sweep(climb, known, levels, np.inf if k == 0 else settings.hopeless, progress)
         _sweep(climb, known, levels[::-1], settings.hopeless, progress)
         before = max(map(weight, known.values()))
-        climb.regrow(known, _leading(known))
-        climb.gather(known, _leading(known))
+        climb.regrow(known, _leading(known), progress)
+        climb.gather(known, _leading(known), progress)
         if max(map(weight, known.values())) < before + 1.0:
             break
     return known
@@ -230,7 +232,7 @@ class Climb:
         self.extend(known, codes, progress, [begun[code] for code in codes])
         return known
 
-    def gather(self, known: Solutions, codes: list[int]) -> None:
+    def gather(self, known: Solutions, codes: list[int], progress: Progress = silent) -> None:
         """Solve sub-models again, each animal from where it was likeliest in any sub-model known
         with a term less, or in its own: what was left behind in one was not in another. What finds
         more evidence is kept."""
@@ -241,16 +243,16 @@ class Climb:
             best = np.argmax([one.log_likelihood for one in each], axis=0)
             phi = np.stack([one.phi for one in each])[best, np.arange(best.size)]
             starts.append(Start(jnp.asarray(phi), known[code].log_spread))
-        self.extend(known, codes, silent, starts)
+        self.extend(known, codes, progress, starts)
 
-    def regrow(self, known: Solutions, codes: list[int]) -> None:
+    def regrow(self, known: Solutions, codes: list[int], progress: Progress = silent) -> None:
         """Let sub-models grow once more, every animal begun at the population that was found: one
         that was left behind may follow the others. What finds more evidence is kept."""
         shape = known[codes[0]].phi.shape
         starts = [
             Start(jnp.broadcast_to(known[c].population, shape), known[c].log_spread) for c in codes
         ]
-        for code, one in self.grown(codes, silent, starts).items():
+        for code, one in self.grown(codes, progress, starts).items():
             if weight(one) > weight(known[code]):
                 known[code] = one
 
