@@ -26,8 +26,7 @@ MANY_TERMS = 12
 """Up to this number of terms all sub-models are solved, beyond it some are searched for."""
 
 EXCERPTS = tuple(2.0 ** (-k / 2) for k in range(10, 0, -1))
-"""First parts of every session, 1/32 to 0.71, on which sub-models climb a stretch before the
-whole."""
+"""First parts of every session, 1/32 to 0.71, on which sub-models climb before the whole."""
 
 REGROWN, ROUNDS = 64, 3
 """Leading sub-models that grow once more from the population that they found, and how often."""
