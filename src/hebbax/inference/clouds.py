@@ -31,7 +31,7 @@ POINTS = 192
 """Points of each animal."""
 
 LEVELS = 10
-"""Most rises of beta; 240 choices need 4 to 7, and what is left is made in the last."""
+"""Rises of beta; 240 choices need 4 to 7, and what is left is made in the last."""
 
 MOVES = 3
 """Moves of each point after a rise."""
@@ -75,20 +75,17 @@ def gather(key: Key, model: Model) -> Array:
     points = wide(model) * jax.random.normal(start_key, shape)
     state = _State(points, _log_likelihood(model, points), jnp.zeros(shape[1]))
 
-    def level(now: tuple[Array, _State]) -> tuple[Array, _State]:
-        number, state = now
-        resample_key, move_key = jax.random.split(jax.random.fold_in(key, number))
+    def level(state: _State, step: tuple[Array, Key]) -> tuple[_State, None]:
+        number, key = step
+        resample_key, move_key = jax.random.split(key)
         rise = jax.vmap(partial(_rise, number == LEVELS - 1), in_axes=(1, 0))
         state = _resampled(resample_key, state, rise(state.log_likelihood, state.beta))
         move = partial(_moved, model)
         keys = jax.random.split(move_key, MOVES)
-        state, _ = jax.lax.scan(lambda s, key: (move(key, s), None), state, keys)
-        return number + 1, state
+        return jax.lax.scan(lambda s, key: (move(key, s), None), state, keys)
 
-    def on_the_way(now: tuple[Array, _State]) -> Array:
-        return (now[1].beta < 1.0).any()
-
-    return jax.lax.while_loop(on_the_way, level, (jnp.zeros((), int), state))[1].points
+    steps = jnp.arange(LEVELS), jax.random.split(key, LEVELS)
+    return jax.lax.scan(level, state, steps)[0].points
 
 
 def mixture(model: Model, points: Array) -> Mixture:
