@@ -6,7 +6,6 @@ thrown away, and there is a program for small sub-models too (`SIZES`). A progra
 form of a model, not to its choices: one serves all cohorts of a simulation.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import joblib
 import numpy as np
 
 from hebbax.inference.density import Expansion, expansion
@@ -89,7 +89,7 @@ def _in_batches(
 
     found = []
     # A program runs on one core: a thread for each lets several batches run at once.
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(joblib.cpu_count()) as threads:
         for part in threads.map(one, index.reshape(-1, settings.batch)):
             found.append(part)
             progress("weighing sub-models", min(len(found) * settings.batch, n), n)
