@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 from benchmark import cohort
+from fly_terms import TEN
 
 import hebbax
 from hebbax import inclusion, sbc
@@ -31,7 +32,6 @@ from hebbax.spec import ModelSpec
 from hebbax.workers import Workers
 
 KEYS = ("what", "data")
-TERMS = ("1", "r", "r^2", "x", "x r", "x r^2", "w", "r w", "x w", "x r w")
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Plan:
     workers: int = 2
 
 
-FULL = Plan(TERMS, Cohort(animals=12, trials_per_block=80), sbc.Settings(), 20)
+FULL = Plan(TEN, Cohort(animals=12, trials_per_block=80), sbc.Settings(), 20)
 QUICK = Plan(
-    TERMS[3:5],
+    TEN[3:5],
     Cohort(animals=3, trials_per_block=20),
     sbc.Settings(
         animals=3,

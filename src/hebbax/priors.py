@@ -81,6 +81,12 @@ def relative_variance(group: Group, values: Parameters) -> Array:
     return variance if group.prior == "horseshoe" else variance / (1.0 + variance)
 
 
+def scale_powers(group: Group) -> tuple[float, float]:
+    """Return the powers of the global and of the local scale in `relative_variance`, the slab of
+    the regularised horseshoe aside."""
+    return (-1.0, 1.0) if group.prior == "r2d2" else (2.0, 2.0)
+
+
 def effective_terms(group: Group, values: Parameters) -> Array:
     """Return the effective number of terms of a prior of `SHRINKING` (see `hebbax.sparsity`), given
     its scales among the sampled ``values``."""

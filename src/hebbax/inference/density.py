@@ -74,9 +74,7 @@ def log_likelihood_by_animal(model: Model, values: Parameters) -> Array:
     if model.sessions.choices.size > MANY_TRIALS:
         return _sum_by_animal(model, log_likelihood(model, values))
     # Trials in place: no gathering, and no scattered sum, which is three times the rest on a CPU.
-    log_p = model.padded_distribution(values).log_prob(
-        padded(model.sessions.n_trials, jnp.asarray(model.observed))
-    )
+    log_p = model.padded_distribution(values).log_prob(padded_observed(model))
     return jnp.where(model.design.valid, log_p, 0.0).sum(-1)
 
 
@@ -120,10 +118,7 @@ def expansion(
     entropy. One forward pass for all of it, trials in place (animal, trial): no reverse pass, and
     no matrix a trial (`hebbax.likelihood.Part`).
     """
-    observed, valid = (
-        padded(model.sessions.n_trials, jnp.asarray(model.observed)),
-        model.design.valid,
-    )
+    observed, valid = padded_observed(model), model.design.valid
     if directions is None:
         directions = jnp.eye(phi.shape[-1])
 

@@ -30,7 +30,7 @@ from hebbax.inference.coordinates import POPULATION, Factors, left_alone
 from hebbax.inference.density import prior_potential, side_by_side, sites_of, split_groups
 from hebbax.inference.places import Place, log_likelihood_at
 from hebbax.model import Model
-from hebbax.priors import SHRINKING, scale_priors
+from hebbax.priors import SHRINKING, scale_powers, scale_priors
 from hebbax.typing import Array, Key, Parameters
 
 LOG_SIZE, SIZE_SPREAD = -0.3, 1.2
@@ -144,10 +144,7 @@ def _grow(
     for group in model.groups:
         if group.prior in SHRINKING:
             _, local = scale_priors(group)
-            # Under R2D2 a local scale is a variance.
-            moved[local] = (
-                sites[local] + (2.0 if group.prior == "r2d2" else 1.0) * growth[group.name]
-            )
+            moved[local] = sites[local] + 2.0 / scale_powers(group)[1] * growth[group.name]
     return sites | moved, stretch.sum()
 
 

@@ -25,7 +25,7 @@ import numpyro.distributions as dist
 
 from hebbax.inference.density import animal_values, constrain, latent_sites
 from hebbax.model import Model
-from hebbax.priors import Group, scale_priors, spread_prior, value_prior
+from hebbax.priors import Group, scale_powers, scale_priors, spread_prior, value_prior
 from hebbax.typing import Array, Key, Parameters
 
 STEPS = (0.15, 0.5, 1.5)
@@ -75,8 +75,7 @@ def _step(
 
     def log_prior(mu: Array, log_s: Array, state: Parameters) -> Array:
         own = scales(state)
-        spread = spread_prior(group, own).log_prob(jnp.exp(log_s)) + log_s
-        return value_prior(group, own).log_prob(mu) + spread
+        return value_prior(group, own).log_prob(mu) + _of_log(spread_prior(group, own), log_s)
 
     def log_density(mu: Array, log_s: Array) -> Array:
         """Return log p(mu, log s | phi) less the log density of offering mu, up to a constant."""
@@ -104,10 +103,14 @@ def _step(
         both = state[population], state[spread]
         ratio = log_prior(*both, {**state, name: new}) - log_prior(*both, state)
         ratio = ratio if old.ndim else ratio.sum()
-        each = prior.log_prob
-        ratio += each(jnp.exp(new)) + new - each(jnp.exp(old)) - old
+        ratio += _of_log(prior, new) - _of_log(prior, old)
         state[name] = choose(next(keys), ratio, new, old)
     return _traded(next(keys), group, priors, size, state) if priors else state
+
+
+def _of_log(prior: dist.Distribution, log_value: Array) -> Array:
+    """Return the log density of the logarithm of what has a ``prior``."""
+    return prior.log_prob(jnp.exp(log_value)) + log_value
 
 
 def _traded(
@@ -117,12 +120,11 @@ def _traded(
     what the population values see of them stays, and only their own priors change."""
     step_key, accept_key = jax.random.split(key)
     (whole, own), step = priors, size * jax.random.normal(step_key)
-    against = 1.0 if group.prior == "r2d2" else -1.0  # local / tau there, tau * local else
-    offered = {whole: state[whole] + step, own: state[own] + against * step}
+    of_whole, of_own = scale_powers(group)
+    offered = {whole: state[whole] + step, own: state[own] - of_whole / of_own * step}
 
     def log_prior(logs: Parameters) -> Array:
-        each = [(p.log_prob(jnp.exp(logs[name])) + logs[name]).sum() for name, p in priors.items()]
-        return jnp.stack(each).sum()
+        return jnp.stack([_of_log(p, logs[name]).sum() for name, p in priors.items()]).sum()
 
     taken = jnp.log(jax.random.uniform(accept_key)) < log_prior(offered) - log_prior(state)
     return {**state, **{name: jnp.where(taken, offered[name], state[name]) for name in priors}}

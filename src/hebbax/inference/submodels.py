@@ -62,7 +62,7 @@ def grow(climb: "Climb", progress: Progress = silent) -> Solutions:
     here, in_vain = 0, 0
     climb.extend(known, [here])
     while (larger := [c for c in neighbours(here, n) if c > here]) and in_vain < PATIENCE:
-        before = max(map(weight, known.values()))
+        before = most_evidence(known)
         climb.extend(known, larger)
         progress("scaling terms", n - len(larger) + 1, n)
         here = max(larger, key=lambda code: weight(known[code]))
@@ -138,26 +138,22 @@ def enumerate_all(
         # Up to all at first: some modes are found from rules with a term less and not by growing.
         _sweep(climb, known, levels, np.inf if k == 0 else settings.hopeless, progress)
         _sweep(climb, known, levels[::-1], settings.hopeless, progress)
-        before = max(map(weight, known.values()))
+        before = most_evidence(known)
         climb.regrow(known, _leading(known), progress)
         climb.gather(known, _leading(known), progress)
-        if max(map(weight, known.values())) < before + 1.0:
+        if most_evidence(known) < before + 1.0:
             break
     return known
 
 
 def _sweep(
-    climb: "Climb",
-    known: Solutions,
-    levels: list[list[int]],
-    hopeless: float,
-    progress: Progress,
+    climb: "Climb", known: Solutions, levels: list[list[int]], hopeless: float, progress: Progress
 ) -> None:
     """Solve again, level by level and from their best neighbours, the sub-models of which they or a
     neighbour lead or are less than ``hopeless`` nats below the best."""
     n = len(climb.model.rule.parameters)
     for level in levels:
-        floor = max(map(weight, known.values())) - hopeless
+        floor = most_evidence(known) - hopeless
         good = {code for code, found in known.items() if weight(found) > floor}
         good |= set(_leading(known))
         near = [code for code in level if good & {code, *neighbours(code, n)}]
@@ -200,10 +196,8 @@ class Climb:
             return
         if starts is None:
             starts = [self._start(known, code) for code in codes]
-        best = max(map(weight, known.values()), default=-np.inf)
-        for code, one in zip(codes, self._solve(codes, starts, progress, best), strict=True):
-            if code not in known or weight(one) > weight(known[code]):
-                known[code] = one
+        found = self._solve(codes, starts, progress, most_evidence(known))
+        _keep(known, dict(zip(codes, found, strict=True)))
 
     def grown(
         self, codes: list[int], progress: Progress = silent, starts: list[Start] | None = None
@@ -225,7 +219,7 @@ class Climb:
             found: Solutions = {}
             climb.extend(found, going, progress, [begun[code] for code in going])
             begun |= {code: _begin(one, nothing) for code, one in found.items()}
-            floor = max(map(weight, found.values())) - self.settings.hopeless
+            floor = most_evidence(found) - self.settings.hopeless
             going = [code for code in going if weight(found[code]) > floor]
         known: Solutions = {}
         self.extend(known, codes, progress, [begun[code] for code in codes])
@@ -247,13 +241,9 @@ class Climb:
     def regrow(self, known: Solutions, codes: list[int], progress: Progress = silent) -> None:
         """Let sub-models grow once more, every animal begun at the population that was found: one
         that was left behind may follow the others. What finds more evidence is kept."""
-        shape = known[codes[0]].phi.shape
-        starts = [
-            Start(jnp.broadcast_to(known[c].population, shape), known[c].log_spread) for c in codes
-        ]
-        for code, one in self.grown(codes, progress, starts).items():
-            if weight(one) > weight(known[code]):
-                known[code] = one
+        old = [known[code] for code in codes]
+        starts = [Start(jnp.zeros_like(o.phi) + o.population, o.log_spread) for o in old]
+        _keep(known, self.grown(codes, progress, starts))
 
     def again(
         self, known: Solutions, codes: Iterable[int], progress: Progress = silent
@@ -292,6 +282,18 @@ def _begin(found: Solution, nothing: Start) -> Start:
     inside = np.isfinite(found.log_spread) & (found.population != 0.0)
     phi = jnp.where(jnp.isfinite(found.phi), found.phi, nothing.phi)
     return Start(phi, jnp.where(inside, found.log_spread, nothing.log_spread))
+
+
+def _keep(known: Solutions, found: Solutions) -> None:
+    """Add what was found to what is known, where it is new or has more evidence."""
+    for code, one in found.items():
+        if code not in known or weight(one) > weight(known[code]):
+            known[code] = one
+
+
+def most_evidence(known: Solutions) -> float:
+    """Return the most log evidence of some solutions, minus infinity where there are none."""
+    return max(map(weight, known.values()), default=-np.inf)
 
 
 def weight(solution: Solution) -> float:
