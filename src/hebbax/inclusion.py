@@ -36,7 +36,7 @@ from hebbax.inference.submodels import (
     Climb,
     Solutions,
     enumerate_all,
-    grow,
+    paths,
     members,
     search,
     weight,
@@ -210,12 +210,12 @@ def candidate_model(sessions: Sessions, spec: ModelSpec) -> Model:
 def information_scales(model: Model, settings: Settings, progress: Progress = silent) -> np.ndarray:
     """Return the prior scale of every member ``(member,)``: effect / sqrt(F_jj) for a term.
 
-    F_jj is taken where the sub-model of most evidence has its mode, on a path that adds terms one
-    by one under the scales of the declared model: with all terms in, some animals sit where weights
-    run away and a choice's information is without bound.
+    F_jj is taken where the sub-model of most evidence has its mode, of those on paths that add or
+    take out terms one by one under the scales of the declared model: with all terms in, some
+    animals sit where weights run away and a choice's information is without bound.
     """
     declared = model.scales
-    known = grow(Climb(model, declared, settings.climb), progress)
+    known = paths(Climb(model, declared, settings.climb), progress)
     best = max(known.values(), key=weight)
     information = np.asarray(expansion(model, jnp.asarray(best.phi)).information).sum(0)
     n = len(model.rule.parameters)

@@ -32,7 +32,7 @@ REGROWN, ROUNDS = 64, 3
 """Leading sub-models that grow once more from the population that they found, and how often."""
 
 PATIENCE = 2
-"""Additions without more evidence after which `grow` ends."""
+"""Steps without more evidence after which a path ends."""
 
 Solutions = dict[int, Solution]
 """Solutions of single sub-models by their numbers."""
@@ -54,18 +54,29 @@ def members(model: Model, code: int) -> np.ndarray:
     return np.array([bool(code >> j & 1) for j in range(n)] + [True] * others)
 
 
-def grow(climb: "Climb", progress: Progress = silent) -> Solutions:
-    """Return the sub-models on a path of growing ones: each time the term whose addition gives the
-    most evidence is added, until `PATIENCE` additions in a row brought none."""
+def paths(climb: "Climb", progress: Progress = silent) -> Solutions:
+    """Return the sub-models on a path that grows from no term and, where all sub-models could be
+    solved, on one that shrinks from all terms: each time the term is added or taken out that leaves
+    the most evidence, until `PATIENCE` steps in a row brought none.
+
+    Of rules whose terms need each other the first path finds none.
+    """
     n = len(climb.model.rule.parameters)
-    known: Solutions = {}
-    here, in_vain = 0, 0
-    climb.extend(known, [here])
-    while (larger := [c for c in neighbours(here, n) if c > here]) and in_vain < PATIENCE:
+    known = _path(climb, 0, progress)
+    if n <= MANY_TERMS:
+        known |= _path(climb, 2**n - 1, progress)
+    return known
+
+
+def _path(climb: "Climb", here: int, progress: Progress) -> Solutions:
+    """Return the sub-models on a path from the smallest or the largest one, whichever is here."""
+    n, grows, in_vain = len(climb.model.rule.parameters), here == 0, 0
+    known = climb.grown([here])
+    while (near := [c for c in neighbours(here, n) if (c > here) == grows]) and in_vain < PATIENCE:
         before = most_evidence(known)
-        climb.extend(known, larger)
-        progress("scaling terms", n - len(larger) + 1, n)
-        here = max(larger, key=lambda code: weight(known[code]))
+        climb.extend(known, near)
+        progress("scaling terms", n - len(near) + 1, n)
+        here = max(near, key=lambda code: weight(known[code]))
         in_vain = 0 if weight(known[here]) > before else in_vain + 1
     return known
 
