@@ -36,8 +36,8 @@ from hebbax.inference.submodels import (
     Climb,
     Solutions,
     enumerate_all,
-    paths,
     members,
+    paths,
     search,
     weight,
 )

@@ -59,7 +59,7 @@ class Group:
     """
 
     name: str
-    scales: np.ndarray
+    scales: np.ndarray | Array
     prior: Prior = "normal"
     hierarchy: Hierarchy = "animals"
     sparsity: Sparsity = field(default_factory=Sparsity)
@@ -74,7 +74,7 @@ def relative_variance(group: Group, values: Parameters) -> Array:
     """Return the prior variance of each population value in squared prior scales, given the own
     scales of a prior of `SHRINKING` among the sampled ``values``."""
     sparsity = group.sparsity
-    tau, local = (values[site] for site in _scale_sites(group))
+    tau, local = (values[site] for site in scale_sites(group))
     if group.prior == "r2d2":
         return local / tau / sparsity.effect**2
     variance = (tau * local / sparsity.told) ** 2
@@ -129,22 +129,29 @@ def scale_priors(group: Group) -> dict[str, dist.Distribution]:
     """
     if group.prior not in SHRINKING:
         return {}
-    sparsity, n, ones = group.sparsity, group.scales.size, jnp.ones(group.shape)
+    sparsity, n = group.sparsity, group.scales.size
+    whole: dist.Distribution
     if group.prior == "r2d2":
-        own = (
-            dist.Gamma(sparsity.r2_beta(n)),
-            dist.Gamma(sparsity.concentration * ones),
-        )
+        whole = dist.Gamma(sparsity.r2_beta(n))
     else:
-        degrees = CAUCHY_DEGREES if group.prior == "horseshoe" else sparsity.degrees
-        own = (
-            dist.HalfCauchy(global_scale(n, sparsity.expected, degrees)),
-            dist.FoldedDistribution(dist.StudentT(degrees, 0.0, ones)),
-        )
-    return dict(zip(_scale_sites(group), own, strict=True))
+        whole = dist.HalfCauchy(global_scale(n, sparsity.expected, _degrees(group)))
+    return dict(zip(scale_sites(group), (whole, local_prior(group)), strict=True))
 
 
-def _scale_sites(group: Group) -> tuple[str, str]:
+def local_prior(group: Group) -> dist.Distribution:
+    """Return the prior of the local scale of each member, under a prior of `SHRINKING`."""
+    ones = jnp.ones(group.shape)
+    if group.prior == "r2d2":
+        return dist.Gamma(group.sparsity.concentration * ones)
+    return dist.FoldedDistribution(dist.StudentT(_degrees(group), 0.0, ones))
+
+
+def _degrees(group: Group) -> float:
+    return CAUCHY_DEGREES if group.prior == "horseshoe" else group.sparsity.degrees
+
+
+def scale_sites(group: Group) -> tuple[str, str]:
+    """Return the sites of the global scale and of the local ones of a prior of `SHRINKING`."""
     return f"{group.name}_global_scale", f"{group.name}_local_scale"
 
 

@@ -43,7 +43,7 @@ class Settings:
         task: trials, blocks, reward probabilities of the first block, baiting.
         ranked: draws, evenly spaced over all chains, that a truth is ranked among.
         seed: random seed; simulation k has a key of its own, whoever works on it and when.
-        sampler: settings of NUTS.
+        sampler: settings of NUTS, see `hebbax.inference.repeated.settings_for`.
     """
 
     animals: int = 12

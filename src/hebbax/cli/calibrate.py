@@ -67,7 +67,8 @@ def calibrate(
     specs = [read_spec(name) for name in models]
     task = Task(trials, blocks, designs.parse_rewards(rewards), baiting)
     _check(simulations, animals, task, warmup, draws)
-    sampler = replace(repeated.SETTINGS, warmup=warmup, draws=draws)
+    usual = repeated.settings_for(specs[0].prior)
+    sampler = replace(usual, warmup=warmup, draws=draws)
     settings = sbc.Settings(animals, task, seed=seed, sampler=sampler)
     sbc.check(settings)
     if len(specs) > 1:

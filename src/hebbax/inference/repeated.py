@@ -9,6 +9,7 @@ offered new values in every way there is (`interweave`, `jumps`, `hops`).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from hebbax.inference.jumps import Known, jump
 from hebbax.inference.moments import widened
 from hebbax.inference.places import Place, log_likelihood_at, place_at
 from hebbax.model import Model
+from hebbax.priors import SHRINKING, Prior
 from hebbax.typing import Array, Key, Parameters
 
 SETTINGS = nuts.Settings(
@@ -41,6 +43,8 @@ SETTINGS = nuts.Settings(
 )
 """Few draws, nearly independent where the coordinates fit; ``chunk`` has no effect."""
 
+DEEPER = replace(SETTINGS, max_tree_depth=5, warmup_tree_depth=5)
+"""For priors that shrink, under which terms that imitate each other leave long ridges."""
 
 OFFERS = 2
 """Rounds of offers between two trajectories."""
@@ -64,6 +68,11 @@ class Sampled(NamedTuple):
     diverging: Array
     steps: Array
     pilots: pilot.Pilot
+
+
+def settings_for(prior: Prior) -> nuts.Settings:
+    """Return the settings of repeated fits under a prior of the coefficients."""
+    return DEEPER if prior in SHRINKING else SETTINGS
 
 
 class Tools(NamedTuple):
