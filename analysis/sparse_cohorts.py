@@ -73,7 +73,7 @@ from hebbax.information import DETECTABLE, coefficient_covariance, information_u
 from hebbax.ledger import Ledger, fill
 from hebbax.model import Model, build_model
 from hebbax.prior_predictive import as_sessions, draw_truth, lives, template
-from hebbax.priors import Prior
+from hebbax.priors import SHRINKING, Prior
 from hebbax.rehearsal import TASK, Task
 from hebbax.spec import ModelSpec
 from hebbax.typing import Array, Parameters
@@ -128,20 +128,22 @@ class Plan:
     weighed: inclusion.Settings = WEIGHED
     strengths: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.01, 0.03)
     sampler: nuts.Settings = repeated.SETTINGS
+    deeper: nuts.Settings = repeated.DEEPER
     expected_terms: float = 2.5
 
 
 FULL = Plan()
 FEW = Written((("x r", 0.5), ("w", 0.1), ("x", 0.1)), most=2)
+SHORT = nuts.Settings(
+    chains=2, warmup=30, draws=30, max_tree_depth=4, warmup_tree_depth=3,
+    search=pilot.Settings(starts=1, rounds=10, hold=5, samples=8),
+)  # fmt: skip
 QUICK = Plan(
     cohorts=1, first=0,
     design=Design(4, Task(90, 3, (0.2, 0.8), "baited"), FEW),
     weighed=replace(WEIGHED, most=2),
     strengths=(0.003, 0.03), expected_terms=1.0,
-    sampler=nuts.Settings(
-        chains=2, warmup=30, draws=30, max_tree_depth=4, warmup_tree_depth=3,
-        search=pilot.Settings(starts=1, rounds=10, hold=5, samples=8),
-    ),
+    sampler=SHORT, deeper=SHORT,
 )  # fmt: skip
 
 
@@ -229,9 +231,10 @@ def _sampler(prior: Prior, plan: Plan) -> Callable[..., tuple[Array, Array]]:
     """Return the compiled fit of a prior that shrinks, one for all cohorts: from a key and the
     recorded trials to the population coefficients (chain, draw, term), and which draws diverged."""
     model = plan.design.model(prior, plan.expected_terms)
+    settings = plan.deeper if prior in SHRINKING else plan.sampler
 
     def fit(key: Array, *recorded: Array) -> tuple[Array, Array]:
-        sampled = repeated.sample(key, model.recorded(*recorded), plan.sampler)
+        sampled = repeated.sample(key, model.recorded(*recorded), settings)
         return sampled.values["theta_population"], sampled.diverging
 
     return jax.jit(fit)
@@ -279,7 +282,7 @@ METHODS = {
     "inclusion": Method(partial(weighed, "declared"), lambda plan: plan.weighed),
     "L1": Method(penalised, lambda plan: plan.strengths),
     "horseshoe": Method(
-        partial(shrunk, "regularised horseshoe"), lambda plan: (plan.sampler, plan.expected_terms)
+        partial(shrunk, "regularised horseshoe"), lambda plan: (plan.deeper, plan.expected_terms)
     ),
     "laplace": Method(partial(shrunk, "laplace"), lambda plan: plan.sampler),
     "own scales": Method(partial(weighed, "information"), lambda plan: plan.weighed),

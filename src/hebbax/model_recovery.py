@@ -1,13 +1,13 @@
 """Model recovery: simulate from every model, fit every model, and see which is taken for which.
 
 Each cohort has its truth drawn from the prior of one model. Every model is then judged by its log
-evidence (Laplace, `hebbax.inference.evidence`, begun at the solutions of the pilot fit of the
-sampler) and by LOO (`hebbax.comparison`). Source: Wilson & Collins (2019), confusion and inversion.
+evidence (Laplace, `hebbax.inference.evidence`, its sub-models solved on the way) and by LOO
+(`hebbax.comparison`). Source: Wilson & Collins (2019), confusion and inversion.
 """
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,11 +22,9 @@ from scipy.special import softmax
 from hebbax import calibration, comparison, diagnostics, files, workers
 from hebbax.data import Sessions, data_hash, observation_index
 from hebbax.errors import HebbaxError, ModelError
-from hebbax.inference import evidence, repeated
-from hebbax.inference.coordinates import conditional
-from hebbax.inference.density import expansion, log_likelihood
-from hebbax.inference.mixed import Problem
-from hebbax.inference.pilot import Pilot
+from hebbax.inference import repeated
+from hebbax.inference.density import log_likelihood
+from hebbax.inference.submodels import MANY_TERMS, enumerate_all, weight
 from hebbax.ledger import Ledger
 from hebbax.model import Design, Model, build_model
 from hebbax.posterior import Posterior, coordinates, variable_dims
@@ -43,11 +41,9 @@ CRITERIA = {"evidence": "evidence", "LOO": "elpd"}
 
 
 class Judged(NamedTuple):
-    """What a fit says of a data set: the log ``evidence`` in nats, the ``values`` of the draws by
-    site, log P of each observation ``log_likelihood`` (chain, draw, observation), and
-    ``diverging``."""
+    """What a fit says of a data set: the ``values`` of the draws by site, log P of each observation
+    ``log_likelihood`` (chain, draw, observation), and ``diverging``."""
 
-    evidence: Array
     values: Parameters
     log_likelihood: Array
     diverging: Array
@@ -128,6 +124,11 @@ def check(specs: Sequence[ModelSpec]) -> None:
                 f"{spec.name}: models are told apart by evidence, which is there for animals "
                 'around a population with prior = "normal".'
             )
+        if len(spec.terms) > MANY_TERMS:
+            raise ModelError(
+                f"{spec.name}: models are told apart by evidence, which is there for at most "
+                f"{MANY_TERMS} terms, {len(spec.terms)} given."
+            )
         if spec.likelihood != specs[0].likelihood:
             raise ModelError(
                 f"{specs[0].name} and {spec.name} speak of different data ({specs[0].likelihood} "
@@ -143,28 +144,24 @@ def program(spec: ModelSpec, settings: Settings) -> Program:
     def judge(key: Key, design: Design, observed: Array) -> Judged:
         own = model.recorded(design, observed)
         sampled = repeated.sample(key, own, settings.sampler)
-        found = jax.lax.map(partial(_evidence, own), sampled.pilots)
 
         def pointwise(values: Parameters) -> Array:
             return log_likelihood(own, {group.name: values[group.name] for group in own.groups})
 
         each = repeated.each_draw(pointwise, sampled.values)
-        return Judged(jnp.nanmax(found), sampled.values, each, sampled.diverging)
+        return Judged(sampled.values, each, sampled.diverging)
 
     return Program(model, generator(model, settings.task), jax.jit(judge))
 
 
-def _evidence(model: Model, solution: Pilot) -> Array:
-    """Return the Laplace log evidence by a climb from one solution of the pilot fit."""
-    given = conditional(model, solution.factors, solution.hyper, None)
-    scales = jnp.asarray(model.scales)
-    problem = Problem(jnp.ones(scales.shape, bool), scales)
-    start = evidence.Start(given.location + given.spread * given.means, jnp.log(given.spread))
-    stretch = evidence.Settings()
-    whole = replace(stretch, rounds=stretch.rounds * stretch.stretches)
-    length = jnp.full(model.sessions.n_animals, evidence.STEP)
-    found = evidence.climb(partial(expansion, model), whole, problem, start, length)
-    return found.log_evidence
+def _evidence(model: Model) -> float:
+    """Return the Laplace log evidence of a model, minus infinity where there is none.
+
+    All sub-models of its rule are solved on the way: an animal left behind in one is not in
+    another.
+    """
+    known = enumerate_all(model, np.asarray(model.scales))
+    return weight(known[2 ** len(model.rule.parameters) - 1])
 
 
 def simulate(
@@ -217,7 +214,7 @@ def _judge(
         dims=variable_dims(model),
         attrs={"data_hash": data_hash(sessions)},
     )
-    row = {"evidence": float(judged.evidence), **sampler, "diverging": diverging}
+    row = {"evidence": _evidence(model), **sampler, "diverging": diverging}
     return {**row, "failed": "; ".join(reasons(sampler, diverging, settings))}, stored
 
 
