@@ -13,7 +13,7 @@ from slow_reference import session
 
 from hebbax.data import Record, first_trials, from_animals, split
 from hebbax.errors import ModelError
-from hebbax.inference import evidence, mixed, submodels
+from hebbax.inference import climbs, evidence, mixed, submodels
 from hebbax.inference.density import (
     expansion,
     log_likelihood_by_animal,
@@ -165,7 +165,7 @@ def test_the_expansion_under_labels_is_that_of_choices_as_often_as_they_say():
 
 def test_the_expansion_of_an_excerpt_is_that_of_the_first_trials(model):
     phi = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.2, (3, 4)))
-    there = expansion(submodels.excerpt(model, 1 / 3), phi)
+    there = expansion(climbs.excerpt(model, 1 / 3), phi)
     first, _ = split(model.sessions, first_trials(model.sessions, 1 / 3))
     alone = expansion(build_model(model.spec, first), phi)
     np.testing.assert_allclose(there.value, alone.value, rtol=1e-12)
@@ -175,7 +175,7 @@ def test_the_expansion_of_an_excerpt_is_that_of_the_first_trials(model):
 
 def test_an_animal_left_behind_starts_where_a_smaller_sub_model_found_it(model, solved):
     scales = np.array([*SCALES.values(), 1.0])
-    climb = submodels.Climb(model, scales, evidence.Settings(batch=4, rounds=1, stretches=1))
+    climb = climbs.Climb(model, scales, evidence.Settings(batch=4, rounds=1, stretches=1))
     phi = np.array(solved[3].phi)
     phi[1] = [-1.0, 0.5, 0.0, 3.0]
     value = log_likelihood_by_animal(model, split_groups(model, jnp.asarray(phi)))
@@ -258,6 +258,15 @@ def test_inverses_are_those_of_numpy_and_indefinite_ones_are_told():
     np.testing.assert_allclose(found, np.linalg.inv(a), rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(log_determinant, np.linalg.slogdet(a)[1], rtol=1e-10)
     assert not np.isfinite(mixed.inverse(jnp.diag(jnp.array([1.0, -1.0])))[1])
+
+
+def test_a_path_shrinks_from_all_terms_and_another_grows_from_none(model, solved):
+    climb = climbs.Climb(model, np.array([*SCALES.values(), 1.0]), evidence.Settings(batch=4))
+    known = submodels.paths(climb)
+    assert {0, 7} <= known.keys()
+    # Both ways down and up, each sub-model with as much evidence as where all were solved.
+    best = max(solved, key=lambda code: climbs.weight(solved[code]))
+    assert climbs.most_evidence(known) == pytest.approx(climbs.weight(solved[best]), abs=0.05)
 
 
 def test_more_terms_than_can_be_enumerated_are_refused():

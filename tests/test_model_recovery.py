@@ -6,6 +6,7 @@ import pytest
 
 from hebbax.errors import HebbaxError
 from hebbax.model_recovery import check, summarise
+from hebbax.plasticity import all_terms
 from hebbax.spec import parse_spec, read_spec
 
 
@@ -65,6 +66,10 @@ def test_reliability_is_of_the_posterior_probabilities_of_models():
             [read_spec("reward"), read_spec("sparse")],
             "sparse: models are told apart by evidence, which is there for animals around a "
             'population with prior = "normal".',
+        ),
+        (
+            [parse_spec({"name": "many", "terms": list(all_terms("xrw")[:13])})],
+            "many: models are told apart by evidence, which is there for at most 12 terms, 13 given.",
         ),
         (
             [

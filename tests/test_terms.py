@@ -15,7 +15,8 @@ from hebbax.data import write_table
 from hebbax.errors import ModelError
 from hebbax.inclusion import Inclusion, Settings, candidate_model, weigh
 from hebbax.inference import evidence
-from hebbax.inference.submodels import Breadth, Climb, search, weight
+from hebbax.inference.climbs import Climb, weight
+from hebbax.inference.submodels import Breadth, search
 from hebbax.projection import averaged, of_posterior, project
 from hebbax.readout import (
     in_symbols,

@@ -27,20 +27,11 @@ from scipy.special import logsumexp
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.inference import evidence
+from hebbax.inference.climbs import Climb, Solutions, members, weight
 from hebbax.inference.density import expansion
 from hebbax.inference.mixed import Problem
 from hebbax.inference.reweighting import correction
-from hebbax.inference.submodels import (
-    MANY_TERMS,
-    Breadth,
-    Climb,
-    Solutions,
-    enumerate_all,
-    members,
-    paths,
-    search,
-    weight,
-)
+from hebbax.inference.submodels import MANY_TERMS, Breadth, enumerate_all, paths, search
 from hebbax.model import Model, build_model
 from hebbax.spec import ModelSpec, Scaling
 from hebbax.typing import Progress, silent

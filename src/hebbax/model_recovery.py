@@ -23,8 +23,10 @@ from hebbax import calibration, comparison, diagnostics, files, workers
 from hebbax.data import Sessions, data_hash, observation_index
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import repeated
+from hebbax.inference.climbs import weight
+from hebbax.inference.compiled import compiled
 from hebbax.inference.density import log_likelihood
-from hebbax.inference.submodels import MANY_TERMS, enumerate_all, weight
+from hebbax.inference.submodels import MANY_TERMS, enumerate_all
 from hebbax.ledger import Ledger
 from hebbax.model import Design, Model, build_model
 from hebbax.posterior import Posterior, coordinates, variable_dims
@@ -151,7 +153,7 @@ def program(spec: ModelSpec, settings: Settings) -> Program:
         each = repeated.each_draw(pointwise, sampled.values)
         return Judged(sampled.values, each, sampled.diverging)
 
-    return Program(model, generator(model, settings.task), jax.jit(judge))
+    return Program(model, generator(model, settings.task), compiled(judge))
 
 
 def _evidence(model: Model) -> float:

@@ -24,9 +24,9 @@ import pandas as pd
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.inclusion import Inclusion, candidate_model
+from hebbax.inference.climbs import Climb, Solutions, neighbours
 from hebbax.inference.density import split_groups
 from hebbax.inference.evidence import Start
-from hebbax.inference.submodels import Climb, Solutions, neighbours
 from hebbax.likelihood import Choice
 from hebbax.model import Model
 from hebbax.posterior import animal_values

@@ -28,6 +28,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 
+from hebbax.inference.compiled import compiled
 from hebbax.inference.coordinates import (
     Factors,
     conditional,
@@ -86,10 +87,14 @@ class Pilot(NamedTuple):
 def fit(key: Key, model: Model, settings: Settings | None = None) -> Pilot:
     """Return the solutions of all starts, with a leading dimension ``start``, best first; the best
     again for one that ended where weights left the range of numbers."""
-    settings = settings or Settings()
+    return compiled(partial(solutions, model=model, settings=settings or Settings()))(key)
+
+
+def solutions(key: Key, model: Model, settings: Settings) -> Pilot:
+    """Return what `fit` does; may be traced."""
     keys = jax.random.split(key, settings.starts)
     jitters = settings.jitter * (jnp.arange(settings.starts) > 0)
-    found = jax.jit(jax.vmap(partial(_solve, model, settings)))(keys, jitters)
+    found = jax.vmap(partial(_solve, model, settings))(keys, jitters)
     sound = jnp.isfinite(found.evidence)
     order = jnp.argsort(jnp.where(sound, -found.evidence, jnp.inf))
     order = jnp.where(sound[order], order, order[0])

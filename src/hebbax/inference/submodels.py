@@ -1,41 +1,27 @@
-"""All sub-models of a rule, or a search among them, each begun where a neighbour ended.
+"""All sub-models of a rule, or a search among them (`hebbax.inference.climbs`).
 
-A sub-model is numbered by the bits of its terms: bit j is set where term j is in. Its neighbours
-have one term more or one less. Rules that imitate each other have several modes, and single animals
-are left behind in another one. Where all sub-models are solved each is therefore begun in several
-ways (`enumerate_all`), and the solution of most evidence is kept. A search starts from neighbours
-alone.
+Where all sub-models are solved each is begun in several ways (`enumerate_all`). A search among more
+starts from neighbours alone.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from hebbax.data import first_trials
 from hebbax.errors import ModelError
-from hebbax.inference.batches import solve
-from hebbax.inference.evidence import Settings, Solution, Start, rest
-from hebbax.inference.mixed import Problem
+from hebbax.inference.climbs import Climb, Solutions, most_evidence, neighbours, weight
+from hebbax.inference.evidence import Settings
 from hebbax.model import Model
 from hebbax.typing import Progress, silent
 
 MANY_TERMS = 12
 """Up to this number of terms all sub-models are solved, beyond it some are searched for."""
 
-EXCERPTS = tuple(2.0 ** (-k / 2) for k in range(10, 0, -1))
-"""First parts of every session, 1/32 to 0.71, on which sub-models climb before the whole."""
-
 REGROWN, ROUNDS = 64, 3
 """Leading sub-models that grow once more from the population that they found, and how often."""
 
 PATIENCE = 2
 """Steps without more evidence after which a path ends."""
-
-Solutions = dict[int, Solution]
-"""Solutions of single sub-models by their numbers."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +33,11 @@ class Breadth:
     visits: int = 1500
 
 
-def members(model: Model, code: int) -> np.ndarray:
-    """Return the mask ``(member,)`` of a numbered sub-model: its terms, and all that is no term."""
-    n = len(model.rule.parameters)
-    others = model.scales.size - n
-    return np.array([bool(code >> j & 1) for j in range(n)] + [True] * others)
-
-
-def paths(climb: "Climb", progress: Progress = silent) -> Solutions:
+def paths(climb: Climb, progress: Progress = silent) -> Solutions:
     """Return the sub-models on a path that grows from no term and, where all sub-models could be
     solved, on one that shrinks from all terms: each time the term is added or taken out that leaves
-    the most evidence, until `PATIENCE` steps in a row brought none.
-
-    Of rules whose terms need each other the first path finds none.
+    the most evidence, until `PATIENCE` steps in a row brought none. Rules whose terms need each
+    other are found on the second path alone.
     """
     n = len(climb.model.rule.parameters)
     known = _path(climb, 0, progress)
@@ -68,7 +46,7 @@ def paths(climb: "Climb", progress: Progress = silent) -> Solutions:
     return known
 
 
-def _path(climb: "Climb", here: int, progress: Progress) -> Solutions:
+def _path(climb: Climb, here: int, progress: Progress) -> Solutions:
     """Return the sub-models on a path from the smallest or the largest one, whichever is here."""
     n, grows, in_vain = len(climb.model.rule.parameters), here == 0, 0
     known = climb.grown([here])
@@ -82,7 +60,7 @@ def _path(climb: "Climb", here: int, progress: Progress) -> Solutions:
 
 
 def search(
-    climb: "Climb", breadth: Breadth, progress: Progress = silent, most: int | None = None
+    climb: Climb, breadth: Breadth, progress: Progress = silent, most: int | None = None
 ) -> Solutions:
     """Return the sub-models of at most ``most`` terms visited by a search among too many to solve.
 
@@ -106,11 +84,6 @@ def search(
 def allowed(code: int, most: int | None) -> bool:
     """Return whether a sub-model has at most ``most`` terms, where there is a limit."""
     return most is None or code.bit_count() <= most
-
-
-def neighbours(code: int, n_terms: int) -> list[int]:
-    """Return the sub-models with one term more or less."""
-    return [code ^ (1 << j) for j in range(n_terms)]
 
 
 def enumerate_all(
@@ -158,7 +131,7 @@ def enumerate_all(
 
 
 def _sweep(
-    climb: "Climb", known: Solutions, levels: list[list[int]], hopeless: float, progress: Progress
+    climb: Climb, known: Solutions, levels: list[list[int]], hopeless: float, progress: Progress
 ) -> None:
     """Solve again, level by level and from their best neighbours, the sub-models of which they or a
     neighbour lead or are less than ``hopeless`` nats below the best."""
@@ -174,140 +147,3 @@ def _sweep(
 def _leading(known: Solutions) -> list[int]:
     """Return the `REGROWN` sub-models of most evidence, best first."""
     return sorted(known, key=lambda code: -weight(known[code]))[:REGROWN]
-
-
-def excerpt(model: Model, part: float) -> Model:
-    """Return the model in whose expansion only the first ``part`` of every session counts."""
-    valid, last = model.design.valid, first_trials(model.sessions, part)
-    early = valid & (jnp.arange(valid.shape[1]) < last[:, None])
-    return model.recorded(model.design._replace(valid=early), jnp.asarray(model.observed))
-
-
-@dataclass(frozen=True)
-class Climb:
-    """How sub-models are solved: of one model, with given prior ``scales`` (member,), and of other
-    choices than the recorded ones where ``labels`` are given (see `hebbax.inference.density`)."""
-
-    model: Model
-    scales: np.ndarray
-    settings: Settings
-    labels: np.ndarray | None = None
-
-    def extend(
-        self,
-        known: Solutions,
-        codes: Iterable[int],
-        progress: Progress = silent,
-        starts: list[Start] | None = None,
-    ) -> None:
-        """Solve sub-models, each from its best neighbour in ``known`` or its own one of ``starts``,
-        and add them there; what is known already is replaced where this finds more evidence."""
-        codes = list(codes)
-        if not codes:
-            return
-        if starts is None:
-            starts = [self._start(known, code) for code in codes]
-        found = self._solve(codes, starts, progress, most_evidence(known))
-        _keep(known, dict(zip(codes, found, strict=True)))
-
-    def grown(
-        self, codes: list[int], progress: Progress = silent, starts: list[Start] | None = None
-    ) -> Solutions:
-        """Return the solutions of sub-models begun at rest, or at ``starts``, on `EXCERPTS` of the
-        sessions and then on the whole, each from the one before; what is hopeless on an excerpt
-        goes on with the whole at once.
-
-        Weights that run away make the likelihood of a whole session a maze around its mode, in
-        which single animals are left behind; in its first trials they have not gone far yet, and a
-        few more trials move the mode by little.
-        """
-        nothing = self._rest()
-        begun = dict(zip(codes, starts or [nothing] * len(codes), strict=True))
-        early = replace(self.settings, stretches=1, tolerance=self.settings.excerpt_tolerance)
-        going = list(codes)
-        for part in EXCERPTS:
-            climb = replace(self, model=excerpt(self.model, part), settings=early)
-            found: Solutions = {}
-            climb.extend(found, going, progress, [begun[code] for code in going])
-            begun |= {code: _begin(one, nothing) for code, one in found.items()}
-            floor = most_evidence(found) - self.settings.hopeless
-            going = [code for code in going if weight(found[code]) > floor]
-        known: Solutions = {}
-        self.extend(known, codes, progress, [begun[code] for code in codes])
-        return known
-
-    def gather(self, known: Solutions, codes: list[int], progress: Progress = silent) -> None:
-        """Solve sub-models again, each animal from where it was likeliest in any sub-model known
-        with a term less, or in its own: what was left behind in one was not in another. What finds
-        more evidence is kept."""
-        terms, starts = len(self.model.rule.parameters), []
-        for code in codes:
-            smaller = [known[c] for c in neighbours(code, terms) if c < code and c in known]
-            each = [known[code], *smaller]
-            best = np.argmax([one.log_likelihood for one in each], axis=0)
-            phi = np.stack([one.phi for one in each])[best, np.arange(best.size)]
-            starts.append(Start(jnp.asarray(phi), known[code].log_spread))
-        self.extend(known, codes, progress, starts)
-
-    def regrow(self, known: Solutions, codes: list[int], progress: Progress = silent) -> None:
-        """Let sub-models grow once more, every animal begun at the population that was found: one
-        that was left behind may follow the others. What finds more evidence is kept."""
-        old = [known[code] for code in codes]
-        starts = [Start(jnp.zeros_like(o.phi) + o.population, o.log_spread) for o in old]
-        _keep(known, self.grown(codes, progress, starts))
-
-    def again(
-        self, known: Solutions, codes: Iterable[int], progress: Progress = silent
-    ) -> Solutions:
-        """Return the solutions of sub-models under the scales of this climb, each begun at its own
-        in ``known``, which was found under others."""
-        codes = list(codes)
-        starts = [Start(known[code].phi, known[code].log_spread) for code in codes]
-        return dict(zip(codes, self._solve(codes, starts, progress), strict=True))
-
-    def _solve(
-        self, codes: list[int], starts: list[Start], progress: Progress, best: float = -np.inf
-    ) -> list[Solution]:
-        start = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)
-        included = np.stack([members(self.model, code) for code in codes])
-        scales = np.broadcast_to(self.scales, included.shape)
-        problems = Problem(jnp.asarray(included), jnp.asarray(scales))
-        labels = None if self.labels is None else jnp.asarray(self.labels)
-        found = solve(self.model, problems, start, self.settings, progress, labels, best)
-        return [jax.tree.map(lambda leaf, k=k: leaf[k], found) for k in range(len(codes))]
-
-    def _start(self, known: Solutions, code: int) -> Start:
-        """Return where the best neighbour ended; a term that it has not starts at zero."""
-        near = [known[c] for c in neighbours(code, len(self.model.rule.parameters)) if c in known]
-        return _begin(max(near, key=weight), self._rest()) if near else self._rest()
-
-    def _rest(self) -> Start:
-        return jax.tree.map(np.asarray, rest(self.model, jnp.asarray(self.scales)))
-
-
-def _begin(found: Solution, nothing: Start) -> Start:
-    """Return where a solution ended; a term that it has not starts where ``nothing`` is known, and
-    so does all where it ended nowhere."""
-    if not np.isfinite(weight(found)):
-        return nothing
-    inside = np.isfinite(found.log_spread) & (found.population != 0.0)
-    phi = jnp.where(jnp.isfinite(found.phi), found.phi, nothing.phi)
-    return Start(phi, jnp.where(inside, found.log_spread, nothing.log_spread))
-
-
-def _keep(known: Solutions, found: Solutions) -> None:
-    """Add what was found to what is known, where it is new or has more evidence."""
-    for code, one in found.items():
-        if code not in known or weight(one) > weight(known[code]):
-            known[code] = one
-
-
-def most_evidence(known: Solutions) -> float:
-    """Return the most log evidence of some solutions, minus infinity where there are none."""
-    return max(map(weight, known.values()), default=-np.inf)
-
-
-def weight(solution: Solution) -> float:
-    """Return the log evidence, and minus infinity where there is none."""
-    value = float(solution.log_evidence)
-    return value if np.isfinite(value) else -np.inf
