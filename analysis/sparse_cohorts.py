@@ -69,7 +69,6 @@ from hebbax.errors import HebbaxError
 from hebbax.figures.style import PALETTE
 from hebbax.files import write_tables
 from hebbax.inference import nuts, pilot, repeated, stopped
-from hebbax.inference.compiled import compiled
 from hebbax.information import DETECTABLE, coefficient_covariance, information_under
 from hebbax.ledger import Ledger, fill
 from hebbax.model import Model, build_model
@@ -238,7 +237,7 @@ def _sampler(prior: Prior, plan: Plan) -> Callable[..., tuple[Array, Array]]:
         sampled = repeated.sample(key, model.recorded(*recorded), settings)
         return sampled.values["theta_population"], sampled.diverging
 
-    return compiled(fit)
+    return jax.jit(fit)
 
 
 def shrunk(prior: Prior, sessions: Sessions, plan: Plan) -> list[dict]:

@@ -24,7 +24,6 @@ from hebbax.data import Sessions, data_hash, observation_index
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import repeated
 from hebbax.inference.climbs import weight
-from hebbax.inference.compiled import compiled
 from hebbax.inference.density import log_likelihood
 from hebbax.inference.submodels import MANY_TERMS, enumerate_all
 from hebbax.ledger import Ledger
@@ -153,7 +152,7 @@ def program(spec: ModelSpec, settings: Settings) -> Program:
         each = repeated.each_draw(pointwise, sampled.values)
         return Judged(sampled.values, each, sampled.diverging)
 
-    return Program(model, generator(model, settings.task), compiled(judge))
+    return Program(model, generator(model, settings.task), jax.jit(judge))
 
 
 def _evidence(model: Model) -> float:

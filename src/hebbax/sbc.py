@@ -22,7 +22,6 @@ import pandas as pd
 from hebbax import calibration, diagnostics, files, workers
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import nuts, repeated
-from hebbax.inference.compiled import compiled
 from hebbax.inference.density import log_likelihood
 from hebbax.ledger import Ledger
 from hebbax.model import Design, Model, build_model
@@ -155,7 +154,7 @@ def program(spec: ModelSpec, settings: Settings) -> Program:
         draws = repeated.each_draw(of, sampled.values)
         return of(truth), draws, sampled.diverging, sampled.steps
 
-    return Program(model, ranked, generator(model, settings.task), compiled(fit))
+    return Program(model, ranked, generator(model, settings.task), jax.jit(fit))
 
 
 def check(settings: Settings) -> None:

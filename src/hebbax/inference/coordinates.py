@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import cho_solve, solve_triangular
 
 from hebbax.inference.density import (
     animal_values,
@@ -32,6 +31,7 @@ from hebbax.inference.density import (
     sites_of,
     split_groups,
 )
+from hebbax.inference.roots import Root, root_of
 from hebbax.model import Model
 from hebbax.priors import population_scale
 from hebbax.typing import Array, Parameters
@@ -59,13 +59,13 @@ class Scales(NamedTuple):
 
 class Conditional(NamedTuple):
     """The animals given the population: ``spread`` and population values ``location`` (member,),
-    the ``means`` of each animal's e (animal, member), the lower Cholesky factors ``roots`` of its
-    precision (animal, member, member), and the log Jacobian ``log_population`` of the location."""
+    the ``means`` of each animal's e (animal, member), the ``roots`` of its precision (animal,
+    member, member), and the log Jacobian ``log_population`` of the location."""
 
     spread: Array
     location: Array
     means: Array
-    roots: Array
+    roots: Root
     log_population: Array
 
 
@@ -132,8 +132,7 @@ def sites_given(
 ) -> tuple[Parameters, Array]:
     """Return what `to_sites` does, where the `conditional` at the coordinates is known already."""
     offsets = given.means + unwhiten(given.roots, coordinates[ANIMAL])
-    log_animals = -jnp.log(jnp.diagonal(given.roots, axis1=-2, axis2=-1)).sum(-1)
-    log_jacobian = given.log_population + log_animals.sum()
+    log_jacobian = given.log_population - given.roots.half_log_determinant.sum()
     if model.spec.hierarchy == "none":
         log_size = model.sessions.n_animals * jnp.log(given.spread).sum()
         return with_deviations(model, {}, offsets), log_jacobian + log_size
@@ -150,17 +149,17 @@ def conditional(
     spread, prior = scales(model, hyper)
     location, log_population = jnp.zeros_like(spread), jnp.zeros(())
     if prior is not None:
-        location, factor = population(spread, prior, factors)
-        log_population = -jnp.log(jnp.diagonal(factor)).sum()
+        location, root = population(spread, prior, factors)
+        log_population = -root.half_log_determinant
         if coordinate is not None:
-            location += solve_triangular(factor, coordinate, lower=True, trans="T")
+            location += root.inverse.T @ coordinate
     means, roots = jax.vmap(partial(deviation, spread, location))(factors)
     return Conditional(spread, location, means, roots, log_population)
 
 
-def unwhiten(roots: Array, normal: Array) -> Array:
+def unwhiten(roots: Root, normal: Array) -> Array:
     """Return Q^-1/2 times standard normal values ``(animal, member)``, Q = root root^T."""
-    return jax.vmap(partial(solve_triangular, lower=True, trans="T"))(roots, normal)
+    return jnp.einsum("aji,aj->ai", roots.inverse, normal)
 
 
 def to_coordinates(model: Model, factors: Factors, unconstrained: Parameters) -> Parameters:
@@ -168,15 +167,15 @@ def to_coordinates(model: Model, factors: Factors, unconstrained: Parameters) ->
     (spread, prior), location = around(model, unconstrained)
 
     def one(factors: Factors, e: Array) -> Array:
-        mean, factor = deviation(spread, location, factors)
-        return factor.T @ (e - mean)
+        mean, root = deviation(spread, location, factors)
+        return root.lower.T @ (e - mean)
 
     z = {ANIMAL: jax.vmap(one)(factors, deviations(model, unconstrained))}
     if prior is None:
         return z
     hyper = {name: unconstrained[name] for name in left_alone(model)}
-    mean, factor = population(spread, prior, factors)
-    return hyper | z | {POPULATION: factor.T @ (location - mean)}
+    mean, root = population(spread, prior, factors)
+    return hyper | z | {POPULATION: root.lower.T @ (location - mean)}
 
 
 def transported_potential(model: Model, factors: Factors, coordinates: Parameters) -> Array:
@@ -193,18 +192,18 @@ def model_values(model: Model, factors: Factors, coordinates: Parameters) -> Par
     return {**named, **animal_values(model, values)}
 
 
-def deviation(spread: Array, location: Array, factors: Factors) -> tuple[Array, Array]:
-    """Return the mean of one animal's e (member,), and the lower Cholesky factor of Q."""
-    factor = _factor(spread, factors.information)
+def deviation(spread: Array, location: Array, factors: Factors) -> tuple[Array, Root]:
+    """Return the mean of one animal's e (member,), and the root of Q."""
+    root = _root(spread, factors.information)
     pull = spread * (factors.linear - factors.information @ location)
-    return cho_solve((factor, True), pull), factor
+    return root.solve(pull), root
 
 
-def population(spread: Array, prior: Array, factors: Factors) -> tuple[Array, Array]:
-    """Return the mean of mu (member,), and the lower Cholesky factor of its precision L."""
+def population(spread: Array, prior: Array, factors: Factors) -> tuple[Array, Root]:
+    """Return the mean of mu (member,), and the root of its precision L."""
     precisions, linears, _ = jax.vmap(partial(share, spread))(factors)
-    factor = jnp.linalg.cholesky(precisions.sum(0) + jnp.diag(prior**-2.0))
-    return cho_solve((factor, True), linears.sum(0)), factor
+    root = root_of(precisions.sum(0) + jnp.diag(prior**-2.0))
+    return root.solve(linears.sum(0)), root
 
 
 def share(spread: Array, factors: Factors) -> tuple[Array, Array, Array]:
@@ -213,15 +212,13 @@ def share(spread: Array, factors: Factors) -> tuple[Array, Array, Array]:
     Its precision and linear term of mu, and the log of what is left: the factor's integral over e
     at mu = 0.
     """
-    factor = _factor(spread, factors.information)
-    a = solve_triangular(factor, spread[:, None] * factors.information, lower=True)
-    b = solve_triangular(factor, spread * factors.linear, lower=True)
-    constant = 0.5 * b @ b - jnp.log(jnp.diagonal(factor)).sum()
+    root = _root(spread, factors.information)
+    a = root.inverse @ (spread[:, None] * factors.information)
+    b = root.inverse @ (spread * factors.linear)
+    constant = 0.5 * b @ b - root.half_log_determinant
     return factors.information - a.T @ a, factors.linear - a.T @ b, constant
 
 
-def _factor(spread: Array, information: Array) -> Array:
-    """Return the lower Cholesky factor of Q = 1 + S I S."""
-    return jnp.linalg.cholesky(
-        spread[:, None] * information * spread + jnp.eye(spread.shape[0], dtype=spread.dtype)
-    )
+def _root(spread: Array, information: Array) -> Root:
+    """Return the root of Q = 1 + S I S."""
+    return root_of(spread[:, None] * information * spread + jnp.eye(spread.shape[0]))

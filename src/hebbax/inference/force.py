@@ -22,7 +22,6 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 
 from hebbax.inference.coordinates import (
     POPULATION,
@@ -59,32 +58,33 @@ def steered_potential(
     unconstrained, log_jacobian = sites_given(model, given, coordinates)
     values = animal_values(model, constrain(latent_sites(model), unconstrained))
     bound = partial(bounded, largest, given.spread)
-    phi = jax.vmap(bound)(given.roots, flatten_groups(model, values))
+    phi = jax.vmap(bound)(given.roots.inverse, flatten_groups(model, values))
     total = log_likelihood_by_animal(model, split_groups(model, phi)).sum()
     return prior_potential(model, unconstrained) - total - log_jacobian
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def bounded(largest: float, spread: Array, root: Array, phi: Array) -> Array:
+def bounded(largest: float, spread: Array, inverse_root: Array, phi: Array) -> Array:
     """Return one animal's values ``phi`` (member,) as they are; slopes with respect to them are
-    shortened on the way back, measured as slopes of z, phi = location + spread (mean + root^-T z).
+    shortened on the way back, measured as slopes of z, phi = location + spread (mean + W^T z) with
+    the inverse root W.
     """
     return phi
 
 
 def _forward(
-    largest: float, spread: Array, root: Array, phi: Array
+    largest: float, spread: Array, inverse_root: Array, phi: Array
 ) -> tuple[Array, tuple[Array, Array]]:
-    return phi, (spread, root)
+    return phi, (spread, inverse_root)
 
 
 def _backward(
     largest: float, kept: tuple[Array, Array], slope: Array
 ) -> tuple[Array, Array, Array]:
-    spread, root = kept
-    size = jnp.linalg.norm(solve_triangular(root, spread * slope, lower=True))
+    spread, inverse_root = kept
+    size = jnp.linalg.norm(inverse_root @ (spread * slope))
     shorter = slope * (largest / jnp.maximum(size, largest))
-    return jnp.zeros_like(spread), jnp.zeros_like(root), shorter
+    return jnp.zeros_like(spread), jnp.zeros_like(inverse_root), shorter
 
 
 bounded.defvjp(_forward, _backward)

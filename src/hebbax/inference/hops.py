@@ -12,7 +12,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jax.scipy.linalg import solve_triangular
 
 from hebbax.inference import coordinates, pilot, ways
 from hebbax.inference.coordinates import Factors, left_alone
@@ -33,13 +32,12 @@ def first_steps(model: Model, solution: pilot.Pilot) -> Steps:
     """Return the steps that fit a solution of the pilot fit."""
     spread, prior = coordinates.scales(model, solution.hyper)
     assert prior is not None, "there is a population"
-    precision_root = coordinates.population(spread, prior, solution.factors)[1]
-    root = solve_triangular(precision_root, jnp.eye(spread.size), lower=True, trans="T")
+    root = coordinates.population(spread, prior, solution.factors)[1]
     names = left_alone(model)
     _, unravel = ravel_pytree([solution.hyper[name] for name in names])
     sd = jnp.sqrt(jnp.diagonal(pilot.hyper_covariance(model, solution)))
     sites = dict(zip(names, unravel(sd), strict=True))
-    return Steps(jnp.sqrt((root**2).sum(-1)), side_by_side(model, sites, "spread"))
+    return Steps(jnp.sqrt((root.inverse**2).sum(0)), side_by_side(model, sites, "spread"))
 
 
 def learnt_steps(expected: Steps, populations: Array, log_spreads: Array) -> Steps:

@@ -36,6 +36,7 @@ from hebbax.inference.coordinates import (
 from hebbax.inference.density import constrain, latent_sites, log_likelihood_by_animal, split_groups
 from hebbax.inference.mixed import inverse
 from hebbax.inference.places import Place
+from hebbax.inference.roots import root_of
 from hebbax.model import Model
 from hebbax.priors import value_prior
 from hebbax.typing import Array, Key, Parameters
@@ -128,7 +129,7 @@ def offer(key: Key, offers: Offers) -> Array:
     mean, precision = offers.means[component, own], offers.precisions[component, own]
     normal = jax.random.normal(normal_key, (animals, members))
     degrees = jax.random.chisquare(tail_key, TAIL_DEGREES, (animals, 1)) / TAIL_DEGREES
-    tailed = mean + unwhiten(jnp.linalg.cholesky(precision), normal / jnp.sqrt(degrees))
+    tailed = mean + unwhiten(jax.vmap(root_of)(precision), normal / jnp.sqrt(degrees))
     of_prior = jax.random.uniform(side_key, (animals, 1)) < 1.0 / PARTS
     return jnp.where(of_prior, normal, tailed)
 

@@ -20,7 +20,6 @@ import jax.numpy as jnp
 from hebbax.inference.clouds import Mixture
 from hebbax.inference.coordinates import Factors, conditional
 from hebbax.inference.jumps import kernels_given
-from hebbax.inference.mixed import inverse
 from hebbax.inference.pilot import Pilot, Settings, settle
 from hebbax.model import Model
 from hebbax.typing import Array, Parameters
@@ -44,7 +43,7 @@ def widened(model: Model, cloud: Mixture, solution: Pilot, settings: Settings) -
         given = conditional(model, factors, hyper, None)
         means, covariances = moments_of(cloud, given.spread, given.location)
         fixed = jax.vmap(partial(_widened, given.spread, given.location))
-        factors = fixed(factors, given.roots, means, covariances)
+        factors = fixed(factors, given.roots.inverse, means, covariances)
         return (factors, settle(model, factors, hyper, settings)), None
 
     start = (solution.factors, solution.hyper)
@@ -67,13 +66,13 @@ def _widened(
     spread: Array,
     location: Array,
     factor: Factors,
-    root: Array,
+    inverse_root: Array,
     mean: Array,
     covariance: Array,
 ) -> Factors:
     """Return one animal's factor, with a mean ``mean`` and about the covariance of its
     deviations where the present one is too narrow."""
-    present = jnp.diagonal(inverse(root @ root.T)[0])
+    present = (inverse_root**2).sum(0)
     narrow = jnp.sqrt(present / jnp.diagonal(covariance))
     scale = jnp.clip(narrow, 1.0 / WIDEST, 1.0)
     information = scale[:, None] * factor.information * scale

@@ -19,7 +19,6 @@ from numpyro.infer import NUTS
 
 from hebbax.data import data_hash
 from hebbax.inference import checkpoint, clouds, pilot
-from hebbax.inference.compiled import compiled
 from hebbax.inference.coordinates import (
     ANIMAL,
     POPULATION,
@@ -102,17 +101,17 @@ def fit(
     pilot_key, cloud_key, start_key, run_key = jax.random.split(key, 4)
     progress("finding the starts", 0, 1)
     pilots = pilot.fit(pilot_key, model, settings.search)
-    cloud = compiled(lambda key: clouds.mixture(model, clouds.gather(key, model)))(cloud_key)
+    cloud = jax.jit(lambda key: clouds.mixture(model, clouds.gather(key, model)))(cloud_key)
     known = Known(pilots.factors, cloud)
     factors = pilot.best(pilots).factors
-    starts = compiled(partial(starting_points, model=model, settings=settings))(
+    starts = jax.jit(partial(starting_points, model=model, settings=settings))(
         start_key, pilots=pilots
     )
     progress("finding the starts", 1, 1)
     kernel = kernel_of(model, factors, settings)
     keys = jax.random.split(run_key, settings.chains)
     move = jax.vmap(partial(jumped, model, factors, known))
-    state = compiled(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
+    state = jax.jit(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
     label = _fingerprint(key, model, settings)
     kept = _advance(kernel, move, state, settings, store, label, progress)
     return _collect(model, factors, kept, settings)
@@ -194,7 +193,7 @@ def _advance(
     not to a narrow second mode of one animal, which jumps would visit meanwhile.
     """
 
-    @partial(compiled, static_argnums=(1, 2))
+    @partial(jax.jit, static_argnums=(1, 2))
     def chunk(state: Any, length: int, jumping: bool) -> tuple[Any, dict[str, Array]]:
         def iteration(state: Any, _: None) -> tuple[Any, dict[str, Array]]:
             state = kernel.sample(state, (), {})
@@ -240,7 +239,7 @@ def _collect(
     coordinates = {k: v for k, v in kept.items() if k not in (*CHECKED, "step_size")}
 
     one = partial(model_values, model, factors)
-    draws = jax.device_get(compiled(jax.vmap(jax.vmap(one)))(coordinates))
+    draws = jax.device_get(jax.jit(jax.vmap(jax.vmap(one)))(coordinates))
     depth = np.ceil(np.log2(kept["num_steps"] + 1)).astype(int)
     info = Info(
         diverging=kept["diverging"],

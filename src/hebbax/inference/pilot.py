@@ -26,9 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
-from jax.scipy.linalg import solve_triangular
 
-from hebbax.inference.compiled import compiled
 from hebbax.inference.coordinates import (
     Factors,
     conditional,
@@ -44,6 +42,7 @@ from hebbax.inference.density import (
     log_likelihood_by_animal,
     split_groups,
 )
+from hebbax.inference.roots import root_of
 from hebbax.model import Model
 from hebbax.typing import Array, Key, Parameters
 
@@ -87,14 +86,10 @@ class Pilot(NamedTuple):
 def fit(key: Key, model: Model, settings: Settings | None = None) -> Pilot:
     """Return the solutions of all starts, with a leading dimension ``start``, best first; the best
     again for one that ended where weights left the range of numbers."""
-    return compiled(partial(solutions, model=model, settings=settings or Settings()))(key)
-
-
-def solutions(key: Key, model: Model, settings: Settings) -> Pilot:
-    """Return what `fit` does; may be traced."""
+    settings = settings or Settings()
     keys = jax.random.split(key, settings.starts)
     jitters = settings.jitter * (jnp.arange(settings.starts) > 0)
-    found = jax.vmap(partial(_solve, model, settings))(keys, jitters)
+    found = jax.jit(jax.vmap(partial(_solve, model, settings)))(keys, jitters)
     sound = jnp.isfinite(found.evidence)
     order = jnp.argsort(jnp.where(sound, -found.evidence, jnp.inf))
     order = jnp.where(sound[order], order, order[0])
@@ -187,9 +182,9 @@ def _marginal(model: Model, factors: Factors, hyper: Parameters) -> Array:
     if prior is None:
         return jnp.zeros(())
     precisions, linears, constants = jax.vmap(partial(share, spread))(factors)
-    root = jnp.linalg.cholesky(precisions.sum(0) + jnp.diag(prior**-2.0))
-    pull = solve_triangular(root, linears.sum(0), lower=True)
-    log_population = 0.5 * pull @ pull - jnp.log(jnp.diagonal(root)).sum() - jnp.log(prior).sum()
+    root = root_of(precisions.sum(0) + jnp.diag(prior**-2.0))
+    pull = root.inverse @ linears.sum(0)
+    log_population = 0.5 * pull @ pull - root.half_log_determinant - jnp.log(prior).sum()
     return -(constants.sum() + log_population + hyper_log_prior(model, hyper))
 
 
@@ -198,7 +193,7 @@ def _evidence(model: Model, factors: Factors, hyper: Parameters, key: Key, sampl
     Gaussian posteriors, the population by its Gaussian volume."""
     spread, location, means, roots, log_population = conditional(model, factors, hyper, None)
     prior = scales(model, hyper).prior
-    log_volume = -jnp.log(jnp.diagonal(roots, axis1=-2, axis2=-1)).sum(-1)
+    log_volume = -roots.half_log_determinant
 
     def log_weight(normal: Array) -> Array:
         e = means + unwhiten(roots, normal)

@@ -1,5 +1,4 @@
-"""NUTS as one program without a Python step in it, for fits that repeat (compile the whole, with
-`hebbax.inference.compiled`).
+"""NUTS as one program without a Python step in it, for fits that repeat (`jax.jit` the whole).
 
 The density, coordinates, jumps and kernel are those of `hebbax.inference.nuts`. What it tunes
 during the warm-up is known here beforehand: coordinates have unit scale, and the scales of the
@@ -88,7 +87,7 @@ class Tools(NamedTuple):
 def sample(key: Key, model: Model, settings: nuts.Settings = SETTINGS) -> Sampled:
     """Return posterior draws; may be traced with the recorded trials of the model as arguments."""
     pilot_key, cloud_key, start_key, run_key = jax.random.split(key, 4)
-    pilots = pilot.solutions(pilot_key, model, settings.search)
+    pilots = pilot.fit(pilot_key, model, settings.search)
     points = clouds.gather(cloud_key, model)
     cloud = clouds.mixture(model, points)
     pilots = jax.vmap(lambda one: widened(model, cloud, one, settings.search))(pilots)

@@ -27,7 +27,6 @@ from numpyro.infer import SVI, Trace_ELBO, autoguide, init_to_value
 
 from hebbax.errors import FitError
 from hebbax.inference import pilot
-from hebbax.inference.compiled import compiled
 from hebbax.inference.coordinates import model_values, shapes, transported_potential
 from hebbax.model import Model
 from hebbax.priors import SPREAD_FRACTION
@@ -101,7 +100,7 @@ def fit(
     guide, parameters, elbo = _climb(climb_key, target, settings, progress)
     progress("drawing", 0, 1)
     flat, log_p, log_q = _draw(draw_key, target, guide, parameters, settings.draws)
-    values = compiled(jax.vmap(lambda z: model_values(model, start.factors, target.place(z))))(flat)
+    values = jax.jit(jax.vmap(lambda z: model_values(model, start.factors, target.place(z))))(flat)
     draws = {name: np.asarray(value)[None] for name, value in values.items()}
     progress("drawing", 1, 1)
     return draws, Info(elbo, np.asarray(log_p - log_q)[None], np.asarray(log_p)[None])
@@ -175,7 +174,7 @@ def _climb(
     particles = 1 if settings.guide == "laplace" else settings.particles
     svi = SVI(program, guide, optax.adam(rate), Trace_ELBO(num_particles=particles))
 
-    @partial(compiled, static_argnums=1)
+    @partial(jax.jit, static_argnums=1)
     def chunk(state: Any, length: int) -> tuple[Any, Array]:
         return jax.lax.scan(lambda state, _: svi.update(state), state, None, length=length)
 
@@ -193,7 +192,7 @@ def _draw(
 ) -> tuple[Array, Array, Array]:
     """Return draws of the guide ``(draw, coordinate)`` and log p and log q of each ``(draw,)``."""
 
-    @compiled
+    @jax.jit
     def drawn(key: Key) -> tuple[Array, Array, Array]:
         fitted = dist.TransformedDistribution(
             guide.get_base_dist(), guide.get_transform(parameters)
