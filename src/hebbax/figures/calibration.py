@@ -25,10 +25,10 @@ def calibration(found: Calibrated, draws: int) -> Figure:
     names = list(table.index)
     if len(names) > FEW:
         names = [n for n in names if not table["inside"][n] or table["kind"][n] == "likelihood"]
-    rows = -(-(len(names) + 1) // COLUMNS)
-    figure, axes = plt.subplots(
-        rows, COLUMNS, figsize=(11.0, 0.6 + 2.1 * rows), layout="constrained", squeeze=False
-    )
+    columns = min(COLUMNS, len(names) + 1)
+    rows = -(-(len(names) + 1) // columns)
+    size = (2.75 * columns, 0.6 + 2.1 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     limits = ecdf_band(found.summary.simulations, draws, BAND)
     panels = axes.ravel()
     for ax, name in zip(panels[1:], names, strict=False):
@@ -37,7 +37,7 @@ def calibration(found: Calibrated, draws: int) -> Figure:
         ax.set_title(name, fontsize=9, color="black" if table["inside"][name] else ORANGE)
     for ax in [panels[1], *axes[1:, 0]]:
         ax.set_ylabel("ECDF - expected")
-    for ax in panels[1 : len(names) + 1][-COLUMNS:]:
+    for ax in panels[1 : len(names) + 1][-columns:]:
         ax.set_xlabel("rank of the truth / draws")
     for ax in panels[len(names) + 1 :]:
         ax.axis("off")
