@@ -73,7 +73,7 @@ from hebbax.information import DETECTABLE, coefficient_covariance, information_u
 from hebbax.ledger import Ledger, fill
 from hebbax.model import Model, build_model
 from hebbax.prior_predictive import as_sessions, draw_truth, lives, template
-from hebbax.priors import SHRINKING, Prior
+from hebbax.priors import Prior
 from hebbax.rehearsal import TASK, Task
 from hebbax.spec import ModelSpec
 from hebbax.typing import Array, Parameters
@@ -127,8 +127,7 @@ class Plan:
     design: Design = Design()
     weighed: inclusion.Settings = WEIGHED
     strengths: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.01, 0.03)
-    sampler: nuts.Settings = repeated.SETTINGS
-    deeper: nuts.Settings = repeated.DEEPER
+    sampler: Callable[[Prior], nuts.Settings] = repeated.settings_for
     expected_terms: float = 2.5
 
 
@@ -143,7 +142,7 @@ QUICK = Plan(
     design=Design(4, Task(90, 3, (0.2, 0.8), "baited"), FEW),
     weighed=replace(WEIGHED, most=2),
     strengths=(0.003, 0.03), expected_terms=1.0,
-    sampler=SHORT, deeper=SHORT,
+    sampler=lambda prior: SHORT,
 )  # fmt: skip
 
 
@@ -231,10 +230,9 @@ def _sampler(prior: Prior, plan: Plan) -> Callable[..., tuple[Array, Array]]:
     """Return the compiled fit of a prior that shrinks, one for all cohorts: from a key and the
     recorded trials to the population coefficients (chain, draw, term), and which draws diverged."""
     model = plan.design.model(prior, plan.expected_terms)
-    settings = plan.deeper if prior in SHRINKING else plan.sampler
 
     def fit(key: Array, *recorded: Array) -> tuple[Array, Array]:
-        sampled = repeated.sample(key, model.recorded(*recorded), settings)
+        sampled = repeated.sample(key, model.recorded(*recorded), plan.sampler(prior))
         return sampled.values["theta_population"], sampled.diverging
 
     return jax.jit(fit)
@@ -282,9 +280,10 @@ METHODS = {
     "inclusion": Method(partial(weighed, "declared"), lambda plan: plan.weighed),
     "L1": Method(penalised, lambda plan: plan.strengths),
     "horseshoe": Method(
-        partial(shrunk, "regularised horseshoe"), lambda plan: (plan.deeper, plan.expected_terms)
+        partial(shrunk, "regularised horseshoe"),
+        lambda plan: (plan.sampler("regularised horseshoe"), plan.expected_terms),
     ),
-    "laplace": Method(partial(shrunk, "laplace"), lambda plan: plan.sampler),
+    "laplace": Method(partial(shrunk, "laplace"), lambda plan: plan.sampler("laplace")),
     "own scales": Method(partial(weighed, "information"), lambda plan: plan.weighed),
 }
 """What matters most comes first."""

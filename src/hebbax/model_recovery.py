@@ -161,7 +161,7 @@ def _evidence(model: Model) -> float:
     All sub-models of its rule are solved on the way: an animal left behind in one is not in
     another.
     """
-    known = enumerate_all(model, np.asarray(model.scales))
+    known = enumerate_all(model, model.scales)
     return weight(known[2 ** len(model.rule.parameters) - 1])
 
 

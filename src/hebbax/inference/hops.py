@@ -17,7 +17,7 @@ from hebbax.inference import coordinates, pilot, ways
 from hebbax.inference.coordinates import Factors, left_alone
 from hebbax.inference.density import prior_potential, side_by_side
 from hebbax.inference.places import Place, log_likelihood_at
-from hebbax.inference.ways import Steps, Way, shrinking
+from hebbax.inference.ways import Move, Steps, Way, shrinking
 from hebbax.model import Model
 from hebbax.typing import Array, Key
 
@@ -53,16 +53,12 @@ def learnt_steps(expected: Steps, populations: Array, log_spreads: Array) -> Ste
 def hop(key: Key, model: Model, factors: Factors, steps: Steps, place: Place) -> Place:
     """Return the place after population and spreads were offered steps in every way."""
     table = _ways(model, factors, steps)
-    for (way, shifted, stretched), own in zip(
-        table, jax.random.split(key, len(table)), strict=True
-    ):
-        still = jnp.zeros_like
-        rows = (
-            jnp.concatenate([shifted, still(stretched)]),
-            jnp.concatenate([still(shifted), stretched]),
-        )
-        step = partial(_step, model, way)
-        place, _ = jax.lax.scan(step, place, (jax.random.split(own, len(rows[0])), *rows))
+    keys = jax.random.split(key, len(table))
+    for (way, shifted, stretched), own in zip(table, keys, strict=True):
+        shifts = jnp.concatenate([shifted, jnp.zeros_like(stretched)])
+        stretches = jnp.concatenate([jnp.zeros_like(shifted), stretched])
+        each = Move(jax.random.split(own, len(shifts)), shifts, stretches)
+        place, _ = jax.lax.scan(partial(_step, model, way), place, each)
     return place
 
 
@@ -89,16 +85,14 @@ def _ways(model: Model, factors: Factors, steps: Steps) -> list[tuple[Way, Array
     return table
 
 
-def _step(
-    model: Model, way: Way, place: Place, step: tuple[Key, Array, Array]
-) -> tuple[Place, None]:
-    """Return the place after one ``step``, with which members it shifts and which it stretches."""
-    key, shifted, stretched = step
-    shift_key, stretch_key, size_key, way_key, accept_key = jax.random.split(key, 5)
+def _step(model: Model, way: Way, place: Place, which: Move) -> tuple[Place, None]:
+    """Return the place after one step of a size of its own, with masks of what it shifts and what
+    it stretches in ``which``."""
+    shift_key, stretch_key, size_key, way_key, accept_key = jax.random.split(which.key, 5)
     size = jnp.exp(LOG_SIZE + SIZE_SPREAD * jax.random.normal(size_key))
-    shift = size * jax.random.normal(shift_key, shifted.shape) * shifted
-    stretch = size * jax.random.normal(stretch_key) * stretched
-    sites, log_volume = way(way_key, place.sites, shift, stretch)
+    shift = size * jax.random.normal(shift_key, which.shift.shape) * which.shift
+    stretch = size * jax.random.normal(stretch_key) * which.stretch
+    sites, log_volume = way(place.sites, Move(way_key, shift, stretch))
     there = Place(sites, log_likelihood_at(model, sites))
     log_ratio = _log_density(model, there) - _log_density(model, place) + log_volume
     taken = jnp.log(jax.random.uniform(accept_key)) < log_ratio

@@ -41,101 +41,96 @@ class Steps(NamedTuple):
     spreads: Array
 
 
-Way = Callable[[Key, Parameters, Array, Array], tuple[Parameters, Array]]
-"""Sites, a shift of the population in standard deviations and a stretch of the log spreads -> new
-sites, and the log of how much volume grows and of how much likelier the way back is drawn."""
+class Move(NamedTuple):
+    """What a way is asked for: a ``shift`` of the population values in standard deviations and a
+    ``stretch`` of the log spreads, (member,) each; with a ``key`` for what it draws besides."""
+
+    key: Key
+    shift: Array
+    stretch: Array
+
+
+Way = Callable[[Parameters, Move], tuple[Parameters, Array]]
+"""Sites and a move -> new sites, and the log of how much volume grows and of how much likelier the
+way back is drawn."""
 
 
 def keep_deviations(
-    model: Model, steps: Steps, key: Key, sites: Parameters, shift: Array, stretch: Array
+    model: Model, steps: Steps, sites: Parameters, move: Move
 ) -> tuple[Parameters, Array]:
     """A `Way`: each animal's deviations in spreads stay."""
-    location = side_by_side(model, sites, "population") + steps.populations * shift
-    moved = _stretched(model, sites, steps.spreads * stretch)
+    location = side_by_side(model, sites, "population") + steps.populations * move.shift
+    moved = _stretched(model, sites, steps.spreads * move.stretch)
     return sites | moved | sites_of(model, location, "population"), jnp.zeros(())
 
 
 def keep_coordinates(
-    model: Model,
-    factors: Factors,
-    steps: Steps,
-    key: Key,
-    sites: Parameters,
-    shift: Array,
-    stretch: Array,
+    model: Model, factors: Factors, steps: Steps, sites: Parameters, move: Move
 ) -> tuple[Parameters, Array]:
-    """A `Way`: each animal's coordinates stay; ``shift`` is one of the population's."""
-    z = coordinates.to_coordinates(model, factors, sites)
-    before = coordinates.to_sites(model, factors, z)[1]
-    z |= _stretched(model, z, steps.spreads * stretch) | {POPULATION: z[POPULATION] + shift}
-    moved, after = coordinates.to_sites(model, factors, z)
-    return moved, after - before
+    """A `Way`: each animal's coordinates stay; the shift is one of the population's."""
+
+    def moved(z: Parameters) -> Parameters:
+        stretched = _stretched(model, z, steps.spreads * move.stretch)
+        return z | stretched | {POPULATION: z[POPULATION] + move.shift}
+
+    return _in_coordinates(model, factors, sites, moved)
 
 
-def grow(
-    model: Model, key: Key, sites: Parameters, shift: Array, stretch: Array
-) -> tuple[Parameters, Array]:
-    """A `Way`: population values and spreads grow by exp(stretch), in every animal; ``shift`` is
-    nothing here."""
-    location = side_by_side(model, sites, "population") * jnp.exp(stretch)
-    moved = _stretched(model, sites, stretch) | sites_of(model, location, "population")
-    return sites | moved, stretch.sum()
+def grow(model: Model, sites: Parameters, move: Move) -> tuple[Parameters, Array]:
+    """A `Way`: population values and spreads grow by exp(stretch), in every animal; nothing is
+    shifted."""
+    location = side_by_side(model, sites, "population") * jnp.exp(move.stretch)
+    moved = _stretched(model, sites, move.stretch) | sites_of(model, location, "population")
+    return sites | moved, move.stretch.sum()
 
 
 def grow_apart(
-    model: Model, factors: Factors, key: Key, sites: Parameters, shift: Array, stretch: Array
+    model: Model, factors: Factors, sites: Parameters, move: Move
 ) -> tuple[Parameters, Array]:
     """A `Way`: spreads grow by exp(stretch) with the prior that shrinks, coordinates kept: one term
-    with its local scale, or all with the global one. ``shift`` is nothing here."""
-    z = coordinates.to_coordinates(model, factors, sites)
-    before = coordinates.to_sites(model, factors, z)[1]
-    z |= _stretched(model, z, stretch)
-    for group in model.groups:
-        if group.prior in SHRINKING:
-            (whole, local), (of_whole, of_local) = scale_sites(group), scale_powers(group)
-            own = split_groups(model, stretch)[group.name]
-            together = (own != 0).all()
-            z[whole] += jnp.where(together, 2.0 / of_whole * own[0], 0.0)
-            z[local] += jnp.where(together, 0.0, 2.0 / of_local * own)
-    moved, after = coordinates.to_sites(model, factors, z)
-    return moved, after - before
+    with its local scale, or all with the global one. Nothing is shifted."""
+
+    def moved(z: Parameters) -> Parameters:
+        z = z | _stretched(model, z, move.stretch)
+        for group in model.groups:
+            if group.prior in SHRINKING:
+                (whole, local), (of_whole, of_local) = scale_sites(group), scale_powers(group)
+                own = split_groups(model, move.stretch)[group.name]
+                together = (own != 0).all()
+                z[whole] += jnp.where(together, 2.0 / of_whole * own[0], 0.0)
+                z[local] += jnp.where(together, 0.0, 2.0 / of_local * own)
+        return z
+
+    return _in_coordinates(model, factors, sites, moved)
 
 
 def lean(
-    model: Model,
-    factors: Factors,
-    steps: Steps,
-    key: Key,
-    sites: Parameters,
-    shift: Array,
-    stretch: Array,
+    model: Model, factors: Factors, steps: Steps, sites: Parameters, move: Move
 ) -> tuple[Parameters, Array]:
     """A `Way`: the population value of one term of a prior that shrinks is shifted, and that of
     another, the likelier the more alike they are, so that the choices change least.
 
     With F the information of all animals, term j makes up for a shift of term i by -F_ij / F_jj of
-    it. ``stretch`` is nothing here.
+    it. Nothing is stretched.
     """
-    partner_key, scale_key = jax.random.split(key)
-    one, information = jnp.argmax(jnp.abs(shift)), factors.information.sum(0)
+    partner_key, scale_key = jax.random.split(move.key)
+    one, information = jnp.argmax(jnp.abs(move.shift)), factors.information.sum(0)
     told = jnp.diagonal(information)
     others = shrinking(model) & (jnp.arange(told.size) != one)
     alike = LEAST_ALIKE + information[one] ** 2 / (told * told[one])
     other = jax.random.categorical(partner_key, jnp.where(others, jnp.log(alike), -jnp.inf))
-    move = steps.populations[one] * shift[one]
-    location = side_by_side(model, sites, "population").at[one].add(move)
-    location = location.at[other].add(-information[one, other] / told[other] * move)
+    shift = steps.populations[one] * move.shift[one]
+    location = side_by_side(model, sites, "population").at[one].add(shift)
+    location = location.at[other].add(-information[one, other] / told[other] * shift)
     moved = sites | sites_of(model, location, "population")
     return _rescaled(scale_key, model, sites, moved, jnp.stack([one, other]))
 
 
-def with_scale(
-    model: Model, way: Way, key: Key, sites: Parameters, shift: Array, stretch: Array
-) -> tuple[Parameters, Array]:
+def with_scale(model: Model, way: Way, sites: Parameters, move: Move) -> tuple[Parameters, Array]:
     """A `Way`: another one that moves one member, and its local scale is drawn anew."""
-    way_key, scale_key = jax.random.split(key)
-    moved, log_volume = way(way_key, sites, shift, stretch)
-    one = jnp.argmax(jnp.abs(shift) + jnp.abs(stretch))
+    way_key, scale_key = jax.random.split(move.key)
+    moved, log_volume = way(sites, move._replace(key=way_key))
+    one = jnp.argmax(jnp.abs(move.shift) + jnp.abs(move.stretch))
     moved, log_back = _rescaled(scale_key, model, sites, moved, one[None])
     return moved, log_volume + log_back
 
@@ -143,6 +138,16 @@ def with_scale(
 def shrinking(model: Model) -> np.ndarray:
     """Return which members have a prior that shrinks, ``(member,)``."""
     return np.concatenate([np.full(g.scales.size, g.prior in SHRINKING) for g in model.groups])
+
+
+def _in_coordinates(
+    model: Model, factors: Factors, sites: Parameters, moved: Callable[[Parameters], Parameters]
+) -> tuple[Parameters, Array]:
+    """Return the sites after their coordinates were ``moved``, and how much volume grows."""
+    z = coordinates.to_coordinates(model, factors, sites)
+    before = coordinates.to_sites(model, factors, z)[1]
+    there, after = coordinates.to_sites(model, factors, moved(z))
+    return there, after - before
 
 
 def _rescaled(
