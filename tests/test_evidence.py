@@ -250,16 +250,6 @@ def test_a_term_that_is_out_is_not_there(model, solved):
     assert not solved[1].population[1:3].any()
 
 
-def test_inverses_are_those_of_numpy_and_indefinite_ones_are_told():
-    rng = np.random.default_rng(1)
-    a = rng.normal(size=(5, 6, 6))
-    a = a @ np.swapaxes(a, -1, -2) + 0.1 * np.eye(6)
-    found, log_determinant = mixed.inverse(jnp.asarray(a))
-    np.testing.assert_allclose(found, np.linalg.inv(a), rtol=1e-8, atol=1e-10)
-    np.testing.assert_allclose(log_determinant, np.linalg.slogdet(a)[1], rtol=1e-10)
-    assert not np.isfinite(mixed.inverse(jnp.diag(jnp.array([1.0, -1.0])))[1])
-
-
 def test_a_path_shrinks_from_all_terms_and_another_grows_from_none(model, solved):
     climb = climbs.Climb(model, np.array([*SCALES.values(), 1.0]), evidence.Settings(batch=4))
     known = submodels.paths(climb)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hebbax.inference.roots import root_of
+from hebbax.inference.roots import inverse, root_of
 
 
 def matrices():
@@ -23,6 +23,14 @@ def test_a_batch_of_roots_is_that_of_numpy():
     np.testing.assert_allclose(solved, np.linalg.solve(a, b[:, None])[..., 0], rtol=1e-10)
 
 
+def test_inverses_are_those_of_numpy_whatever_the_leading_dimensions():
+    a = matrices()
+    for batch in (a[0], a, np.stack([a, 2.0 * a])):
+        found, log_determinant = inverse(jnp.asarray(batch))
+        np.testing.assert_allclose(found, np.linalg.inv(batch), rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(log_determinant, np.linalg.slogdet(batch)[1], rtol=1e-12)
+
+
 def test_slopes_of_a_root_and_of_its_inverse_are_those_of_lapack():
     def total(lower, inverse):
         return jnp.sin(lower).sum() + jnp.cos(inverse).sum()
@@ -39,4 +47,6 @@ def test_slopes_of_a_root_and_of_its_inverse_are_those_of_lapack():
 
 
 def test_a_matrix_that_is_not_positive_definite_has_no_root():
-    assert np.isnan(root_of(jnp.diag(jnp.array([1.0, -1.0]))).inverse).any()
+    indefinite = jnp.diag(jnp.array([1.0, -1.0]))
+    assert np.isnan(root_of(indefinite).inverse).any()
+    assert not np.isfinite(inverse(indefinite)[1])

@@ -22,7 +22,7 @@ import numpy as np
 
 from hebbax.inference.coordinates import Factors
 from hebbax.inference.density import log_likelihood_by_animal, split_groups
-from hebbax.inference.mixed import inverse
+from hebbax.inference.roots import inverse
 from hebbax.model import Model
 from hebbax.priors import SPREAD_FRACTION
 from hebbax.typing import Array, Key

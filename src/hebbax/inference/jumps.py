@@ -34,9 +34,8 @@ from hebbax.inference.coordinates import (
     with_deviations,
 )
 from hebbax.inference.density import constrain, latent_sites, log_likelihood_by_animal, split_groups
-from hebbax.inference.mixed import inverse
 from hebbax.inference.places import Place
-from hebbax.inference.roots import root_of
+from hebbax.inference.roots import inverse, root_of
 from hebbax.model import Model
 from hebbax.priors import value_prior
 from hebbax.typing import Array, Key, Parameters

@@ -18,11 +18,11 @@ moments of the e_a (Louis 1982): both are exact for the Gaussian model.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hebbax.inference.density import Expansion
+from hebbax.inference.roots import inverse
 from hebbax.priors import SPREAD_FRACTION
 from hebbax.typing import Array
 
@@ -147,26 +147,3 @@ def _peak(included: Array, slope: Array, hessian: Array) -> tuple[Array, Array, 
     volume = jnp.where(peaked, plain_volume, safe_volume)
     step = covariance @ jnp.where(included, slope, 0.0)
     return step, covariance, 0.5 * included.sum() * np.log(2.0 * np.pi) - 0.5 * volume
-
-
-def inverse(matrix: Array) -> tuple[Array, Array]:
-    """Return the inverse of symmetric matrices ``(..., member, member)`` and the log of their
-    determinants, not finite where one is not positive definite.
-
-    Gauss-Jordan without pivoting, which positive definite matrices do not need. JAX hands the
-    matrices of a batch to LAPACK one by one; this is one operation on all of them, and hundreds of
-    batched Cholesky factors stood still on two cores (jax 0.10.2).
-    """
-    size = matrix.shape[-1]
-
-    def sweep(k: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        rest, log_determinant = state
-        here = jnp.arange(size) == k
-        pivot = jnp.where(here[:, None] & here, rest, 0.0).sum((-2, -1), keepdims=True)
-        row = jnp.where(here[:, None], rest, 0.0).sum(-2, keepdims=True) / pivot
-        column = jnp.where(here, rest, 0.0).sum(-1, keepdims=True)
-        swept = jnp.where(here[:, None], row, rest - column * row)
-        swept = jnp.where(here, jnp.where(here[:, None], 1.0, -column) / pivot, swept)
-        return swept, log_determinant + jnp.log(pivot[..., 0, 0])
-
-    return jax.lax.fori_loop(0, size, sweep, (matrix, jnp.zeros(matrix.shape[:-2])))

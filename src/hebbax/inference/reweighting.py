@@ -13,7 +13,8 @@ import numpy as np
 
 from hebbax.inference.density import expansion, log_likelihood_by_animal, split_groups
 from hebbax.inference.evidence import Solution
-from hebbax.inference.mixed import Problem, inverse
+from hebbax.inference.mixed import Problem
+from hebbax.inference.roots import inverse
 from hebbax.model import Model
 from hebbax.typing import Array, Key
 

@@ -57,3 +57,11 @@ def _slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Root, Root]:
     inner = root.inverse @ change @ root.inverse.T
     inner = jnp.tril(inner, -1) + 0.5 * jnp.diag(jnp.diagonal(inner))
     return root, Root(root.lower @ inner, -inner @ root.inverse)
+
+
+def inverse(matrix: Array) -> tuple[Array, Array]:
+    """Return the inverses of symmetric matrices ``(..., member, member)`` and the logs of their
+    determinants, not finite where one is not positive definite."""
+    each = jnp.vectorize(lambda one: root_of(one).inverse, signature="(i,j)->(i,j)")
+    root = Root(matrix, each(matrix))
+    return jnp.swapaxes(root.inverse, -1, -2) @ root.inverse, 2.0 * root.half_log_determinant
