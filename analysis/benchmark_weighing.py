@@ -19,7 +19,7 @@ from benchmark import cohort
 from fly_terms import TEN
 
 import hebbax
-from hebbax import inclusion, sbc
+from hebbax import sbc, scaling
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
@@ -32,6 +32,9 @@ from hebbax.spec import ModelSpec
 from hebbax.workers import Workers
 
 KEYS = ("what", "data")
+
+EFFECT = 0.3
+"""That of the pass which is timed, of those of `hebbax terms`."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,10 @@ def main(quick: bool, out: Path, data: Path | None, workers: int | None) -> None
 def weighing(plan: Plan, sessions: hebbax.Sessions) -> list[dict[str, Any]]:
     """Return the rows of the pass over all sub-models, compiled meanwhile and once compiled."""
     spec = ModelSpec("candidates", plan.terms)
-    model = inclusion.candidate_model(sessions, spec)
+    model = scaling.candidate_model(sessions, spec)
     with progress("scales") as report:
-        scales = inclusion.information_scales(model, inclusion.Settings(), report)
+        information = scaling.told(model, progress=report).information
+    scales = scaling.information_scales(model, information, EFFECT)
     rows = []
     for how in ("compiled meanwhile", "compiled"):
         begun = time.perf_counter()

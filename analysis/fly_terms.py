@@ -24,7 +24,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 import hebbax
-from hebbax import inclusion, page, readout
+from hebbax import inclusion, page, readout, scaling
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
@@ -79,7 +79,7 @@ def identifiable(sessions: hebbax.Sessions, name: str, plan: Plan) -> hebbax.Mod
     changes = dict(VARIANTS[name])
     terms = changes.pop("terms", plan.terms)
     spec = replace(hebbax.read_spec("sparse"), **changes).with_terms(terms)
-    kept = redundancy(jax.random.PRNGKey(0), inclusion.candidate_model(sessions, spec)).kept
+    kept = redundancy(jax.random.PRNGKey(0), scaling.candidate_model(sessions, spec)).kept
     return spec.with_terms(kept)
 
 

@@ -114,7 +114,7 @@ class Design:
 
 
 WEIGHED = inclusion.Settings(
-    scaling="declared", inclusion=Written.inclusion, most=Written.most, other_effects=(), checked=0
+    scaling="declared", inclusion=Written.inclusion, most=Written.most, effects=(1.0,), checked=0
 )
 
 
@@ -198,15 +198,28 @@ def expected_sd(sessions: Sessions, design: Design, drawn: Parameters) -> np.nda
     return np.sqrt(np.diagonal(covariance))
 
 
-def weighed(scaling: str, sessions: Sessions, plan: Plan) -> list[dict]:
+def written_scales(plan: Plan) -> inclusion.Settings:
+    """Return the settings of `weighed` with the written scales."""
+    return plan.weighed
+
+
+def own_scales(plan: Plan) -> inclusion.Settings:
+    """Return the settings of `weighed` without the written scales: those of `hebbax terms`."""
+    effects = inclusion.Settings.effects
+    return replace(plan.weighed, scaling="information", effects=effects)
+
+
+def weighed(
+    asked: Callable[[Plan], inclusion.Settings], sessions: Sessions, plan: Plan
+) -> list[dict]:
     """Return the score of each term by all sub-models; with ``declared`` scales a rule without a
     term has no prior probability, as the written prior says."""
-    spec, written = plan.design.spec, plan.design.written
-    if scaling == "information":
+    spec, written, settings = plan.design.spec, plan.design.written, asked(plan)
+    if settings.scaling == "information":
         spec = replace(spec, scales={})
-    found = inclusion.weigh(sessions, spec, replace(plan.weighed, scaling=scaling))
+    found = inclusion.weigh(sessions, spec, settings)
     size = found.included.sum(1)
-    possible = (size >= written.fewest) | (scaling == "information")
+    possible = (size >= written.fewest) | (settings.scaling == "information")
     weights = softmax(np.where(possible, found.log_weights(), -np.inf))
     mean = weights @ found.population
     return [
@@ -277,14 +290,14 @@ class Method:
 
 
 METHODS = {
-    "inclusion": Method(partial(weighed, "declared"), lambda plan: plan.weighed),
+    "inclusion": Method(partial(weighed, written_scales), written_scales),
     "L1": Method(penalised, lambda plan: plan.strengths),
     "horseshoe": Method(
         partial(shrunk, "regularised horseshoe"),
         lambda plan: (plan.sampler("regularised horseshoe"), plan.expected_terms),
     ),
     "laplace": Method(partial(shrunk, "laplace"), lambda plan: plan.sampler("laplace")),
-    "own scales": Method(partial(weighed, "information"), lambda plan: plan.weighed),
+    "own scales": Method(partial(weighed, own_scales), own_scales),
 }
 """What matters most comes first."""
 

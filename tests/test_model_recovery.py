@@ -45,7 +45,8 @@ def test_confusion_inversion_and_pairs_are_counted():
     assert pairs.loc[("a", "b"), ["evidence", "n"]].tolist() == [5 / 8, 8]
     assert pairs.loc[("b", "c"), "evidence"] == 1.0
     assert (
-        "This experiment cannot tell apart a and b (62%): in brackets how often" in found.sentence
+        "This experiment cannot tell apart a and b (62% by evidence, 38% by LOO): in brackets how "
+        "often the right one of the two is found." in found.sentence
     )
     assert found.sentence.startswith(
         "Of 12 cohorts the true model is found in 75% by evidence and "

@@ -8,12 +8,12 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logsumexp, softmax
 from test_cli import run
 
 from hebbax.data import write_table
 from hebbax.errors import ModelError
-from hebbax.inclusion import Inclusion, Settings, candidate_model, weigh
+from hebbax.inclusion import Inclusion, Settings, weigh
 from hebbax.inference import evidence
 from hebbax.inference.climbs import Climb, weight
 from hebbax.inference.submodels import Breadth, search
@@ -28,6 +28,7 @@ from hebbax.readout import (
     submodel_table,
     term_table,
 )
+from hebbax.scaling import candidate_model
 from hebbax.simulation import QUICK, simulate
 from hebbax.spec import ModelSpec
 
@@ -56,7 +57,7 @@ def test_the_terms_that_made_the_choices_are_found(weighed):
 
 def test_scales_may_be_declared_and_the_number_of_terms_limited(sessions):
     scales = {"x r": 0.3, "w": 0.1, "x": 0.1, "r w": 0.5}
-    settings = Settings(scaling="declared", most=2, other_effects=(), checked=0)
+    settings = Settings(scaling="declared", most=2, effects=(1.0,), checked=0)
     found = weigh(sessions, ModelSpec("candidates", CANDIDATES, scales=scales), settings)
     assert dict(zip(found.terms, found.scales, strict=True)) == scales
     assert sorted(found.included.sum(1)) == [0] + [1] * 4 + [2] * 6
@@ -64,22 +65,22 @@ def test_scales_may_be_declared_and_the_number_of_terms_limited(sessions):
     assert found.terms_of(int(found.weights().argmax())) == ("x r", "w")
 
 
-def made_up(log_evidence):
-    """Four sub-models of a and b, and a third term that no evidence speaks of."""
+def made_up(*log_evidence):
+    """Four sub-models of a and b under each effect, and a third term that no evidence speaks of."""
     included = np.array(list(itertools.product([False, True], repeat=3)))
-    values = np.array([log_evidence[a, b] for a, b, _ in included.astype(int)])
+    values = [np.array([of[a, b] for a, b, _ in included.astype(int)]) for of in log_evidence]
+    effects = (0.3, 1.0, 3.0)[: len(values)]
     return Inclusion(
         terms=("x r", "w", "x w"),
         scales=np.ones(3),
         included=included,
-        log_evidence=values,
         population=np.where(included, 0.5, 0.0),
         covariance=np.einsum("ki,ij->kij", included, 0.01 * np.eye(3)),
-        by_effect={0.1: values, 0.9: 0.0 * values},
+        by_effect=dict(zip(effects, values, strict=True)),
         phi=np.zeros((8, 1, 4)),
         correction=np.full((8, 2), np.nan),
         unsettled=np.zeros(8),
-        settings=Settings(),
+        settings=Settings(effects=effects),
     )
 
 
@@ -87,9 +88,34 @@ def test_probabilities_are_those_of_bayes():
     one = made_up(np.array([[0.0, 0.0], [2.0, 2.0]]))
     assert one.probability() == pytest.approx([expit(2.0), 0.5, 0.5])
     assert one.probability(one.weights(0.2)) == pytest.approx([expit(2 - np.log(4)), 0.2, 0.2])
-    assert one.probability(one.weights(effect=0.9)) == pytest.approx([0.5, 0.5, 0.5])
     assert pair_table(one).loc["x r", "w"] == pytest.approx(1 - 0.5 * expit(-2.0))
     assert sensitive(one) == ["x r"]
+
+
+def test_effects_are_mixed_by_what_the_choices_say_of_each():
+    tables = np.array([[0.0, 0.0], [2.0, 2.0]]), np.array([[1.0, 4.0], [1.0, 1.0]])
+    mixed = made_up(*tables, np.full((2, 2), -9.0))
+    total = np.array([logsumexp(table) for table in (*tables, np.full((2, 2), -9.0))])
+    p = softmax(total)
+    assert mixed.effects() == pytest.approx(dict(zip((0.3, 1.0, 3.0), p, strict=True)))
+    each = [made_up(table).probability() for table in tables]
+    np.testing.assert_allclose(mixed.probability(), [*p[:2], p[2]] @ np.array([*each, [0.5] * 3]))
+    assert set(mixed.under_other_priors()) == {
+        ("effect", 0.3), ("effect", 1.0), ("prior", 0.2), ("prior", 0.8)
+    }  # fmt: skip
+    said = (
+        f"Effect, in units of what a choice can tell: 0.3 ({p[0]:.2f}), 1 ({p[1]:.2f}), 3 (0.00)."
+    )
+    assert said in sentences(mixed)
+
+
+def test_an_effect_that_the_sessions_exclude_is_left_out(sessions):
+    settings = Settings(effects=(0.001, 1.0), checked=0)
+    found = weigh(sessions, ModelSpec("candidates", ("x r",)), settings)
+    assert list(found.by_effect) == [1.0]
+    assert found.effects() == {1.0: 1.0}
+    alone = weigh(sessions, ModelSpec("candidates", ("x r",)), replace(settings, effects=(1.0,)))
+    np.testing.assert_allclose(found.log_evidence, alone.log_evidence - np.log(2), atol=1e-6)
 
 
 def test_what_cannot_be_told_apart_is_said_jointly():
@@ -206,12 +232,26 @@ def test_the_command_writes_tables_and_pictures_and_keeps_what_was_there(folder)
     )
 
 
+def test_leading_submodels_are_confirmed_by_sampling(folder):
+    out = folder / "confirmed"
+    done = run("terms", folder / "flies.csv", "--terms", "x r", "--confirm", "1", "--out", out)
+    assert done.returncode == 0, done.stderr
+    confirmed = pd.read_csv(out / "terms_confirmed.csv", index_col="sub-model")
+    assert list(confirmed.index) == ["x r"]
+    assert confirmed["P"].item() > 0.99
+    posterior = az.from_netcdf(out / "x r.nc")["posterior"]
+    table = pd.read_csv(out / "terms.csv", index_col="term")
+    sampled = float(posterior["theta_population"].mean())
+    assert table.loc["x r", "5 %"] < sampled < table.loc["x r", "95 %"]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (("--prior", "1"), "--prior 1: must lie between 0 and 1."),
         (("--confirm", "-1"), "--confirm -1: must be 0 or more."),
         (("--effect", "-2"), "--effect -2: must be a positive number."),
+        (("--effect", "0.3", "1", "0.3"), "--effect 0.3 1 0.3: each effect may stand once."),
         (("--terms", "w", "w"), 'the term "w" is given twice; each term may stand once.'),
         (
             ("--terms", "z"),

@@ -10,9 +10,11 @@ the Fisher information that a choice carries of coefficient j on average at a pi
 theta_j sqrt(F_jj) a number that means the same for every term (the size of the change that the
 term makes to a choice's log odds, in units of what one choice can tell), and
 
-    theta_j sqrt(F_jj) ~ Normal(0, effect^2).
+    theta_j sqrt(F_jj) ~ Normal(0, effect^2),    evidence = mean over effects of evidence given one.
 
-Who knows beforehand how large they are declares their scales (`Settings.scaling`).
+How large an effect is, the same for all terms, the sessions say: `Settings.effects` are equally
+likely beforehand (as g in a mixture of g-priors: Liang et al. 2008). Who knows how large the
+coefficients are declares their scales (`Settings.scaling`).
 """
 
 import itertools
@@ -22,22 +24,21 @@ from dataclasses import dataclass, field, replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from hebbax.data import Sessions
-from hebbax.errors import ModelError
 from hebbax.inference import evidence
-from hebbax.inference.climbs import Climb, Solutions, members, weight
-from hebbax.inference.density import expansion
+from hebbax.inference.climbs import Climb, Solutions, members, most_evidence, weight
 from hebbax.inference.mixed import Problem
 from hebbax.inference.reweighting import correction
-from hebbax.inference.submodels import MANY_TERMS, Breadth, enumerate_all, paths, search
-from hebbax.model import Model, build_model
+from hebbax.inference.submodels import MANY_TERMS, Breadth, enumerate_all, search
+from hebbax.model import Model
+from hebbax.scaling import candidate_model, information_scales, told
 from hebbax.spec import ModelSpec, Scaling
 from hebbax.typing import Progress, silent
 
-MAX_SCALE = 2.0
-"""No coefficient is given a wider prior, however little information the choices carry of it."""
+LIKELY = 0.01
+"""Posterior probability from which an effect is another prior that one may have."""
 
 
 @dataclass(frozen=True)
@@ -45,27 +46,26 @@ class Settings:
     """What is asked, and how an answer is read.
 
     Attributes:
-        effect: prior standard deviation of information-scaled coefficients.
-        scaling: whether the scales come from this ``information``, or are those that the model of
-            all candidates has ``declared``, which are used as they are.
+        effects: prior standard deviations of scaled coefficients, equally likely beforehand.
+        scaling: whether coefficients are scaled by ``information``, or by the scales that the model
+            of all candidates has ``declared``.
         inclusion: prior probability that a term is in.
         most: the most terms that may be in together; as many as there are without it.
-        other_effects: factors of ``effect`` for the sensitivity.
         other_inclusions: prior probabilities for the sensitivity.
         absent: a term of smaller posterior probability is said to be out.
         present: a term of larger posterior probability is said to be in; between the two, the data
             cannot tell.
-        within: sub-models this many nats below the best are left out of the sensitivity to scale.
+        within: effects and sub-models this many nats below the best are left out: an effect as a
+            whole, a sub-model under all effects but the likeliest.
         climb: settings of the pass over sub-models.
         checked: leading sub-models whose evidence is measured by importance sampling.
         breadth: how far the search goes where there are more than twelve terms.
     """
 
-    effect: float = 0.3
+    effects: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0)
     scaling: Scaling = "information"
     inclusion: float = 0.5
     most: int | None = None
-    other_effects: tuple[float, ...] = (1.0 / 3.0, 3.0)
     other_inclusions: tuple[float, ...] = (0.2, 0.8)
     absent: float = 0.1
     present: float = 0.9
@@ -81,14 +81,13 @@ class Inclusion:
 
     Attributes:
         terms: candidate terms.
-        scales: prior scale of each coefficient ``(term,)``, in 1/trial.
+        scales: prior scale of each coefficient ``(term,)`` under the likeliest effect, in 1/trial.
         included: ``(sub-model, term)`` which terms are in.
-        log_evidence: ``(sub-model,)`` in nats.
-        population: ``(sub-model, term)`` mean of the population coefficient.
+        population: ``(sub-model, term)`` mean of the population coefficient, over effects.
         covariance: ``(sub-model, term, term)`` of it.
-        by_effect: log evidence ``(sub-model,)`` under other effects, minus infinity where a
-            sub-model was too far behind to be solved again.
-        phi: ``(sub-model, animal, member)`` each animal's values at the mode.
+        by_effect: log evidence ``(sub-model,)`` in nats under each effect that the sessions do not
+            exclude, minus infinity where a sub-model was too far behind to be solved again.
+        phi: ``(sub-model, animal, member)`` each animal's values at the mode, likeliest effect.
         correction: ``(sub-model, 2)`` what importance sampling adds to the log evidence of the
             leading ones, and its standard error (`hebbax.inference.reweighting`); NaN elsewhere.
         unsettled: ``(sub-model,)`` nats by which a climb did not arrive.
@@ -99,7 +98,6 @@ class Inclusion:
     terms: tuple[str, ...]
     scales: np.ndarray
     included: np.ndarray
-    log_evidence: np.ndarray
     population: np.ndarray
     covariance: np.ndarray
     by_effect: dict[float, np.ndarray]
@@ -108,6 +106,12 @@ class Inclusion:
     unsettled: np.ndarray
     settings: Settings
     everything: bool = True
+
+    @property
+    def log_evidence(self) -> np.ndarray:
+        """Log evidence of each sub-model ``(sub-model,)`` in nats, the mean over effects."""
+        each = np.array(list(self.by_effect.values()))
+        return logsumexp(each, axis=0) - np.log(len(self.settings.effects))
 
     def weights(self, inclusion: float | None = None, effect: float | None = None) -> np.ndarray:
         """Return the posterior probability of each sub-model, under the settings' prior or that
@@ -126,10 +130,17 @@ class Inclusion:
         log_prior = n * np.log(inclusion) + (len(self.terms) - n) * np.log1p(-inclusion)
         return log_evidence + log_prior
 
+    def effects(self) -> dict[float, float]:
+        """Return the posterior probability of each effect that the sessions do not exclude."""
+        total = [logsumexp(self.log_weights(effect=value)) for value in self.by_effect]
+        return dict(zip(self.by_effect, softmax(total), strict=True))
+
     def under_other_priors(self) -> dict[tuple[str, float], np.ndarray]:
-        """Return the posterior probabilities of the sub-models under each other prior of the
-        settings, by what it changes, ``effect`` or ``prior`` probability, and its value."""
-        effects = {("effect", value): self.weights(effect=value) for value in self.by_effect}
+        """Return the posterior probabilities of the sub-models under other priors, by what these
+        change: ``effect``, each one that is not improbable by itself, or ``prior`` probability."""
+        likely = [value for value, p in self.effects().items() if p > LIKELY]
+        alone = likely if len(likely) > 1 else []
+        effects = {("effect", value): self.weights(effect=value) for value in alone}
         others = self.settings.other_inclusions
         return effects | {("prior", value): self.weights(value) for value in others}
 
@@ -176,81 +187,81 @@ def weigh(
     """
     settings = settings or Settings()
     model = candidate_model(sessions, spec)
-    scales = model.scales
-    if settings.scaling == "information":
-        scales = information_scales(model, settings, progress)
+    climbs = _climbs(model, settings, progress)
+    first = next(iter(climbs.values()))
     if len(spec.terms) > MANY_TERMS:
-        climb = Climb(model, scales, settings.climb)
-        known = search(climb, settings.breadth, progress, settings.most)
+        known = search(first, settings.breadth, progress, settings.most)
     else:
-        known = enumerate_all(model, scales, settings.climb, progress, settings.most)
-    return _collect(model, scales, known, settings, progress)
+        known = enumerate_all(model, first.scales, settings.climb, progress, settings.most)
+    return _collect(climbs, known, settings, progress)
 
 
-def candidate_model(sessions: Sessions, spec: ModelSpec) -> Model:
-    """Return the model of all candidates; raise `ModelError` where they cannot be weighed."""
-    if not spec.terms:
-        raise ModelError(f"{spec.name}: has no terms to choose from; name some with --terms.")
-    if spec.hierarchy == "none":
-        raise ModelError(
-            f'{spec.name}: terms are weighed in a population of animals; use hierarchy = "animals".'
-        )
-    return build_model(replace(spec, prior="normal", scaling="declared"), sessions)
+def _climbs(model: Model, settings: Settings, progress: Progress) -> dict[float, Climb]:
+    """Return how sub-models are solved under each effect, the likeliest first; those that the
+    sessions exclude at the best sub-model of `told` are left out."""
+    declared = settings.scaling == "declared"
+    if declared and len(settings.effects) == 1:
+        return {effect: _climb(model, None, effect, settings) for effect in settings.effects}
+    found = told(model, settings.climb, progress)
+    information = None if declared else found.information
+    climbs = {e: _climb(model, information, e, settings) for e in settings.effects}
+    begun = {found.code: found.solution}
+    known = {e: weight(climb.again(begun, begun)[found.code]) for e, climb in climbs.items()}
+    order = sorted(climbs, key=lambda effect: -known[effect])
+    return {e: climbs[e] for e in order if known[e] >= known[order[0]] - settings.within}
 
 
-def information_scales(model: Model, settings: Settings, progress: Progress = silent) -> np.ndarray:
-    """Return the prior scale of every member ``(member,)``: effect / sqrt(F_jj) for a term.
-
-    F_jj is taken where the sub-model of most evidence has its mode, of those on paths that add or
-    take out terms one by one under the scales of the declared model: with all terms in, some
-    animals sit where weights run away and a choice's information is without bound.
-    """
-    declared = model.scales
-    known = paths(Climb(model, declared, settings.climb), progress)
-    best = max(known.values(), key=weight)
-    information = np.asarray(expansion(model, jnp.asarray(best.phi)).information).sum(0)
+def _climb(model: Model, information: np.ndarray | None, effect: float, of: Settings) -> Climb:
+    """Return how sub-models are solved under an effect; of declared scales without information."""
     n = len(model.rule.parameters)
-    each = np.diagonal(information)[:n] / model.sessions.n_observations
-    with np.errstate(divide="ignore"):
-        scaled = np.minimum(settings.effect / np.sqrt(each), MAX_SCALE)
-    return np.concatenate([scaled, declared[n:]])
+    scales = np.concatenate([effect * model.scales[:n], model.scales[n:]])
+    if information is not None:
+        scales = information_scales(model, information, effect)
+    return Climb(model, scales, of.climb)
 
 
 def _collect(
-    model: Model, scales: np.ndarray, known: Solutions, settings: Settings, progress: Progress
+    climbs: dict[float, Climb], known: Solutions, settings: Settings, progress: Progress
 ) -> Inclusion:
-    """Return the record of solved sub-models, with their evidence under other scales."""
-    n = len(model.rule.parameters)
+    """Return the record of sub-models solved under the first effect, and under the others."""
+    first, *others = climbs.values()
+    model, n = first.model, len(first.model.rule.parameters)
     codes = sorted(code for code in known if np.isfinite(weight(known[code])))
-    log_evidence = np.array([weight(known[code]) for code in codes])
-    near = [
-        c
-        for c, v in zip(codes, log_evidence, strict=True)
-        if v > log_evidence.max() - settings.within
-    ]
-    by_effect = {}
-    for factor in settings.other_effects:
-        stretched = np.concatenate([factor * scales[:n], scales[n:]])
-        climb = Climb(model, stretched, settings.climb)
-        again = climb.again(known, near, progress)
-        by_effect[factor * settings.effect] = np.array(
-            [weight(again[code]) if code in again else -np.inf for code in codes]
-        )
+    floor = most_evidence(known) - settings.within
+    near = [code for code in codes if weight(known[code]) > floor]
+    solved = [known, *(climb.again(known, near, progress) for climb in others)]
+    by_effect = {
+        effect: np.array([weight(own[code]) if code in own else -np.inf for code in codes])
+        for effect, own in zip(climbs, solved, strict=True)
+    }
+    moments = [_moments([own[code] for own in solved if code in own], n) for code in codes]
     found = [known[code] for code in codes]
     return Inclusion(
         terms=model.rule.parameters,
-        scales=scales[:n],
+        scales=first.scales[:n],
         included=np.array([members(model, code)[:n] for code in codes]),
-        log_evidence=log_evidence,
-        population=np.array([one.population[:n] for one in found]),
-        covariance=np.array([one.covariance[:n, :n] for one in found]),
+        population=np.array([mean for mean, _ in moments]),
+        covariance=np.array([covariance for _, covariance in moments]),
         by_effect=by_effect,
         phi=np.array([one.phi for one in found]),
-        correction=_corrections(model, scales, known, codes, settings.checked),
+        correction=_corrections(first, known, codes, settings.checked),
         unsettled=np.array([float(one.shortfall) for one in found]),
         settings=settings,
         everything=len(known) == _possible(n, settings.most),
     )
+
+
+def _moments(solutions: list[evidence.Solution], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean ``(term,)`` and covariance of the population coefficients of a sub-model over the
+    effects under which it was solved."""
+    weights = softmax([weight(one) for one in solutions])
+    means = np.array([one.population[:n] for one in solutions])
+    mean = weights @ means
+    covariance = sum(
+        w * (np.asarray(one.covariance)[:n, :n] + np.outer(m - mean, m - mean))
+        for w, one, m in zip(weights, solutions, means, strict=True)
+    )
+    return mean, np.asarray(covariance)
 
 
 def _possible(n_terms: int, most: int | None) -> int:
@@ -259,21 +270,20 @@ def _possible(n_terms: int, most: int | None) -> int:
     return sum(math.comb(n_terms, k) for k in range(most + 1))
 
 
-def _corrections(
-    model: Model, scales: np.ndarray, known: Solutions, codes: list[int], checked: int
-) -> np.ndarray:
+def _corrections(climb: Climb, known: Solutions, codes: list[int], checked: int) -> np.ndarray:
     """Return ``(sub-model, 2)`` corrections of the leading sub-models, NaN for the others."""
     out = np.full((len(codes), 2), np.nan)
     key = jax.random.PRNGKey(0)
     for code in sorted(codes, key=lambda code: -weight(known[code]))[:checked]:
-        problem = Problem(jnp.asarray(members(model, code)), jnp.asarray(scales))
-        out[codes.index(code)] = correction(key, model, problem, known[code])
+        included = jnp.asarray(members(climb.model, code))
+        problem = Problem(included, jnp.asarray(climb.scales))
+        out[codes.index(code)] = correction(key, climb.model, problem, known[code])
     return out
 
 
 def leading(inclusion: Inclusion, spec: ModelSpec, size: int) -> list[ModelSpec]:
-    """Return the most probable sub-models as declared models, with the scales they were weighed
-    with; ``spec`` is the model of all candidates."""
+    """Return the most probable sub-models as declared models, with the scales of the likeliest
+    effect; ``spec`` is the model of all candidates."""
     scales = dict(zip(inclusion.terms, map(float, inclusion.scales), strict=True))
     out = []
     for k in np.argsort(-inclusion.weights(), kind="stable")[:size]:

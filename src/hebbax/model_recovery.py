@@ -100,17 +100,19 @@ class Recovery:
 
     @property
     def _together(self) -> str:
-        alike = self.pairs[self.pairs["evidence"] < APART]
+        found = self.pairs[list(self.confusion)]
+        best = found.max(axis=1).sort_values()
+        alike = best.index[best < APART]
         if alike.empty:
             return "Every two models can be told apart."
-        ordered = alike["evidence"].sort_values()
-        words = [
-            f"{first} and {second} ({right:.0%})"
-            for (first, second), right in zip(ordered.index.tolist(), ordered, strict=True)
-        ]
+        words = []
+        for first, second in alike:
+            right = found.loc[(first, second)]
+            each = ", ".join(f"{value:.0%} by {name}" for name, value in right.items())
+            words.append(f"{first} and {second} ({each})")
         return (
-            f"This experiment cannot tell apart {'; '.join(words)}: in brackets how often evidence "
-            "finds the right one of the two."
+            f"This experiment cannot tell apart {'; '.join(words)}: in brackets how often the "
+            "right one of the two is found."
         )
 
 

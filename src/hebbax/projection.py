@@ -23,7 +23,7 @@ import pandas as pd
 
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
-from hebbax.inclusion import Inclusion, candidate_model
+from hebbax.inclusion import Inclusion
 from hebbax.inference.climbs import Climb, Solutions, neighbours
 from hebbax.inference.density import split_groups
 from hebbax.inference.evidence import Start
@@ -31,6 +31,7 @@ from hebbax.likelihood import Choice
 from hebbax.model import Model
 from hebbax.posterior import animal_values
 from hebbax.priors import SPREAD_FRACTION
+from hebbax.scaling import candidate_model
 from hebbax.spec import ModelSpec
 from hebbax.typing import Array, ArrayLike, Parameters, Progress, silent
 

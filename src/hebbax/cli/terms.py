@@ -24,6 +24,7 @@ from hebbax.files import write_tables
 from hebbax.inference import nuts
 from hebbax.plasticity import TaylorRule
 from hebbax.posterior import Posterior
+from hebbax.scaling import candidate_model
 from hebbax.spec import ModelSpec, read_spec
 
 SHOWN = 8
@@ -37,8 +38,12 @@ SHOWN = 8
 @click.option("--model", default="sparse", help="declared model or .toml file: all but its priors")
 @click.option(
     "--effect",
-    default=inclusion.Settings.effect,
-    help="prior standard deviation of information-scaled coefficients",
+    "effects",
+    multiple=True,
+    type=float,
+    default=inclusion.Settings.effects,
+    show_default="0.1 0.3 1 3",
+    help="prior standard deviations of information-scaled coefficients, equally likely",
 )
 @click.option(
     "--prior", default=inclusion.Settings.inclusion, help="prior probability that a term is in"
@@ -52,7 +57,7 @@ def terms(
     columns: tuple[str, ...],
     terms: tuple[str, ...],
     model: str,
-    effect: float,
+    effects: tuple[float, ...],
     prior: float,
     confirm: int,
     seed: int,
@@ -66,7 +71,7 @@ def terms(
     terms_projection.csv and two pictures; with --confirm terms_confirmed.csv, and a posterior a
     sub-model.
     """
-    settings = _settings(effect, prior, confirm)
+    settings = _settings(effects, prior, confirm)
     spec = candidates(read_spec(model), terms)
     projection.check_projected(spec)
     sessions = data.read(recordings, columns=mapping(columns))
@@ -74,7 +79,7 @@ def terms(
     prepare_folder(out)
     with progress("terms") as tell:
         weighed = inclusion.weigh(sessions, spec, settings, tell)
-        reference = projection.averaged(inclusion.candidate_model(sessions, spec), weighed)
+        reference = projection.averaged(candidate_model(sessions, spec), weighed)
         projected = projection.project(sessions, spec, reference, weighed, tell)
     by_term, by_submodel = readout.term_table(weighed), readout.submodel_table(weighed)
     tables = {
@@ -138,11 +143,15 @@ def candidates(spec: ModelSpec, terms: tuple[str, ...]) -> ModelSpec:
     return replace(spec.with_terms(TaylorRule(terms).terms), name="candidates", text="")
 
 
-def _settings(effect: float, prior: float, confirm: int) -> inclusion.Settings:
+def _settings(effects: tuple[float, ...], prior: float, confirm: int) -> inclusion.Settings:
     if not 0.0 < prior < 1.0:
         raise HebbaxError(f"--prior {prior:g}: must lie between 0 and 1.")
-    if not 0.0 < effect < float("inf"):
-        raise HebbaxError(f"--effect {effect:g}: must be a positive number.")
+    for effect in effects:
+        if not 0.0 < effect < float("inf"):
+            raise HebbaxError(f"--effect {effect:g}: must be a positive number.")
+    if len(set(effects)) < len(effects):
+        given = " ".join(f"{effect:g}" for effect in effects)
+        raise HebbaxError(f"--effect {given}: each effect may stand once.")
     if confirm < 0:
         raise HebbaxError(f"--confirm {confirm}: must be 0 or more.")
-    return inclusion.Settings(effect=effect, inclusion=prior)
+    return inclusion.Settings(effects=effects, inclusion=prior)

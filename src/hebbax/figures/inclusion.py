@@ -32,10 +32,10 @@ def probabilities(ax: Axes, weighed: Inclusion) -> None:
     middle = 0.5 * (settings.absent + settings.present)
     ax.text(middle, -0.75, "the data cannot tell", ha="center", va="center", fontsize=8)
     for ((changed, value), weights), mark in zip(
-        weighed.under_other_priors().items(), "<>v^", strict=False
+        weighed.under_other_priors().items(), "<>v^sdp*", strict=False
     ):
-        wider = f"coefficients {value / settings.effect:.2g} x as wide"
-        label = wider if changed == "effect" else f"prior probability {value:.2g}"
+        alone = f"effect {value:.2g} alone"
+        label = alone if changed == "effect" else f"prior probability {value:.2g}"
         colour = ORANGE if changed == "effect" else BLUE
         values = weighed.probability(weights)
         ax.plot(values, rows, mark, color=colour, markersize=5, label=label, alpha=0.85)
