@@ -211,13 +211,16 @@ def _climbs(model: Model, settings: Settings, progress: Progress) -> dict[float,
     return {e: climbs[e] for e in order if known[e] >= known[order[0]] - settings.within}
 
 
-def _climb(model: Model, information: np.ndarray | None, effect: float, of: Settings) -> Climb:
-    """Return how sub-models are solved under an effect; of declared scales without information."""
+def _climb(
+    model: Model, information: np.ndarray | None, effect: float, settings: Settings
+) -> Climb:
+    """Return how sub-models are solved under an effect, of declared scales where there is no
+    information."""
     n = len(model.rule.parameters)
     scales = np.concatenate([effect * model.scales[:n], model.scales[n:]])
     if information is not None:
         scales = information_scales(model, information, effect)
-    return Climb(model, scales, of.climb)
+    return Climb(model, scales, settings.climb)
 
 
 def _collect(
@@ -254,6 +257,7 @@ def _collect(
 def _moments(solutions: list[evidence.Solution], n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return mean ``(term,)`` and covariance of the population coefficients of a sub-model over the
     effects under which it was solved."""
+    solutions = [one for one in solutions if np.isfinite(weight(one))]
     weights = softmax([weight(one) for one in solutions])
     means = np.array([one.population[:n] for one in solutions])
     mean = weights @ means
