@@ -99,6 +99,7 @@ def test_effects_are_mixed_by_what_the_choices_say_of_each():
     p = softmax(total)
     assert mixed.effects() == pytest.approx(dict(zip((0.3, 1.0, 3.0), p, strict=True)))
     each = [made_up(table).probability() for table in tables]
+    np.testing.assert_allclose(mixed.probability(mixed.weights(effect=1.0)), each[1])
     np.testing.assert_allclose(mixed.probability(), [*p[:2], p[2]] @ np.array([*each, [0.5] * 3]))
     assert set(mixed.under_other_priors()) == {
         ("effect", 0.3), ("effect", 1.0), ("prior", 0.2), ("prior", 0.8)

@@ -199,12 +199,14 @@ def weigh(
 def _climbs(model: Model, settings: Settings, progress: Progress) -> dict[float, Climb]:
     """Return how sub-models are solved under each effect, the likeliest first; those that the
     sessions exclude at the best sub-model of `told` are left out."""
-    declared = settings.scaling == "declared"
-    if declared and len(settings.effects) == 1:
-        return {effect: _climb(model, None, effect, settings) for effect in settings.effects}
+    declared, alone = settings.scaling == "declared", len(settings.effects) == 1
+    if declared and alone:
+        return {e: _climb(model, None, e, settings) for e in settings.effects}
     found = told(model, settings.climb, progress)
     information = None if declared else found.information
     climbs = {e: _climb(model, information, e, settings) for e in settings.effects}
+    if alone:
+        return climbs
     begun = {found.code: found.solution}
     known = {e: weight(climb.again(begun, begun)[found.code]) for e, climb in climbs.items()}
     order = sorted(climbs, key=lambda effect: -known[effect])
@@ -216,9 +218,10 @@ def _climb(
 ) -> Climb:
     """Return how sub-models are solved under an effect, of declared scales where there is no
     information."""
-    n = len(model.rule.parameters)
-    scales = np.concatenate([effect * model.scales[:n], model.scales[n:]])
-    if information is not None:
+    if information is None:
+        n = len(model.rule.parameters)
+        scales = np.concatenate([effect * model.scales[:n], model.scales[n:]])
+    else:
         scales = information_scales(model, information, effect)
     return Climb(model, scales, settings.climb)
 

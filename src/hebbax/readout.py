@@ -148,9 +148,9 @@ def sentences(weighed: Inclusion) -> list[str]:
             f"Importance sampling moves the log evidence of the {checked.size} leading sub-models "
             f"by {checked.min():+.1f} to {checked.max():+.1f} nats."
         )
-    effects = weighed.effects()
     if len(weighed.settings.effects) > 1:
-        said = ", ".join(f"{value:g} ({p:.2f})" for value, p in sorted(effects.items()))
+        effects = sorted(weighed.effects().items())
+        said = ", ".join(f"{value:g} ({p:.2f})" for value, p in effects)
         out.append(f"Effect, in units of what a choice can tell: {said}.")
     moved = sensitive(weighed)
     if moved:

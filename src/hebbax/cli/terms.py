@@ -31,6 +31,11 @@ SHOWN = 8
 """Sub-models that the terminal shows."""
 
 
+def listed(effects: tuple[float, ...]) -> str:
+    """Return effects as they are given on the command line."""
+    return " ".join(f"{effect:g}" for effect in effects)
+
+
 @click.command(cls=ListCommand)
 @data_argument
 @column_option
@@ -42,7 +47,7 @@ SHOWN = 8
     multiple=True,
     type=float,
     default=inclusion.Settings.effects,
-    show_default="0.1 0.3 1 3",
+    show_default=listed(inclusion.Settings.effects),
     help="prior standard deviations of information-scaled coefficients, equally likely",
 )
 @click.option(
@@ -150,8 +155,7 @@ def _settings(effects: tuple[float, ...], prior: float, confirm: int) -> inclusi
         if not 0.0 < effect < float("inf"):
             raise HebbaxError(f"--effect {effect:g}: must be a positive number.")
     if len(set(effects)) < len(effects):
-        given = " ".join(f"{effect:g}" for effect in effects)
-        raise HebbaxError(f"--effect {given}: each effect may stand once.")
+        raise HebbaxError(f"--effect {listed(effects)}: each effect may stand once.")
     if confirm < 0:
         raise HebbaxError(f"--confirm {confirm}: must be 0 or more.")
     return inclusion.Settings(effects=effects, inclusion=prior)

@@ -1,5 +1,7 @@
 """Pictures of which terms are in a rule."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -32,7 +34,7 @@ def probabilities(ax: Axes, weighed: Inclusion) -> None:
     middle = 0.5 * (settings.absent + settings.present)
     ax.text(middle, -0.75, "the data cannot tell", ha="center", va="center", fontsize=8)
     for ((changed, value), weights), mark in zip(
-        weighed.under_other_priors().items(), "<>v^sdp*", strict=False
+        weighed.under_other_priors().items(), itertools.cycle("<>v^sdp*"), strict=False
     ):
         alone = f"effect {value:.2g} alone"
         label = alone if changed == "effect" else f"prior probability {value:.2g}"

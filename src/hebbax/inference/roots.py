@@ -62,6 +62,5 @@ def _slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Root, Root]:
 def inverse(matrix: Array) -> tuple[Array, Array]:
     """Return the inverses of symmetric matrices ``(..., member, member)`` and the logs of their
     determinants, not finite where one is not positive definite."""
-    each = jnp.vectorize(lambda one: root_of(one).inverse, signature="(i,j)->(i,j)")
-    root = Root(matrix, each(matrix))
+    root = Root(*jnp.vectorize(root_of, signature="(i,j)->(i,j),(i,j)")(matrix))
     return jnp.swapaxes(root.inverse, -1, -2) @ root.inverse, 2.0 * root.half_log_determinant
