@@ -94,7 +94,7 @@ def weighing(plan: Plan, sessions: hebbax.Sessions) -> list[dict[str, Any]]:
     model = scaling.candidate_model(sessions, spec)
     with progress("scales") as report:
         information = scaling.told(model, progress=report).information
-    scales = scaling.information_scales(model, information, EFFECT)
+    scales = scaling.member_scales(model, scaling.information_scales(information, EFFECT))
     rows = []
     for how in ("compiled meanwhile", "compiled"):
         begun = time.perf_counter()

@@ -24,7 +24,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 import hebbax
-from hebbax import inclusion, page, readout, scaling
+from hebbax import inclusion, page, readout, scaling, weighing
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
@@ -88,7 +88,7 @@ def cell(
 ) -> tuple[list[dict[str, Any]], ...]:
     """Return the statements of one variant, and what the choices say of it as a whole."""
     spec = identifiable(sessions, variant, plan)
-    weighed = inclusion.weigh(sessions, spec, plan.settings, tell)
+    weighed = weighing.weigh(sessions, spec, plan.settings, tell)
     groups = JOINT | {term: (term,) for term in spec.terms}
     said = [
         {"variant": variant, "statement": statement, **probability(weighed, terms)}

@@ -58,7 +58,7 @@ from matplotlib.figure import Figure
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from hebbax import figures, inclusion
+from hebbax import figures, inclusion, weighing
 from hebbax.calibration import Reliability, reliability
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
@@ -217,7 +217,7 @@ def weighed(
     spec, written, settings = plan.design.spec, plan.design.written, asked(plan)
     if settings.scaling == "information":
         spec = replace(spec, scales={})
-    found = inclusion.weigh(sessions, spec, settings)
+    found = weighing.weigh(sessions, spec, settings)
     size = found.included.sum(1)
     possible = (size >= written.fewest) | (settings.scaling == "information")
     weights = softmax(np.where(possible, found.log_weights(), -np.inf))

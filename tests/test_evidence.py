@@ -187,6 +187,17 @@ def test_an_animal_left_behind_starts_where_a_smaller_sub_model_found_it(model, 
     np.testing.assert_allclose(known[3].phi[[0, 2]], solved[3].phi[[0, 2]], atol=0.1)
 
 
+def test_a_sub_model_in_a_worse_mode_begins_where_its_neighbours_ended(model, solved):
+    climb = climbs.Climb(model, np.array([*SCALES.values(), 1.0]), evidence.Settings(batch=4))
+    best = max(solved, key=lambda code: climbs.weight(solved[code]))
+    worse = climbs.weight(solved[best]) - 0.9 * submodels.NEAR
+    known = solved | {code: solved[code]._replace(log_evidence=worse) for code in (3, 5)}
+    submodels.exchange(climb, known)
+    assert known.keys() == solved.keys()
+    for code, one in solved.items():
+        assert climbs.weight(known[code]) >= climbs.weight(one) - 0.05
+
+
 def test_slope_and_hessian_of_the_log_spreads_are_those_of_the_density(model, solved):
     one = solved[7]
     problem = mixed.Problem(jnp.array([True, False, True, True]), jnp.array([0.5, 0.2, 0.05, 1.0]))

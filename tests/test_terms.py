@@ -13,9 +13,10 @@ from test_cli import run
 
 from hebbax.data import write_table
 from hebbax.errors import ModelError
-from hebbax.inclusion import Inclusion, Settings, weigh
+from hebbax.inclusion import Inclusion, Settings
 from hebbax.inference import evidence
 from hebbax.inference.climbs import Climb, weight
+from hebbax.inference.density import fisher_information
 from hebbax.inference.submodels import Breadth, search
 from hebbax.projection import averaged, of_posterior, project
 from hebbax.readout import (
@@ -28,9 +29,10 @@ from hebbax.readout import (
     submodel_table,
     term_table,
 )
-from hebbax.scaling import candidate_model
+from hebbax.scaling import LEAST, MAX_SCALE, candidate_model, typical
 from hebbax.simulation import QUICK, simulate
 from hebbax.spec import ModelSpec
+from hebbax.weighing import SETTLED, weigh
 
 CANDIDATES = ("x r", "w", "x", "r w")
 
@@ -53,6 +55,49 @@ def test_the_terms_that_made_the_choices_are_found(weighed):
     assert table.loc["w", "5 %"] < -0.06 < table.loc["w", "95 %"]
     assert weighed.everything
     assert len(weighed.included) == 16
+
+
+def information_at(weighed, sessions):
+    """Information that a choice carries of each term on average (sub-model, term), one at a time."""
+    model = candidate_model(sessions, ModelSpec("candidates", weighed.terms))
+    all_choices = [np.asarray(fisher_information(model, phi)).sum(0) for phi in weighed.phi]
+    each = np.array([np.diagonal(one)[: len(weighed.terms)] for one in all_choices])
+    return each / sessions.n_observations
+
+
+def test_scales_are_those_of_the_submodels_that_they_give(sessions, weighed):
+    effect = next(iter(weighed.by_effect))
+    log_information = np.log(np.maximum(information_at(weighed, sessions), LEAST))
+    told = np.exp(weighed.weights(effect=effect) @ log_information)
+    expected = np.minimum(effect / np.sqrt(told), MAX_SCALE)
+    np.testing.assert_allclose(weighed.scales, expected, rtol=2 * SETTLED)
+
+
+def test_the_order_of_the_candidates_changes_nothing(sessions, weighed):
+    turned = weigh(sessions, ModelSpec("candidates", CANDIDATES[::-1]), Settings(checked=0))
+    assert turned.terms == CANDIDATES[::-1]
+    np.testing.assert_allclose(turned.scales[::-1], weighed.scales, rtol=2 * SETTLED)
+    np.testing.assert_allclose(turned.probability()[::-1], weighed.probability(), atol=0.01)
+
+
+def test_what_a_choice_tells_is_a_mean_over_submodels_by_their_probability(sessions, weighed):
+    model = candidate_model(sessions, ModelSpec("candidates", CANDIDATES))
+    codes = (1, 3, 7)
+    solved = Climb(model, np.append(weighed.scales, 1.0), evidence.Settings()).grown([0, *codes])
+    known = {code: solved[code] for code in codes}
+    probability = np.array([0.3, 0.5, 0.2])
+    log_prior = np.log(probability) - [weight(known[code]) for code in codes]
+    found = typical(model, known, log_prior, batch=2)
+    each = [
+        np.diagonal(np.asarray(fisher_information(model, known[code].phi)).sum(0))[:4]
+        for code in codes
+    ]
+    expected = np.exp(probability @ np.log(np.array(each) / sessions.n_observations))
+    np.testing.assert_allclose(found.information, expected, rtol=1e-9)
+    assert found.code == 3
+    # Where every weight stays at zero, choices carry no information of its decay.
+    nothing = typical(model, {0: solved[0]}, np.zeros(1), batch=2)
+    assert nothing.information[CANDIDATES.index("w")] == pytest.approx(LEAST)
 
 
 def test_scales_may_be_declared_and_the_number_of_terms_limited(sessions):

@@ -6,9 +6,10 @@ their Laplace evidence (`hebbax.inference.evidence`):
     P(sub-model | choices) ~ evidence * inclusion^(terms in) * (1 - inclusion)^(terms out)
 
 Evidence depends on how large coefficients are expected to be. They are scaled by information: F_jj,
-the Fisher information that a choice carries of coefficient j on average at a pilot fit, makes
-theta_j sqrt(F_jj) a number that means the same for every term (the size of the change that the
-term makes to a choice's log odds, in units of what one choice can tell), and
+the Fisher information that a choice carries of coefficient j on average over the choices and, by
+their probability, over the sub-models (`hebbax.weighing`), makes theta_j sqrt(F_jj) a number that
+means the same for every term (the size of the change that the term makes to a choice's log odds, in
+units of what one choice can tell), and
 
     theta_j sqrt(F_jj) ~ Normal(0, effect^2),    evidence = mean over effects of evidence given one.
 
@@ -18,24 +19,14 @@ coefficients are declares their scales (`Settings.scaling`).
 """
 
 import itertools
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from hebbax.data import Sessions
 from hebbax.inference import evidence
-from hebbax.inference.climbs import Climb, Solutions, members, most_evidence, weight
-from hebbax.inference.mixed import Problem
-from hebbax.inference.reweighting import correction
-from hebbax.inference.submodels import MANY_TERMS, Breadth, enumerate_all, search
-from hebbax.model import Model
-from hebbax.scaling import candidate_model, information_scales, told
-from hebbax.spec import ModelSpec, Scaling
-from hebbax.typing import Progress, silent
+from hebbax.inference.submodels import Breadth
+from hebbax.spec import Scaling
 
 LIKELY = 0.01
 """Posterior probability from which an effect is another prior that one may have."""
@@ -164,146 +155,3 @@ class Inclusion:
         places = [self.terms.index(term) for term in terms]
         known = self.weights() if weights is None else weights
         return float(known @ self.included[:, places].any(1))
-
-
-def weigh(
-    sessions: Sessions,
-    spec: ModelSpec,
-    settings: Settings | None = None,
-    progress: Progress = silent,
-) -> Inclusion:
-    """Return the evidence of the sub-models of a declared model on recorded sessions.
-
-    Args:
-        sessions: recorded trials.
-        spec: the model of all candidate terms; its prior scales are replaced by scaled ones unless
-            the settings say otherwise, and its preference, habit and initial weights are in every
-            sub-model.
-        settings: what is asked.
-        progress: called after each batch of sub-models.
-
-    Raises:
-        ModelError: there is no candidate, or no population of animals.
-    """
-    settings = settings or Settings()
-    model = candidate_model(sessions, spec)
-    climbs = _climbs(model, settings, progress)
-    first = next(iter(climbs.values()))
-    if len(spec.terms) > MANY_TERMS:
-        known = search(first, settings.breadth, progress, settings.most)
-    else:
-        known = enumerate_all(model, first.scales, settings.climb, progress, settings.most)
-    return _collect(climbs, known, settings, progress)
-
-
-def _climbs(model: Model, settings: Settings, progress: Progress) -> dict[float, Climb]:
-    """Return how sub-models are solved under each effect, the likeliest first; those that the
-    sessions exclude at the best sub-model of `told` are left out."""
-    declared, alone = settings.scaling == "declared", len(settings.effects) == 1
-    if declared and alone:
-        return {e: _climb(model, None, e, settings) for e in settings.effects}
-    found = told(model, settings.climb, progress)
-    information = None if declared else found.information
-    climbs = {e: _climb(model, information, e, settings) for e in settings.effects}
-    if alone:
-        return climbs
-    begun = {found.code: found.solution}
-    known = {e: weight(climb.again(begun, begun)[found.code]) for e, climb in climbs.items()}
-    order = sorted(climbs, key=lambda effect: -known[effect])
-    return {e: climbs[e] for e in order if known[e] >= known[order[0]] - settings.within}
-
-
-def _climb(
-    model: Model, information: np.ndarray | None, effect: float, settings: Settings
-) -> Climb:
-    """Return how sub-models are solved under an effect, of declared scales where there is no
-    information."""
-    if information is None:
-        n = len(model.rule.parameters)
-        scales = np.concatenate([effect * model.scales[:n], model.scales[n:]])
-    else:
-        scales = information_scales(model, information, effect)
-    return Climb(model, scales, settings.climb)
-
-
-def _collect(
-    climbs: dict[float, Climb], known: Solutions, settings: Settings, progress: Progress
-) -> Inclusion:
-    """Return the record of sub-models solved under the first effect, and under the others."""
-    first, *others = climbs.values()
-    model, n = first.model, len(first.model.rule.parameters)
-    codes = sorted(code for code in known if np.isfinite(weight(known[code])))
-    floor = most_evidence(known) - settings.within
-    near = [code for code in codes if weight(known[code]) > floor]
-    solved = [known, *(climb.again(known, near, progress) for climb in others)]
-    by_effect = {
-        effect: np.array([weight(own[code]) if code in own else -np.inf for code in codes])
-        for effect, own in zip(climbs, solved, strict=True)
-    }
-    moments = [_moments([own[code] for own in solved if code in own], n) for code in codes]
-    found = [known[code] for code in codes]
-    return Inclusion(
-        terms=model.rule.parameters,
-        scales=first.scales[:n],
-        included=np.array([members(model, code)[:n] for code in codes]),
-        population=np.array([mean for mean, _ in moments]),
-        covariance=np.array([covariance for _, covariance in moments]),
-        by_effect=by_effect,
-        phi=np.array([one.phi for one in found]),
-        correction=_corrections(first, known, codes, settings.checked),
-        unsettled=np.array([float(one.shortfall) for one in found]),
-        settings=settings,
-        everything=len(known) == _possible(n, settings.most),
-    )
-
-
-def _moments(solutions: list[evidence.Solution], n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean ``(term,)`` and covariance of the population coefficients of a sub-model over the
-    effects under which it was solved."""
-    solutions = [one for one in solutions if np.isfinite(weight(one))]
-    weights = softmax([weight(one) for one in solutions])
-    means = np.array([one.population[:n] for one in solutions])
-    mean = weights @ means
-    covariance = sum(
-        w * (np.asarray(one.covariance)[:n, :n] + np.outer(m - mean, m - mean))
-        for w, one, m in zip(weights, solutions, means, strict=True)
-    )
-    return mean, np.asarray(covariance)
-
-
-def _possible(n_terms: int, most: int | None) -> int:
-    """Return the number of sub-models of at most ``most`` terms."""
-    most = n_terms if most is None else min(most, n_terms)
-    return sum(math.comb(n_terms, k) for k in range(most + 1))
-
-
-def _corrections(climb: Climb, known: Solutions, codes: list[int], checked: int) -> np.ndarray:
-    """Return ``(sub-model, 2)`` corrections of the leading sub-models, NaN for the others."""
-    out = np.full((len(codes), 2), np.nan)
-    key = jax.random.PRNGKey(0)
-    for code in sorted(codes, key=lambda code: -weight(known[code]))[:checked]:
-        included = jnp.asarray(members(climb.model, code))
-        problem = Problem(included, jnp.asarray(climb.scales))
-        out[codes.index(code)] = correction(key, climb.model, problem, known[code])
-    return out
-
-
-def leading(inclusion: Inclusion, spec: ModelSpec, size: int) -> list[ModelSpec]:
-    """Return the most probable sub-models as declared models, with the scales of the likeliest
-    effect; ``spec`` is the model of all candidates."""
-    scales = dict(zip(inclusion.terms, map(float, inclusion.scales), strict=True))
-    out = []
-    for k in np.argsort(-inclusion.weights(), kind="stable")[:size]:
-        names = inclusion.terms_of(k)
-        own = {name: scales[name] for name in names}
-        out.append(
-            replace(
-                spec,
-                name=" + ".join(names) or "no term",
-                terms=names,
-                scales=own,
-                prior="normal",
-                text="",
-            )
-        )
-    return out

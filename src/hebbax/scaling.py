@@ -9,14 +9,13 @@ stores the scales that were found, so that it is opened again without looking fo
 from dataclasses import replace
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
+from scipy.special import softmax
 
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
-from hebbax.inference import evidence
-from hebbax.inference.climbs import Climb, weight
-from hebbax.inference.density import expansion
+from hebbax.inference import batches, evidence
+from hebbax.inference.climbs import Climb, Solutions, weight
 from hebbax.inference.submodels import paths
 from hebbax.model import Model, build_model
 from hebbax.spec import ModelSpec
@@ -25,11 +24,15 @@ from hebbax.typing import Progress, silent
 MAX_SCALE = 2.0
 """No coefficient is given a wider prior, however little information the choices carry of it."""
 
+LEAST = 1e-4
+"""A choice is said to carry at least this much information of any coefficient: a rule that keeps
+every weight at zero says nothing of their decay, and is no more than one of the rules there are."""
+
 
 class Told(NamedTuple):
     """What a choice tells: the ``information`` (term,) that it carries of each coefficient on
-    average at the sub-model of most evidence on two paths, with its number ``code`` and its
-    ``solution``."""
+    average; and the sub-model of most evidence of those that were asked, with its number ``code``
+    and its ``solution``."""
 
     information: np.ndarray
     code: int
@@ -44,8 +47,8 @@ def scaled(spec: ModelSpec, sessions: Sessions, progress: Progress = silent) -> 
     if spec.scaling == "declared" or spec.scales or not spec.terms:
         return spec
     model = candidate_model(sessions, replace(spec, scaling="declared"))
-    found = information_scales(model, told(model, progress=progress).information, spec.effect)
-    return replace(spec, scales=dict(zip(spec.terms, map(float, found), strict=False)))
+    found = information_scales(told(model, progress=progress).information, spec.effect)
+    return replace(spec, scales=dict(zip(spec.terms, map(float, found), strict=True)))
 
 
 def candidate_model(sessions: Sessions, spec: ModelSpec) -> Model:
@@ -66,16 +69,38 @@ def told(model: Model, climb: evidence.Settings | None = None, progress: Progres
     take out terms one by one under the scales of the model: with all terms in, some animals sit
     where weights run away and a choice's information is without bound.
     """
-    known = paths(Climb(model, model.scales, climb or evidence.Settings()), progress)
-    code = max(known, key=lambda code: weight(known[code]))
-    information = np.asarray(expansion(model, jnp.asarray(known[code].phi)).information).sum(0)
-    each = np.diagonal(information)[: len(model.rule.parameters)]
-    return Told(each / model.sessions.n_observations, code, known[code])
+    climb = climb or evidence.Settings()
+    known = paths(Climb(model, model.scales, climb), progress)
+    best = max(known, key=lambda code: weight(known[code]))
+    return typical(model, {best: known[best]}, np.zeros(1), climb.batch)
 
 
-def information_scales(model: Model, information: np.ndarray, effect: float) -> np.ndarray:
-    """Return the prior scale of every member ``(member,)``: effect / sqrt(F_jj) for a term, F_jj
-    the ``information`` that a choice carries (`told`), and at most `MAX_SCALE`."""
-    with np.errstate(divide="ignore"):
-        scaled = np.minimum(effect / np.sqrt(information), MAX_SCALE)
-    return np.concatenate([scaled, model.scales[information.size :]])
+def typical(model: Model, known: Solutions, log_prior: np.ndarray, batch: int) -> Told:
+    """Return what a choice tells of each coefficient of a model of all candidates, over sub-models
+    by their posterior probability p_k: exp(sum_k p_k log F_jk), F_jk the information of
+    coefficient j at the mode of sub-model k. Which one of equals is best does not matter to it.
+
+    Args:
+        model: the model of all candidate terms.
+        known: solutions of sub-models.
+        log_prior: prior log probability of each ``(sub-model,)``, up to a constant.
+        batch: sub-models side by side.
+    """
+    probability = softmax([weight(one) for one in known.values()] + log_prior)
+    n, best = len(model.rule.parameters), list(known)[int(probability.argmax())]
+    phi = np.array([one.phi for one in known.values()])
+    of_all = batches.information(model, phi, batch)[:, :n]
+    each = np.maximum(of_all / model.sessions.n_observations, LEAST)
+    return Told(np.exp(probability @ np.log(each)), best, known[best])
+
+
+def information_scales(information: np.ndarray, effect: float) -> np.ndarray:
+    """Return the prior scale of every term ``(term,)``: effect / sqrt(F_jj), F_jj the
+    ``information`` (term,) that a choice carries, and at most `MAX_SCALE`."""
+    return np.minimum(effect / np.sqrt(information), MAX_SCALE)
+
+
+def member_scales(model: Model, scales: np.ndarray) -> np.ndarray:
+    """Return the prior scale of every member ``(member,)``: ``scales`` (term,) of the terms, and
+    the model's own of what is no term."""
+    return np.concatenate([scales, model.scales[scales.size :]])

@@ -8,7 +8,17 @@ import click
 import pandas as pd
 from rich.table import Table
 
-from hebbax import comparison, data, diagnostics, figures, fitting, inclusion, projection, readout
+from hebbax import (
+    comparison,
+    data,
+    diagnostics,
+    figures,
+    fitting,
+    inclusion,
+    projection,
+    readout,
+    weighing,
+)
 from hebbax.cli.console import CONSOLE, comparison_table, progress, table
 from hebbax.cli.options import (
     ListCommand,
@@ -83,7 +93,7 @@ def terms(
     refuse_replacing(out / "terms.csv", force=force)
     prepare_folder(out)
     with progress("terms") as tell:
-        weighed = inclusion.weigh(sessions, spec, settings, tell)
+        weighed = weighing.weigh(sessions, spec, settings, tell)
         reference = projection.averaged(candidate_model(sessions, spec), weighed)
         projected = projection.project(sessions, spec, reference, weighed, tell)
     by_term, by_submodel = readout.term_table(weighed), readout.submodel_table(weighed)
@@ -103,7 +113,7 @@ def terms(
         CONSOLE.print(sentence)
     CONSOLE.print(readout.in_symbols(weighed, projected.smallest), markup=False)
     if confirm:
-        specs = inclusion.leading(weighed, spec, confirm)
+        specs = weighing.leading(weighed, spec, confirm)
         compared = comparison.compare(_sample(sessions, specs, out, seed))
         CONSOLE.print(comparison_table(compared))
         evidence = by_submodel.iloc[:confirm, :2]

@@ -6,6 +6,7 @@ thrown away, and there is a program for small sub-models too (`SIZES`). A progra
 form of a model, not to its choices: one serves all cohorts of a simulation.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -77,23 +78,41 @@ def _in_batches(
 ) -> Solution:
     """Return the solutions after one stretch, each from where it is ``given`` to begin."""
     n = len(given[0].included)
-    # The last batch is filled up with the last sub-model, so that one program serves all.
-    index = np.minimum(np.arange(-(-n // settings.batch) * settings.batch), n - 1)
     data, form = (model.design, model.observed, labels, settings.tolerance), _Form(model)
-    settings = replace(settings, stretches=1, tolerance=0.0)  # one program for all of these
+    batch, settings = settings.batch, replace(settings, stretches=1, tolerance=0.0)  # one program
 
     def one(own: np.ndarray) -> Solution:
         part = jax.tree.map(lambda leaf: leaf[own], given)
         size = _size(part[0].included)
         return jax.device_get(_solve_batch(form, settings, size, data, *part))
 
+    return _side_by_side(one, n, batch, progress)
+
+
+def _side_by_side(
+    one: Callable[[np.ndarray], Any], n: int, batch: int, progress: Progress = silent
+) -> Any:
+    """Return what ``one`` finds of the batches of numbers 0 to n - 1, put together."""
+    # The last batch is filled up with the last sub-model, so that one program serves all.
+    index = np.minimum(np.arange(-(-n // batch) * batch), n - 1)
     found = []
     # A program runs on one core: a thread for each lets several batches run at once.
     with ThreadPoolExecutor(joblib.cpu_count()) as threads:
-        for part in threads.map(one, index.reshape(-1, settings.batch)):
+        for part in threads.map(one, index.reshape(-1, batch)):
             found.append(part)
-            progress("weighing sub-models", min(len(found) * settings.batch, n), n)
+            progress("weighing sub-models", min(len(found) * batch, n), n)
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
+
+
+def information(model: Model, phi: np.ndarray, batch: int) -> np.ndarray:
+    """Return the Fisher information ``(sub-model, member)`` that all recorded choices carry of each
+    member, at values ``phi`` (sub-model, animal, member); ``batch`` sub-models side by side."""
+    form, data = _Form(model), (model.design, model.observed)
+
+    def one(own: np.ndarray) -> np.ndarray:
+        return jax.device_get(_information_batch(form, data, phi[own]))
+
+    return _side_by_side(one, len(phi), batch)
 
 
 def _size(included: Array) -> int:
@@ -138,6 +157,12 @@ def _solve_batch(
     settings = replace(settings, tolerance=tolerance)  # type: ignore[arg-type]
     model = form.model.recorded(design, observed)
     return jax.vmap(partial(_solve_small, model, settings, size, labels))(problems, start, length)
+
+
+@partial(jax.jit, static_argnames=("form",))
+def _information_batch(form: _Form, data: tuple[Design, Any], phi: Array) -> Array:
+    model = form.model.recorded(*data)
+    return jax.vmap(lambda phi: jnp.diagonal(expansion(model, phi).information.sum(0)))(phi)
 
 
 def _solve_small(

@@ -65,14 +65,15 @@ class Climb:
         starts: list[Start] | None = None,
     ) -> None:
         """Solve sub-models, each from its best neighbour in ``known`` or its own one of ``starts``,
-        and add them there; what is known already is replaced where this finds more evidence."""
+        and add them there; what is known already is replaced where this finds more evidence. With
+        starts of their own sub-models may be named several times."""
         codes = list(codes)
         if not codes:
             return
         if starts is None:
             starts = [self._start(known, code) for code in codes]
         found = self._solve(codes, starts, progress, most_evidence(known))
-        keep(known, dict(zip(codes, found, strict=True)))
+        keep(known, zip(codes, found, strict=True))
 
     def grown(
         self, codes: list[int], progress: Progress = silent, starts: list[Start] | None = None
@@ -118,7 +119,7 @@ class Climb:
         that was left behind may follow the others. What finds more evidence is kept."""
         old = [known[code] for code in codes]
         starts = [Start(jnp.zeros_like(o.phi) + o.population, o.log_spread) for o in old]
-        keep(known, self.grown(codes, progress, starts))
+        keep(known, self.grown(codes, progress, starts).items())
 
     def again(
         self, known: Solutions, codes: Iterable[int], progress: Progress = silent
@@ -140,6 +141,13 @@ class Climb:
         found = solve(self.model, problems, start, self.settings, progress, labels, best)
         return [jax.tree.map(lambda leaf, k=k: leaf[k], found) for k in range(len(codes))]
 
+    def begun_at(self, known: Solutions, pairs: list[tuple[int, int]], progress: Progress) -> None:
+        """Solve the first of each pair of sub-models from where the second ended. What finds more
+        evidence is kept."""
+        nothing = self._rest()
+        starts = [_begin(known[source], nothing) for _, source in pairs]
+        self.extend(known, [code for code, _ in pairs], progress, starts)
+
     def _start(self, known: Solutions, code: int) -> Start:
         """Return where the best neighbour ended; a term that it has not starts at zero."""
         near = [known[c] for c in neighbours(code, len(self.model.rule.parameters)) if c in known]
@@ -159,9 +167,9 @@ def _begin(found: Solution, nothing: Start) -> Start:
     return Start(phi, jnp.where(inside, found.log_spread, nothing.log_spread))
 
 
-def keep(known: Solutions, found: Solutions) -> None:
+def keep(known: Solutions, found: Iterable[tuple[int, Solution]]) -> None:
     """Add what was found to what is known, where it is new or has more evidence."""
-    for code, one in found.items():
+    for code, one in found:
         if code not in known or weight(one) > weight(known[code]):
             known[code] = one
 

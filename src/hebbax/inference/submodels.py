@@ -1,7 +1,8 @@
 """All sub-models of a rule, or a search among them (`hebbax.inference.climbs`).
 
 Where all sub-models are solved each is begun in several ways (`enumerate_all`). A search among more
-starts from neighbours alone.
+starts from neighbours alone. Both end with an exchange: the leading ones begin where each of their
+best neighbours ended.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ MANY_TERMS = 12
 
 REGROWN, ROUNDS = 64, 3
 """Leading sub-models that grow once more from the population that they found, and how often."""
+
+NEAR, SOURCES, BETTER = 10.0, 5, 0.2
+"""Sub-models so many nats below the best are begun where each of so many best neighbours ended, and
+again where one of these got better by so many nats."""
 
 PATIENCE = 2
 """Steps without more evidence after which a path ends."""
@@ -78,6 +83,7 @@ def search(
             break
         climb.extend(known, fresh)
         progress("searching sub-models", len(known), breadth.visits)
+    exchange(climb, known, progress)
     return known
 
 
@@ -98,7 +104,8 @@ def enumerate_all(
     All from rest on growing excerpts; then from their best neighbours, upwards by the number of
     terms and downwards again; then the leading ones from the population that they found, and with
     each animal where a smaller sub-model found it likeliest. Again, near the best, while the best
-    gets better.
+    gets better. Those nearest to it in the end from each of their best neighbours: of two modes of
+    nearly equal evidence, the one that the best neighbour leads to need not be the better one.
 
     Args:
         model: the model of all candidate terms.
@@ -127,6 +134,7 @@ def enumerate_all(
         climb.gather(known, _leading(known), progress)
         if most_evidence(known) < before + 1.0:
             break
+    exchange(climb, known, progress)
     return known
 
 
@@ -142,6 +150,31 @@ def _sweep(
         good |= set(_leading(known))
         near = [code for code in level if good & {code, *neighbours(code, n)}]
         climb.extend(known, near, progress)
+
+
+def exchange(climb: Climb, known: Solutions, progress: Progress = silent) -> None:
+    """Solve the sub-models near the best again from where their best neighbours ended, and again
+    from those that got better, until none does. What finds more evidence is kept in ``known``."""
+    tried: dict[tuple[int, int], float] = {}
+    while True:
+        floor = most_evidence(known) - NEAR
+        near = [code for code in sorted(known) if weight(known[code]) > floor]
+        pairs = [(code, source) for code in near for source in _sources(climb.model, known, code)]
+        fresh = [
+            (code, source)
+            for code, source in pairs
+            if weight(known[source]) > tried.get((code, source), -np.inf) + BETTER
+        ]
+        if not fresh:
+            break
+        tried |= {pair: weight(known[pair[1]]) for pair in fresh}
+        climb.begun_at(known, fresh, progress)
+
+
+def _sources(model: Model, known: Solutions, code: int) -> list[int]:
+    """Return the neighbours of most evidence, best first."""
+    near = [c for c in neighbours(code, len(model.rule.parameters)) if c in known]
+    return sorted(near, key=lambda c: -weight(known[c]))[:SOURCES]
 
 
 def _leading(known: Solutions) -> list[int]:

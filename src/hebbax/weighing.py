@@ -1,0 +1,204 @@
+"""Sub-models weighed: how the record of `hebbax.inclusion` is found.
+
+The scales of the coefficients come first, from the sub-model that a short search finds best
+(`hebbax.scaling.told`); then all sub-models under these and the effect that is likeliest there.
+What a choice tells depends on the rule, and of rules that are as good as each other the search
+finds one. Scales are therefore taken again, over all sub-models by their probability, until they
+are those of the sub-models that they give. Under them all sub-models are solved once more, and
+those that count under the other effects too.
+"""
+
+import math
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import softmax
+
+from hebbax.data import Sessions
+from hebbax.inclusion import Inclusion, Settings
+from hebbax.inference import evidence
+from hebbax.inference.climbs import Climb, Solutions, members, most_evidence, weight
+from hebbax.inference.mixed import Problem
+from hebbax.inference.reweighting import correction
+from hebbax.inference.submodels import MANY_TERMS, enumerate_all, exchange, search
+from hebbax.model import Model
+from hebbax.scaling import (
+    Told,
+    candidate_model,
+    information_scales,
+    member_scales,
+    told,
+    typical,
+)
+from hebbax.spec import ModelSpec
+from hebbax.typing import Progress, silent
+
+SETTLED, ROUNDS = 0.01, 12
+"""Scales have settled where none moves by more than this fraction, and how often they may move."""
+
+
+def weigh(
+    sessions: Sessions,
+    spec: ModelSpec,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+) -> Inclusion:
+    """Return the evidence of the sub-models of a declared model on recorded sessions.
+
+    Args:
+        sessions: recorded trials.
+        spec: the model of all candidate terms; its prior scales are replaced by scaled ones unless
+            the settings say otherwise, and its preference, habit and initial weights are in every
+            sub-model.
+        settings: what is asked.
+        progress: called after each batch of sub-models.
+
+    Raises:
+        ModelError: there is no candidate, or no population of animals.
+    """
+    settings = settings or Settings()
+    model = candidate_model(sessions, spec)
+    declared = settings.scaling == "declared"
+    pilot = None
+    if not declared or len(settings.effects) > 1:
+        pilot = told(model, settings.climb, progress)
+    climbs = _climbs(model, pilot, settings)
+    effect, first = next(iter(climbs.items()))
+    if len(spec.terms) > MANY_TERMS:
+        known = search(first, settings.breadth, progress, settings.most)
+    else:
+        known = enumerate_all(model, first.scales, settings.climb, progress, settings.most)
+    if not declared:
+        climbs = _climbs(model, _settled(first, effect, known, settings, progress), settings)
+        first = next(iter(climbs.values()))
+        known = first.again(known, known, progress)
+        exchange(first, known, progress)
+    return _collect(climbs, known, settings, progress)
+
+
+def _climbs(model: Model, pilot: Told | None, settings: Settings) -> dict[float, Climb]:
+    """Return how sub-models are solved under each effect, the likeliest first; those that the
+    sessions exclude at the best sub-model of the ``pilot`` are left out."""
+    climbs = {effect: _climb(model, pilot, effect, settings) for effect in settings.effects}
+    if pilot is None:
+        return climbs
+    begun = {pilot.code: pilot.solution}
+    known = {e: weight(climb.again(begun, begun)[pilot.code]) for e, climb in climbs.items()}
+    order = sorted(climbs, key=lambda effect: -known[effect])
+    return {e: climbs[e] for e in order if known[e] >= known[order[0]] - settings.within}
+
+
+def _climb(model: Model, pilot: Told | None, effect: float, settings: Settings) -> Climb:
+    """Return how sub-models are solved under an effect."""
+    if settings.scaling == "declared" or pilot is None:
+        scales = effect * model.scales[: len(model.rule.parameters)]
+    else:
+        scales = information_scales(pilot.information, effect)
+    return Climb(model, member_scales(model, scales), settings.climb)
+
+
+def _settled(
+    climb: Climb, effect: float, known: Solutions, settings: Settings, progress: Progress
+) -> Told:
+    """Return what a choice tells at sub-models that were solved under the scales which that gives,
+    to within `SETTLED`; sub-models too far behind to count are not asked."""
+    model, log_odds = climb.model, math.log(settings.inclusion) - math.log1p(-settings.inclusion)
+    for _ in range(ROUNDS):
+        near = {code: known[code] for code in _near(known, settings)}
+        n_terms = np.array([members(model, code).sum() for code in near])
+        found = typical(model, near, n_terms * log_odds, settings.climb.batch)
+        before, climb = climb.scales, _climb(model, found, effect, settings)
+        if np.abs(np.log(climb.scales / before)).max() < SETTLED:
+            break
+        known = climb.again(near, near, progress)
+    return found
+
+
+def _near(known: Solutions, settings: Settings) -> list[int]:
+    """Return the sub-models that are not too far behind the best to count."""
+    floor = most_evidence(known) - settings.within
+    return [code for code in sorted(known) if weight(known[code]) > floor]
+
+
+def _collect(
+    climbs: dict[float, Climb], known: Solutions, settings: Settings, progress: Progress
+) -> Inclusion:
+    """Return the record of sub-models solved under the first effect, and under the others."""
+    first, *others = climbs.values()
+    model, n = first.model, len(first.model.rule.parameters)
+    codes = sorted(code for code in known if np.isfinite(weight(known[code])))
+    near = _near(known, settings)
+    solved = [known, *(climb.again(known, near, progress) for climb in others)]
+    by_effect = {
+        effect: np.array([weight(own[code]) if code in own else -np.inf for code in codes])
+        for effect, own in zip(climbs, solved, strict=True)
+    }
+    moments = [_moments([own[code] for own in solved if code in own], n) for code in codes]
+    found = [known[code] for code in codes]
+    return Inclusion(
+        terms=model.rule.parameters,
+        scales=first.scales[:n],
+        included=np.array([members(model, code)[:n] for code in codes]),
+        population=np.array([mean for mean, _ in moments]),
+        covariance=np.array([covariance for _, covariance in moments]),
+        by_effect=by_effect,
+        phi=np.array([one.phi for one in found]),
+        correction=_corrections(first, known, codes, settings.checked),
+        unsettled=np.array([float(one.shortfall) for one in found]),
+        settings=settings,
+        everything=len(known) == _possible(n, settings.most),
+    )
+
+
+def _moments(solutions: list[evidence.Solution], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean ``(term,)`` and covariance of the population coefficients of a sub-model over the
+    effects under which it was solved."""
+    solutions = [one for one in solutions if np.isfinite(weight(one))]
+    weights = softmax([weight(one) for one in solutions])
+    means = np.array([one.population[:n] for one in solutions])
+    mean = weights @ means
+    covariance = sum(
+        w * (np.asarray(one.covariance)[:n, :n] + np.outer(m - mean, m - mean))
+        for w, one, m in zip(weights, solutions, means, strict=True)
+    )
+    return mean, np.asarray(covariance)
+
+
+def _possible(n_terms: int, most: int | None) -> int:
+    """Return the number of sub-models of at most ``most`` terms."""
+    most = n_terms if most is None else min(most, n_terms)
+    return sum(math.comb(n_terms, k) for k in range(most + 1))
+
+
+def _corrections(climb: Climb, known: Solutions, codes: list[int], checked: int) -> np.ndarray:
+    """Return ``(sub-model, 2)`` corrections of the leading sub-models, NaN for the others."""
+    out = np.full((len(codes), 2), np.nan)
+    key = jax.random.PRNGKey(0)
+    for code in sorted(codes, key=lambda code: -weight(known[code]))[:checked]:
+        included = jnp.asarray(members(climb.model, code))
+        problem = Problem(included, jnp.asarray(climb.scales))
+        out[codes.index(code)] = correction(key, climb.model, problem, known[code])
+    return out
+
+
+def leading(inclusion: Inclusion, spec: ModelSpec, size: int) -> list[ModelSpec]:
+    """Return the most probable sub-models as declared models, with the scales of the likeliest
+    effect; ``spec`` is the model of all candidates."""
+    scales = dict(zip(inclusion.terms, map(float, inclusion.scales), strict=True))
+    out = []
+    for k in np.argsort(-inclusion.weights(), kind="stable")[:size]:
+        names = inclusion.terms_of(k)
+        own = {name: scales[name] for name in names}
+        out.append(
+            replace(
+                spec,
+                name=" + ".join(names) or "no term",
+                terms=names,
+                scales=own,
+                prior="normal",
+                text="",
+            )
+        )
+    return out
