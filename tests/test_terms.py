@@ -13,7 +13,7 @@ from test_cli import run
 
 from hebbax.data import write_table
 from hebbax.errors import ModelError
-from hebbax.inclusion import Inclusion, Settings
+from hebbax.inclusion import SETTLED, Inclusion, Settings
 from hebbax.inference import evidence
 from hebbax.inference.climbs import Climb, weight
 from hebbax.inference.density import fisher_information
@@ -32,7 +32,7 @@ from hebbax.readout import (
 from hebbax.scaling import LEAST, MAX_SCALE, candidate_model, typical
 from hebbax.simulation import QUICK, simulate
 from hebbax.spec import ModelSpec
-from hebbax.weighing import SETTLED, weigh
+from hebbax.weighing import weigh
 
 CANDIDATES = ("x r", "w", "x", "r w")
 
@@ -54,6 +54,7 @@ def test_the_terms_that_made_the_choices_are_found(weighed):
     assert table.loc["x r", "5 %"] < 0.35 < table.loc["x r", "95 %"]
     assert table.loc["w", "5 %"] < -0.06 < table.loc["w", "95 %"]
     assert weighed.everything
+    assert weighed.unsettled_scales == 0.0
     assert len(weighed.included) == 16
 
 
@@ -153,6 +154,16 @@ def test_effects_are_mixed_by_what_the_choices_say_of_each():
         f"Effect, in units of what a choice can tell: 0.3 ({p[0]:.2f}), 1 ({p[1]:.2f}), 3 (0.00)."
     )
     assert said in sentences(mixed)
+
+
+def test_scales_that_did_not_settle_are_said():
+    one = made_up(np.array([[0.0, 0.0], [2.0, 2.0]]))
+    said = (
+        "The scales of the prior did not settle: the last time, one still moved by 7%. "
+        "What hangs on them is not exact."
+    )
+    assert said in sentences(replace(one, unsettled_scales=0.07))
+    assert not any("settle" in line for line in sentences(one))
 
 
 def test_an_effect_that_the_sessions_exclude_is_left_out(sessions):

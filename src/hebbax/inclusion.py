@@ -28,6 +28,9 @@ from hebbax.inference import evidence
 from hebbax.inference.submodels import Breadth
 from hebbax.spec import Scaling
 
+SETTLED = 0.01
+"""Scales have settled where none moves by more than this fraction when they are found again."""
+
 LIKELY = 0.01
 """Posterior probability from which an effect is another prior that one may have."""
 
@@ -84,6 +87,8 @@ class Inclusion:
         unsettled: ``(sub-model,)`` nats by which a climb did not arrive.
         settings: what was asked.
         everything: whether these are all sub-models that may be, or those a search visited.
+        unsettled_scales: largest fraction by which a prior scale moved when all were last found
+            again, zero where they have settled.
     """
 
     terms: tuple[str, ...]
@@ -97,6 +102,7 @@ class Inclusion:
     unsettled: np.ndarray
     settings: Settings
     everything: bool = True
+    unsettled_scales: float = 0.0
 
     @property
     def log_evidence(self) -> np.ndarray:

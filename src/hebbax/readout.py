@@ -148,6 +148,11 @@ def sentences(weighed: Inclusion) -> list[str]:
             f"Importance sampling moves the log evidence of the {checked.size} leading sub-models "
             f"by {checked.min():+.1f} to {checked.max():+.1f} nats."
         )
+    if weighed.unsettled_scales:
+        out.append(
+            f"The scales of the prior did not settle: the last time, one still moved by "
+            f"{weighed.unsettled_scales:.0%}. What hangs on them is not exact."
+        )
     if len(weighed.settings.effects) > 1:
         effects = sorted(weighed.effects().items())
         said = ", ".join(f"{value:g} ({p:.2f})" for value, p in effects)

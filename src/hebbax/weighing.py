@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import softmax
 
 from hebbax.data import Sessions
-from hebbax.inclusion import Inclusion, Settings
+from hebbax.inclusion import SETTLED, Inclusion, Settings
 from hebbax.inference import evidence
 from hebbax.inference.climbs import Climb, Solutions, members, most_evidence, weight
 from hebbax.inference.mixed import Problem
@@ -35,8 +35,8 @@ from hebbax.scaling import (
 from hebbax.spec import ModelSpec
 from hebbax.typing import Progress, silent
 
-SETTLED, ROUNDS = 0.01, 12
-"""Scales have settled where none moves by more than this fraction, and how often they may move."""
+ROUNDS = 12
+"""How often scales are found again at most."""
 
 
 def weigh(
@@ -70,12 +70,14 @@ def weigh(
         known = search(first, settings.breadth, progress, settings.most)
     else:
         known = enumerate_all(model, first.scales, settings.climb, progress, settings.most)
-    if not declared:
-        climbs = _climbs(model, _settled(first, effect, known, settings, progress), settings)
-        first = next(iter(climbs.values()))
-        known = first.again(known, known, progress)
-        exchange(first, known, progress)
-    return _collect(climbs, known, settings, progress)
+    if declared:
+        return _collect(climbs, known, settings, progress)
+    pilot, moved = _settled(first, effect, known, settings, progress)
+    climbs = _climbs(model, pilot, settings)
+    first = next(iter(climbs.values()))
+    known = first.again(known, known, progress)
+    exchange(first, known, progress)
+    return replace(_collect(climbs, known, settings, progress), unsettled_scales=moved)
 
 
 def _climbs(model: Model, pilot: Told | None, settings: Settings) -> dict[float, Climb]:
@@ -101,19 +103,21 @@ def _climb(model: Model, pilot: Told | None, effect: float, settings: Settings) 
 
 def _settled(
     climb: Climb, effect: float, known: Solutions, settings: Settings, progress: Progress
-) -> Told:
+) -> tuple[Told, float]:
     """Return what a choice tells at sub-models that were solved under the scales which that gives,
-    to within `SETTLED`; sub-models too far behind to count are not asked."""
+    and the largest fraction by which a scale still moves, zero where that is less than `SETTLED`.
+    Sub-models too far behind to count are not asked."""
     model, log_odds = climb.model, math.log(settings.inclusion) - math.log1p(-settings.inclusion)
     for _ in range(ROUNDS):
         near = {code: known[code] for code in _near(known, settings)}
         n_terms = np.array([members(model, code).sum() for code in near])
         found = typical(model, near, n_terms * log_odds, settings.climb.batch)
         before, climb = climb.scales, _climb(model, found, effect, settings)
-        if np.abs(np.log(climb.scales / before)).max() < SETTLED:
-            break
+        moved = float(np.abs(np.log(climb.scales / before)).max())
+        if moved < SETTLED:
+            return found, 0.0
         known = climb.again(near, near, progress)
-    return found
+    return found, moved
 
 
 def _near(known: Solutions, settings: Settings) -> list[int]:
