@@ -65,14 +65,15 @@ def weigh(
     if not declared or len(settings.effects) > 1:
         pilot = told(model, settings.climb, progress)
     climbs = _climbs(model, pilot, settings)
-    effect, first = next(iter(climbs.items()))
+    first = next(iter(climbs.values()))
     if len(spec.terms) > MANY_TERMS:
         known = search(first, settings.breadth, progress, settings.most)
     else:
         known = enumerate_all(model, first.scales, settings.climb, progress, settings.most)
-    if declared:
+    exchange(first, known, progress)
+    if pilot is None or declared:
         return _collect(climbs, known, settings, progress)
-    pilot, moved = _settled(first, effect, known, settings, progress)
+    pilot, moved = _settled(pilot, climbs, known, settings, progress)
     climbs = _climbs(model, pilot, settings)
     first = next(iter(climbs.values()))
     known = first.again(known, known, progress)
@@ -102,11 +103,20 @@ def _climb(model: Model, pilot: Told | None, effect: float, settings: Settings) 
 
 
 def _settled(
-    climb: Climb, effect: float, known: Solutions, settings: Settings, progress: Progress
+    told: Told,
+    climbs: dict[float, Climb],
+    known: Solutions,
+    settings: Settings,
+    progress: Progress,
 ) -> tuple[Told, float]:
     """Return what a choice tells at sub-models that were solved under the scales which that gives,
     and the largest fraction by which a scale still moves, zero where that is less than `SETTLED`.
-    Sub-models too far behind to count are not asked."""
+
+    Begins with what a pilot ``told``. Sub-models too far behind to count are not asked. Where the
+    weights of animals run away, information does too, and the scales would follow it to where no
+    sub-model is as good as before: they stay then.
+    """
+    effect, climb = next(iter(climbs.items()))
     model, log_odds = climb.model, math.log(settings.inclusion) - math.log1p(-settings.inclusion)
     for _ in range(ROUNDS):
         near = {code: known[code] for code in _near(known, settings)}
@@ -117,7 +127,10 @@ def _settled(
         if moved < SETTLED:
             return found, 0.0
         known = climb.again(near, near, progress)
-    return found, moved
+        if most_evidence(known) < most_evidence(near) - settings.within:
+            break
+        told = found
+    return told, moved
 
 
 def _near(known: Solutions, settings: Settings) -> list[int]:

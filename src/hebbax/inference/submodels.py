@@ -1,8 +1,8 @@
 """All sub-models of a rule, or a search among them (`hebbax.inference.climbs`).
 
 Where all sub-models are solved each is begun in several ways (`enumerate_all`). A search among more
-starts from neighbours alone. Both end with an exchange: the leading ones begin where each of their
-best neighbours ended.
+starts from neighbours alone. After either, the leading ones begin where each of their best
+neighbours ended (`exchange`).
 """
 
 from dataclasses import dataclass
@@ -83,7 +83,6 @@ def search(
             break
         climb.extend(known, fresh)
         progress("searching sub-models", len(known), breadth.visits)
-    exchange(climb, known, progress)
     return known
 
 
@@ -104,8 +103,7 @@ def enumerate_all(
     All from rest on growing excerpts; then from their best neighbours, upwards by the number of
     terms and downwards again; then the leading ones from the population that they found, and with
     each animal where a smaller sub-model found it likeliest. Again, near the best, while the best
-    gets better. Those nearest to it in the end from each of their best neighbours: of two modes of
-    nearly equal evidence, the one that the best neighbour leads to need not be the better one.
+    gets better.
 
     Args:
         model: the model of all candidate terms.
@@ -134,7 +132,6 @@ def enumerate_all(
         climb.gather(known, _leading(known), progress)
         if most_evidence(known) < before + 1.0:
             break
-    exchange(climb, known, progress)
     return known
 
 
@@ -154,7 +151,10 @@ def _sweep(
 
 def exchange(climb: Climb, known: Solutions, progress: Progress = silent) -> None:
     """Solve the sub-models near the best again from where their best neighbours ended, and again
-    from those that got better, until none does. What finds more evidence is kept in ``known``."""
+    from those that got better, until none does. What finds more evidence is kept in ``known``.
+
+    Of two modes the one that the best neighbour leads to need not be the better one.
+    """
     tried: dict[tuple[int, int], float] = {}
     while True:
         floor = most_evidence(known) - NEAR
