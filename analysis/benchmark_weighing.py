@@ -2,10 +2,11 @@
 
     python analysis/benchmark_weighing.py [--quick] --out DIR [--data DATA] [--workers N]
 
-The pass is made twice on the same recordings, simulated ones unless ``--data`` gives others: the
-first time compiles. The simulations are those of `hebbax calibrate forgetting` on N workers, two
-unless ``--workers`` says otherwise; counted are those that are finished after the first two of each
-worker, which compiled. Written is ``benchmark_weighing.csv``; what is there is not measured again.
+The pass, with the exchange between neighbours that follows it in `hebbax terms`, is made twice on
+the same recordings, simulated ones unless ``--data`` gives others: the first time compiles. The
+simulations are those of `hebbax calibrate forgetting` on N workers, two unless ``--workers`` says
+otherwise; counted are those that are finished after the first two of each worker, which compiled.
+Written is ``benchmark_weighing.csv``; what is there is not measured again.
 """
 
 import tempfile
@@ -23,8 +24,9 @@ from hebbax import sbc, scaling
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.inference import nuts, pilot
-from hebbax.inference.submodels import enumerate_all
+from hebbax.inference import evidence, nuts, pilot
+from hebbax.inference.climbs import Climb
+from hebbax.inference.submodels import enumerate_all, exchange
 from hebbax.ledger import Ledger
 from hebbax.rehearsal import Task
 from hebbax.simulation import Cohort
@@ -100,6 +102,7 @@ def weighing(plan: Plan, sessions: hebbax.Sessions) -> list[dict[str, Any]]:
         begun = time.perf_counter()
         with progress(how) as report:
             solved = enumerate_all(model, scales, progress=report)
+            exchange(Climb(model, scales, evidence.Settings()), solved, report)
         seconds = time.perf_counter() - begun
         size = {"animals": sessions.n_animals, "number": len(solved), "workers": 1}
         rows.append({"what": "sub-models", "how": how, **size, "seconds": seconds})
