@@ -35,7 +35,7 @@ the true rule. Curves of receivers: clear terms, and all true terms, against all
     python analysis/sparse_cohorts.py [--quick] --out DIR
 
 Written are a table a method, the truth, the summary and the reliability of the inclusion
-probabilities. A cohort takes 40 s of one core by `inclusion`, 3 s by `L1`, and about half a minute
+probabilities. A cohort takes 45 s of one core by `inclusion`, 3 s by `L1`, and about half a minute
 by each sampler, whose program takes two minutes to compile.
 
 Cohorts 0 to 39 were those on which the search for sub-models was mended at first; reported are the
