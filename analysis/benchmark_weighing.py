@@ -97,12 +97,12 @@ def weighing(plan: Plan, sessions: hebbax.Sessions) -> list[dict[str, Any]]:
     with progress("scales") as report:
         information = scaling.told(model, progress=report).information
     scales = scaling.member_scales(model, scaling.information_scales(information, EFFECT))
-    rows = []
+    climb, rows = Climb(model, scales, evidence.Settings()), []
     for how in ("compiled meanwhile", "compiled"):
         begun = time.perf_counter()
         with progress(how) as report:
-            solved = enumerate_all(model, scales, progress=report)
-            exchange(Climb(model, scales, evidence.Settings()), solved, report)
+            solved = enumerate_all(climb, report)
+            exchange(climb, solved, report)
         seconds = time.perf_counter() - begun
         size = {"animals": sessions.n_animals, "number": len(solved), "workers": 1}
         rows.append({"what": "sub-models", "how": how, **size, "seconds": seconds})

@@ -55,7 +55,7 @@ def model():
 @pytest.fixture(scope="module")
 def solved(model):
     scales = np.array([*SCALES.values(), 1.0])
-    return submodels.enumerate_all(model, scales, evidence.Settings(batch=4))
+    return submodels.enumerate_all(climbs.Climb(model, scales, evidence.Settings(batch=4)))
 
 
 def quadrature(model, term):
@@ -255,7 +255,9 @@ def test_importance_sampling_finds_what_the_expansion_leaves_out(model, solved):
 def test_a_term_that_is_out_is_not_there(model, solved):
     """A sub-model of the candidates is the same as a model declared with its terms alone."""
     alone = build_model(ModelSpec("alone", ("x r",), scales={"x r": 0.5}), model.sessions)
-    own = submodels.enumerate_all(alone, np.array([0.5, 1.0]), evidence.Settings(batch=2))
+    own = submodels.enumerate_all(
+        climbs.Climb(alone, np.array([0.5, 1.0]), evidence.Settings(batch=2))
+    )
     assert float(own[1].log_evidence) == pytest.approx(float(solved[1].log_evidence), abs=0.02)
     assert not solved[1].phi[:, 1:3].any()
     assert not solved[1].population[1:3].any()
@@ -274,5 +276,5 @@ def test_more_terms_than_can_be_enumerated_are_refused():
     terms = all_terms("xrw")[:13]
     model = build_model(ModelSpec("many", terms), animals())
     with pytest.raises(ModelError) as caught:
-        submodels.enumerate_all(model, np.ones(14))
+        submodels.enumerate_all(climbs.Climb(model, np.ones(14), evidence.Settings()))
     assert str(caught.value) == "many: all sub-models are solved for at most 12 terms, 13 given."

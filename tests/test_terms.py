@@ -58,17 +58,18 @@ def test_the_terms_that_made_the_choices_are_found(weighed):
     assert len(weighed.included) == 16
 
 
-def information_at(weighed, sessions):
-    """Information that a choice carries of each term on average (sub-model, term), one at a time."""
-    model = candidate_model(sessions, ModelSpec("candidates", weighed.terms))
-    all_choices = [np.asarray(fisher_information(model, phi)).sum(0) for phi in weighed.phi]
-    each = np.array([np.diagonal(one)[: len(weighed.terms)] for one in all_choices])
+def information_at(sessions, phis):
+    """Information that a choice carries of each candidate on average (sub-model, term), one at a
+    time, at values of the animals."""
+    model = candidate_model(sessions, ModelSpec("candidates", CANDIDATES))
+    all_choices = [np.asarray(fisher_information(model, phi)).sum(0) for phi in phis]
+    each = np.array([np.diagonal(one)[: len(CANDIDATES)] for one in all_choices])
     return each / sessions.n_observations
 
 
 def test_scales_are_those_of_the_submodels_that_they_give(sessions, weighed):
     effect = next(iter(weighed.by_effect))
-    log_information = np.log(np.maximum(information_at(weighed, sessions), LEAST))
+    log_information = np.log(np.maximum(information_at(sessions, weighed.phi), LEAST))
     told = np.exp(weighed.weights(effect=effect) @ log_information)
     expected = np.minimum(effect / np.sqrt(told), MAX_SCALE)
     np.testing.assert_allclose(weighed.scales, expected, rtol=2 * SETTLED)
@@ -89,11 +90,8 @@ def test_what_a_choice_tells_is_a_mean_over_submodels_by_their_probability(sessi
     probability = np.array([0.3, 0.5, 0.2])
     log_prior = np.log(probability) - [weight(known[code]) for code in codes]
     found = typical(model, known, log_prior, batch=2)
-    each = [
-        np.diagonal(np.asarray(fisher_information(model, known[code].phi)).sum(0))[:4]
-        for code in codes
-    ]
-    expected = np.exp(probability @ np.log(np.array(each) / sessions.n_observations))
+    each = information_at(sessions, [known[code].phi for code in codes])
+    expected = np.exp(probability @ np.log(each))
     np.testing.assert_allclose(found.information, expected, rtol=1e-9)
     assert found.code == 3
     # Where every weight stays at zero, choices carry no information of its decay.

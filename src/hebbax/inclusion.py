@@ -69,6 +69,13 @@ class Settings:
     breadth: Breadth = field(default_factory=Breadth)
 
 
+def log_prior(included: np.ndarray, inclusion: float) -> np.ndarray:
+    """Return the log prior probability of sub-models ``(sub-model,)`` whose terms are ``included``
+    (sub-model, term), each with probability ``inclusion``."""
+    n = included.sum(1)
+    return n * np.log(inclusion) + (included.shape[1] - n) * np.log1p(-inclusion)
+
+
 @dataclass(frozen=True)
 class Inclusion:
     """The weighed sub-models.
@@ -123,9 +130,7 @@ class Inclusion:
         log evidence of all of them together."""
         inclusion = self.settings.inclusion if inclusion is None else inclusion
         log_evidence = self.log_evidence if effect is None else self.by_effect[effect]
-        n = self.included.sum(1)
-        log_prior = n * np.log(inclusion) + (len(self.terms) - n) * np.log1p(-inclusion)
-        return log_evidence + log_prior
+        return log_evidence + log_prior(self.included, inclusion)
 
     def effects(self) -> dict[float, float]:
         """Return the posterior probability of each effect that the sessions do not exclude."""

@@ -22,8 +22,8 @@ from scipy.special import softmax
 from hebbax import calibration, comparison, diagnostics, files, workers
 from hebbax.data import Sessions, data_hash, observation_index
 from hebbax.errors import HebbaxError, ModelError
-from hebbax.inference import repeated
-from hebbax.inference.climbs import weight
+from hebbax.inference import evidence, repeated
+from hebbax.inference.climbs import Climb, weight
 from hebbax.inference.density import log_likelihood
 from hebbax.inference.submodels import MANY_TERMS, enumerate_all
 from hebbax.ledger import Ledger
@@ -163,7 +163,7 @@ def _evidence(model: Model) -> float:
     All sub-models of its rule are solved on the way: an animal left behind in one is not in
     another.
     """
-    known = enumerate_all(model, model.scales)
+    known = enumerate_all(Climb(model, model.scales, evidence.Settings()))
     return weight(known[2 ** len(model.rule.parameters) - 1])
 
 

@@ -9,6 +9,7 @@ those that count under the other effects too.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import jax
@@ -17,9 +18,9 @@ import numpy as np
 from scipy.special import softmax
 
 from hebbax.data import Sessions
-from hebbax.inclusion import SETTLED, Inclusion, Settings
+from hebbax.inclusion import SETTLED, Inclusion, Settings, log_prior
 from hebbax.inference import evidence
-from hebbax.inference.climbs import Climb, Solutions, members, most_evidence, weight
+from hebbax.inference.climbs import Climb, Solutions, members, most_evidence, near_best, weight
 from hebbax.inference.mixed import Problem
 from hebbax.inference.reweighting import correction
 from hebbax.inference.submodels import MANY_TERMS, enumerate_all, exchange, search
@@ -69,7 +70,7 @@ def weigh(
     if len(spec.terms) > MANY_TERMS:
         known = search(first, settings.breadth, progress, settings.most)
     else:
-        known = enumerate_all(model, first.scales, settings.climb, progress, settings.most)
+        known = enumerate_all(first, progress, settings.most)
     exchange(first, known, progress)
     if pilot is None or declared:
         return _collect(climbs, known, settings, progress)
@@ -117,11 +118,11 @@ def _settled(
     sub-model is as good as before: they stay then.
     """
     effect, climb = next(iter(climbs.items()))
-    model, log_odds = climb.model, math.log(settings.inclusion) - math.log1p(-settings.inclusion)
+    model = climb.model
     for _ in range(ROUNDS):
-        near = {code: known[code] for code in _near(known, settings)}
-        n_terms = np.array([members(model, code).sum() for code in near])
-        found = typical(model, near, n_terms * log_odds, settings.climb.batch)
+        near = {code: known[code] for code in near_best(known, settings.within)}
+        prior = log_prior(_included(model, near), settings.inclusion)
+        found = typical(model, near, prior, settings.climb.batch)
         before, climb = climb.scales, _climb(model, found, effect, settings)
         moved = float(np.abs(np.log(climb.scales / before)).max())
         if moved < SETTLED:
@@ -133,10 +134,9 @@ def _settled(
     return told, moved
 
 
-def _near(known: Solutions, settings: Settings) -> list[int]:
-    """Return the sub-models that are not too far behind the best to count."""
-    floor = most_evidence(known) - settings.within
-    return [code for code in sorted(known) if weight(known[code]) > floor]
+def _included(model: Model, codes: Iterable[int]) -> np.ndarray:
+    """Return which terms are in numbered sub-models ``(sub-model, term)``."""
+    return np.array([members(model, code)[: len(model.rule.parameters)] for code in codes])
 
 
 def _collect(
@@ -146,7 +146,7 @@ def _collect(
     first, *others = climbs.values()
     model, n = first.model, len(first.model.rule.parameters)
     codes = sorted(code for code in known if np.isfinite(weight(known[code])))
-    near = _near(known, settings)
+    near = near_best(known, settings.within)
     solved = [known, *(climb.again(known, near, progress) for climb in others)]
     by_effect = {
         effect: np.array([weight(own[code]) if code in own else -np.inf for code in codes])
@@ -157,7 +157,7 @@ def _collect(
     return Inclusion(
         terms=model.rule.parameters,
         scales=first.scales[:n],
-        included=np.array([members(model, code)[:n] for code in codes]),
+        included=_included(model, codes),
         population=np.array([mean for mean, _ in moments]),
         covariance=np.array([covariance for _, covariance in moments]),
         by_effect=by_effect,

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import joblib
 import numpy as np
 
-from hebbax.inference.density import Expansion, expansion
+from hebbax.inference.density import Expansion, expansion, fisher_information
 from hebbax.inference.evidence import STEP, Settings, Solution, Start, climb
 from hebbax.inference.mixed import Problem
 from hebbax.model import Design, Model
@@ -162,7 +162,7 @@ def _solve_batch(
 @partial(jax.jit, static_argnames=("form",))
 def _information_batch(form: _Form, data: tuple[Design, Any], phi: Array) -> Array:
     model = form.model.recorded(*data)
-    return jax.vmap(lambda phi: jnp.diagonal(expansion(model, phi).information.sum(0)))(phi)
+    return jax.vmap(lambda phi: jnp.diagonal(fisher_information(model, phi).sum(0)))(phi)
 
 
 def _solve_small(

@@ -141,6 +141,11 @@ class Climb:
         found = solve(self.model, problems, start, self.settings, progress, labels, best)
         return [jax.tree.map(lambda leaf, k=k: leaf[k], found) for k in range(len(codes))]
 
+    def sources(self, known: Solutions, code: int, size: int) -> list[int]:
+        """Return the known neighbours of a sub-model that have most evidence, best first."""
+        near = [c for c in neighbours(code, len(self.model.rule.parameters)) if c in known]
+        return sorted(near, key=lambda c: -weight(known[c]))[:size]
+
     def begun_at(self, known: Solutions, pairs: list[tuple[int, int]], progress: Progress) -> None:
         """Solve the first of each pair of sub-models from where the second ended. What finds more
         evidence is kept."""
@@ -150,8 +155,8 @@ class Climb:
 
     def _start(self, known: Solutions, code: int) -> Start:
         """Return where the best neighbour ended; a term that it has not starts at zero."""
-        near = [known[c] for c in neighbours(code, len(self.model.rule.parameters)) if c in known]
-        return _begin(max(near, key=weight), self._rest()) if near else self._rest()
+        best = self.sources(known, code, 1)
+        return _begin(known[best[0]], self._rest()) if best else self._rest()
 
     def _rest(self) -> Start:
         return jax.tree.map(np.asarray, rest(self.model, jnp.asarray(self.scales)))
@@ -177,6 +182,12 @@ def keep(known: Solutions, found: Iterable[tuple[int, Solution]]) -> None:
 def most_evidence(known: Solutions) -> float:
     """Return the most log evidence of some solutions, minus infinity where there are none."""
     return max(map(weight, known.values()), default=-np.inf)
+
+
+def near_best(known: Solutions, nats: float) -> list[int]:
+    """Return the sub-models less than some nats of evidence below the best, by their numbers."""
+    floor = most_evidence(known) - nats
+    return [code for code in sorted(known) if weight(known[code]) > floor]
 
 
 def weight(solution: Solution) -> float:

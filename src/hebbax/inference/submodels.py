@@ -10,9 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hebbax.errors import ModelError
-from hebbax.inference.climbs import Climb, Solutions, most_evidence, neighbours, weight
-from hebbax.inference.evidence import Settings
-from hebbax.model import Model
+from hebbax.inference.climbs import Climb, Solutions, most_evidence, near_best, neighbours, weight
 from hebbax.typing import Progress, silent
 
 MANY_TERMS = 12
@@ -91,13 +89,7 @@ def allowed(code: int, most: int | None) -> bool:
     return most is None or code.bit_count() <= most
 
 
-def enumerate_all(
-    model: Model,
-    scales: np.ndarray,
-    settings: Settings | None = None,
-    progress: Progress = silent,
-    most: int | None = None,
-) -> Solutions:
+def enumerate_all(climb: Climb, progress: Progress = silent, most: int | None = None) -> Solutions:
     """Return the solutions of all sub-models of a model with at most `MANY_TERMS` terms.
 
     All from rest on growing excerpts; then from their best neighbours, upwards by the number of
@@ -106,27 +98,23 @@ def enumerate_all(
     gets better.
 
     Args:
-        model: the model of all candidate terms.
-        scales: prior scale of every member ``(member,)``.
-        settings: of each pass.
+        climb: how sub-models are solved, of the model of all candidate terms.
         progress: called after each batch.
         most: the most terms of a sub-model; all 2^D of them without it.
     """
-    n = len(model.rule.parameters)
+    n, hopeless = len(climb.model.rule.parameters), climb.settings.hopeless
     if n > MANY_TERMS:
         raise ModelError(
-            f"{model.spec.name}: all sub-models are solved for at most {MANY_TERMS} terms, "
+            f"{climb.model.spec.name}: all sub-models are solved for at most {MANY_TERMS} terms, "
             f"{n} given."
         )
-    settings = settings or Settings()
     levels = [[c for c in range(2**n) if c.bit_count() == k] for k in range(n + 1)]
     levels = [level for level in levels if allowed(level[0], most)]
-    climb = Climb(model, scales, settings)
     known = climb.grown([code for level in levels for code in level], progress)
     for k in range(ROUNDS):
         # Up to all at first: some modes are found from rules with a term less and not by growing.
-        _sweep(climb, known, levels, np.inf if k == 0 else settings.hopeless, progress)
-        _sweep(climb, known, levels[::-1], settings.hopeless, progress)
+        _sweep(climb, known, levels, np.inf if k == 0 else hopeless, progress)
+        _sweep(climb, known, levels[::-1], hopeless, progress)
         before = most_evidence(known)
         climb.regrow(known, _leading(known), progress)
         climb.gather(known, _leading(known), progress)
@@ -142,9 +130,7 @@ def _sweep(
     neighbour lead or are less than ``hopeless`` nats below the best."""
     n = len(climb.model.rule.parameters)
     for level in levels:
-        floor = most_evidence(known) - hopeless
-        good = {code for code, found in known.items() if weight(found) > floor}
-        good |= set(_leading(known))
+        good = {*near_best(known, hopeless), *_leading(known)}
         near = [code for code in level if good & {code, *neighbours(code, n)}]
         climb.extend(known, near, progress)
 
@@ -157,24 +143,16 @@ def exchange(climb: Climb, known: Solutions, progress: Progress = silent) -> Non
     """
     tried: dict[tuple[int, int], float] = {}
     while True:
-        floor = most_evidence(known) - NEAR
-        near = [code for code in sorted(known) if weight(known[code]) > floor]
-        pairs = [(code, source) for code in near for source in _sources(climb.model, known, code)]
         fresh = [
             (code, source)
-            for code, source in pairs
+            for code in near_best(known, NEAR)
+            for source in climb.sources(known, code, SOURCES)
             if weight(known[source]) > tried.get((code, source), -np.inf) + BETTER
         ]
         if not fresh:
             break
         tried |= {pair: weight(known[pair[1]]) for pair in fresh}
         climb.begun_at(known, fresh, progress)
-
-
-def _sources(model: Model, known: Solutions, code: int) -> list[int]:
-    """Return the neighbours of most evidence, best first."""
-    near = [c for c in neighbours(code, len(model.rule.parameters)) if c in known]
-    return sorted(near, key=lambda c: -weight(known[c]))[:SOURCES]
 
 
 def _leading(known: Solutions) -> list[int]:
