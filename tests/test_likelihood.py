@@ -19,7 +19,7 @@ from hebbax.environment import (
     generate,
     reject,
 )
-from hebbax.inference.density import log_likelihood
+from hebbax.inference.density import log_likelihood, log_likelihood_by_animal
 from hebbax.model import build_model
 from hebbax.network import Network, drives, replay
 from hebbax.plasticity import TaylorRule
@@ -94,6 +94,37 @@ def test_padding_and_other_animals_change_nothing():
         alone = build_model(spec, from_animals([record], sessions.stimuli, "alone"))
         apart.append(log_likelihood(alone, {k: v[a : a + 1] for k, v in values.items()}))
     np.testing.assert_allclose(together, jnp.concatenate(apart), atol=1e-12)
+
+
+@pytest.mark.parametrize("likelihood", ["choice", "encounter"])
+def test_trials_that_do_not_count_say_nothing(likelihood):
+    # In every animal all trials before one of its own count, and the padding never does.
+    model = build_model(ModelSpec("m", ("x r", "w"), likelihood=likelihood), random_sessions(5))
+    values, counted = values_of(model, 2), np.asarray(model.design.valid).copy()
+    counted[0, 4:], counted[1, 7:] = False, False
+    part = model.recorded(model.design._replace(valid=jnp.asarray(counted)), model.observed)
+    in_place = np.zeros(counted.shape)
+    in_place[model.sessions.valid] = log_likelihood(model, values)
+
+    def total(theta, model):
+        return log_likelihood_by_animal(model, {**values, "theta": theta})
+
+    found = total(values["theta"], part)
+    np.testing.assert_allclose(found, np.where(counted, in_place, 0.0).sum(-1), rtol=1e-12)
+    slope = jax.grad(lambda theta: total(theta, part).sum())(values["theta"])
+    short = first_trials_only(model, [4, 7])
+    expected = jax.grad(lambda theta: total(theta, short).sum())(values["theta"])
+    np.testing.assert_allclose(slope, expected, rtol=1e-12)
+
+
+def first_trials_only(model, n):
+    """The model of the first ``n`` choices of each animal, the rest not there at all."""
+    records = []
+    for a, animal in enumerate(model.sessions.animals):
+        each = (model.sessions.choices, model.sessions.rewards, model.sessions.rejections)
+        choices, rewards, rejections = (kept[a, : n[a]] for kept in each)
+        records.append(Record(animal, choices, rewards, rejections=rejections))
+    return build_model(model.spec, from_animals(records, model.sessions.stimuli, "short"))
 
 
 @pytest.mark.parametrize("rule", ["forgetting", "five terms", "postsynaptic"])

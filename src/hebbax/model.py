@@ -158,7 +158,9 @@ class Model:
         weights = self._animal_weights(values, design)
         _, _, preference, habit = self.animal_parameters(values)
         logits = jax.vmap(partial(accept_logits, self.network))(weights)
-        offset = preference + habit * design.repeat
+        offset = jnp.broadcast_to(preference, logits.shape)
+        if "habit" in values:  # without one, offsets are the same in every trial: an exponential
+            offset += habit * design.repeat
         return logits, offset
 
 

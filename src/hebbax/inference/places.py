@@ -6,6 +6,8 @@ place; each pays for the likelihoods of where it would go, and for no others.
 
 from typing import NamedTuple
 
+import jax
+
 from hebbax.inference.coordinates import Factors, to_sites
 from hebbax.inference.density import (
     animal_values,
@@ -31,6 +33,9 @@ def place_at(model: Model, factors: Factors, coordinates: Parameters) -> Place:
 
 
 def log_likelihood_at(model: Model, sites: Parameters) -> Array:
-    """Return each animal's log likelihood ``(animal,)`` at unconstrained sites."""
+    """Return each animal's log likelihood ``(animal,)`` at unconstrained sites; not to be
+    differentiated."""
     values = animal_values(model, constrain(latent_sites(model), sites))
-    return log_likelihood_by_animal(model, values)
+    # Kept apart from what a move makes of it: fused with that, the logarithms are no longer taken
+    # by the sum over the trials (see `hebbax.likelihood`), and all takes twice as long.
+    return jax.lax.optimization_barrier(log_likelihood_by_animal(model, values))
