@@ -109,7 +109,8 @@ class Climb:
         for code in codes:
             smaller = [known[c] for c in neighbours(code, terms) if c < code and c in known]
             each = [known[code], *smaller]
-            best = np.argmax([one.log_likelihood for one in each], axis=0)
+            likely = [np.nan_to_num(one.log_likelihood, nan=-np.inf) for one in each]
+            best = np.argmax(likely, axis=0)
             phi = np.stack([one.phi for one in each])[best, np.arange(best.size)]
             starts.append(Start(jnp.asarray(phi), known[code].log_spread))
         self.extend(known, codes, progress, starts)

@@ -91,10 +91,12 @@ def offers_of(known: Known, spread: Array, location: Array) -> Offers:
     """Return q but for the prior, at spreads and population values ``(member,)``."""
     n = known.solutions.linear.shape[0]
     even = jnp.zeros(known.solutions.linear.shape[:2])
-    solutions, _ = kernels_given(Mixture(known.solutions, even), spread, location)
-    cloud, _ = kernels_given(known.cloud, spread, location)
-    solutions = solutions._replace(log_weights=even - np.log(n))
-    return jax.tree.map(lambda *both: jnp.concatenate(both), solutions, cloud)
+    joined = jax.tree.map(
+        lambda *both: jnp.concatenate(both), Mixture(known.solutions, even), known.cloud
+    )
+    offers, _ = kernels_given(joined, spread, location)
+    cloud = jax.nn.log_softmax(offers.log_weights[n:], axis=0)
+    return offers._replace(log_weights=jnp.concatenate([even - np.log(n), cloud]))
 
 
 def kernels_given(mixture: Mixture, spread: Array, location: Array) -> tuple[Offers, Array]:

@@ -155,26 +155,34 @@ def _settled(
 ) -> tuple[Tools, Place]:
     """Return where each chain starts, leading dimension ``chain``: from points of the animals'
     clouds, after offers that also tell how far ``tools`` may step."""
-    start_key, *keys = jax.random.split(key, 3)
+    keys = jax.random.split(key, 3)
 
     def begin(key: Key) -> Place:
         sites = _scattered(key, model, points)
         return Place(sites, log_likelihood_at(model, sites))
 
-    places = jax.vmap(begin)(jax.random.split(start_key, chains))
-    expected = tools.steps
-    for own in keys:
-        settle = jax.vmap(partial(_offered, model, tools, SETTLING))
-        places, visited = settle(jax.random.split(own, chains), places)
-        if expected is not None:
-            late = jax.tree.map(lambda leaf: leaf[:, SETTLING // 3 :], visited)
-            draws = [
-                jax.vmap(jax.vmap(partial(side_by_side, model, part=part)))(late)
-                for part in ("population", "spread")
-            ]
-            draws = [each.reshape(-1, model.scales.size) for each in draws]
-            tools = tools._replace(steps=hops.learnt_steps(expected, *draws))
-    return tools, places
+    def settle(state: tuple[hops.Steps | None, Place], key: Key) -> tuple[tuple, None]:
+        steps, places = state
+        offered = jax.vmap(partial(_offered, model, tools._replace(steps=steps), SETTLING))
+        places, visited = offered(jax.random.split(key, chains), places)
+        if tools.steps is not None:
+            steps = _learnt(model, tools.steps, visited)
+        return (steps, places), None
+
+    places = jax.vmap(begin)(jax.random.split(keys[0], chains))
+    (steps, places), _ = jax.lax.scan(settle, (tools.steps, places), keys[1:])
+    return tools._replace(steps=steps), places
+
+
+def _learnt(model: Model, expected: hops.Steps, visited: Parameters) -> hops.Steps:
+    """Return the steps that fit the sites visited (chain, round, ...), the first third left out."""
+    late = jax.tree.map(lambda leaf: leaf[:, SETTLING // 3 :], visited)
+
+    def draws(part: str) -> Array:
+        each = jax.vmap(jax.vmap(partial(side_by_side, model, part=part)))(late)
+        return each.reshape(-1, model.scales.size)
+
+    return hops.learnt_steps(expected, draws("population"), draws("spread"))
 
 
 def _scattered(key: Key, model: Model, points: Array) -> Parameters:
