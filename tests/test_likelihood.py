@@ -9,7 +9,7 @@ import pytest
 from conftest import random_sessions
 from slow_reference import choice_log_likelihood, encounter_log_likelihood, session
 
-from hebbax.data import Record, from_animals
+from hebbax.data import Record, from_animals, split
 from hebbax.environment import (
     Animal,
     Environment,
@@ -98,7 +98,7 @@ def test_padding_and_other_animals_change_nothing():
 
 @pytest.mark.parametrize("likelihood", ["choice", "encounter"])
 def test_trials_that_do_not_count_say_nothing(likelihood):
-    # In every animal all trials before one of its own count, and the padding never does.
+    # The first 4 choices of one animal count and the first 7 of the other; the padding never does.
     model = build_model(ModelSpec("m", ("x r", "w"), likelihood=likelihood), random_sessions(5))
     values, counted = values_of(model, 2), np.asarray(model.design.valid).copy()
     counted[0, 4:], counted[1, 7:] = False, False
@@ -112,19 +112,9 @@ def test_trials_that_do_not_count_say_nothing(likelihood):
     found = total(values["theta"], part)
     np.testing.assert_allclose(found, np.where(counted, in_place, 0.0).sum(-1), rtol=1e-12)
     slope = jax.grad(lambda theta: total(theta, part).sum())(values["theta"])
-    short = first_trials_only(model, [4, 7])
+    short = build_model(model.spec, split(model.sessions, np.array([4, 7]))[0])
     expected = jax.grad(lambda theta: total(theta, short).sum())(values["theta"])
     np.testing.assert_allclose(slope, expected, rtol=1e-12)
-
-
-def first_trials_only(model, n):
-    """The model of the first ``n`` choices of each animal, the rest not there at all."""
-    records = []
-    for a, animal in enumerate(model.sessions.animals):
-        each = (model.sessions.choices, model.sessions.rewards, model.sessions.rejections)
-        choices, rewards, rejections = (kept[a, : n[a]] for kept in each)
-        records.append(Record(animal, choices, rewards, rejections=rejections))
-    return build_model(model.spec, from_animals(records, model.sessions.stimuli, "short"))
 
 
 @pytest.mark.parametrize("rule", ["forgetting", "five terms", "postsynaptic"])

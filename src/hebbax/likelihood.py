@@ -10,13 +10,11 @@ import jax
 import jax.numpy as jnp
 from numpyro.distributions import Distribution, constraints
 
+from hebbax.data import NO_CHOICE
 from hebbax.typing import Array, Key
 
 LEAST_SD = 1e-30
 """Below every standard deviation of a count that can be told from zero."""
-
-NO_CHOICE = -1
-"""The index of the accepted stimulus where none was."""
 
 
 class Part(NamedTuple):
@@ -58,6 +56,11 @@ class Choice(Distribution):
     def natural(self) -> Array:
         """log q_k p_k ``(..., stimulus)``: the natural parameters of a categorical choice."""
         return self.offset + jax.nn.log_sigmoid(self.logits)
+
+    @staticmethod
+    def counted(value: Array, valid: Array) -> Array:
+        """Return the choices, none where ``valid`` says that a trial does not count."""
+        return jnp.where(valid, value, NO_CHOICE)
 
     def counts(self, value: Array) -> Array:
         """Return how often each stimulus was accepted ``(..., stimulus)``: one choice a trial."""
@@ -185,6 +188,12 @@ class Encounters(Distribution):
     def natural(self) -> Array:
         """Log odds of acceptance ``(..., stimulus)``: the natural parameters of each encounter."""
         return self.logits + self.offset
+
+    @staticmethod
+    def counted(value: Array, valid: Array) -> Array:
+        """Return the trials, without a rejection or a choice where ``valid`` says no."""
+        nothing = jnp.zeros(value.shape[-1]).at[-1].set(NO_CHOICE)
+        return jnp.where(valid[..., None], value, nothing)
 
     def counts(self, value: Array) -> Array:
         """Return the trials as they are: the rejections of each stimulus and the accepted one."""

@@ -23,7 +23,7 @@ import numpy as np
 import numpyro
 
 from hebbax.blocks import MANY_TRIALS, Blocks, flat
-from hebbax.data import Sessions, compact, observation_index
+from hebbax.data import NO_CHOICE, Sessions, compact, observation_index
 from hebbax.errors import ModelError
 from hebbax.likelihood import Choice, Encounters
 from hebbax.network import Network, accept_logits, drives, replay
@@ -242,7 +242,7 @@ def _design(spec: ModelSpec, sessions: Sessions, rule: Rule, network: Network) -
         rewards = sessions.rewards[animal, :n]
         signal[animal, :n] = reward_signal(rewards, spec.reward, spec.window)
     x = network.stimuli[np.maximum(sessions.choices, 0)] * sessions.valid[..., None]
-    last = np.pad(sessions.choices[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+    last = np.pad(sessions.choices[:, :-1], ((0, 0), (1, 0)), constant_values=NO_CHOICE)
     return Design(
         valid=jnp.asarray(sessions.valid),
         x=jnp.asarray(x),

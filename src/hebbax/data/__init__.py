@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hebbax.data.matlab import read_folder
 from hebbax.data.sessions import (
+    NO_CHOICE,
     Record,
     Sessions,
     compact,
@@ -21,6 +22,7 @@ from hebbax.data.table import read_table
 from hebbax.errors import DataError
 
 __all__ = [
+    "NO_CHOICE",
     "Record",
     "Sessions",
     "compact",

@@ -14,6 +14,7 @@ import numpy as np
 from hebbax.errors import DataError
 
 NO_CHOICE = -1
+"""The index of the chosen stimulus where none was."""
 
 
 @dataclass(frozen=True, eq=False)

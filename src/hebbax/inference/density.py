@@ -15,7 +15,6 @@ from numpyro.infer.util import potential_energy
 
 from hebbax.blocks import MANY_TRIALS, padded
 from hebbax.data import observation_index
-from hebbax.likelihood import NO_CHOICE
 from hebbax.model import Model
 from hebbax.typing import Array, Parameters
 
@@ -147,11 +146,7 @@ def expansion(
 def padded_observed(model: Model) -> Array:
     """Return what was observed ``(animal, trial, ...)``, no choice in trials that do not count."""
     observed = padded(model.sessions.n_trials, jnp.asarray(model.observed))
-    counted = model.design.valid
-    if observed.ndim == counted.ndim:
-        return jnp.where(counted, observed, NO_CHOICE)
-    nothing = jnp.zeros(observed.shape[-1]).at[-1].set(NO_CHOICE)
-    return jnp.where(counted[..., None], observed, nothing)
+    return model.kind.counted(observed, model.design.valid)
 
 
 def side_by_side(model: Model, values: Parameters, part: str) -> Array:
