@@ -29,11 +29,11 @@ from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.errors import HebbaxError
-from hebbax.inference import nuts, stopped
+from hebbax.inference import pseudo_marginal, stopped
 from hebbax.inference.density import log_likelihood
-from hebbax.ledger import Ledger
-from hebbax.model import Model
-from hebbax.simulation import Cohort, simulate
+from hebbax.model.choices import Model
+from hebbax.run.ledger import Ledger
+from hebbax.simulate.cohort import Cohort, simulate
 from hebbax.typing import Progress
 
 SIZE = ("animals", "trials")
@@ -54,7 +54,7 @@ class Plan:
     trials: tuple[int, ...]
     seconds: float
     cohort: Cohort
-    settings: nuts.Settings
+    settings: pseudo_marginal.Settings
     iterations: int
     stan_iterations: int
 
@@ -64,7 +64,7 @@ FULL = Plan(
     trials=(240, 1000, 10000),
     seconds=4.0,
     cohort=Cohort(),
-    settings=nuts.Settings(),
+    settings=pseudo_marginal.Settings(most_thinning=1),
     iterations=100,
     stan_iterations=500,
 )
@@ -74,7 +74,7 @@ QUICK = Plan(
     trials=(80,),
     seconds=0.2,
     cohort=Cohort(animals=3, trials_per_block=20),
-    settings=nuts.Settings(2, 50, 50),
+    settings=pseudo_marginal.Settings(chains=2, warmup=26, draws=50, points=8, most_thinning=1),
     iterations=20,
     stan_iterations=50,
 )
@@ -160,8 +160,8 @@ def one_size(animals: int, trials: int, seconds: float) -> list[samplers.Row]:
         {
             "implementation": name,
             "ms": 1e3 * np.median(wall),
-            "ns per animal-trial": 1e9 * np.median(wall) / sessions.n_observations,
-            "CPU ns per animal-trial": 1e9 * np.median(cpu) / sessions.n_observations,
+            "ns per animal-trial": 1e9 * np.median(wall) / sessions.n_choices,
+            "CPU ns per animal-trial": 1e9 * np.median(cpu) / sessions.n_choices,
             "times slower than hebbax": np.median(wall / walls[0]),
             "memory (MB)": memory if name == "hebbax" else None,
         }

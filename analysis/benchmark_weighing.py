@@ -20,18 +20,18 @@ from benchmark import cohort
 from fly_terms import TEN
 
 import hebbax
-from hebbax import sbc, scaling
+from hebbax.check import sbc
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.inference import evidence, nuts, pilot
+from hebbax.design.rehearsal import Task
+from hebbax.inference import evidence, pseudo_marginal, scaling
 from hebbax.inference.climbs import Climb
 from hebbax.inference.submodels import enumerate_all, exchange
-from hebbax.ledger import Ledger
-from hebbax.rehearsal import Task
-from hebbax.simulation import Cohort
-from hebbax.spec import ModelSpec
-from hebbax.workers import Workers
+from hebbax.model.spec import ModelSpec
+from hebbax.run.ledger import Ledger
+from hebbax.run.workers import Workers
+from hebbax.simulate.cohort import Cohort
 
 KEYS = ("what", "data")
 
@@ -58,9 +58,8 @@ QUICK = Plan(
     sbc.Settings(
         animals=3,
         task=Task(40, 2, (0.2, 0.8), "baited"),
-        sampler=nuts.Settings(
-            chains=2, warmup=10, draws=30, max_tree_depth=2, warmup_tree_depth=2,
-            search=pilot.Settings(rounds=4, hold=2, samples=4, starts=1),
+        sampler=pseudo_marginal.Settings(
+            chains=2, warmup=13, draws=30, points=8, most_thinning=1
         ),
     ),
     simulations=1,

@@ -26,16 +26,18 @@ import pandas as pd
 import plain_layer
 from scipy.stats import norm
 
-from hebbax.activity import activity_model
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
+from hebbax.data.recordings import Recordings
 from hebbax.figures import intervals, publish, recovery
 from hebbax.inference import adam, gauss_newton
-from hebbax.layer import Layer, recorded
-from hebbax.ledger import Ledger
-from hebbax.plasticity import TaylorRule, all_terms
-from hebbax.recording_task import (
+from hebbax.mehta2024.recovery import r2
+from hebbax.model.activity import activity_model
+from hebbax.rule.layer import Layer, recorded
+from hebbax.rule.taylor import TaylorRule, all_terms
+from hebbax.run.ledger import Ledger
+from hebbax.simulate.recording_task import (
     OJA,
     Experiment,
     coefficients_of,
@@ -44,8 +46,6 @@ from hebbax.recording_task import (
     fresh_run,
     record,
 )
-from hebbax.recordings import Recordings
-from hebbax.recovery import r2
 from hebbax.typing import Progress
 
 TERMS = all_terms("xyw")

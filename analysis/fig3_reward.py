@@ -21,7 +21,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import (
+from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option
+from hebbax.figures import change_curves, interval_by_seed, publish, valley
+from hebbax.mehta2024 import shrinkage, variational
+from hebbax.mehta2024.behavioural import (
     FEW,
     MLP,
     PUBLISHED,
@@ -36,17 +41,12 @@ from hebbax.behavioural import (
     simulated,
     taylor,
 )
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option
-from hebbax.diagnostics import MAX_K_HAT
-from hebbax.experiment import Experiment
-from hebbax.figures import change_curves, interval_by_seed, publish, valley
-from hebbax.function_space import Points, change, project, visited
-from hebbax.inference import shrinkage, variational
-from hebbax.ledger import Ledger, fill
-from hebbax.pooled import Recorded, recorded
-from hebbax.scores import Truth, oracle
+from hebbax.mehta2024.experiment import Experiment
+from hebbax.mehta2024.function_space import Points, change, project, visited
+from hebbax.mehta2024.pooled import Recorded, recorded
+from hebbax.mehta2024.scores import Truth, oracle
+from hebbax.posterior.diagnostics import MAX_K_HAT
+from hebbax.run.ledger import Ledger, fill
 
 TRUTH = 1.0
 PUBLISHED_SLOPE = 0.644

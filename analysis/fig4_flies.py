@@ -22,21 +22,20 @@ import pandas as pd
 from scipy.stats import spearmanr, wilcoxon
 
 import hebbax
-from hebbax import fitting, summary
+from hebbax.check.comparison import deviance_explained
+from hebbax.check.heldout import gain
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
-from hebbax.comparison import deviance_explained
 from hebbax.data import data_hash
-from hebbax.errors import HebbaxError
 from hebbax.figures import coefficients, publish
-from hebbax.files import replacing
-from hebbax.heldout import gain
-from hebbax.inference import nuts, pilot, stopped
+from hebbax.inference import pseudo_marginal, stopped
 from hebbax.inference.density import log_likelihood_by_animal
-from hebbax.ledger import Ledger
-from hebbax.simulation import QUICK as FEW
-from hebbax.simulation import Cohort
+from hebbax.model.likelihood import chance
+from hebbax.posterior import fitting, summary
+from hebbax.run.ledger import Ledger
+from hebbax.simulate.cohort import QUICK as FEW
+from hebbax.simulate.cohort import Cohort
 
 WITH, WITHOUT = "rajagopalan-forgetting", "rajagopalan"
 PUBLISHED = {"w": (-0.096, -0.052, -0.019), "x r": (0.171, 0.348, 0.706), "r": (-0.432, -0.153, 0),
@@ -65,20 +64,18 @@ ABOVE = {"with w, above without": (1.21, "17 of 18"), "R - E[R], above R": (0.56
 class Plan:
     """Models and reward signals of point estimates and posteriors, and who stands in for DATA."""
 
-    points: tuple[tuple[str, hebbax.spec.RewardSignal], ...]
-    posteriors: tuple[tuple[str, hebbax.spec.RewardSignal], ...]
-    settings: nuts.Settings
+    points: tuple[tuple[str, hebbax.model.spec.RewardSignal], ...]
+    posteriors: tuple[tuple[str, hebbax.model.spec.RewardSignal], ...]
+    settings: pseudo_marginal.Settings
     cohort: Cohort
 
 
 BOTH = ((WITH, "expected"), (WITHOUT, "expected"), (WITH, "raw"))
-FULL = Plan(
-    BOTH, (*BOTH, ("forgetting", "expected")), nuts.Settings(warmup=300, draws=500), Cohort()
-)
+FULL = Plan(BOTH, (*BOTH, ("forgetting", "expected")), pseudo_marginal.Settings(), Cohort())
 QUICK = Plan(
     points=BOTH,
     posteriors=(("forgetting", "expected"),),
-    settings=nuts.Settings(chains=2, warmup=50, draws=50, search=pilot.Settings(starts=1)),
+    settings=pseudo_marginal.Settings(chains=2, warmup=26, draws=50, points=8, most_thinning=1),
     cohort=FEW,
 )
 
@@ -96,10 +93,10 @@ def point(sessions: hebbax.Sessions, fit: str, name: str, reward: str) -> list[d
     model = hebbax.build_model(spec, sessions)
     found, _ = stopped.fit(jax.random.PRNGKey(0), model, POINTS[fit])
     values = {group: np.asarray(value[0]) for group, value in found.items()}
-    events = sessions.valid.sum(1) + (sessions.rejections.sum((1, 2)) if "reject" in fit else 0)
+    coin = np.bincount(model.index[0], chance(likelihood, model.observed, sessions.n_stimuli))
     density = np.asarray(log_likelihood_by_animal(model, values))
     columns = dict(zip(spec.terms, values["theta"].T, strict=True))
-    columns["percent"] = 100 * (1 + density / (events * np.log(2)))
+    columns["percent"] = 100 * (1 - density / coin)
     if "preference" in POINTS[fit].fitted:
         columns["preference"] = values["preference"]
     cell = {"fit": fit, "model": name, "reward": reward, "verdict": ""}
@@ -118,7 +115,7 @@ def sampled(posterior: az.InferenceData, name: str, reward: str) -> list[dict[st
     everyone = summary.population_table(posterior).rename_axis("quantity").reset_index()
     found = pd.concat([flies, everyone.assign(animal="population")])
     found["quantity"] = found["quantity"].str.removeprefix("theta ")
-    found = found.rename(columns={"mean": "value", "5 %": "low", "95 %": "high"})
+    found = found.rename(columns={"median": "value", "5 %": "low", "95 %": "high"})
     explained = deviance_explained(posterior, posterior)["against chance"]
     percent = [
         {**cell, "animal": a, "quantity": "percent", "value": v} for a, v in explained.items()
@@ -202,8 +199,7 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
             ledger.add(sampled(found, name, reward))
     loo = hebbax.compare(posteriors).by_animal
     found = pairs(ledger.frame, loo)
-    with replacing(out / "fig4_pairs.csv", HebbaxError) as unfinished:
-        found.to_csv(unfinished, index=False, float_format="%.4g")
+    ledger.write_beside(found, "fig4_pairs.csv", "%.4g")
     publish(coefficients(ledger.frame, PUBLISHED), out, "fig4_flies")
     CONSOLE.print(table("median fly", medians(ledger.frame)))
     shown = ["median", "total", "total_se", "better", "of", "Wilcoxon p"]

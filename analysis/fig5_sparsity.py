@@ -22,7 +22,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import (
+from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option
+from hebbax.figures import across_priors, publish, sweep
+from hebbax.mehta2024 import shrinkage
+from hebbax.mehta2024.behavioural import (
     DISTINCT,
     FEW,
     PUBLISHED,
@@ -34,16 +39,11 @@ from hebbax.behavioural import (
     simulated,
     taylor,
 )
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option
-from hebbax.experiment import Experiment
-from hebbax.figures import across_priors, publish, sweep
-from hebbax.inference import shrinkage
-from hebbax.inference.scales import Family, Prior
-from hebbax.ledger import Ledger, fill
-from hebbax.pooled import recorded
-from hebbax.scores import Truth
+from hebbax.mehta2024.experiment import Experiment
+from hebbax.mehta2024.pooled import recorded
+from hebbax.mehta2024.scales import Family, Prior
+from hebbax.mehta2024.scores import Truth
+from hebbax.run.ledger import Ledger, fill
 
 PUBLISHED_R2 = {"Taylor, published way": {0.001: 0.732, 0.005: 0.832, 0.01: 0.816, 0.05: 0.553}}
 

@@ -21,18 +21,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import both_by_hand, scored, simulated
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.experiment import Experiment
 from hebbax.figures import publish, sweep
-from hebbax.inference import pooled as climb
-from hebbax.ledger import Ledger, fill
-from hebbax.plasticity import TaylorRule, coefficients
-from hebbax.pooled import Pooled, recorded
-from hebbax.reward import expected_reward, exponential_reward
-from hebbax.scores import Truth
+from hebbax.mehta2024 import mode as climb
+from hebbax.mehta2024.behavioural import both_by_hand, scored, simulated
+from hebbax.mehta2024.experiment import Experiment
+from hebbax.mehta2024.pooled import Pooled, recorded
+from hebbax.mehta2024.scores import Truth
+from hebbax.rule.reward import expected_reward, exponential_reward
+from hebbax.rule.taylor import TaylorRule, coefficients
+from hebbax.run.ledger import Ledger, fill
 
 PUBLISHED_R2 = {
     "Taylor, published way": {5: 0.870, 10: 0.772, 20: 0.564},

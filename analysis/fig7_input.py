@@ -21,17 +21,26 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import DISTINCT, FEW, SWEEP, TAYLOR, merged, scored, simulated, three_ways
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.experiment import Experiment
 from hebbax.figures import publish, sweep
-from hebbax.inference import shrinkage
-from hebbax.inference.pooled import curvature
-from hebbax.ledger import Ledger, fill
-from hebbax.pooled import Pooled, recorded
-from hebbax.scores import Truth
+from hebbax.mehta2024 import shrinkage
+from hebbax.mehta2024.behavioural import (
+    DISTINCT,
+    FEW,
+    SWEEP,
+    TAYLOR,
+    merged,
+    scored,
+    simulated,
+    three_ways,
+)
+from hebbax.mehta2024.experiment import Experiment
+from hebbax.mehta2024.mode import curvature
+from hebbax.mehta2024.pooled import Pooled, recorded
+from hebbax.mehta2024.scores import Truth
+from hebbax.run.ledger import Ledger, fill
 
 PUBLISHED_R2 = {
     "Taylor, published way": {0.25: 0.591, 0.5: 0.892, 0.75: 0.772, 1.0: 0.474, 1.25: 0.126},

@@ -4,7 +4,7 @@
 
 DATA are recordings of accepted choices; without it, simulated flies. The published single-fly fits
 (five terms, L1, stopped after 250 epochs) stand beside posteriors, and both beside a coin and the
-posterior of the `null` model. Writes fig8_heldout.csv (every fly), fig8_summary.csv and
+posterior of the `no-learning` model. Writes fig8_heldout.csv (every fly), fig8_summary.csv and
 fig8_heldout.png; the posteriors lie in DIR/fits, where fig9_forgetting.py finds them. 20 minutes a
 fraction on two cores (--quick: two in all).
 """
@@ -20,18 +20,17 @@ import numpy as np
 import pandas as pd
 
 import hebbax
-from hebbax import fitting, heldout
+from hebbax.check import heldout
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
-from hebbax.errors import HebbaxError
 from hebbax.figures import held_out, publish
-from hebbax.files import replacing
-from hebbax.inference import nuts, pilot, stopped
-from hebbax.ledger import Ledger
-from hebbax.simulation import QUICK as FEW
-from hebbax.simulation import Cohort
+from hebbax.inference import pseudo_marginal, stopped
+from hebbax.posterior import fitting
+from hebbax.run.ledger import Ledger
+from hebbax.simulate.cohort import QUICK as FEW
+from hebbax.simulate.cohort import Cohort
 from hebbax.typing import Progress
 
 PUBLISHED = {0.05: -150, 0.1: -87, 0.2: -25, 0.3: -20, 0.4: -5.5, 0.5: -10, 0.6: -4.5, 0.7: -2.8,
@@ -62,25 +61,25 @@ class Plan:
     single: tuple[float, ...]
     models: tuple[str, ...]
     fractions: tuple[float, ...]
-    settings: nuts.Settings
+    settings: pseudo_marginal.Settings
     cohort: Cohort
 
 
 FULL = Plan(
     methods=tuple(METHODS),
     single=tuple(PUBLISHED),
-    models=("null", PAPER, "forgetting", "forgetting-habit", "rajagopalan"),
+    models=("no-learning", PAPER, "forgetting", "forgetting-habit", "rajagopalan"),
     fractions=(0.5, 0.7, 0.9, 0.3, 0.1),
-    settings=nuts.Settings(warmup=300, draws=500),
+    settings=pseudo_marginal.Settings(),
     cohort=Cohort(),
 )
 
 QUICK = Plan(
     methods=("L1",),
     single=(0.5,),
-    models=("null", "forgetting"),
+    models=("no-learning", "forgetting"),
     fractions=(0.5,),
-    settings=nuts.Settings(chains=2, warmup=50, draws=50, search=pilot.Settings(starts=1)),
+    settings=pseudo_marginal.Settings(chains=2, warmup=26, draws=50, points=8, most_thinning=1),
     cohort=FEW,
 )
 
@@ -115,7 +114,7 @@ def hierarchy(
         without = heldout.predict(posterior, sessions, weights, without=("preference",))
         for row, score in zip(
             rows(cell, heldout.predict(posterior, sessions, weights)),
-            heldout.scores(without)["trial by trial"],
+            heldout.scores(without).table["trial by trial"],
             strict=True,
         ):
             out.append({**row, "without preference": score})
@@ -124,25 +123,28 @@ def hierarchy(
 
 def rows(cell: dict[str, Any], predicted: heldout.Heldout) -> list[dict[str, Any]]:
     """Return one row an animal, with what the worst and the best chain alone predict."""
-    found = heldout.scores(predicted)
-    alone = np.stack([heldout.scores(chain)["trial by trial"] for chain in predicted.chains])
+    found = heldout.scores(predicted).table
+    alone = np.stack([heldout.scores(chain).table["trial by trial"] for chain in predicted.chains])
     order = alone[np.argsort(alone.sum(axis=1))]
     found = found.assign(**{"worst chain": order[0], "best chain": order[-1]})
     return [{**cell, **row} for row in found.reset_index().to_dict("records")]
 
 
 def summary(flies: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a method, model, fraction and kind of weights: gains over coin and `null`."""
-    nulls = flies[flies["model"] == "null"].set_index([*CELL[2:], "animal"])["trial by trial"]
+    """Return one row a method, model, fraction and kind of weights: gains over coin and over
+    `no-learning`."""
+    nulls = flies[flies["model"] == "no-learning"].set_index([*CELL[2:], "animal"])[
+        "trial by trial"
+    ]
     out = []
     for cell, own in flies.groupby(list(CELL), sort=False):
         place = [(*cell[2:], animal) for animal in own["animal"]]
         scores = own["trial by trial"].to_numpy()
         row = dict(zip(CELL, cell, strict=True))
-        row |= prefixed("coin", heldout.gain(scores, own["coin"]))
+        row |= prefixed("coin", heldout.gain(scores, own["coin"].to_numpy()))
         if nulls.index.isin(place).any():
-            row |= prefixed("null", heldout.gain(scores, nulls.loc[place]))
-        percent = heldout.gain(own["percent"], 0.0 * own["percent"])
+            row |= prefixed("no-learning", heldout.gain(scores, nulls.loc[place].to_numpy()))
+        percent = heldout.gain(own["percent"].to_numpy(), np.zeros(len(own)))
         row |= {"percent": percent.median, "percent low": percent.low, "percent high": percent.high}
         for what in ("worst chain", "best chain", "without preference"):
             if what in own:
@@ -174,10 +176,9 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
         with progress(f"{name}, first {fraction:.0%}") as tell:
             ledger.add(hierarchy(sessions, name, fraction, out / "fits", plan, tell))
     found = summary(ledger.frame)
-    with replacing(out / "fig8_summary.csv", HebbaxError) as unfinished:
-        found.to_csv(unfinished, index=False, float_format="%.4g")
+    ledger.write_beside(found, "fig8_summary.csv", "%.4g")
     publish(held_out(found, PUBLISHED), out, "fig8_heldout")
-    shown = ["percent", "total over coin", "total over null"]
+    shown = ["percent", "total over coin", "total over no-learning"]
     CONSOLE.print(table("method, model, fraction, weights", found.set_index(list(CELL))[shown]))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
 

@@ -24,16 +24,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 import hebbax
-from hebbax import fitting, heldout, summary
+from hebbax.check import heldout
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.figures import model_colour, publish
-from hebbax.inference import nuts, pilot, stopped
-from hebbax.ledger import Ledger
-from hebbax.simulation import QUICK as FEW
-from hebbax.simulation import Cohort
+from hebbax.inference import pseudo_marginal, stopped
+from hebbax.posterior import fitting, summary
+from hebbax.run.ledger import Ledger
+from hebbax.simulate.cohort import QUICK as FEW
+from hebbax.simulate.cohort import Cohort
 from hebbax.typing import Progress
 
 PAPER, POSTERIOR = "rajagopalan-forgetting", "posterior"
@@ -41,7 +42,7 @@ CELL = ("method", "model", "fraction")
 HALF = 0.5
 """Training fraction at which flies are compared by how well their rest is predicted."""
 
-EVERYONE = "population"
+EVERYONE, FORGETTING = "population", "w"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Plan:
     single: tuple[float, ...]
     models: tuple[str, ...]
     fractions: tuple[float, ...]
-    settings: nuts.Settings
+    settings: pseudo_marginal.Settings
     cohort: Cohort
 
 
@@ -60,7 +61,7 @@ FULL = Plan(
     single=(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
     models=(PAPER, "forgetting", "forgetting-habit"),
     fractions=(0.1, 0.3, 0.5, 0.7, 0.9),
-    settings=nuts.Settings(warmup=300, draws=500),
+    settings=pseudo_marginal.Settings(),
     cohort=Cohort(),
 )
 
@@ -68,7 +69,7 @@ QUICK = Plan(
     single=(0.5, 0.9),
     models=("forgetting",),
     fractions=(0.5,),
-    settings=nuts.Settings(chains=2, warmup=50, draws=50, search=pilot.Settings(starts=1)),
+    settings=pseudo_marginal.Settings(chains=2, warmup=26, draws=50, points=8, most_thinning=1),
     cohort=FEW,
 )
 
@@ -76,12 +77,12 @@ QUICK = Plan(
 def single_flies(sessions: hebbax.Sessions, fractions: tuple[float, ...]) -> list[dict[str, Any]]:
     """Return theta(w) of every fly by the published fit, at all fractions."""
     spec = hebbax.read_spec(PAPER)
-    place = spec.terms.index(summary.DECAY)
+    place = spec.terms.index(FORGETTING)
     out = []
     parts = heldout.published(jax.random.PRNGKey(0), spec, sessions, fractions, stopped.Settings())
     for fraction, (seen, values) in zip(fractions, parts, strict=True):
         rest = heldout.predict_from(spec, sessions, values, seen, "carried")
-        percent = heldout.scores(rest)["percent"]
+        percent = heldout.scores(rest).table["percent"]
         cell = {"method": "L1", "model": PAPER, "fraction": fraction, "verdict": ""}
         theta = values["theta"][0, 0, :, place]
         for animal, value in zip(sessions.animals, theta, strict=True):
@@ -96,11 +97,15 @@ def hierarchy(
     posterior = fitting.obtain_from_first(
         sessions, fraction, hebbax.read_spec(name), folder, 0, plan.settings, tell
     )
-    percent = heldout.scores(heldout.predict(posterior, sessions, "carried"))["percent"]
+    percent = heldout.scores(heldout.predict(posterior, sessions, "carried")).table["percent"]
     verdict = hebbax.diagnose(posterior).brief
     cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "verdict": verdict}
-    term = summary.forgetting(posterior)
-    columns = dict(zip(term.names, term.animals.T, strict=True)) | {EVERYONE: term.population}
+    each, everyone = (
+        summary.samples_of(posterior.posterior[name].sel(term=FORGETTING))
+        for name in ("theta", "theta_population")
+    )
+    columns = {str(animal): each.sel(animal=animal).to_numpy() for animal in each["animal"].values}
+    columns[EVERYONE] = everyone.to_numpy()
     out = []
     for animal, drawn in columns.items():
         low, middle, high = np.quantile(drawn, (0.05, 0.5, 0.95))
@@ -121,7 +126,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         right.errorbar(half["percent"], half["value"], ends, markersize=4, linewidth=0.8, **style)
     for ax in (left, right):
         ax.axhline(0.0, color="0.6", linewidth=0.8, linestyle=":")
-        ax.set_ylabel("coefficient of w (1 / trial)")
+        ax.set_ylabel("coefficient of w")
     left.set_xlabel("trials that train (% of each fly)")
     left.legend(frameon=False, fontsize=7)
     left.set_title("hollow: chains failed their diagnostics", fontsize=9)

@@ -1,17 +1,20 @@
-"""Why the rules with the terms `1` and `r` do not sample: their posterior has several solutions.
+"""The paper's own rule has two solutions: how probable each is, from two seeds.
 
-From many starts the pilot fit (`hebbax.inference.pilot`) finds every solution of a model on the
-given recordings. One row a distinct solution: its evidence in nats, below the best one, and its
-population values. The figure shows them over the coefficients of two terms.
+The posteriors of the rules with the terms `1` and `r` on the given recordings, sampled twice from
+different seeds. One row a model, seed and population coefficient: its 5, 50 and 95 % quantiles, the
+probability that it is below zero, and that probability's Monte Carlo error, with the worst R-hat
+and the least effective size of the fit. The figure shows the draws over two coefficients.
 
     python analysis/five_terms.py [DATA] [--quick] --out DIR
 
-DATA are recordings of accepted choices; without it, simulated flies. About two minutes for the 12
+DATA are recordings of accepted choices; without it, simulated flies. About six minutes for the 12
 flies on two cores.
 """
 
 from pathlib import Path
+from typing import Any
 
+import arviz as az
 import click
 import jax
 import matplotlib.pyplot as plt
@@ -23,63 +26,62 @@ import hebbax
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
+from hebbax.data import data_hash
 from hebbax.figures import model_colour, publish
-from hebbax.inference import pilot
-from hebbax.inference.coordinates import population, scales
-from hebbax.ledger import Ledger, fill
-from hebbax.simulation import QUICK as FEW
-from hebbax.simulation import Cohort
+from hebbax.inference import pseudo_marginal
+from hebbax.posterior.diagnostics import convergence
+from hebbax.run.ledger import Ledger, fill
+from hebbax.simulate.cohort import QUICK as FEW
+from hebbax.simulate.cohort import Cohort
 
 MODELS = ("forgetting", "rajagopalan", "rajagopalan-forgetting")
 AXES = {"forgetting": ("x r", "w"), "rajagopalan": ("r", "1"), "rajagopalan-forgetting": ("r", "w")}
 """Terms of each model whose coefficients its panel shows, across and up."""
 
-SAME = 1.0
-"""Solutions whose evidence differs by less, and whose population values agree to a fifth of their
-prior scales, are one."""
+SEEDS = (0, 1)
+SHOWN = 300
+"""Draws of a seed that the figure shows."""
 
 
-def solutions(name: str, sessions: hebbax.Sessions, settings: pilot.Settings) -> pd.DataFrame:
-    """Return one row a distinct solution of a declared model, best first."""
+def sampled(
+    name: str, seed: int, sessions: hebbax.Sessions, settings: pseudo_marginal.Settings
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of a declared model by a seed, and some of its draws."""
     model = hebbax.build_model(hebbax.read_spec(name), sessions)
-    found = pilot.fit(jax.random.PRNGKey(0), model, settings)
-    members = [*model.spec.terms, "preference"]
-    size = model.scales
-    rows: list[dict[str, float | str]] = []
-    kept: list[np.ndarray] = []
-    for k, evidence in enumerate(np.asarray(found.evidence)):
-        one = jax.tree.map(lambda leaf, k=k: leaf[k], found)
-        spread, prior = scales(model, one.hyper)
-        mean = np.asarray(population(spread, prior, one.factors)[0])
-        known = any(np.abs((mean - other) / size).max() < 0.2 for other in kept)
-        if not np.isfinite(evidence) or known:
-            continue
-        kept.append(mean)
-        below = float(evidence) - float(found.evidence[0])
-        values = dict(zip(members, map(float, mean), strict=True))
-        rows.append({"model": name, "evidence below the best": below, **values})
-    return pd.DataFrame(rows)
+    draws, _ = pseudo_marginal.fit(jax.random.PRNGKey(seed), model, settings)
+    theta, spread = draws["theta_population"], np.log(draws["theta_spread"])
+    animals = draws["theta"].reshape(*theta.shape[:2], -1)
+    judged = convergence(np.concatenate([theta, spread, animals], axis=-1))
+    rows: list[dict[str, Any]] = []
+    for term, values in zip(model.spec.terms, np.moveaxis(theta, -1, 0), strict=True):
+        below = 1.0 * (values < 0)
+        low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+        found = {"5 %": low, "median": middle, "95 %": high, "P(< 0)": below.mean()}
+        error = float(az.mcse(below)) if 0 < below.mean() < 1 else 0.0
+        rows.append({"model": name, "seed": seed, "term": term, **found, "error": error, **judged})
+    some = theta.reshape(-1, theta.shape[-1])
+    some = some[np.linspace(0, len(some) - 1, SHOWN).astype(int)]
+    kept = pd.DataFrame(some, columns=list(model.spec.terms)).assign(model=name, seed=seed)
+    return pd.DataFrame(rows), kept
 
 
-def draw(tables: dict[str, pd.DataFrame]) -> Figure:
-    """Return one panel a model: its solutions over two coefficients, larger where likelier."""
-    figure, axes = plt.subplots(1, len(tables), figsize=(10, 3.4), layout="constrained")
-    for ax, (name, found) in zip(axes, tables.items(), strict=True):
+def draw(draws: pd.DataFrame) -> Figure:
+    """Return one panel a model: draws over two coefficients, a mark a seed."""
+    figure, axes = plt.subplots(1, len(MODELS), figsize=(10, 3.4), layout="constrained")
+    for ax, name in zip(axes, MODELS, strict=True):
         across, up = AXES[name]
-        weight = np.exp(found["evidence below the best"])
-        ax.scatter(
-            found[across], found[up], s=20 + 180 * weight, color=model_colour(name), alpha=0.6
-        )
-        for _, row in found.iterrows():
-            label = f"{row['evidence below the best']:.1f}"
-            ax.annotate(label, (row[across], row[up]), fontsize=7, xytext=(6, 4),
-                        textcoords="offset points")  # fmt: skip
+        for seed, mark in zip(SEEDS, "o+", strict=True):
+            own = draws[(draws["model"] == name) & (draws["seed"] == seed)]
+            ax.scatter(
+                own[across], own[up], s=14, marker=mark, alpha=0.4, color=model_colour(name),
+                label=f"seed {seed}",
+            )  # fmt: skip
         ax.axhline(0.0, color="0.6", linewidth=0.8, linestyle=":")
         ax.axvline(0.0, color="0.6", linewidth=0.8, linestyle=":")
-        ax.set_xlabel(f"population coefficient of {across} (1 / trial)")
-        ax.set_ylabel(f"population coefficient of {up} (1 / trial)")
-        ax.set_title(f"{name}\nevidence below the best solution (nats)", fontsize=9)
-        ax.margins(0.25)
+        ax.set_xlabel(f"population coefficient of {across} (1/trial)")
+        ax.set_ylabel(f"population coefficient of {up} (1/trial)")
+        ax.set_title(name, fontsize=9)
+        ax.legend(fontsize=7)
     return figure
 
 
@@ -89,20 +91,25 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
 @out_option
 def main(recordings: Path | None, quick: bool, out: Path) -> None:
     sessions = recorded_or_simulated(recordings, FEW if quick else Cohort())
-    settings = pilot.Settings(starts=3 if quick else 24, rounds=15 if quick else 40)
+    few = pseudo_marginal.Settings(warmup=26, draws=100, points=8, most_thinning=1)
+    settings = few if quick else pseudo_marginal.Settings()
     prepare_folder(out)
-    ledger = Ledger(out / "five_terms.csv", ("model",), (sessions.source, settings))
-    with progress("solving") as report:
-        fill(
-            [ledger],
-            {name: {"model": name} for name in MODELS},
-            lambda model: [solutions(model, sessions, settings).to_dict("records")],
-            report,
-        )
-    found = ledger.frame
-    publish(draw({name: found[found["model"] == name] for name in MODELS}), out, "five_terms")
-    CONSOLE.print(table("model", found.set_index("model")))
-    CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
+    made_of = (data_hash(sessions), settings)
+    cell = ("model", "seed")
+    ledgers = [
+        Ledger(out / f"{name}.csv", cell, made_of) for name in ("five_terms", "five_terms_draws")
+    ]
+    cells = {f"{name}, seed {k}": {"model": name, "seed": k} for name in MODELS for k in SEEDS}
+
+    def rows(model: str, seed: int) -> list[list[Any]]:
+        return [found.to_dict("records") for found in sampled(model, seed, sessions, settings)]
+
+    with progress("sampling") as report:
+        fill(ledgers, cells, rows, report)
+    found = ledgers[0].frame
+    publish(draw(ledgers[1].frame), out, "five_terms")
+    CONSOLE.print(table("model, seed, term", found.set_index([*cell, "term"])))
+    CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledgers[0].provenance}")
 
 
 if __name__ == "__main__":

@@ -24,16 +24,18 @@ import pandas as pd
 from scipy.special import logsumexp
 
 import hebbax
-from hebbax import inclusion, page, readout, scaling, weighing
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
+from hebbax.design.redundancy import redundancy
 from hebbax.figures import publish, variants
-from hebbax.ledger import Ledger, fill
-from hebbax.redundancy import redundancy
-from hebbax.simulation import QUICK as FEW
-from hebbax.simulation import Cohort
+from hebbax.inference import scaling
+from hebbax.report import page
+from hebbax.run.ledger import Ledger, fill
+from hebbax.simulate.cohort import QUICK as FEW
+from hebbax.simulate.cohort import Cohort
+from hebbax.terms import inclusion, readout, weighing
 from hebbax.typing import Progress, silent
 
 TEN = ("1", "r", "r^2", "x", "x r", "x r^2", "w", "r w", "x w", "x r w")

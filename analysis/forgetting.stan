@@ -1,5 +1,5 @@
 // models/forgetting.toml in Stan: the rule theta_xr x r + theta_w w, choices of two stimuli.
-// Same priors, same bound on the weights, same non-centred hierarchy as hebbax.priors; the values
+// Same priors, same bound on the weights, same non-centred hierarchy as hebbax.model.priors; the values
 // of an animal are in the order (x r, w, preference).
 functions {
   real saturate(real w) {  // free up to 4, smoothly bounded below 5

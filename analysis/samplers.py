@@ -17,11 +17,11 @@ import numpy as np
 import plain
 from numpyro.infer import MCMC, NUTS
 
-from hebbax.diagnostics import diagnose
 from hebbax.errors import HebbaxError
-from hebbax.inference import nuts
+from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import potential
-from hebbax.model import Model
+from hebbax.model.choices import Model
+from hebbax.posterior.diagnostics import diagnose
 
 Row = dict[str, Any]
 
@@ -43,17 +43,19 @@ class Sampled:
     compiling: float
 
 
-def by_hebbax(model: Model, settings: nuts.Settings) -> Sampled:
-    """Sample by hebbax's NUTS; the seconds include the search for the mode."""
+def by_hebbax(model: Model, settings: pseudo_marginal.Settings) -> Sampled:
+    """Sample by hebbax's default method; the seconds include the search for the starts."""
     with compile_time() as compiling:
         begin = perf_counter()
-        draws, info = nuts.fit(jax.random.PRNGKey(2), model, settings)
+        draws, info = pseudo_marginal.fit(jax.random.PRNGKey(2), model, settings)
         seconds = perf_counter() - begin
     population = [draws["theta_population"], draws["preference_population"][..., None]]
     values = [draws["theta"], draws["preference"][..., None]]
     posterior = az.from_dict(
         {"population": np.concatenate(population, -1), "value": np.concatenate(values, -1)},
         sample_stats=info._asdict(),
+        dims={"value": ["animal", "member"], "log_marginal": ["animal"]},
+        attrs={"method": "pseudo-marginal"},
     )
     return Sampled(posterior, settings.warmup, seconds - sum(compiling), sum(compiling))
 
@@ -83,6 +85,7 @@ def by_numpyro(data: plain.Data, warmup: int, draws: int) -> Sampled:
             "lp": -stats["potential_energy"],
             "reached_max_treedepth": stats["num_steps"] >= 2**MAX_DEPTH - 1,
         },
+        attrs={"method": "nuts"},
     )
     return Sampled(posterior, warmup, seconds - sum(compiling), sum(compiling))
 
@@ -126,6 +129,7 @@ def by_stan(model: Model, data: plain.Data, iterations: int) -> Sampled:
     )
     seconds = perf_counter() - begin
     posterior = az.from_pystan(fit)
+    posterior.attrs["method"] = "nuts"
     stats = posterior.sample_stats
     stats["reached_max_treedepth"] = stats["tree_depth"] >= MAX_DEPTH
     return Sampled(posterior, iterations, seconds, compiling)
@@ -170,7 +174,7 @@ def row(model: Model, sampled: Sampled) -> Row:
     posterior = sampled.posterior
     verdict = diagnose(posterior)
     effective = verdict.figures["ess_bulk"]
-    steps = int(posterior.sample_stats["n_steps"].sum())
+    steps = posterior.sample_stats.get("n_steps")
     theta = posterior.posterior["population"]
     error = az.mcse(posterior, var_names="population")["population"]
     return {
@@ -180,8 +184,8 @@ def row(model: Model, sampled: Sampled) -> Row:
         "compiling (s)": sampled.compiling,
         "bulk ESS": effective,
         "ESS per s": effective / sampled.seconds,
-        "ESS per 1000 gradients": 1e3 * effective / steps,
-        "divergent": verdict.figures["diverging"],
+        "ESS per 1000 gradients": None if steps is None else 1e3 * effective / float(steps.sum()),
+        "divergent": verdict.figures.get("diverging"),
         "R-hat": verdict.figures["r_hat"],
         **{
             f"{term} ({what})": float(values[..., j].mean())

@@ -3,8 +3,9 @@
 A cohort is 12 animals of 240 trials in three blocks, every encounter recorded. Its rule is drawn
 from the written prior (`Written`): of ten candidate terms each is in with probability 1/4 of its
 own accord, drawn again until one to four are; all else is a draw of the prior of the model of all
-candidates (`hebbax.priors`): the population coefficient of a term that is in is Normal(0, scale^2),
-its spread between animals HalfNormal(scale / 2), and likewise the innate preferences, of scale 1.
+candidates (`hebbax.model.priors`): the population coefficient of a term that is in is Normal(0,
+scale^2), its spread between animals HalfNormal(scale / 2), and likewise the innate preferences, of
+scale 1.
 
 The written scales were chosen by expected standard deviations, so that about a quarter of the true
 terms is clear. Choices alone tell too little for that (4 of 92 under the scales of the flies),
@@ -20,23 +21,22 @@ Every method sees nothing but the sessions and the written scales, and gives eac
 - `L1`: the published descent, with the preferences fitted, which the published recipe lacks, under
   a row of strengths; the score is the size of the mean coefficient over animals, added up over the
   strengths. `L1, scaled` is the same in written scales.
-- `horseshoe`, `laplace`: NUTS under a regularised horseshoe that expects 2.5 terms with the written
-  scales for its slab, and under a Laplace prior of the written scales. The score is the posterior
-  probability that the population coefficient is larger than a tenth of its written scale; that of
-  1 - kappa would need a prior with local scales. Chains that do not meet (R-hat of a population
-  coefficient above 1.05) are counted, and scored as they are.
+- `horseshoe`, `laplace`: the posterior under a regularised horseshoe that expects 2.5 terms with
+  the written scales for its slab, and under a Laplace prior of the written scales. The score is the
+  posterior probability that the population coefficient is larger than a tenth of its written scale;
+  that of 1 - kappa would need a prior with local scales. Chains that do not meet (R-hat of a
+  population coefficient above 1.05) are counted, and scored as they are.
 - `own scales`: as `inclusion`, with scales found from the sessions, as `hebbax terms --prior 0.25`
   finds them, and a rule without a term allowed.
 
 A coefficient is *clear* where its size is over twice the detectable one, 2.80 expected standard
-deviations of the population coefficient with all ten candidates free (`hebbax.information`), at
-the true rule. Curves of receivers: clear terms, and all true terms, against all that are out.
+deviations of the population coefficient with all ten candidates free (`hebbax.design.information`),
+at the true rule. Curves of receivers: clear terms, and all true terms, against all that are out.
 
     python analysis/sparse_cohorts.py [--quick] --out DIR
 
 Written are a table a method, the truth, the summary and the reliability of the inclusion
-probabilities. A cohort takes 45 s of one core by `inclusion`, 3 s by `L1`, and about half a minute
-by each sampler, whose program takes two minutes to compile.
+probabilities. A cohort takes 45 s of one core by `inclusion`, 3 s by `L1`.
 
 Cohorts 0 to 39 were those on which the search for sub-models was mended at first; reported are the
 next forty.
@@ -56,27 +56,31 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.special import softmax
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from hebbax import figures, inclusion, weighing
-from hebbax.calibration import Reliability, reliability
+from hebbax import figures
+from hebbax.check import repeated_fits
+from hebbax.check.calibration import Reliability, reliability
+from hebbax.check.prior_predictive import as_sessions, draw_truth, lives, template
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.data import Sessions
-from hebbax.diagnostics import MAX_R_HAT_SHORT, convergence
+from hebbax.design.detection import POWER, THRESHOLD
+from hebbax.design.information import coefficient_covariance, information_under
+from hebbax.design.rehearsal import TASK, Task
 from hebbax.errors import HebbaxError
 from hebbax.figures.style import PALETTE
-from hebbax.files import write_tables
-from hebbax.inference import nuts, pilot, repeated, stopped
-from hebbax.information import DETECTABLE, coefficient_covariance, information_under
-from hebbax.ledger import Ledger, fill
-from hebbax.model import Model, build_model
-from hebbax.prior_predictive import as_sessions, draw_truth, lives, template
-from hebbax.priors import Prior
-from hebbax.rehearsal import TASK, Task
-from hebbax.spec import ModelSpec
-from hebbax.typing import Array, Parameters
+from hebbax.inference import pseudo_marginal, stopped
+from hebbax.model.choices import Model, build_model
+from hebbax.model.priors import Prior
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, convergence
+from hebbax.run.files import write_tables
+from hebbax.run.ledger import Ledger, fill
+from hebbax.terms import inclusion, weighing
+from hebbax.typing import Parameters
 
 
 @dataclass(frozen=True)
@@ -127,22 +131,19 @@ class Plan:
     design: Design = Design()
     weighed: inclusion.Settings = WEIGHED
     strengths: tuple[float, ...] = (0.0003, 0.001, 0.003, 0.01, 0.03)
-    sampler: Callable[[Prior], nuts.Settings] = repeated.settings_for
+    sampler: pseudo_marginal.Settings = repeated_fits.SETTINGS
     expected_terms: float = 2.5
 
 
 FULL = Plan()
 FEW = Written((("x r", 0.5), ("w", 0.1), ("x", 0.1)), most=2)
-SHORT = nuts.Settings(
-    chains=2, warmup=30, draws=30, max_tree_depth=4, warmup_tree_depth=3,
-    search=pilot.Settings(starts=1, rounds=10, hold=5, samples=8),
-)  # fmt: skip
+SHORT = pseudo_marginal.Settings(chains=2, warmup=13, draws=30, points=8, most_thinning=1)
 QUICK = Plan(
     cohorts=1, first=0,
     design=Design(4, Task(90, 3, (0.2, 0.8), "baited"), FEW),
     weighed=replace(WEIGHED, most=2),
     strengths=(0.003, 0.03), expected_terms=1.0,
-    sampler=lambda prior: SHORT,
+    sampler=SHORT,
 )  # fmt: skip
 
 
@@ -178,7 +179,7 @@ def truth(cohort: int, design: Design) -> list[dict]:
     """Return the truth of a cohort, one row a candidate term: the population coefficient, its
     spread between animals, and the size that would be detectable."""
     sessions, drawn = simulated(cohort, design)
-    size = DETECTABLE * expected_sd(sessions, design, drawn)
+    size = (THRESHOLD + norm.ppf(POWER)) * expected_sd(sessions, design, drawn)
     theta, spread = (np.asarray(drawn[f"theta_{part}"]) for part in ("population", "spread"))
     columns = zip(design.spec.terms, theta, spread, size, strict=True)
     return [
@@ -238,25 +239,12 @@ LEAST = 0.1
 """Size in written scales from which a sampled coefficient counts as one."""
 
 
-@lru_cache(maxsize=2)
-def _sampler(prior: Prior, plan: Plan) -> Callable[..., tuple[Array, Array]]:
-    """Return the compiled fit of a prior that shrinks, one for all cohorts: from a key and the
-    recorded trials to the population coefficients (chain, draw, term), and which draws diverged."""
-    model = plan.design.model(prior, plan.expected_terms)
-
-    def fit(key: Array, *recorded: Array) -> tuple[Array, Array]:
-        sampled = repeated.sample(key, model.recorded(*recorded), plan.sampler(prior))
-        return sampled.values["theta_population"], sampled.diverging
-
-    return jax.jit(fit)
-
-
 def shrunk(prior: Prior, sessions: Sessions, plan: Plan) -> list[dict]:
-    """Return the score of each term by NUTS under a prior that shrinks."""
-    recorded = build_model(plan.design.spec, sessions)
-    fit = _sampler(prior, plan)
-    made = fit(jax.random.PRNGKey(0), recorded.design, jnp.asarray(recorded.observed))
-    theta, diverging = jax.device_get(made)
+    """Return the score of each term by the posterior under a prior that shrinks."""
+    spec = replace(plan.design.spec, prior=prior, expected_terms=plan.expected_terms)
+    model = build_model(spec, sessions)
+    draws, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, plan.sampler)
+    theta, accepted = draws["theta_population"], float(info.acceptance_rate.mean())
     terms, scales = zip(*plan.design.written.scales, strict=True)
     rows = []
     for j, (term, scale) in enumerate(zip(terms, scales, strict=True)):
@@ -264,7 +252,7 @@ def shrunk(prior: Prior, sessions: Sessions, plan: Plan) -> list[dict]:
         met = convergence(own[..., None])
         score = (np.abs(own) > LEAST * scale).mean()
         rows.append({"term": term, "score": score, "estimate": own.mean(), "sd": own.std(), **met})
-    return [{**row, "diverging": int(diverging.sum())} for row in rows]
+    return [{**row, "accepted": accepted} for row in rows]
 
 
 def penalised(sessions: Sessions, plan: Plan) -> list[dict]:
@@ -294,9 +282,9 @@ METHODS = {
     "L1": Method(penalised, lambda plan: plan.strengths),
     "horseshoe": Method(
         partial(shrunk, "regularised horseshoe"),
-        lambda plan: (plan.sampler("regularised horseshoe"), plan.expected_terms),
+        lambda plan: (plan.sampler, plan.expected_terms),
     ),
-    "laplace": Method(partial(shrunk, "laplace"), lambda plan: plan.sampler("laplace")),
+    "laplace": Method(partial(shrunk, "laplace"), lambda plan: plan.sampler),
     "own scales": Method(partial(weighed, own_scales), own_scales),
 }
 """What matters most comes first."""

@@ -21,15 +21,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import FEW, SWEEP, Fitted, scored, simulated, three_ways
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.experiment import Experiment
 from hebbax.figures import publish, sweep
-from hebbax.inference import shrinkage
-from hebbax.ledger import Ledger, fill
-from hebbax.pooled import Recorded, log_likelihood, recorded
+from hebbax.mehta2024 import shrinkage
+from hebbax.mehta2024.behavioural import FEW, SWEEP, Fitted, scored, simulated, three_ways
+from hebbax.mehta2024.experiment import Experiment
+from hebbax.mehta2024.pooled import Recorded, log_likelihood, recorded
+from hebbax.run.ledger import Ledger, fill
 
 BLOCKS = len(Experiment().reward_probability)
 ROUNDS = 5

@@ -20,7 +20,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.behavioural import (
+from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.script import entry, quick_option
+from hebbax.figures import publish, rule_table
+from hebbax.mehta2024 import shrinkage
+from hebbax.mehta2024.behavioural import (
     DISTINCT,
     FEW,
     Fitted,
@@ -31,18 +36,11 @@ from hebbax.behavioural import (
     simulated,
     taylor,
 )
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option
-from hebbax.errors import HebbaxError
-from hebbax.experiment import Experiment
-from hebbax.figures import publish, rule_table
-from hebbax.files import replacing
-from hebbax.inference import shrinkage
-from hebbax.ledger import Ledger
-from hebbax.plasticity import parse_rule
-from hebbax.pooled import recorded
-from hebbax.scores import Truth, oracle
+from hebbax.mehta2024.experiment import Experiment
+from hebbax.mehta2024.pooled import recorded
+from hebbax.mehta2024.scores import Truth, oracle
+from hebbax.rule.taylor import parse_rule
+from hebbax.run.ledger import Ledger
 
 PUBLISHED_TABLE = Path(__file__).parent / "published" / "table3.csv"
 TABLE_1 = (11, 40, 20, 23, 1)
@@ -188,8 +186,7 @@ def main(seeds: int, quick: bool, out: Path) -> None:
             fill(ledger, meaning, seed, sorted(set(listed[meaning])), plan)
     for meaning in sorted(set(ledger.frame["meaning"])):
         found = summary(ledger.frame, meaning)
-        with replacing(out / f"table3_{meaning}.csv", HebbaxError) as unfinished:
-            found.to_csv(unfinished, index=False, float_format="%.3f")
+        ledger.write_beside(found, f"table3_{meaning}.csv", "%.3f")
         publish(draw(found), out, f"table3_{meaning}")
         CONSOLE.print(f"{meaning}: {found['reached'].sum()} of {len(found)} rows reached")
         wanted = ["deviance oracle", *(c for c in found if c.startswith("Taylor deviance"))]

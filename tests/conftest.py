@@ -1,9 +1,11 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -12,20 +14,46 @@ from hebbax.data import Record, Sessions, from_animals
 FLIES = Path(__file__).parents[1] / ".." / "shared" / "data" / "flies"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_enable_x64", True)
-    # One program is compiled once a run, here and in the commands that tests start.
-    with_cache = {
-        "jax_compilation_cache_dir": tempfile.mkdtemp(prefix="hebbax-tests-"),
+    # Compiling takes most of the time: with few optimisations it takes two thirds, and one program
+    # is compiled once a run, here, in the other workers and in the commands that tests start.
+    shared = hasattr(config, "workerinput")
+    settings = {
+        "jax_disable_most_optimizations": True,
         "jax_persistent_cache_min_compile_time_secs": 0.3,
+        "jax_compilation_cache_dir": os.environ["JAX_COMPILATION_CACHE_DIR"]
+        if shared
+        else tempfile.mkdtemp(prefix="hebbax-tests-"),
     }
-    for name, value in with_cache.items():
+    for name, value in settings.items():
         jax.config.update(name, value)
         os.environ[name.upper()] = str(value)
 
 
-def pytest_unconfigure() -> None:
-    shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+
+MAPS = Path("/proc/self/maps")
+MANY_MAPS = 20_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_programs() -> Iterator[None]:
+    """Forget the compiled programs after a file when they are many: every one of them holds maps of
+    memory, of which a process may have some 65 000, and a compiler that gets no more ends it."""
+    yield
+    if not MAPS.exists() or MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def _no_figures() -> Iterator[None]:
+    """Close what a test has drawn: Matplotlib warns of more than twenty open figures."""
+    yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -26,17 +26,18 @@ def sigmoid(value):
 
 
 def session(terms, theta, choices, rewards, *, raw, n_stimuli, hidden=1, start=0.0, window=10):
-    """Yield (trial, acceptance logits before it) and learn from each choice of one animal."""
+    """Yield (trial, choice, acceptance logits before it) of one animal, -1 for no choice, and learn
+    from each choice."""
     w = np.full((n_stimuli, hidden), 0.0) + start
     past = [0.0] * window
     for t, (choice, reward) in enumerate(zip(choices, rewards, strict=True)):
-        if choice < 0:
-            continue
         logits = [
             5 * np.mean([math.tanh(0.75 * w[k, h]) for h in range(hidden)])
             for k in range(n_stimuli)
         ]
         yield t, int(choice), logits
+        if choice < 0:
+            continue
         r = reward if raw else reward - sum(past[-window:]) / window
         new = w.copy()
         for i in range(n_stimuli):
@@ -58,6 +59,8 @@ def choice_log_likelihood(preference, habit, trials):
     """log P of each accepted stimulus; ``preference`` holds log offers of each stimulus."""
     last, out = None, []
     for _, choice, logits in trials:
+        if choice < 0:
+            continue
         attraction = [
             math.exp(preference[k] + habit * (k == last)) * sigmoid(logits[k])
             for k in range(len(logits))
@@ -68,14 +71,16 @@ def choice_log_likelihood(preference, habit, trials):
 
 
 def encounter_log_likelihood(preference, habit, trials, rejections):
-    """log P of every encounter of each trial, one Bernoulli after the other."""
+    """log P of the encounters of each trial that has one, one Bernoulli after the other."""
     last, out = None, []
     for t, choice, logits in trials:
         p = [sigmoid(logits[k] + preference[k] + habit * (k == last)) for k in range(len(logits))]
-        total = math.log(p[choice])
+        encounters = [math.log(p[choice])] if choice >= 0 else []
         for k, count in enumerate(rejections[t]):
             for _ in range(count):
-                total += math.log(1 - p[k])
-        out.append(total)
-        last = choice
+                encounters.append(math.log(1 - p[k]))
+        if encounters:
+            out.append(sum(encounters))
+        if choice >= 0:
+            last = choice
     return out

@@ -11,13 +11,13 @@ from numpyro.infer import MCMC, NUTS, Predictive, init_to_value
 from numpyro.infer.util import log_density
 from scipy.stats import halfnorm, norm
 
-from hebbax.activity import activity_model
+from hebbax.data.recordings import recordings
 from hebbax.errors import DataError, ModelError
 from hebbax.inference import adam, gauss_newton
-from hebbax.layer import Layer, recorded
-from hebbax.plasticity import TaylorRule
-from hebbax.recording_task import OJA, Experiment, coefficients_of, record
-from hebbax.recordings import recordings
+from hebbax.model.activity import activity_model
+from hebbax.rule.layer import Layer, recorded
+from hebbax.rule.taylor import TaylorRule
+from hebbax.simulate.recording_task import OJA, Experiment, coefficients_of, record
 
 TERMS = ("x y", "y^2 w", "x", "w", "x^2 w")
 LAYER = Layer(TaylorRule(TERMS))

@@ -10,9 +10,9 @@ from scipy.stats import norm
 
 from hebbax.inference import map, nuts, svi
 from hebbax.inference.density import potential
-from hebbax.model import build_model
-from hebbax.simulation import Cohort, simulate
-from hebbax.spec import ModelSpec
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.simulate.cohort import Cohort, simulate
 
 SPEC = ModelSpec("m", ("x r", "w"))
 CHECKED = ("theta_population", "preference_population", "theta", "preference")
@@ -79,7 +79,7 @@ def test_the_three_ways_agree_on_a_small_cohort():
     model = cohort(3, 40)
     quick = map.Settings(epochs=200, starts=2)
     # One call for both, a third of the chains against the others: it compiles once.
-    settings = nuts.Settings(chains=6, warmup=200, draws=300)
+    settings = nuts.Settings(warmup=150, draws=250)
     draws, _ = nuts.fit(jax.random.PRNGKey(1), model, settings)
     guide = svi.fit(jax.random.PRNGKey(3), model, svi.Settings(steps=500))
     few, many = ({k: v[part] for k, v in draws.items()} for part in (slice(2), slice(2, None)))

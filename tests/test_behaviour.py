@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from hebbax.behaviour import (
+from hebbax.check.behaviour import (
     BIN_EDGES,
     LAGS,
     PROBABILITY_EDGES,

@@ -12,9 +12,9 @@ from hebbax.data import Record, from_animals
 from hebbax.errors import HebbaxError
 from hebbax.inference import stopped
 from hebbax.inference.density import log_likelihood, potential
-from hebbax.ledger import Ledger
-from hebbax.model import build_model
-from hebbax.spec import read_spec
+from hebbax.model.choices import build_model
+from hebbax.model.spec import read_spec
+from hebbax.run.ledger import Ledger
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import random_sessions
 
-from hebbax import blocks
-from hebbax import model as models
 from hebbax.inference.density import log_likelihood
-from hebbax.model import build_model
-from hebbax.spec import read_spec
+from hebbax.model import blocks
+from hebbax.model import choices as models
+from hebbax.model.choices import build_model
+from hebbax.model.spec import read_spec
 
 
 @pytest.mark.parametrize("lengths", [(5, 5, 5), (7, 4, 9)])
@@ -40,21 +40,25 @@ def test_blocks_give_the_density_slope_and_draws_of_the_whole(monkeypatch, likel
         "preference": jnp.asarray(rng.normal(size=shape)),
     }
 
-    def each(values):
-        return log_likelihood(model, values)
+    weights = jnp.arange(1.0, 1.0 + len(model.observed))
 
-    def slope(values):
-        return jax.grad(lambda v: (each(v) * jnp.arange(1.0, 1.0 + len(model.observed))).sum())(
-            values
-        )
+    def density_and_slope():
+        """One program, traced anew whenever it is asked for."""
+        return jax.jit(
+            lambda values: (
+                log_likelihood(model, values),
+                jax.grad(lambda v: (log_likelihood(model, v) * weights).sum())(values),
+            )
+        )(values)
 
-    whole, whole_slope = each(values), slope(values)
+    whole, whole_slope = density_and_slope()
     monkeypatch.setattr(models, "MANY_TRIALS", 10)
     monkeypatch.setattr(blocks, "BLOCK_TRIALS", 28)  # two or three animals: the last block is short
     assert isinstance(model.distribution(values), blocks.Blocks)
-    np.testing.assert_allclose(each(values), whole, rtol=1e-12)
+    parts, parts_slope = density_and_slope()
+    np.testing.assert_allclose(parts, whole, rtol=1e-12)
     for name, expected in whole_slope.items():
-        np.testing.assert_allclose(slope(values)[name], expected, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(parts_slope[name], expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("lengths", [(11, 11), (9, 14)])

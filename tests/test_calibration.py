@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hebbax.calibration import COVERAGES, ecdf, ecdf_band, ranked, reliability
+from hebbax.check.calibration import COVERAGES, ecdf, ecdf_band, ranked, reliability
 
 
 def test_a_reliability_curve_lies_in_its_band_as_often_as_it_says():

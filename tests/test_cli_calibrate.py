@@ -1,38 +1,40 @@
 """calibrate as a user meets it: answers, goes on after a kill, and refuses."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_cli import run
+from command import HEBBAX, LIMIT, run
 
-from hebbax.cli import commands
+from hebbax.cli.commands import commands
 from hebbax.errors import HebbaxError
-from hebbax.ledger import read
-from hebbax.spec import declared_models
+from hebbax.model.spec import declared_models
+from hebbax.run.ledger import read
 
 TINY = ("--animals", 2, "--trials", 12, "--blocks", 1, "--warmup", 10, "--draws", 30)
 MANY = (*TINY, "--simulations", 40)
-TABLES = ("calibrate_null.csv", "calibrate_null_fits.csv", "calibrate_null_summary.csv")
+TABLES = (
+    "calibrate_no-learning.csv",
+    "calibrate_no-learning_fits.csv",
+    "calibrate_no-learning_summary.csv",
+)
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     folder = tmp_path_factory.mktemp("calibrate")
-    done = run("calibrate", "null", *MANY, "--out", folder)
+    done = run("calibrate", "no-learning", *MANY, "--out", folder)
     assert done.returncode == 0, done.stderr
     return folder, " ".join(done.stdout.split())
 
 
 def test_it_answers_in_words_tables_and_a_picture(unbroken):
     folder, said = unbroken
-    assert {path.name for path in folder.iterdir()} == {*TABLES, "calibrate_null.png"}
-    ranks = read(folder / "calibrate_null.csv")
+    assert {path.name for path in folder.iterdir()} == {*TABLES, "calibrate_no-learning.png"}
+    ranks = read(folder / "calibrate_no-learning.csv")
     assert ranks["simulation"].tolist() == [k for k in range(40) for _ in range(4)]
     assert set(ranks["quantity"]) == {
         "preference", "spread of preference", "preference of an animal", "log likelihood",
@@ -42,7 +44,7 @@ def test_it_answers_in_words_tables_and_a_picture(unbroken):
     truth = ranks.pivot(index="simulation", columns="quantity", values="truth")
     assert truth["preference"].std() == pytest.approx(1.0, abs=4 / np.sqrt(80))
     assert truth["spread of preference"].pow(2).mean() == pytest.approx(0.25, abs=0.25)
-    summary = pd.read_csv(folder / "calibrate_null_summary.csv", index_col="quantity")
+    summary = pd.read_csv(folder / "calibrate_no-learning_summary.csv", index_col="quantity")
     # 40 simulations: four binomial standard errors.
     assert summary["90 %"].between(0.9 - 4 * 0.047, 1.0).all()
     assert summary["inside all"].all()
@@ -52,24 +54,25 @@ def test_it_answers_in_words_tables_and_a_picture(unbroken):
 
 def test_after_a_kill_it_goes_on_and_repeats_nothing(unbroken, tmp_path):
     folder, _ = unbroken
-    code = "from hebbax.cli import main; main()"
-    command = [sys.executable, "-c", code, "calibrate", "null", *map(str, MANY)]
+    command = [*HEBBAX, "calibrate", "no-learning", *map(str, MANY)]
     started = subprocess.Popen([*command, "--out", tmp_path], stdout=subprocess.DEVNULL)
-    fits = tmp_path / "calibrate_null_fits.csv"
+    fits = tmp_path / "calibrate_no-learning_fits.csv"
+    deadline = time.monotonic() + LIMIT
     while not fits.exists() or len(read(fits)) < 3:
         assert started.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.kill(started.pid, signal.SIGKILL)
-    started.wait()
+    started.send_signal(signal.SIGKILL)
+    assert started.wait(LIMIT) == -signal.SIGKILL
     finished = read(fits)
     assert 3 <= len(finished) < 40
     # Marked by hand: whatever is done again would lose the mark.
     marked = fits.read_text().replace("\n0,", "\n0,7", 1)
     fits.write_text(marked)
-    done = run("calibrate", "null", *MANY, "--out", tmp_path)
+    done = run("calibrate", "no-learning", *MANY, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert read(fits)["r_hat"][0] == pytest.approx(70.0 + finished["r_hat"][0], abs=1e-3)
-    for name in ("calibrate_null.csv", "calibrate_null_summary.csv"):
+    for name in ("calibrate_no-learning.csv", "calibrate_no-learning_summary.csv"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
     pd.testing.assert_frame_equal(read(fits)[1:], read(folder / fits.name)[1:])
 
@@ -77,10 +80,10 @@ def test_after_a_kill_it_goes_on_and_repeats_nothing(unbroken, tmp_path):
 def test_other_settings_do_not_mix(unbroken):
     folder, _ = unbroken
     before = [(folder / name).read_bytes() for name in TABLES]
-    again = run("calibrate", "null", *MANY, "--seed", 1, "--out", folder)
+    again = run("calibrate", "no-learning", *MANY, "--seed", 1, "--out", folder)
     assert again.returncode == 2
     assert again.stderr == (
-        f"hebbax: calibrate_null.csv: was made with other settings and lies in {folder}; remove "
+        f"hebbax: calibrate_no-learning.csv: was made with other settings and lies in {folder}; remove "
         "it, or give another --out.\n"
     )
     assert [(folder / name).read_bytes() for name in TABLES] == before
@@ -89,7 +92,7 @@ def test_other_settings_do_not_mix(unbroken):
 @pytest.mark.slow
 def test_two_workers_give_the_numbers_of_one_process(unbroken, tmp_path):
     folder, _ = unbroken
-    done = run("calibrate", "null", *MANY, "--workers", 2, "--out", tmp_path)
+    done = run("calibrate", "no-learning", *MANY, "--workers", 2, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     for name in TABLES:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
@@ -98,7 +101,7 @@ def test_two_workers_give_the_numbers_of_one_process(unbroken, tmp_path):
 @pytest.mark.slow
 def test_models_are_told_apart(tmp_path):
     options = (*TINY, "--animals", 4, "--trials", 60, "--simulations", 6)
-    done = run("calibrate", "null", "reward", *options, "--out", tmp_path)
+    done = run("calibrate", "no-learning", "reward", *options, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Of 12 cohorts the true model is found in " in " ".join(done.stdout.split())
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -106,7 +109,7 @@ def test_models_are_told_apart(tmp_path):
         "recovery_pairs.csv", "recovery_reliability.csv",
     }  # fmt: skip
     both = pd.read_csv(tmp_path / "recovery_evidence.csv", keep_default_na=False)
-    confusion = both[both["matrix"] == "confusion"].set_index("true")[["null", "reward"]]
+    confusion = both[both["matrix"] == "confusion"].set_index("true")[["no-learning", "reward"]]
     assert confusion.astype(float).sum(axis=1).tolist() == [1.0, 1.0]
     table = read(tmp_path / "recovery.csv")
     # A model that made the data is seldom far behind one that did not.
@@ -123,25 +126,28 @@ def test_models_are_told_apart(tmp_path):
             f'unknown model "oja": declared models are {", ".join(declared_models())}; a path to a '
             ".toml file works too.",
         ),
-        (("null", "--simulations", "0"), "--simulations 0: must be 1 or more."),
-        (("null", "--animals", "0"), "--animals 0: must be 1 or more."),
-        (("null", "--warmup", "0"), "--warmup 0: must be 1 or more."),
-        (("null", "--trials", "1"), "--trials 1: must be 2 or more."),
         (
-            ("null", "--blocks", "9", "--trials", "8"),
+            ("no-learning", "--simulations", "0"),
+            "--simulations 0: must be a whole number from 1 to 100000.",
+        ),
+        (("no-learning", "--animals", "0"), "--animals 0: must be a whole number from 1 to 10000."),
+        (("no-learning", "--warmup", "0"), "--warmup 0: must be a whole number from 1 to 100000."),
+        (("no-learning", "--trials", "1"), "--trials 1: must be a whole number from 2 to 100000."),
+        (
+            ("no-learning", "--blocks", "9", "--trials", "8"),
             "--blocks 9: so many do not fit into 8 trials.",
         ),
         (
-            ("null", "--draws", "10"),
+            ("no-learning", "--draws", "5"),
             "a truth is ranked among 30 draws, and 20 are made; ask for more.",
         ),
         (
-            ("null", "--rewards", "0.2,0.8"),
+            ("no-learning", "--rewards", "0.2,0.8"),
             '--rewards: "0.2,0.8" given; probabilities with a slash between them are allowed, as '
             "in 0.2/0.8.",
         ),
-        (("null", "--workers", "0"), "--workers 0: must be 1 or more."),
-        (("null", "null"), "null: is given twice; each model may stand once."),
+        (("no-learning", "--workers", "0"), "--workers 0: must be a whole number from 1 to 1000."),
+        (("no-learning", "no-learning"), "no-learning: is given twice; each model may stand once."),
     ],
 )
 def test_what_calibrate_refuses(options, sentence, tmp_path):

@@ -2,13 +2,14 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from command import run
 from conftest import random_sessions
-from test_cli import run
 
 from hebbax.data import write_table
-from hebbax.spec import declared_models
+from hebbax.model.spec import declared_models
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def test_identify_answers_in_words_tables_and_a_picture(identified):
     said = " ".join(said.split())
     assert "x^2 is 0.75 x on these inputs." in said
     assert "2 animals and 106 choices can tell apart 3 of 4 candidate terms." in said
-    assert "The smallest forgetting they could detect is |theta(w)| = " in said
+    assert "The smallest forgetting they could detect is a weight that loses " in said
     table = pd.read_csv(folder / "identify.csv", index_col="term")
     assert list(table.index) == ["x", "x r", "w"]
     assert (table["sd, others known"] <= table["sd"] * (1 + 1e-6)).all()
@@ -113,6 +114,18 @@ def test_design_ranks_every_combination_and_records_its_settings(tmp_path):
         f"hebbax: {tmp_path / 'design.csv'}: exists already; --force replaces it.\n"
     )
     assert (tmp_path / "design.csv").read_bytes() == before
+
+
+def test_what_only_the_prior_knows_is_called_not_detectable(tmp_path):
+    few = ("--terms", "x r, w", "--animals", 1, "--trials", 2, "--blocks", 1, "--simulated", 4)
+    done = run("design", *few, "--rewards", "0.2/0.8", "--baiting", "baited", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "not detectable" in said
+    assert "known to 10.00 %" in said
+    assert "found with 0% power" in said
+    assert np.isinf(pd.read_csv(tmp_path / "design.csv")["detectable"]).all()
+    assert (tmp_path / "design.png").stat().st_size > 0
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 """The command line with other methods than NUTS."""
 
 import pytest
+from command import run
 from conftest import random_sessions
-from test_cli import run
 
-from hebbax import estimate
 from hebbax.data import write_table
+from hebbax.posterior import estimate
 
 
 @pytest.fixture(scope="module")
@@ -46,24 +46,24 @@ def test_diagnose_reads_a_variational_fit_and_refuses_a_point(results):
     ("options", "sentence"),
     [
         (
-            ("--method", "map"),
-            "reward.map.nc: this fit is finished in {folder}; --force fits it again, another --out "
-            "keeps both.",
+            ("--method", "map", "--seed", "1"),
+            "reward.map.nc: a finished fit with seed 0, and 1 is asked for; ask for the same, use "
+            "--force to fit it again, or give another --out.",
         ),
         (
-            ("--method", "svi", "--guide", "diagonal"),
-            "reward.svi.nc: this fit is finished in {folder}; --force fits it again, another --out "
-            "keeps both.",
+            ("--method", "svi", "--guide", "diagonal", "--steps", "30", "--draws", "200"),
+            "reward.svi.nc: a finished fit with steps 20, and 30 is asked for; ask for the same, use "
+            "--force to fit it again, or give another --out.",
         ),
         (
-            ("--method", "map", "--draws", "3"),
+            ("--method", "map", "--draws", "30"),
             "--draws: no option of --method map, which has none of its own.",
         ),
         (
             ("--method", "svi", "--chains", "3"),
             "--chains: no option of --method svi, which has --guide, --steps, --draws.",
         ),
-        (("--method", "svi", "--steps", "0"), "--steps 0: must be 1 or more."),
+        (("--method", "svi", "--steps", "0"), "--steps 0: must be a whole number from 1 to 1000000."),
     ],
 )  # fmt: skip
 def test_what_is_refused(results, options, sentence):

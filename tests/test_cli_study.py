@@ -1,25 +1,23 @@
 """`hebbax run` and `hebbax report`, and a run that is killed and goes on."""
 
+import html
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
+from command import HEBBAX, LIMIT, run
 from conftest import random_sessions
 
-from hebbax.data import write_table
-from hebbax.posterior import read
+from hebbax.data import compact, write_table
+from hebbax.posterior.inference_data import read
+from hebbax.simulate.baiting import decide
 
-SMALL = ["--models", "null", "reward", "--warmup", "20", "--draws", "120"]
-HEBBAX = [sys.executable, "-c", "from hebbax.cli import main; main()"]
-
-
-def run(*args):
-    return subprocess.run(
-        [*HEBBAX, *map(str, args)], capture_output=True, text=True, check=False, timeout=600
-    )
+SMALL = ["--models", "no-learning", "reward", "--warmup", "20", "--draws", "80"]
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +25,11 @@ def trials(tmp_path_factory):
     path = tmp_path_factory.mktemp("study") / "trials.csv"
     write_table(random_sessions(11, lengths=(40, 30, 30)), path)
     return path
+
+
+def decided_without_blocks():
+    sessions = compact(random_sessions(11, lengths=(40, 30, 30)), "choice")
+    return decide(sessions, sessions.blocks)
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +42,37 @@ def finished(trials):
 
 def test_a_run_answers_in_tables_pictures_and_one_page(finished):
     folder, done = finished
-    assert "predicts best" in done.stdout
+    assert "Nothing is said of any coefficients." in " ".join(done.stdout.split())
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "null.nc", "reward.nc", "report.html", "figures", "comparison.csv",
+        "no-learning.nc", "reward.nc", "study.json", "report.html", "figures", "comparison.csv",
         "comparison_by_animal.csv", "population.csv", "coefficients.csv", "deviance.csv",
-        "diagnostics.csv", "check_null.csv", "check_null_curves.csv",
-        "check_null_contingencies.csv", "check_reward.csv", "check_reward_curves.csv",
+        "diagnostics.csv", "check_no-learning.csv", "check_no-learning_curves.csv",
+        "check_no-learning_contingencies.csv", "check_reward.csv", "check_reward_curves.csv",
         "check_reward_contingencies.csv",
     }  # fmt: skip
+    for name in (
+        "comparison",
+        "comparison_by_animal",
+        "population",
+        "coefficients",
+        "check_reward",
+    ):
+        assert set(pd.read_csv(folder / f"{name}.csv")["diagnostics"]) == {"FAILED"}
+    assert pd.read_csv(folder / "deviance.csv").columns.tolist() == [
+        "animal",
+        "no-learning (FAILED its diagnostics), against chance",
+        "reward (FAILED its diagnostics), against chance",
+        "reward (FAILED its diagnostics), against no-learning (FAILED its diagnostics)",
+    ]
     text = (folder / "report.html").read_text()
     assert text.count("data:image/png;base64,") == len(list((folder / "figures").iterdir()))
     assert "FAILED its diagnostics" in text
-    assert "hebbax run trials.csv --models null reward --seed 0" in text
+    assert text.count(decided_without_blocks().sentence) == 2
+    assert (
+        f"hebbax run {folder.parent / 'trials.csv'} --models no-learning --models reward --out {folder} "
+        "--warmup 20 --draws 80\n"
+    ) in text
 
 
 def test_a_killed_run_goes_on_bit_for_bit(trials, finished):
@@ -59,31 +80,74 @@ def test_a_killed_run_goes_on_bit_for_bit(trials, finished):
     command = [*HEBBAX, "run", trials, *SMALL, "--out", folder]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
     state = folder / "reward.state.npz"
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + LIMIT
     while not state.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait(LIMIT) == -signal.SIGKILL
     assert not (folder / "reward.nc").exists()
-    refused = run("run", trials, *SMALL, "--out", folder)
-    assert refused.returncode == 2
-    assert refused.stderr == (
-        f"hebbax: null.nc: this fit is finished in {folder}; --force fits it again, another --out "
-        "keeps both.\n"
-    )
-    other = run("run", trials, *SMALL[:-1], "60", "--out", folder, "--resume")
+    other = run("run", trials, *SMALL[:-1], "60", "--out", folder)
     assert other.returncode == 2
     assert other.stderr == (
-        "hebbax: null: the finished fit was made with other settings; resume with them, or use "
-        "--force or another --out.\n"
+        "hebbax: no-learning.nc: a finished fit with draws 80, and 60 is asked for; ask for the "
+        "same, use --force to fit it again, or give another --out.\n"
     )
-    resumed = run("run", trials, *SMALL, "--out", folder, "--resume")
+    before = (folder / "no-learning.nc").read_bytes()
+    resumed = run("run", trials, *SMALL, "--out", folder)
     assert resumed.returncode == 0, resumed.stderr
-    for name in ("null", "reward"):
+    assert "no-learning.nc is finished, and taken as it is." in resumed.stdout
+    assert "reward.state.npz goes on after " in resumed.stdout
+    assert (folder / "no-learning.nc").read_bytes() == before
+    for name in ("no-learning", "reward"):
         one, two = read(folder / f"{name}.nc"), read(finished[0] / f"{name}.nc")
         for group in ("posterior", "sample_stats", "posterior_predictive"):
             for variable, values in one[group].data_vars.items():
                 np.testing.assert_array_equal(values, two[group][variable])
+
+
+def pasted(report):
+    """The command that a report says repeats its posteriors."""
+    lines = html.unescape(report.read_text()).split("<pre>")[1].splitlines()
+    assert lines[0] == "# each posterior is repeated by"
+    return lines[1]
+
+
+def test_the_command_in_the_report_gives_the_same_draws(tmp_path, monkeypatch):
+    place = tmp_path / "a place; with 'signs'"
+    place.mkdir()
+    path = place / "my trials.csv"
+    write_table(random_sessions(12, lengths=(14, 12)), path)
+    text = path.read_text()
+    path.write_text(text.replace("animal,", "fly id,", 1))
+    options = ("--column", "animal=fly id", "--blocks", "7", "--seed", "3", "--warmup", "20")
+    given = ("run", "my trials.csv", *options, "--draws", "100", "--models", "no-learning")
+    with monkeypatch.context() as there:
+        there.chdir(place)
+        done = run(*given, "--out", "o")
+    assert done.returncode == 0, done.stderr
+    before = read(place / "o" / "no-learning.nc").load()
+    check = (place / "o" / "check_no-learning.csv").read_bytes()
+    said = pasted(place / "o" / "report.html")
+    (place / "o" / "report.html").unlink()
+    (place / "o" / "check_no-learning.csv").unlink()
+    assert run("report", place / "o").returncode == 0
+    assert pasted(place / "o" / "report.html") == said
+    # Blocks of 7 trials and seed 3 are remembered: the same checks, byte for byte.
+    assert (place / "o" / "check_no-learning.csv").read_bytes() == check
+    assert pd.read_csv(place / "o" / "check_no-learning_contingencies.csv")["block"].max() == 2
+    assert run("report", place / "o", "--blocks", "3", "--seed", "4").returncode == 0
+    assert pd.read_csv(place / "o" / "check_no-learning_contingencies.csv")["block"].max() > 3
+    shutil.rmtree(place / "o")
+    script = f'hebbax() {{ "{sys.executable}" -c "{HEBBAX[2]}" "$@"; }}\n{said}\n'
+    again = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, check=False, timeout=LIMIT
+    )
+    assert again.returncode == 0, again.stderr
+    after = read(place / "o" / "no-learning.nc")
+    for group in ("posterior", "posterior_predictive", "prior"):
+        for variable, values in before[group].data_vars.items():
+            np.testing.assert_array_equal(values, after[group][variable])
+    assert (place / "o" / "check_no-learning.csv").read_bytes() == check
 
 
 def test_a_report_is_written_anew_from_what_is_stored(finished):
@@ -98,12 +162,12 @@ def test_a_report_is_written_anew_from_what_is_stored(finished):
     ("args", "sentence"),
     [
         (
-            ("run", "{trials}", "--models", "null", "null"),
-            "--models: null is given twice; each model may stand once.",
+            ("run", "{trials}", "--models", "no-learning", "no-learning"),
+            "--models: no-learning is given twice; each may stand once.",
         ),
         (
             ("run", "{trials}", "--blocks", "0"),
-            "0 trials per block given; a block has 1 or more.",
+            "--blocks 0: must be a whole number from 1 to 100000.",
         ),
         (
             ("report", "{trials.parent}"),

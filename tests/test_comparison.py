@@ -1,13 +1,16 @@
 """LOO and WAIC, over trials and by animal, against exact values and plain formulas."""
 
 import arviz as az
+import made
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from hebbax.comparison import compare, deviance_explained
+from hebbax.check.comparison import compare, deviance_explained, write_tables
 from hebbax.errors import FitError
+from hebbax.model.spec import ModelSpec
 
 N = 40
 RNG = np.random.default_rng(1)
@@ -19,14 +22,40 @@ def fitted(prior_sd, data_hash="same", seed=0):
     """Exact draws of the mean of normal data under Normal(0, prior_sd), and their likelihood."""
     precision = N + prior_sd**-2
     draws = np.random.default_rng(seed).normal(DATA.sum() / precision, precision**-0.5, (4, 2000))
+    return stored(draws, norm.logpdf(DATA, draws[..., None], 1.0), data_hash)
+
+
+def stored(draws, log_likelihood, data_hash="same"):
+    """A posterior of four animals with ten trials each."""
+    known = {"animal_index": INDEX, "trial": np.tile(np.arange(1, 11), 4)}
+    known |= {name: np.zeros(N, dtype=int) for name in ("block", "chosen", "reward")}
+    counts = {"n_trials": np.full(4, 10)}
+    each = np.random.default_rng(2).normal(size=(*draws.shape, 4))
     return az.from_dict(
-        posterior={"mean": draws, "theta": np.zeros((4, 2000, 4))},
-        log_likelihood={"choice": norm.logpdf(DATA, draws[..., None], 1.0)},
-        constant_data={"animal_index": INDEX},
+        posterior={"mean": draws, "theta": each},
+        sample_stats=made.statistics(draws.shape),
+        log_likelihood={"choice": log_likelihood},
+        observed_data={"choice": np.zeros(N, dtype=int)},
+        constant_data=known | counts,
         coords={"animal": list("abcd"), "observation": np.arange(N)},
-        dims={"theta": ["animal"], "choice": ["observation"], "animal_index": ["observation"]},
+        dims={
+            "theta": ["animal"],
+            "choice": ["observation"],
+            **{name: ["observation"] for name in known},
+            "n_trials": ["animal"],
+        },
         attrs={"method": "nuts", "data_hash": data_hash, "n_stimuli": 2},
     )
+
+
+def scored(each, shift=0.0, wild=0):
+    """A posterior with the log score ``each`` (observation,) in all draws but for a little noise;
+    chains lie ``shift`` apart, and ``wild`` observations have weights of a tail of shape 2."""
+    rng = np.random.default_rng(3)
+    draws = rng.normal(size=(4, 500)) + shift * np.arange(4)[:, None]
+    noise = 1e-3 * rng.normal(size=(4, 500, N))
+    noise[..., :wild] = -2.0 * rng.exponential(size=(4, 500, wild))
+    return stored(draws, np.asarray(each, float) + noise)
 
 
 def exact_loo(prior_sd):
@@ -80,4 +109,129 @@ def test_fits_of_different_data_are_not_compared():
         compare({"one": fitted(10.0), "two": fitted(10.0, "other")})
     assert str(error.value) == (
         "one and two were fitted to different data; compare fits of the same."
+    )
+
+
+BY_ANIMAL = np.repeat([-2.0, -0.2, -0.2, -0.2], 10)
+"""Differences of which nearly all is one animal's: the sums are -20, -2, -2 and -2."""
+
+
+def test_the_larger_standard_error_decides_whether_a_difference_is_small():
+    # Over animals sqrt(4 * 81) = 18.0; over trials sqrt(40 * 0.6075) = 4.9: 26 is five of these.
+    compared = compare({"one": scored(np.zeros(N)), "two": scored(BY_ANIMAL)})
+    assert compared.sentence == (
+        "one predicts best; two is 26.0 nats behind (± 4.9 over trials, ± 18.0 over animals), too "
+        "small a difference to choose by."
+    )
+    even = compare({"one": scored(np.zeros(N)), "two": scored(np.full(N, -0.65))})
+    assert even.sentence == (
+        "one predicts best; two is 26.0 nats behind (± 0.0 over trials, ± 0.0 over animals)."
+    )
+
+
+def test_better_in_is_empty_for_the_best_itself(tmp_path):
+    compared = compare({"two": scored(BY_ANIMAL), "one": scored(np.zeros(N))})
+    assert compared.table.loc["one", "animals_better"] is pd.NA
+    assert compared.table.loc["two", "animals_better"] == 0
+    write_tables(compared, tmp_path)
+    written = pd.read_csv(
+        tmp_path / "comparison.csv", index_col="model", dtype=str, na_filter=False
+    )
+    assert written["animals_better"].tolist() == ["", "0"]
+    assert written["diagnostics"].tolist() == ["passed", "passed"]
+
+
+def test_a_posterior_that_failed_decides_nothing(tmp_path):
+    fits = {
+        "lost": scored(np.full(N, 0.1), shift=1.0),
+        "one": scored(np.zeros(N)),
+        "two": scored(np.full(N, -0.65)),
+        "last": scored(np.full(N, -1.0), shift=0.25),
+    }
+    compared = compare(fits)
+    assert compared.ranking == ["one", "two", "lost", "last"]
+    r_hat = compared.verdicts["lost"].figures["r_hat"]
+    assert r_hat > 1.1
+    assert compared.sentence == (
+        "one predicts best; two is 26.0 nats behind (± 0.0 over trials, ± 0.0 over animals). "
+        "Posteriors that FAILED the diagnostics, with a score that decides nothing: lost (4.0 nats "
+        "above one), last (40.0 nats behind one). "
+        f"The chains of lost do not meet (R-hat {r_hat:.2f}): its LOO weighs the solutions that "
+        "they found by the number of chains in each, and not by their probability."
+    )
+    write_tables(compared, tmp_path)
+    rows = pd.read_csv(tmp_path / "comparison.csv", index_col="model")
+    assert rows["diagnostics"].to_dict() == {
+        "one": "passed", "two": "passed", "lost": "FAILED", "last": "FAILED",
+    }  # fmt: skip
+    each = pd.read_csv(tmp_path / "comparison_by_animal.csv")
+    assert (each["diagnostics"] == "FAILED").tolist() == [False] * 8 + [True] * 8
+    assert each["difference"][4:8].tolist() == pytest.approx([-6.5] * 4, abs=0.01)
+    few = compare({name: fits[name] for name in ("lost", "one")})
+    assert few.sentence.startswith(
+        "Only one passed its diagnostics, so that no model is said to predict best. "
+        "A posterior that FAILED the diagnostics, with a score that decides nothing: lost (4.0 nats "
+        "above one). "
+    )
+    none = compare({name: fits[name] for name in ("lost", "last")})
+    assert none.sentence.startswith(
+        "No posterior passed its diagnostics, so that no model is said to predict best. The chains"
+    )
+
+
+def test_observations_that_loo_does_not_know_are_part_of_the_answer():
+    compared = compare({"one": scored(np.zeros(N)), "two": scored(np.full(N, -0.65), wild=3)})
+    assert compared.sentence.endswith(
+        " For 3 of 40 observations the LOO of two is not to be trusted (Pareto k above 0.70): without "
+        "such an observation the posterior would be another one than its draws stand for, so that the "
+        "score may be off by more than its standard errors."
+    )
+
+
+def test_choices_and_encounters_of_one_recording_are_not_compared():
+    # Two densities: on data without learning one of them "predicts best" by a hundred nats.
+    choice, encounter = (
+        made.posterior(ModelSpec(kind, (), likelihood=kind), shape=(4, 500))
+        for kind in ("choice", "encounter")
+    )
+    assert choice.attrs["data_hash"] == encounter.attrs["data_hash"]
+    sentence = (
+        "mine and yours cannot be compared: mine is a density of the choice of a trial (19 "
+        "observations), yours is a density of the encounters of a trial (23 observations); compare "
+        'models with the same "likelihood".'
+    )
+    with pytest.raises(FitError) as error:
+        compare({"mine": choice, "yours": encounter})
+    assert str(error.value) == sentence
+    with pytest.raises(FitError) as error:
+        deviance_explained(choice, encounter)
+    assert str(error.value) == sentence.replace("mine", "the model").replace(
+        "yours", "its reference"
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_log_likelihood_that_is_no_number_is_refused(value):
+    broken = scored(np.zeros(N))
+    broken.log_likelihood["choice"][2, 7, 13] = value
+    with pytest.raises(FitError) as error:
+        compare({"a": scored(np.zeros(N)), "b": broken})
+    assert str(error.value) == (
+        f"b, choice in log_likelihood, chain 2, draw 7, animal b, trial 4: {value} is stored where a "
+        "finite number is needed, and there is no right answer with it; fit the model again with "
+        "--force."
+    )
+
+
+@pytest.mark.parametrize(
+    "group", ["sample_stats", "log_likelihood", "observed_data", "constant_data"]
+)
+def test_a_group_that_is_missing_is_named(group):
+    broken = scored(np.zeros(N))
+    delattr(broken, group)
+    with pytest.raises(FitError) as error:
+        compare({"a": scored(np.zeros(N)), "b": broken})
+    assert str(error.value) == (
+        f"b: has no group {group}, without which nothing can be said of it; fit the model again with "
+        "--force."
     )

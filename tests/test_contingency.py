@@ -6,9 +6,16 @@ import pytest
 from conftest import random_sessions
 from scipy.special import expit, logit
 
-from hebbax.contingency import COLUMNS, estimate, fit, opportunities, read_contingencies
 from hebbax.data import Record, compact, from_animals
 from hebbax.errors import DataError
+from hebbax.simulate.contingency import (
+    COLUMNS,
+    estimate,
+    fit,
+    highest,
+    opportunities,
+    read_contingencies,
+)
 
 
 def slow_log_posterior(x, choices, rewards, blocks, stimulus, baiting):
@@ -71,6 +78,30 @@ def test_the_fit_is_the_mode_of_the_exact_posterior_with_its_curvature(baiting):
     np.testing.assert_allclose(fitted.covariance, np.linalg.inv(-hessian), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("baiting", ["baited", "independent"])
+def test_the_highest_likelihood_is_that_of_a_slow_loop_over_a_grid(baiting):
+    blocks, truth = np.zeros(60, int), np.array([[0.3, 0.7]])
+    choices, rewards = live(np.random.default_rng(2), truth, blocks, baiting)
+    for stimulus in (0, 1):
+        m = opportunities(choices, blocks, 1, stimulus, baiting)
+        p = np.linspace(0.0005, 0.9995, 1000)
+        of = [
+            slow_log_posterior([logit(own)], choices, rewards, blocks, stimulus, baiting)
+            - np.log(own * (1 - own))
+            for own in p
+        ]
+        found = highest(m, rewards[choices == stimulus] > 0)
+        assert found.log_likelihood == pytest.approx(max(of), abs=2e-4)
+        assert found.log_likelihood >= max(of) - 1e-9
+
+
+def test_the_highest_likelihood_of_independent_rewards_is_that_of_their_fraction():
+    rewarded = np.arange(200) < 60
+    found = highest(np.ones((200, 1)), rewarded)
+    assert found.log_likelihood == pytest.approx(60 * np.log(0.3) + 140 * np.log(0.7), abs=1e-6)
+    np.testing.assert_allclose(found.chance, 0.3, atol=1e-5)
+
+
 def test_independent_rewards_follow_the_rule_of_succession():
     rewarded = np.array([True, True, False, False, False, True, False])
     fitted = fit(np.ones((7, 1)), rewarded)
@@ -95,7 +126,7 @@ def test_known_probabilities_are_recovered_within_their_uncertainty(baiting):
 
 
 def test_draws_have_the_stated_spread():
-    sessions = compact(random_sessions(3, lengths=(60, 40)))
+    sessions = compact(random_sessions(3, lengths=(60, 40)), "choice")
     blocks = np.where(sessions.valid, np.arange(sessions.max_trials) // 30, -1)
     found = estimate(sessions, blocks, "baited")
     drawn = logit(found.draw(jax.random.PRNGKey(0), 4000))
@@ -115,7 +146,7 @@ ROWS = [
 
 @pytest.fixture
 def session_blocks():
-    sessions = compact(random_sessions(3, lengths=(30, 20)))
+    sessions = compact(random_sessions(3, lengths=(30, 20)), "choice")
     return sessions, np.where(sessions.valid, np.arange(sessions.max_trials) // 15, -1)
 
 

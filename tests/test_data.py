@@ -18,6 +18,7 @@ from hebbax.data import (
     write,
     write_table,
 )
+from hebbax.data.sessions import natural_order
 from hebbax.errors import DataError
 
 
@@ -47,12 +48,33 @@ def test_ragged_animals_are_padded_at_the_end():
     np.testing.assert_array_equal(sessions.blocks, [[0, 0, 0], [0, 0, -1]])
     np.testing.assert_array_equal(sessions.n_trials, [3, 2])
     assert (sessions.n_animals, sessions.n_stimuli, sessions.max_trials) == (2, 2, 3)
-    assert sessions.n_observations == 4
+    assert sessions.n_choices == 4
 
 
-def test_rejections_of_an_omitted_trial_are_dropped():
-    sessions = from_animals([record(rejections=np.full((3, 2), 4))], "AB", "s")
-    np.testing.assert_array_equal(sessions.rejections, [[[4, 4], [0, 0], [4, 4]]])
+def test_a_trial_is_observed_by_the_likelihood_that_it_says_something_to():
+    # A choice, nothing at all, rejections only; the other animal ends with a rejection.
+    met = np.array([[1, 0], [0, 0], [2, 3]])
+    sessions = from_animals(
+        [
+            record(choices=np.array([0, -1, -1]), rejections=met),
+            record(
+                animal="b",
+                choices=np.array([1, -1]),
+                rewards=np.zeros(2),
+                rejections=np.array([[0, 0], [0, 1]]),
+            ),
+        ],
+        "AB",
+        "s",
+    )
+    np.testing.assert_array_equal(sessions.rejections[0], met)
+    np.testing.assert_array_equal(sessions.observed("choice"), [[1, 0, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(sessions.observed("encounter"), [[1, 0, 1], [1, 1, 0]])
+    packed = compact(sessions, "encounter")
+    np.testing.assert_array_equal(packed.choices, [[0, -1], [1, -1]])
+    np.testing.assert_array_equal(packed.rejections, [[[1, 0], [2, 3]], [[0, 0], [0, 1]]])
+    np.testing.assert_array_equal(packed.n_trials, [2, 2])
+    np.testing.assert_array_equal(compact(sessions, "choice").choices, [[0], [1]])
 
 
 BAD_RECORDS = {
@@ -63,7 +85,31 @@ BAD_RECORDS = {
     ),
     "no trial": (
         [record(choices=np.zeros(0, int), rewards=np.zeros(0))],
-        "s, animal a: 0 trials given; at least 2 are needed to see learning.",
+        "s, animal a: there is no trial with a choice.",
+    ),
+    "no choice": (
+        [record(choices=np.full(3, -1), rewards=np.zeros(3))],
+        "s, animal a: there is no trial with a choice.",
+    ),
+    "a list": (
+        [record(choices=[0, -1, 1])],
+        "s, animal a, choices: list given; a NumPy array is needed.",
+    ),
+    "masked choices": (
+        [record(choices=np.ma.masked_equal([0, 0, 1], 0))],
+        "s, animal a, choices: MaskedArray given; a NumPy array is needed.",
+    ),
+    "rewards of another kind": (
+        [record(rewards=np.array(["1", "0", "0"]))],
+        "s, animal a, rewards: <U1 given; numbers are needed.",
+    ),
+    "rejections without end": (
+        [record(rejections=np.full((3, 2), 10**15))],
+        "s, animal a, rejections: 1000000000000000 given in one trial; at most 1000000 are allowed.",
+    ),
+    "blocks not from 0": (
+        [record(blocks=np.array([1, 1, 2]))],
+        "s, blocks: there is a block 1 and no block 0; blocks are numbered from 0 without gaps.",
     ),
     "lengths": (
         [record(rewards=np.ones(2))],
@@ -118,17 +164,18 @@ def test_bad_alternatives_are_refused_in_one_sentence(stimuli, sentence):
 
 def test_omitted_trials_can_be_dropped():
     sessions = random_sessions(3, n_stimuli=3)
-    packed = compact(sessions)
+    packed = compact(sessions, "choice")
     np.testing.assert_array_equal(packed.n_trials, sessions.valid.sum(axis=1))
     np.testing.assert_array_equal(packed.valid, np.arange(12) < packed.n_trials[:, None])
     for values in ("choices", "rewards", "blocks", "rejections"):
         kept = getattr(packed, values)[packed.valid]
         np.testing.assert_array_equal(kept, getattr(sessions, values)[sessions.valid])
-    assert_same(compact(packed), packed)
+    assert_same(compact(packed, "choice"), packed)
 
 
 def test_observations_are_indexed_animal_by_animal():
-    animal, trial = observation_index(from_animals([record(), record(animal="b")], "AB", "s"))
+    sessions = from_animals([record(), record(animal="b")], "AB", "s")
+    animal, trial = observation_index(sessions, "choice")
     np.testing.assert_array_equal(animal, [0, 0, 1, 1])
     np.testing.assert_array_equal(trial, [0, 2, 0, 2])
 
@@ -211,11 +258,11 @@ def other_netcdf(path, *, drop=(), **attrs):
 def test_a_netcdf_file_of_others_is_refused_in_one_sentence(tmp_path):
     other_netcdf(tmp_path / "x.nc")
     other_netcdf(tmp_path / "y.nc", hebbax_sessions=99)
-    other_netcdf(tmp_path / "z.nc", drop="rewards", hebbax_sessions=1)
+    other_netcdf(tmp_path / "z.nc", drop="rewards", hebbax_sessions=2)
     (tmp_path / "broken.nc").write_text("no")
     for name, sentence in {
         "x.nc": "not a file of sessions that hebbax wrote.",
-        "y.nc": "a file of version 99; this hebbax reads version 1.",
+        "y.nc": "a file of version 99; this hebbax reads version 2.",
         "z.nc": "the variable rewards is missing; animal, stimulus, choices, rewards, blocks, "
         "n_trials are needed.",
         "broken.nc": "not a readable netCDF file.",
@@ -236,8 +283,8 @@ def test_a_path_that_cannot_be_read_is_refused_in_one_sentence(tmp_path):
     )
     for name, sentence in {
         "none": f"{tmp_path / 'none'}: there is no such file or folder.",
-        "x.xls": 'x.xls: unknown kind of file ".xls"; allowed are .csv, .tsv, .parquet, .nc and '
-        "folders of .mat files.",
+        "x.xls": 'x.xls: unknown kind of file ".xls"; allowed are .csv, .tsv, .txt, .parquet, .nc '
+        "and folders of .mat files.",
         "empty": f"empty: {layouts}",
         "other": f"other: {layouts}",
     }.items():
@@ -250,4 +297,26 @@ def test_a_column_mapping_is_for_tables_only(tmp_path):
     write(from_animals([record()], "AB", "s"), tmp_path / "s.nc")
     with pytest.raises(DataError) as error:
         read(tmp_path / "s.nc", columns={"animal": "subjID"})
-    assert str(error.value) == "s.nc: --column is for tables only (.csv, .tsv, .parquet)."
+    assert str(error.value) == "s.nc: --column is for tables only (.csv, .tsv, .txt, .parquet)."
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["Fly2", "Fly10"],
+        ["-1", "1"],
+        ["-10", "-9", "0.25", "0.5", "2", "10"],
+        ["0.25 mM", "0.5 mM", "2 mM", "10 mM"],
+        ["Fly-2", "Fly-10"],
+        ["2024-01-02", "2024-01-10"],
+        ["1.2.3", "1.2.10"],
+    ],
+)
+def test_names_with_numbers_stand_in_the_order_of_these(names):
+    assert sorted(reversed(names), key=natural_order) == names
+
+
+def test_alternatives_of_a_table_stand_in_the_order_of_their_numbers(tmp_path):
+    rows = "".join(f"m,{n},{choice},1\n" for n, choice in enumerate(("2", "-1", "0.5", "1"), 1))
+    (tmp_path / "s.csv").write_text(f"animal,trial,choice,reward\n{rows}")
+    assert read(tmp_path / "s.csv").stimuli == ("-1", "0.5", "1", "2")

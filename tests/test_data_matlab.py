@@ -41,11 +41,11 @@ def test_a_folder_of_encounter_files(tmp_path):
     assert sessions.animals == ("Fly2", "Fly10")
     assert sessions.stimuli == ("A", "B")
     assert sessions.source == "flies"
-    np.testing.assert_array_equal(sessions.choices[0], [1, 0, 1])
-    np.testing.assert_array_equal(sessions.rewards[0], [1, 0, 1])
-    np.testing.assert_array_equal(sessions.blocks[0], [0, 0, 0])
-    # The rejection after the last acceptance belongs to no trial.
-    np.testing.assert_array_equal(sessions.rejections[0], [[1, 0], [0, 0], [0, 0]])
+    # The rejection after the last acceptance is a trial without a choice.
+    np.testing.assert_array_equal(sessions.choices[0], [1, 0, 1, -1])
+    np.testing.assert_array_equal(sessions.rewards[0], [1, 0, 1, 0])
+    np.testing.assert_array_equal(sessions.blocks[0], [0, 0, 0, 0])
+    np.testing.assert_array_equal(sessions.rejections[0], [[1, 0], [0, 0], [0, 0], [1, 0]])
 
 
 def test_vectors_may_stand_or_lie_and_matrices_be_sparse(tmp_path):
@@ -97,7 +97,7 @@ def test_the_real_flies(flies):
     sessions = read(flies)
     assert sessions.n_animals == 12
     assert sessions.animals[:2] == ("Fly1", "Fly2")
-    assert sessions.n_observations == 2843
+    assert sessions.n_choices == 2843
     trials = dict(zip(sessions.animals, sessions.n_trials, strict=True))
     assert trials.pop("Fly11") == 227
     assert trials.pop("Fly17") == 216
@@ -148,7 +148,7 @@ BAD_FLIES = {
     ),
     "text": (
         {"R": np.array(["a", "b", "c"])},
-        "Fly1.mat, R: holds str32 values; numbers are needed.",
+        "Fly1.mat, R: holds char values; numbers are needed.",
     ),
     "complex": (
         {"R": np.array([1, 0, 1j])},
@@ -164,7 +164,7 @@ BAD_FLIES = {
     ),
     "nothing accepted": (
         {"Y": np.zeros(5), "R": np.zeros(0)},
-        "flies, animal Fly1: 0 trials given; at least 2 are needed to see learning.",
+        "flies, animal Fly1: there is no trial with a choice.",
     ),
     "one alternative met": (
         {"X": np.tile([0, 1], (5, 1))},
@@ -247,7 +247,7 @@ BAD_ORDERS = {
     "text": (
         [["a", "b"]],
         GOOD,
-        "fly1/choice_order.mat, choice_order: holds str32 values; numbers are needed.",
+        "fly1/choice_order.mat, choice_order: holds char values; numbers are needed.",
     ),
 }
 
@@ -295,3 +295,90 @@ def test_a_file_of_version_7_3_is_refused(tmp_path):
         assert str(error.value) == (
             f"{file}: a MATLAB 7.3 file; save it in MATLAB with save(..., '-v7')."
         )
+
+
+LEFT_OUT = "Left out, because they are no .mat files: "
+
+
+def test_what_is_left_out_of_a_folder_is_named(tmp_path):
+    folder = save_fly(tmp_path / "flies")
+    (folder / "Fly3.mat.bak").write_bytes(b"no")
+    (folder / "Fly7.csv").write_bytes(b"no")
+    (folder / "plots").mkdir()
+    assert read(folder).notes == (f"{LEFT_OUT}Fly3.mat.bak, Fly7.csv, plots (a folder).",)
+    folder = save_order(tmp_path / "z", GOOD, GOOD)
+    (folder / "README").write_bytes(b"no")
+    assert read(folder).notes == (f"{LEFT_OUT}README.",)
+
+
+def test_what_may_be_one_more_animal_is_refused(tmp_path):
+    folder = save_fly(tmp_path / "flies")
+    (folder / "Fly4.MAT ").write_bytes((folder / "Fly1.mat").read_bytes())
+    with pytest.raises(DataError) as error:
+        read(folder)
+    assert str(error.value) == (
+        'flies: the name of "Fly4.MAT " ends with a blank; rename it to end with .mat, or move it '
+        "to another folder."
+    )
+    (folder / "Fly4.MAT ").unlink()
+    save_fly(folder / "Fly6", "Fly1.mat")
+    with pytest.raises(DataError) as error:
+        read(folder)
+    assert str(error.value) == (
+        "flies: .mat files lie in it and in its folder Fly6 (Fly1.mat); put all animals into one "
+        "folder."
+    )
+    (folder / "Fly6" / "Fly1.mat").unlink()
+    (folder / "Fly5.mat").write_bytes(b"not a matrix")
+    with pytest.raises(DataError) as error:
+        read(folder)
+    assert str(error.value) == "Fly5.mat: not a readable MATLAB file."
+
+
+def test_a_small_file_that_asks_for_terabytes_is_refused(tmp_path):
+    huge = scipy.sparse.csc_matrix((2_000_000, 200_000))
+    with pytest.raises(DataError) as error:
+        read(save_fly(tmp_path / "flies", X=huge))
+    assert str(error.value) == (
+        "Fly1.mat: X is 2000000 x 200000; at most 50000000 numbers of one variable and 4 GB are "
+        "allowed."
+    )
+
+
+def test_variables_that_are_not_needed_may_be_anything(tmp_path):
+    others = {"notes": "rig 3", "cells": np.array([1, "a"], dtype=object), "rig": {"box": 4}}
+    assert read(save_fly(tmp_path / "flies", **others)).n_animals == 1
+
+
+@pytest.mark.parametrize("bit", [0, 2, 6])
+def test_a_file_that_ends_its_reader_by_a_segmentation_fault_is_refused(tmp_path, bit):
+    # The type of the numbers of X, of which SciPy 1.17 takes an unknown one for an address.
+    folder = save_fly(tmp_path / "flies", "Fly1.mat")
+    save_fly(folder, "Fly2.mat")
+    broken = bytearray((folder / "Fly2.mat").read_bytes())
+    broken[177] ^= 1 << bit
+    (folder / "Fly2.mat").write_bytes(broken)
+    with pytest.raises(DataError, match=r"^Fly2\.mat: not a readable MATLAB file"):
+        read(folder)
+
+
+@pytest.mark.parametrize("flips", [10, pytest.param(120, marks=pytest.mark.slow)])
+def test_a_file_with_a_flipped_bit_is_refused_or_read(tmp_path, flips):
+    # In some of these SciPy ends the process that reads it.
+    folder = save_fly(tmp_path / "flies")
+    whole = (folder / "Fly1.mat").read_bytes()
+    rng = np.random.default_rng(5)
+    refused = []
+    for place, bit in zip(
+        rng.integers(0, len(whole), flips), rng.integers(0, 8, flips), strict=True
+    ):
+        broken = bytearray(whole)
+        broken[place] ^= 1 << bit
+        (folder / "Fly1.mat").write_bytes(broken)
+        try:
+            read(folder)
+        except DataError as problem:
+            refused.append(str(problem))
+    assert refused
+    assert all(sentence.startswith(("Fly1.mat", "flies")) for sentence in refused)
+    assert not any("\n" in sentence for sentence in refused)

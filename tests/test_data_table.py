@@ -87,9 +87,9 @@ def test_numbers_stored_as_floats_because_of_gaps(tmp_path):
 
 def test_names_stay_as_they_are_written(tmp_path):
     sessions = read(
-        save(tmp_path, "n.csv", HEADER + "007,1,A ,1\n007,2,B,0\n007,3, ,\n007,4,A,1\n")
+        save(tmp_path, "n.csv", HEADER + "m07,1,A ,1\nm07,2,B,0\nm07,3, ,\nm07,4,A,1\n")
     )
-    assert sessions.animals == ("007",)
+    assert sessions.animals == ("m07",)
     assert sessions.stimuli == ("A", "B")
     np.testing.assert_array_equal(sessions.choices, [[0, 1, -1, 0]])
 
@@ -104,7 +104,7 @@ def test_a_table_of_encounters_counts_rejections(tmp_path):
     sessions = read(save(tmp_path, "encounters.csv", text))
     np.testing.assert_array_equal(sessions.choices, [[0, -1, 1]])
     np.testing.assert_array_equal(sessions.rewards, [[1, 0, 0]])
-    np.testing.assert_array_equal(sessions.rejections, [[[1, 1], [0, 0], [0, 2]]])
+    np.testing.assert_array_equal(sessions.rejections, [[[1, 1], [0, 1], [0, 2]]])
 
 
 def test_a_stimulus_that_was_only_rejected_is_an_alternative(tmp_path):
@@ -115,27 +115,42 @@ def test_a_stimulus_that_was_only_rejected_is_an_alternative(tmp_path):
 
 
 BAD_TABLES = {
+    "decimal commas without quotes": (
+        "animal,choice,reward\nm,L,0,5\nm,R,1,5\n",
+        ", row 2: 4 cells given, the header has 3; put a cell that holds a separator in quotation "
+        "marks, and leave an empty cell where nothing was recorded.",
+    ),
+    "rows taken out by a comment sign": (
+        "animal,choice,reward\nm,L,1\nm,R,0\n#m,L,1\n",
+        ", row 4: begins with #; comments stand above the header only, so remove the row, or the # "
+        "where it belongs to a name.",
+    ),
     "missing column": (
         "animal,trial,choice,outcome\nm,1,A,1\n",
-        ': no column "reward"; found animal, trial, choice, outcome; name another header with '
-        "--column reward=HEADER.",
+        ': no column "reward"; found animal, trial, choice, outcome; if that is meant, type '
+        "--column reward=outcome.",
     ),
     "missing stimulus column": (
-        "animal,trial,choice,accepted,reward\nm,1,A,1,1\n",
-        ': no column "stimulus"; found animal, trial, choice, accepted, reward; name another '
+        "animal,trial,odd,accepted,reward\nm,1,A,1,1\n",
+        ': no column "stimulus"; found animal, trial, odd, accepted, reward; name another '
         "header with --column stimulus=HEADER.",
+    ),
+    "choice and accepted": (
+        "animal,trial,choice,accepted,reward\nm,1,A,0,\nm,1,B,1,1\n",
+        ": has columns choice and accepted, but no stimulus; where a row is an encounter, type "
+        "--column stimulus=choice, and where it is a trial, leave out the column accepted.",
     ),
     "reward without choice": (
         HEADER + "m,1,A,1\nm,2,,1\n",
         ", animal m, trial 2, reward: 1 given on a trial without a choice; leave it empty or 0.",
     ),
     "choice without reward": (
-        HEADER + "m,1,A,1\nm,2,B,\n",
+        HEADER + "m,1,A,1\nm,2,A,\nm,3,B,1\n",
         ", animal m, trial 2, reward: nothing given; a trial with a choice needs a finite number, "
         "such as 0 or 1.",
     ),
     "choice without reward, trials from 0": (
-        HEADER + "m,0,A,1\nm,1,B,\n",
+        HEADER + "m,0,A,1\nm,1,A,\nm,2,B,1\n",
         ", animal m, trial 1, reward: nothing given; a trial with a choice needs a finite number, "
         "such as 0 or 1.",
     ),
@@ -176,11 +191,7 @@ BAD_TABLES = {
     "gap at the start": (
         HEADER + "m,7,A,1\nm,8,B,0\n",
         ", animal m: starts with trial 7; trials are numbered from 0 or 1, because learning starts "
-        "there.",
-    ),
-    "one trial": (
-        HEADER + "m,1,A,1\nm,2,B,1\nn,1,A,1\n",
-        ", animal n: 1 trial given; at least 2 are needed to see learning.",
+        "there, so give those before it too, or number them from 1 if there were none.",
     ),
     "no choice": (
         HEADER + "m,1,A,1\nm,2,B,1\nn,1,,\nn,2,,\n",
@@ -201,7 +212,110 @@ BAD_TABLES = {
     "header only": (HEADER, ": the table has a header and no rows."),
     "empty file": ("", ": the file is empty."),
     "one empty line": ("\n", ": the file is empty."),
-    "ragged rows": (HEADER + "m,1,A,1\nm,2,B,1,1,1,1\n", ": not a readable csv table."),
+    "long row": (
+        HEADER + "m,1,A,1\nm,2,B,1,1,1,1\n",
+        ", row 3: 7 cells given, the header has 4; put a cell that holds a separator in quotation "
+        "marks, and leave an empty cell where nothing was recorded.",
+    ),
+    "short row": (
+        HEADER + "m,1,A,1\nm,2\n",
+        ", row 3: 2 cells given, the header has 4; put a cell that holds a separator in quotation "
+        "marks, and leave an empty cell where nothing was recorded.",
+    ),
+    "open quotation mark": (
+        HEADER + 'm,1,A,1\n"m,2,B,1\nm,3,A,0\n',
+        ", row 4: cannot be split into cells (unexpected end of data); look at its quotation "
+        "marks.",
+    ),
+    "header twice": (
+        "animal,trial,choice,reward,choice\nm,1,A,1,B\n",
+        ': the column "choice" stands twice; each header may stand once.',
+    ),
+    "sessions": (
+        "animal,Session No,trial,choice,reward\nm,1,1,A,1\nm,1,2,B,1\nm,2,1,A,1\nm,2,2,B,1\n",
+        ", animal m, trial 1: given twice, because the numbering starts again in each Session No; "
+        "number the trials of an animal from its first to its last, or give each Session No a name "
+        "in the column animal, such as m-1.",
+    ),
+    "blocks": (
+        BLOCKS + "m,1,A,1,1\nm,2,B,1,1\nm,1,A,1,2\nm,2,B,1,2\n",
+        ", animal m, trial 1: given twice, because the numbering starts again in each block; "
+        "number the trials of an animal from its first to its last, or give each block a name in "
+        "the column animal, such as m-1.",
+    ),
+    "numbered anew": (
+        HEADER + "m,1,A,1\nm,2,B,1\nm,1,A,1\nm,2,B,1\n",
+        ", animal m, trial 1: given twice, because the numbering starts again in row 4; number the "
+        "trials of an animal from its first to its last.",
+    ),
+    "alternating blocks": (
+        BLOCKS + "m,1,A,1,1\nm,2,B,1,2\nm,3,A,1,1\n",
+        ", animal m, trial 3, block: goes back to an earlier block; blocks follow each other, so "
+        "number them in their order.",
+    ),
+    "wide": (
+        "animal,trial 1,trial 2,trial 3\nm,A,B,A\n",
+        ": looks wide, with one column a trial (trial 1 to trial 3); one row a trial is needed, "
+        "with columns animal, trial, choice and reward, as pandas.melt makes.",
+    ),
+    "gains and losses": (
+        "animal,trial,choice,Gain,Loss\nm,1,A,1,0\n",
+        ': no column "reward", but Gain and Loss; add a column reward = Gain + Loss, losses being '
+        "negative, or leave losses out with --column reward=Gain.",
+    ),
+    "headers of a laboratory": (
+        "Mouse ID,Trial #,Choice (L/R),Reward?\nm,1,A,1\n",
+        ': no columns "animal", "choice", "reward", "trial"; found Mouse ID, Trial #, Choice '
+        "(L/R), Reward?; if that is meant, type --column 'animal=Mouse ID' --column "
+        "'choice=Choice (L/R)' --column 'reward=Reward?' --column 'trial=Trial #'.",
+    ),
+    "times": (
+        HEADER + "m,2024-05-01,A,1\nm,2024-05-02,B,1\n",
+        ', animal m, trial 2024-05-01, trial: "2024-05-01" is a time; trials are numbered 1, 2, 3 '
+        "..., and without the column rows are taken in their order.",
+    ),
+    "an animal called NA": (
+        HEADER + "NA,1,A,1\nNA,2,B,1\n",
+        ', animal "NA": tables read this name as missing, so that no table of results could hold '
+        'it; write another, such as "NA_1".',
+    ),
+    "a choice called NA": (
+        HEADER + "m,1,NA,1\nm,2,B,1\n",
+        ', animal m, trial 1, choice: "NA" given with reward 1; where it is no choice, leave the '
+        "cell empty or type --no-choice NA, and where it is an alternative, call it another name, "
+        "because tables read this one as missing.",
+    ),
+    "a reward of 400 digits": (
+        HEADER + f"m,1,A,1\nm,2,B,1{'0' * 400}\n",
+        ", animal m, trial 2, reward: inf given; a trial with a choice needs a finite number, such "
+        "as 0 or 1.",
+    ),
+    "a large reward": (
+        HEADER + "m,1,A,1\nm,2,B,1.7e308\n",
+        ", animal m, trial 2, reward: 1.7e+308 given; a reward lies between -1e+09 and 1e+09, so "
+        "give it in other units.",
+    ),
+    "two ways to write numbers": (
+        HEADER + 'm,1,A,"1,5"\nm,2,B,0.5\n',
+        ', animal m, trial 2, reward: "0.5" and "1,5" write numbers in two ways; choose one.',
+    ),
+    "1,500 in a table with semicolons": (
+        "animal;trial;choice;reward\nm;1;A;1,500\nm;2;B;0\n",
+        ', animal m, trial 1, reward: "1,500" may be 1500 or 1.500; write it in one of these ways.',
+    ),
+    "two separators": (
+        "a;b,c\n1;2,3\n",
+        ": columns may be separated by semicolons (2 columns) or commas (2 columns); save it with "
+        "one of them.",
+    ),
+    "too many columns": (
+        ",".join(map(str, range(10_001))) + "\n",
+        ": 10001 columns given; at most 10000 are allowed.",
+    ),
+    "too many alternatives": (
+        HEADER + "".join(f"m,{t},c{t},1\n" for t in range(1, 103)),
+        ": 102 different alternatives given; at most 100 are allowed.",
+    ),
     "non-binary accept": (
         ENCOUNTERS + "m,1,A,2,1\n",
         ", animal m, trial 1, accepted: 2 given; 1 = accepted and 0 = rejected are allowed.",
@@ -244,6 +358,23 @@ BAD_TABLES = {
 }
 
 
+def numbered(*animals):
+    return HEADER + "".join(f"{a},1,L,1\n{a},2,R,1\n" for a in animals)
+
+
+def test_names_that_are_numbers_stay_apart(tmp_path):
+    assert read(save(tmp_path, "n.csv", numbered("1.0", "1.5", "1"))).animals == ("1.0", "1.5", "1")
+
+
+def test_a_name_that_a_table_would_read_as_another_number_is_refused(tmp_path):
+    with pytest.raises(DataError) as error:
+        read(save(tmp_path, "n.csv", numbered("007", "12")))
+    assert str(error.value) == (
+        'n.csv, animal "007": tables read this name as 7, so that no table of results could hold it; '
+        'write 7, or another, such as "id_007".'
+    )
+
+
 @pytest.mark.parametrize("case", BAD_TABLES)
 def test_a_bad_table_is_refused_in_one_sentence(tmp_path, case):
     text, sentence = BAD_TABLES[case]
@@ -273,9 +404,33 @@ def test_a_bad_mapping_is_refused_in_one_sentence(tmp_path, columns, sentence):
     assert str(error.value) == sentence
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.parquet"])
-def test_a_corrupt_table_is_refused_in_one_sentence(tmp_path, name):
-    (tmp_path / name).write_bytes(b"\xff\xfe\xd8\x00")
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("x.csv", b"\xff\xfe\x00\xd8", "not a readable table; save it as CSV in UTF-8."),
+        ("x.csv", b"animal,\x81\n", "not a readable table; save it as CSV in UTF-8."),
+        ("x.csv", b"PK\x03\x04", "a spreadsheet or an archive; save the table as CSV."),
+        ("x.csv.gz", b"\x1f\x8b\x08\x00", "not a readable gzip file."),
+        ("x.parquet", b"\xff\xfe\xd8\x00", "not a readable parquet table."),
+    ],
+)
+def test_a_corrupt_table_is_refused_in_one_sentence(tmp_path, name, content, sentence):
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError) as error:
         read(tmp_path / name)
-    assert str(error.value) == f"{name}: not a readable {name[2:]} table."
+    assert str(error.value) == f"{name}: {sentence}"
+
+
+@pytest.mark.parametrize("field", ["animal", "choice"])
+@pytest.mark.parametrize(
+    ("value", "kind"), [(["A"], "ndarray"), (b"A", "bytes"), ({"a": 1}, "dict")]
+)
+def test_a_typed_table_whose_names_are_none_is_refused(tmp_path, field, value, kind):
+    table = pd.DataFrame({"animal": ["m", "m"], "choice": ["A", "B"], "reward": [0, 1]})
+    table[field] = [value] * 2
+    table.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError) as error:
+        read(tmp_path / "t.parquet")
+    assert str(error.value) == (
+        f"t.parquet, row 2, {field}: {kind} given; a name is text, a number or a date."
+    )

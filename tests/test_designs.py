@@ -7,16 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
-from hebbax.designs import Settings, check, parse_rewards, rank
+from hebbax.design.designs import Settings, check, parse_rewards, rank
+from hebbax.design.identifiability import candidates
+from hebbax.design.information import coefficient_covariance
+from hebbax.design.rehearsal import Task
 from hebbax.errors import HebbaxError
-from hebbax.identifiability import candidates
 from hebbax.inference.density import fisher_information
-from hebbax.information import coefficient_covariance
-from hebbax.model import build_model
-from hebbax.rehearsal import Task
-from hebbax.simulation import Cohort, simulate
-from hebbax.spec import ModelSpec, read_spec
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.simulate.cohort import Cohort, simulate
 
 SPEC = candidates(read_spec("forgetting"), "x, x r, w")
 SMALL = Settings(
@@ -63,11 +64,27 @@ def test_the_expected_deviation_is_that_of_a_cohort_simulated_apart(ranked):
 def test_power_and_nats_follow_from_the_deviation(ranked):
     table = ranked.table
     assert table["sd"].is_monotonic_increasing
-    np.testing.assert_allclose(table["nats"], 0.5 * (0.06 / table["sd"]) ** 2)
-    # At the detectable size the power is 80 %: a rule forgetting as much says so.
-    for _, design in table.iterrows():
-        z = design["detectable"] / design["sd"]
-        assert z == pytest.approx(1.959964 + 0.841621, abs=1e-6)
+    # What the choices alone say has the precision sd^-2 less that of the prior, 0.2^-2.
+    own = table["sd"] ** -2.0 - 0.2**-2.0
+    np.testing.assert_allclose(table["nats"], 0.5 * 0.06**2 * own)
+    part = own * table["sd"] ** 2
+    z = (part * table["detectable"] / table["sd"] - 1.959964) / np.sqrt(part)
+    np.testing.assert_allclose(z, 0.841621, atol=1e-5)
+    z = (part * 0.06 / table["sd"] - 1.959964) / np.sqrt(part)
+    np.testing.assert_allclose(table["power"], norm.cdf(z), atol=1e-6)
+
+
+def test_a_design_that_says_nothing_detects_nothing():
+    # Two trials: what is known of forgetting is the prior.
+    found = rank(SPEC, replace(SMALL, animals=(1,), trials=(2,), blocks=(1,), rule="x r - 1.8 w"))
+    design = found.table.iloc[0]
+    assert design["sd"] == pytest.approx(0.2, rel=1e-3)
+    assert design["power"] < 1e-6
+    assert np.isinf(design["detectable"])
+    assert "; 10.00 % before any choice) with x and x r free, and a loss of 90.00 %" in (
+        found.sentence
+    )
+    assert "None of them reaches 80% power." in found.sentence
 
 
 def test_more_animals_say_more_and_no_more_than_their_number(ranked):
@@ -104,9 +121,45 @@ def test_contingencies_move_from_block_to_block():
     [
         (
             {"rule": "0.3 x r"},
-            'the rule "0.3 x r" does not forget; give w a coefficient, as in "0.35 x r - 0.06 w".',
+            'the rule "0.3 x r" does not forget; give w a coefficient below zero, as in '
+            '"0.35 x r - 0.06 w".',
+        ),
+        (
+            {"rule": "x r + w"},
+            'the rule "x r + w" does not forget; give w a coefficient below zero, as in '
+            '"0.35 x r - 0.06 w".',
+        ),
+        (
+            {"rule": "x r - 3 w"},
+            'by the rule "x r - 3 w" a weight loses 150 % of itself in a trial; less than 100 % is '
+            "allowed.",
         ),
         ({"rule": "r - 0.1 w"}, 'the term "r" is not one of x, x r, w.'),
+        (
+            {"rule": f"x r - {'9' * 400} w"},
+            'the rule gives "w" the coefficient -inf; from -5 to 5 per trial is allowed.',
+        ),
+        (
+            {"rule": "x r - 3 w - 3 w"},
+            'the rule gives "w" the coefficient -6; from -5 to 5 per trial is allowed.',
+        ),
+        (
+            {"rule": "x r" + " " * 100_000 + "- w"},
+            "a rule in words has at most 1000 characters, 100006 given.",
+        ),
+        (
+            {"rule": "x r - 1e400 w"},
+            'unknown term "1e400 w": a term is "1" or factors x, y, r, w with exponents up to 2, such '
+            'as "x r" or "x^2 r w".',
+        ),
+        (
+            {"animals": (1,) * 101, "rewards": ((0.2, 0.8),) * 100},
+            "20200 designs are asked for; at most 10000 are ranked.",
+        ),
+        (
+            {"rewards": ((0.5,) * 51,)},
+            "--rewards: 51 probabilities given; at most 50 stimuli are allowed.",
+        ),
         ({"animals": (0, 3)}, "--animals: 0, 3 given; 1 or more is allowed."),
         ({"blocks": (61,)}, "--blocks: 61 blocks do not fit into 60 trials."),
         ({"simulated": 1}, "--simulated: 1 given; 2 or more is allowed."),

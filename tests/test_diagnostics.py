@@ -1,10 +1,13 @@
 """The verdict on a posterior: every way to fail is named, and nothing else fails."""
 
+import logging
+
 import arviz as az
 import numpy as np
 import pytest
 
-from hebbax.diagnostics import diagnose
+from hebbax.errors import FitError
+from hebbax.posterior.diagnostics import convergence, diagnose
 
 SHAPE = (4, 500)
 
@@ -64,8 +67,51 @@ FAILURES = {
         "10% of the trajectories hit the depth limit",
     ),
     "a frozen chain": ({"lp": put(2, -3.0)}, "1 chains did not move"),
-    "a value that is no number": ({"b": put((0, 0, 1), np.nan)}, "R-hat of b is nan"),
 }
+
+
+def few(shape):
+    def change(x):
+        return x[: shape[0], : shape[1]]
+
+    names = ("a", "b", "diverging", "reached_max_treedepth", "energy", "lp")
+    return posterior(**dict.fromkeys(names, change))
+
+
+@pytest.mark.parametrize(
+    ("shape", "reasons"),
+    [
+        ((1, 500), ("one chain: R-hat needs two or more",)),
+        ((2, 3), ("3 draws of a chain: R-hat and ESS need 4 or more",)),
+        (
+            (1, 2),
+            (
+                "one chain: R-hat needs two or more",
+                "2 draws of a chain: R-hat and ESS need 4 or more",
+            ),
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_a_reason_and_no_warning(shape, reasons, caplog):
+    logger = logging.getLogger("arviz")
+    logger.addHandler(caplog.handler)
+    try:
+        verdict = diagnose(few(shape))
+        assert np.isnan(convergence(few(shape).posterior["a"].to_numpy())["r_hat"])
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert verdict.reasons == reasons
+    assert np.isnan(verdict.figures["r_hat"])
+    assert caplog.records == []
+
+
+def test_nothing_is_said_of_a_value_that_is_no_number():
+    with pytest.raises(FitError) as error:
+        diagnose(posterior(b=put((0, 0, 1), np.nan)))
+    assert str(error.value) == (
+        "fit, b in posterior, chain 0, draw 0, b_dim_0 1: nan is stored where a finite number is "
+        "needed, and there is no right answer with it; fit the model again with --force."
+    )
 
 
 @pytest.mark.parametrize("name", FAILURES)

@@ -1,6 +1,7 @@
 """The Laplace evidence of sub-models, against quadrature over everything."""
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +21,10 @@ from hebbax.inference.density import (
     padded_observed,
     split_groups,
 )
-from hebbax.inference.reweighting import correction
-from hebbax.model import build_model
-from hebbax.plasticity import all_terms
-from hebbax.spec import ModelSpec
+from hebbax.inference.reweighting import animals_part
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.rule.taylor import all_terms
 
 SCALES = {"x r": 0.5, "w": 0.2, "x": 0.05}
 TERMS = tuple(SCALES)
@@ -112,13 +113,16 @@ def test_the_expansion_is_the_likelihood_its_slope_and_its_information(likelihoo
     model = build_model(spec, random_sessions(3, n_stimuli))
     size = sum(group.scales.size for group in model.groups)
     phi = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.2, (2, size)))
-    there = expansion(model, phi)
+    there = jax.jit(partial(expansion, model))(phi)
 
+    @jax.jit
     def value(phi):
         return log_likelihood_by_animal(model, split_groups(model, phi))
 
     np.testing.assert_allclose(there.value, value(phi), rtol=1e-12)
-    np.testing.assert_allclose(there.slope, jax.grad(lambda p: value(p).sum())(phi), rtol=1e-9)
+    np.testing.assert_allclose(
+        there.slope, jax.jit(jax.grad(lambda p: value(p).sum()))(phi), rtol=1e-9
+    )
     observed = padded_observed(model)
     counts = jnp.ones((*model.sessions.choices.shape, 1))
     if likelihood == "encounter":
@@ -130,10 +134,11 @@ def information(model, phi, counts):
     """J^T W J, summed over trials: J the slopes of the natural parameters, W their information in
     ``counts`` choices (animal, trial, 1) or encounters (animal, trial, stimulus)."""
 
+    @jax.jit
     def natural(phi):
         return model.padded_distribution(split_groups(model, phi)).natural
 
-    slopes = jnp.einsum("atkai->atki", jax.jacfwd(natural)(phi))
+    slopes = jnp.einsum("atkai->atki", jax.jit(jax.jacfwd(natural))(phi))
     diagonal = jnp.eye(model.sessions.n_stimuli)
     if model.spec.likelihood == "choice":
         p = jax.nn.softmax(natural(phi))[..., None]
@@ -141,7 +146,7 @@ def information(model, phi, counts):
     else:
         p = jax.nn.sigmoid(natural(phi))
         weight = (counts * p * (1.0 - p))[..., None] * diagonal
-    weight = weight * model.sessions.valid[..., None, None]
+    weight = weight * model.design.valid[..., None, None]
     return jnp.einsum("atki,atkl,atlj->aij", slopes, weight, slopes)
 
 
@@ -150,24 +155,27 @@ def test_the_expansion_under_labels_is_that_of_choices_as_often_as_they_say():
     rng = np.random.default_rng(0)
     phi = jnp.asarray(rng.normal(0.0, 0.2, (2, 4)))
     labels = jnp.asarray(rng.uniform(0.0, 2.0, (*model.sessions.choices.shape, 3)))
-    there = expansion(model, phi, labels)
+    there = jax.jit(partial(expansion, model))(phi, labels)
 
+    @jax.jit
     def value(phi):
         distribution = model.padded_distribution(split_groups(model, phi))
         each = [labels[..., k] * distribution.log_prob(jnp.asarray(k)) for k in range(3)]
         return jnp.where(model.sessions.valid, sum(each), 0.0).sum(-1)
 
     np.testing.assert_allclose(there.value, value(phi), rtol=1e-12)
-    np.testing.assert_allclose(there.slope, jax.grad(lambda p: value(p).sum())(phi), rtol=1e-9)
+    np.testing.assert_allclose(
+        there.slope, jax.jit(jax.grad(lambda p: value(p).sum()))(phi), rtol=1e-9
+    )
     counts = labels.sum(-1, keepdims=True)
     np.testing.assert_allclose(there.information, information(model, phi, counts), 1e-9, 1e-12)
 
 
 def test_the_expansion_of_an_excerpt_is_that_of_the_first_trials(model):
     phi = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.2, (3, 4)))
-    there = expansion(climbs.excerpt(model, 1 / 3), phi)
+    there = jax.jit(partial(expansion, climbs.excerpt(model, 1 / 3)))(phi)
     first, _ = split(model.sessions, first_trials(model.sessions, 1 / 3))
-    alone = expansion(build_model(model.spec, first), phi)
+    alone = jax.jit(partial(expansion, build_model(model.spec, first)))(phi)
     np.testing.assert_allclose(there.value, alone.value, rtol=1e-12)
     np.testing.assert_allclose(there.slope, alone.slope, rtol=1e-9)
     np.testing.assert_allclose(there.information, alone.information, rtol=1e-9)
@@ -202,7 +210,7 @@ def test_slope_and_hessian_of_the_log_spreads_are_those_of_the_density(model, so
     one = solved[7]
     problem = mixed.Problem(jnp.array([True, False, True, True]), jnp.array([0.5, 0.2, 0.05, 1.0]))
     phi = jnp.where(problem.included, one.phi, 0.0)
-    there = expansion(model, phi)
+    there = jax.jit(partial(expansion, model))(phi)
 
     solve = jax.jit(mixed.gaussian)
     at = np.log([0.2, 0.1, 0.05, 0.4])
@@ -229,11 +237,11 @@ def test_slope_and_hessian_of_the_log_spreads_are_those_of_the_density(model, so
     )
 
 
-def test_importance_sampling_finds_what_the_expansion_leaves_out(model, solved):
+def test_importance_sampling_finds_what_the_expansion_of_the_animals_leaves_out(model, solved):
     """The animals' integrals at the mode of the rest, by sums over a grid."""
     one, included = solved[1], np.array([True, False, False, True])
     problem = mixed.Problem(jnp.asarray(included), jnp.array([*SCALES.values(), 1.0]))
-    added, error = correction(jax.random.PRNGKey(0), model, problem, one)
+    added, error = animals_part(jax.random.PRNGKey(0), model, problem, one)
     e = np.zeros((81 * 81, 4))
     e[:, 0], e[:, 3] = (g.ravel() for g in np.meshgrid(*2 * [np.linspace(-6, 6, 81)]))
     phi = one.population + np.where(included, np.exp(one.log_spread), 0.0) * e

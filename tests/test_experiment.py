@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from slow_reference import bound, factors, sigmoid
 
-from hebbax.experiment import Experiment, cohort, meet
-from hebbax.network import Network
-from hebbax.plasticity import TaylorRule
-from hebbax.reward import expected_reward
-from hebbax.stimulus import one_hot
+from hebbax.mehta2024.experiment import Experiment, cohort, meet
+from hebbax.rule.network import Network
+from hebbax.rule.reward import expected_reward
+from hebbax.rule.stimulus import one_hot
+from hebbax.rule.taylor import TaylorRule
 
 TERMS = ("x r", "w", "x y r w", "x^2 y^2 w^2")
 THETA = (0.8, -0.05, 0.3, -0.1)

@@ -1,18 +1,19 @@
 """Held-out choices: the density of a slow loop, exact mixtures, and refusals in one sentence."""
 
 import jax
+import made
 import numpy as np
 import pytest
 from conftest import random_sessions
 from scipy.special import logsumexp
 from slow_reference import choice_log_likelihood, session
 
-from hebbax.data import first_trials, select, split
+from hebbax.check.heldout import Heldout, gain, predict, predict_from, scores
+from hebbax.data import Record, first_trials, from_animals, select, split
 from hebbax.errors import DataError, FitError
-from hebbax.heldout import Heldout, gain, predict, predict_from, scores
-from hebbax.model import build_model
-from hebbax.posterior import to_inference_data
-from hebbax.spec import ModelSpec
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior.inference_data import to_inference_data
 
 TERMS = ("x r", "w", "1")
 SPEC = ModelSpec("test", TERMS, habit_scale=1.0)
@@ -38,8 +39,8 @@ def values(sessions):
 @pytest.fixture(scope="module")
 def posterior(sessions, values):
     part = split(sessions, first_trials(sessions, 0.5))[0]
-    provenance = {"method": "test", "seed": 0}
-    return to_inference_data(jax.random.PRNGKey(0), build_model(SPEC, part), values, {}, provenance)
+    model, stats = build_model(SPEC, part), made.statistics((CHAINS, DRAWS))
+    return to_inference_data(jax.random.PRNGKey(0), model, values, stats, made.PROVENANCE)
 
 
 def slowly(values, chain, draw, animal, choices, rewards):
@@ -93,24 +94,27 @@ def test_a_group_can_be_left_out_of_the_prediction(sessions, values, posterior):
 
 
 def test_scores_are_mixtures_over_draws():
-    # Animal a has two choices that two draws see in opposite ways, animal b one choice.
+    # Animal a has two choices that two draws see in opposite ways, animal b one trial.
     log_p = np.log([[[0.9, 0.1, 0.5], [0.1, 0.9, 0.25]]])
-    held = Heldout(log_p, np.array([0, 0, 1]), ("a", "b"), 2)
-    table = scores(held)
+    # Its last trial has rejections only, two of them.
+    coin = np.log([0.5, 0.5, 0.25])
+    chosen, animal = np.array([True, True, False]), np.array([0, 0, 1])
+    held = Heldout(log_p, coin, chosen, animal, ("a", "b"), "encounter")
+    table = scores(held).table
     np.testing.assert_allclose(table["trial by trial"], np.log([0.5 * 0.5, 0.375]))
     np.testing.assert_allclose(table["jointly"], np.log([0.09, 0.375]))
-    np.testing.assert_allclose(table["coin"], -np.log(2) * np.array([2, 1]))
-    percent = [0.0, 100 * (1 + np.log(0.375) / np.log(2))]
+    np.testing.assert_allclose(table["coin"], -np.log(2) * np.array([2, 2]))
+    percent = [0.0, 100 * (1 - np.log(0.375) / np.log(0.25))]
     np.testing.assert_allclose(table["percent"], percent, atol=1e-12)
-    assert list(table["choices"]) == [2, 1]
+    assert list(table["choices"]) == [2, 0]
     one = held.chains[0]
     np.testing.assert_array_equal(one.log_p, log_p)
 
 
 def test_pooled_chains_cost_at_most_the_logarithm_of_their_number(sessions, posterior):
     held = predict(posterior, sessions, "carried")
-    pooled = scores(held)["jointly"].to_numpy()
-    alone = np.stack([scores(chain)["jointly"] for chain in held.chains])
+    pooled = scores(held).table["jointly"].to_numpy()
+    alone = np.stack([scores(chain).table["jointly"] for chain in held.chains])
     np.testing.assert_allclose(pooled, logsumexp(alone, axis=0) - np.log(CHAINS))
     assert (pooled >= alone.max(axis=0) - np.log(CHAINS) - 1e-9).all()
 
@@ -136,6 +140,24 @@ def test_other_sessions_than_those_of_the_training_are_refused(sessions, posteri
         predict(posterior, select(sessions, sessions.animals[:1]), "carried")
 
 
+def test_predicted_choices_and_encounters_have_no_gain_over_each_other():
+    log_p, coin, chosen = np.log(np.full((1, 2, 3), 0.5)), np.log([0.5] * 3), np.ones(3, bool)
+    ours, theirs = (
+        scores(Heldout(log_p, coin, chosen, np.array([0, 0, 1]), ("a", "b"), kind))
+        for kind in ("choice", "encounter")
+    )
+    assert ours.gain(ours).total == 0.0
+    # Half of each trial is predicted: two choices of a and one of b, as a coin does.
+    assert ours.table["trial by trial"].tolist() == pytest.approx([2 * np.log(0.5), np.log(0.5)])
+    assert ours.over_coin.total == pytest.approx(0.0)
+    with pytest.raises(FitError) as error:
+        ours.gain(theirs)
+    assert str(error.value) == (
+        "one score is a density of the choice of a trial and the other of the encounters of a trial: "
+        'they cannot be compared; give predictions of models with the same "likelihood".'
+    )
+
+
 @pytest.mark.parametrize("fraction", [0.3, 0.5, 0.8])
 def test_the_parts_of_a_split_are_the_whole(sessions, fraction):
     counts = first_trials(sessions, fraction)
@@ -151,6 +173,25 @@ def test_the_parts_of_a_split_are_the_whole(sessions, fraction):
     for part in (first, last):
         assert part.max_trials == part.n_trials.max()
         assert (part.valid.sum(axis=1) > 0).all()
+
+
+def test_the_blocks_of_a_part_are_counted_anew():
+    record = Record("a", np.array([0, 1, 0, 1]), np.ones(4), np.array([0, 1, 1, 2]))
+    first, last = split(from_animals([record], "AB", "s"), np.array([1]))
+    np.testing.assert_array_equal(first.blocks, [[0]])
+    np.testing.assert_array_equal(last.blocks, [[0, 0, 1]])
+
+
+def test_a_split_needs_a_number_of_trials_for_each_animal(sessions):
+    for trials, sentence in {
+        0: "random, trials of a split: int given; a NumPy array is needed.",
+        (3,): "random, trials of a split: shape (1,) given; (2,) is needed.",
+        (0.5, 0.5): "random, trials of a split: float64 given; integers are needed.",
+    }.items():
+        given = trials if trials == 0 else np.array(trials)
+        with pytest.raises(DataError) as refused:
+            split(sessions, given)
+        assert str(refused.value) == sentence
 
 
 def test_a_split_without_choices_on_one_side_is_refused(sessions):

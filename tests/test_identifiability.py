@@ -11,14 +11,14 @@ from conftest import random_sessions
 from scipy.stats import chi2
 
 from hebbax.data import Record, from_animals, select
+from hebbax.design.identifiability import candidates, identify
+from hebbax.design.information import coefficient_covariance, direction, known_otherwise, weakest
 from hebbax.errors import ModelError
-from hebbax.identifiability import candidates, identify
 from hebbax.inference.coordinates import Factors, deviation, population
 from hebbax.inference.density import fisher_information, log_likelihood_by_animal, split_groups
-from hebbax.information import coefficient_covariance, direction, known_otherwise, weakest
-from hebbax.model import build_model
-from hebbax.simulation import Cohort, simulate
-from hebbax.spec import read_spec
+from hebbax.model.choices import build_model
+from hebbax.model.spec import read_spec
+from hebbax.simulate.cohort import Cohort, simulate
 
 COHORTS = 40
 
@@ -163,8 +163,8 @@ def test_candidates_that_are_none(terms, sentence):
 
 def test_a_model_without_terms_has_no_candidates():
     with pytest.raises(ModelError) as caught:
-        candidates(read_spec("null"), "model")
-    assert str(caught.value) == "null: has no terms; name candidates with --terms."
+        candidates(read_spec("no-learning"), "model")
+    assert str(caught.value) == "no-learning: has no terms; name candidates with --terms."
 
 
 def test_terms_that_no_choice_can_show():
@@ -184,7 +184,7 @@ def test_choices_that_say_nothing_of_forgetting():
     found = identify(jax.random.PRNGKey(0), from_animals([record], ("A", "B"), "short"), spec)
     assert found.sentence.startswith(
         "1 animal and 12 choices can tell apart 2 of 2 candidate terms. They say next to nothing "
-        "of forgetting: the prior knows the coefficient of w to 0.200 per trial, and with the "
-        "choices it would be "
+        "of forgetting: the prior knows what a weight loses in a trial to 10.0 % (theta(w): 0.200), "
+        "and with the choices it would be "
     )
     assert "could detect" not in found.sentence

@@ -9,8 +9,8 @@ import pytest
 import slow_reference
 
 from hebbax.errors import ModelError
-from hebbax.layer import Layer, change, coefficients, powers, recorded, replay, sensitivities
-from hebbax.plasticity import Exponents, TaylorRule, term_name
+from hebbax.rule.layer import Layer, change, coefficients, powers, recorded, replay, sensitivities
+from hebbax.rule.taylor import Exponents, TaylorRule, term_name
 
 ALL_27 = tuple(
     term_name(Exponents(a, b, 0, c)) for a, b, c in itertools.product(range(3), repeat=3)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from hebbax.errors import HebbaxError
-from hebbax.ledger import Ledger, fill
-from hebbax.recovery import percent_deviance, r2
+from hebbax.mehta2024.recovery import percent_deviance, r2
+from hebbax.run.ledger import Ledger, fill
 
 
 def test_a_stopped_experiment_goes_on(tmp_path):
@@ -20,6 +20,14 @@ def test_a_stopped_experiment_goes_on(tmp_path):
     second.add([{"noise": 0.2, "seed": 2, "r2": 0.25}])
     assert pd.read_csv(path, comment="#")["r2"].tolist() == [0.5, 0.25]
     assert path.read_text().startswith("# hebbax ")
+
+
+def test_a_name_with_a_sign_of_comments_is_read_back(tmp_path):
+    path = tmp_path / "grid.csv"
+    Ledger(path, ("rule",), 0).add([{"rule": "a #1", "r2": 0.5}])
+    again = Ledger(path, ("rule",), 0)
+    assert again.done(rule="a #1")
+    assert again.frame["r2"].tolist() == [0.5]
 
 
 def test_only_what_is_missing_is_made(tmp_path):
@@ -71,7 +79,9 @@ def test_deviance_explained_is_nothing_of_the_null_and_all_of_certainty():
 
 def test_a_cell_called_null_is_no_missing_one(tmp_path):
     path = tmp_path / "models.csv"
-    Ledger(path, ("model",), 0).add([{"model": "null", "score": 1.5}, {"model": "", "score": 2.0}])
+    Ledger(path, ("model",), 0).add(
+        [{"model": "no-learning", "score": 1.5}, {"model": "", "score": 2.0}]
+    )
     again = Ledger(path, ("model",), 0)
-    assert again.done(model="null")
+    assert again.done(model="no-learning")
     assert again.frame["model"].isna().tolist() == [False, True]

@@ -1,5 +1,7 @@
 """The mode: that it is one, that another optimiser finds the same, and what a Laplace prior does."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,6 @@ from conftest import random_sessions
 from numpyro.infer.util import log_density
 from scipy.optimize import minimize
 
-from hebbax import estimate
 from hebbax.inference import map
 from hebbax.inference.density import (
     animal_values,
@@ -21,8 +22,9 @@ from hebbax.inference.density import (
     start,
 )
 from hebbax.inference.polish import kinks, slope
-from hebbax.model import build_model
-from hebbax.spec import ModelSpec
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import estimate
 
 QUICK = map.Settings(epochs=200, starts=2)
 
@@ -36,7 +38,8 @@ def fitted(request):
 
 def test_the_density_is_flat_at_the_mode_and_lower_around_it(fitted):
     model, mode, info = fitted
-    gradient = jax.grad(lambda point: potential(model, point))(mode)
+    density = jax.jit(lambda point: potential(model, point))
+    gradient = jax.jit(jax.grad(density))(mode)
     assert max(float(jnp.abs(v).max()) for v in gradient.values()) < 1e-5
     assert info.gradient_norm < 1e-5
     for seed in range(20):
@@ -45,7 +48,7 @@ def test_the_density_is_flat_at_the_mode_and_lower_around_it(fitted):
             k: v + 0.03 * jax.random.normal(key, v.shape)
             for key, (k, v) in zip(keys, mode.items(), strict=True)
         }
-        assert potential(model, mode) < potential(model, away)
+        assert density(mode) < density(away)
 
 
 def test_scipy_finds_the_same_mode_of_the_numpyro_density(fitted):
@@ -86,7 +89,7 @@ def test_a_laplace_prior_sets_what_the_data_do_not_need_to_exactly_zero(hierarch
         values = constrain(latent_sites(model), {**mode, site: value})
         return -log_likelihood(model, animal_values(model, values)).sum()
 
-    smooth = np.asarray(jax.grad(rest)(mode[site]))
+    smooth = np.asarray(jax.jit(jax.grad(rest))(mode[site]))
     zero = theta == 0.0
     bound = np.broadcast_to(1.0 / np.asarray(scale), theta.shape)
     assert (np.abs(smooth[zero]) <= bound[zero]).all()
@@ -100,9 +103,9 @@ def test_the_slope_at_a_kink_is_the_least_subgradient():
     spec = ModelSpec("m", ("x r",), hierarchy="none", prior="laplace", scales={"x r": 5.0})
     model = build_model(spec, random_sessions(3))
     point = start(model)
-    smooth = jax.grad(lambda theta: -log_likelihood(model, {**point, "theta": theta}).sum())(
-        point["theta"]
-    )
+    smooth = jax.jit(
+        jax.grad(lambda theta: -log_likelihood(model, {**point, "theta": theta}).sum())
+    )(point["theta"])
     expected = np.sign(smooth) * np.maximum(np.abs(smooth) - 0.2, 0.0)
     assert (expected != 0.0).any()
     np.testing.assert_allclose(slope(model, point)["theta"], expected, atol=1e-12)
@@ -111,13 +114,13 @@ def test_the_slope_at_a_kink_is_the_least_subgradient():
 def test_the_hessian_by_animal_is_the_whole_one():
     model = build_model(ModelSpec("m", ("x r", "w")), random_sessions(3))
     phi = 0.1 * jax.random.normal(jax.random.PRNGKey(0), (2, 3))
-    gradient, hessian = likelihood_hessian(model, phi)
+    gradient, hessian = jax.jit(partial(likelihood_hessian, model))(phi)
 
     def whole(phi):
         return log_likelihood(model, split_groups(model, phi)).sum()
 
-    np.testing.assert_allclose(gradient, jax.grad(whole)(phi), atol=1e-9)
-    full = jax.hessian(whole)(phi)
+    np.testing.assert_allclose(gradient, jax.jit(jax.grad(whole))(phi), atol=1e-9)
+    full = jax.jit(jax.hessian(whole))(phi)
     for a in range(2):
         np.testing.assert_allclose(hessian[a], full[a, :, a], atol=1e-8)
         np.testing.assert_allclose(full[a, :, 1 - a], 0.0, atol=1e-12)
@@ -126,7 +129,9 @@ def test_the_hessian_by_animal_is_the_whole_one():
 def test_a_stored_estimate_is_named_as_a_posterior_is(fitted, tmp_path):
     model, mode, info = fitted
     path = tmp_path / "m.map.nc"
-    estimate.write(estimate.to_dataset(model, mode, info, {"method": "map", "seed": 0}), path)
+    estimate.write(
+        estimate.to_dataset(model, mode, info, {"method": "map", "seed": 0, "settings": {}}), path
+    )
     stored = estimate.read(path)
     assert stored["theta"].dims == ("animal", "term")
     values = map.estimates(model, mode)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hebbax.errors import ModelError
-from hebbax.mlp import MLPRule
+from hebbax.rule.mlp import MLPRule
 
 
 def by_hand(theta, rule, met):

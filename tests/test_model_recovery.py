@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hebbax.check.model_recovery import check, summarise
 from hebbax.errors import HebbaxError
-from hebbax.model_recovery import check, summarise
-from hebbax.plasticity import all_terms
-from hebbax.spec import parse_spec, read_spec
+from hebbax.model.spec import parse_spec, read_spec
+from hebbax.rule.taylor import all_terms
 
 
 def table(evidence: dict[str, list[tuple[float, float, float]]]) -> pd.DataFrame:
@@ -74,10 +74,10 @@ def test_reliability_is_of_the_posterior_probabilities_of_models():
         ),
         (
             [
-                read_spec("null"),
+                read_spec("no-learning"),
                 parse_spec({"name": "all", "terms": [], "likelihood": "encounter"}),
             ],
-            "null and all speak of different data (choice and encounter); compare models of the same.",
+            "no-learning and all speak of different data (choice and encounter); compare models of the same.",
         ),
     ],
 )

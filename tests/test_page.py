@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from hebbax.errors import FitError
-from hebbax.page import Section, write
+from hebbax.report.page import Section, write
 
 
 @pytest.fixture
@@ -36,13 +36,13 @@ def test_a_page_holds_everything_it_shows(tmp_path, section):
         "<td>3</td>",
     ):
         assert shown in text
-    assert not list(tmp_path.glob("*unfinished*"))
+    assert not list(tmp_path.glob(".*unfinished*"))
 
 
 def test_a_folder_that_refuses_keeps_the_earlier_page(tmp_path, section):
     path = tmp_path / "report.html"
     path.write_text("earlier")
-    (tmp_path / "report.unfinished.html").symlink_to("/dev/full")
+    (tmp_path / ".report.hebbax-unfinished.html").symlink_to("/dev/full")
     with pytest.raises(FitError) as error:
         write(path, "Title", [section], "")
     assert str(error.value) == (

@@ -7,21 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hebbax import scores
 from hebbax.errors import ModelError
-from hebbax.experiment import Experiment, cohort
-from hebbax.function_space import Points, change, features, project, visited
-from hebbax.inference import descent
-from hebbax.inference import pooled as climb
-from hebbax.network import drives, replay
-from hebbax.plasticity import (
-    TaylorRule,
-    all_terms,
-    coefficients,
-    distinct_terms,
-    parse_rule,
-)
-from hebbax.pooled import (
+from hebbax.mehta2024 import descent, scores
+from hebbax.mehta2024 import mode as climb
+from hebbax.mehta2024.experiment import Experiment, cohort
+from hebbax.mehta2024.function_space import Points, change, features, project, visited
+from hebbax.mehta2024.pooled import (
     Pooled,
     Recorded,
     counts,
@@ -30,6 +21,14 @@ from hebbax.pooled import (
     null_log_likelihood,
     preference_log_likelihood,
     recorded,
+)
+from hebbax.rule.network import drives, replay
+from hebbax.rule.taylor import (
+    TaylorRule,
+    all_terms,
+    coefficients,
+    distinct_terms,
+    parse_rule,
 )
 
 RULE = TaylorRule(("x r", "w"))

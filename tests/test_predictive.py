@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import made
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,13 +11,14 @@ from conftest import random_sessions
 from scipy.stats import chi2, kstest
 
 from hebbax import figures
-from hebbax.discrepancy import COHORT, distances, p_value
+from hebbax.check.discrepancy import ANIMAL, COHORT, distances, p_value, tables
+from hebbax.check.predictive import FREE, ONE_STEP, Check, Settings, check
 from hebbax.errors import FitError
-from hebbax.model import build_model
-from hebbax.posterior import to_inference_data
-from hebbax.predictive import FREE, ONE_STEP, Settings, check
-from hebbax.simulation import Cohort, simulate
-from hebbax.spec import ModelSpec, read_spec
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.posterior.diagnostics import Verdict
+from hebbax.posterior.inference_data import to_inference_data
+from hebbax.simulate.cohort import Cohort, simulate
 
 COHORT_OF_LEARNERS = Cohort(
     population={"x r": 0.8, "w": -0.1},
@@ -30,8 +32,8 @@ def posterior_of(spec, sessions, values):
     """A posterior whose draws are ``values``, (draw, animal, ...) each, in one chain."""
     model = build_model(spec, sessions)
     draws = {name: np.asarray(drawn, float)[None] for name, drawn in values.items()}
-    provenance = {"method": "test", "seed": 0}
-    return to_inference_data(jax.random.PRNGKey(0), model, draws, {}, provenance)
+    stats = made.statistics(draws["preference"].shape[:2])
+    return to_inference_data(jax.random.PRNGKey(0), model, draws, stats, made.PROVENANCE)
 
 
 def write_contingencies(path, cohort, sessions):
@@ -58,14 +60,14 @@ def learners(tmp_path_factory):
     right = check(jax.random.PRNGKey(5), posterior_of(spec, sessions, known), settings)
     chosen = (sessions.choices == 1).mean(1)
     idle = {"preference": np.log(chosen / (1 - chosen))[None]}
-    null = posterior_of(read_spec("null"), sessions, idle)
+    null = posterior_of(read_spec("no-learning"), sessions, idle)
     settings = Settings(replicates=39)
     return sessions, right, check(jax.random.PRNGKey(6), null, settings)
 
 
 def test_p_values_of_the_truth_are_uniform_over_animals(learners):
     _, right, _ = learners
-    each = right.table[right.table["animal"] != COHORT]
+    each = right.table[right.table["of"] == ANIMAL]
     assert len(each.groupby(["kind", "statistic"])) == 33
     for label, rows in each.groupby(["kind", "statistic"]):
         assert kstest(rows["p"].dropna(), "uniform").pvalue > 1e-3, label
@@ -74,7 +76,7 @@ def test_p_values_of_the_truth_are_uniform_over_animals(learners):
 def test_one_step_ahead_the_truth_is_calibrated(learners):
     _, right, _ = learners
     curve = right.curves[
-        (right.curves["animal"] == COHORT) & (right.curves["statistic"] == "calibration")
+        (right.curves["of"] == COHORT) & (right.curves["statistic"] == "calibration")
     ]
     z = (curve["observed"] - curve["mean"]) / ((curve["95 %"] - curve["5 %"]) / 3.29)
     assert len(curve.dropna()) == 10
@@ -90,7 +92,9 @@ def test_animals_that_learn_are_told_from_a_model_that_does_not(learners):
         assert wrong.cohort.loc[(kind, "choices of B"), "p"] > 0.05
         missed = [(result.cohort.loc[kind, "p"] < 0.05).sum() for result in (right, wrong)]
         assert missed[0] < missed[1]
-    assert wrong.sentence.startswith("null: one step ahead it misses ")
+    assert wrong.sentence.startswith(  # it has one chain
+        "no-learning (this posterior FAILED its diagnostics): one step ahead it misses "
+    )
     assert "of 14 statistics of the cohort (predicted too low: win-stay, " in wrong.sentence
     assert "), and free running it misses " in wrong.sentence
 
@@ -106,7 +110,7 @@ def test_a_free_run_earns_its_own_rewards(learners):
 def test_pictures_are_drawn_of_every_check(learners):
     _, right, _ = learners
     figures.use_file_backend()
-    drawn = figures.predictive(right)
+    drawn = {kind: draw() for kind, draw in figures.predictive(right).items()}
     assert set(drawn) == {"choice curves", "checks"}
     assert len(drawn["choice curves"].axes) == 16
     for axes in (figure.axes for figure in drawn.values()):
@@ -138,7 +142,7 @@ def test_the_same_key_gives_the_same_check():
     one, two = (check(jax.random.PRNGKey(0), posterior, settings) for _ in range(2))
     pd.testing.assert_frame_equal(one.table, two.table)
     pd.testing.assert_frame_equal(one.curves, two.curves)
-    assert one.notes == ()
+    assert one.notes == (one.decision.sentence,)
     # Blocks are counted in trials of the recording, of which omitted ones are no longer there.
     starts = one.contingencies.groupby("animal")["first trial"].unique()
     sessions = random_sessions(1, lengths=(40, 33))
@@ -162,6 +166,7 @@ def test_three_alternatives_leave_only_the_kernels_empty(likelihood):
     }  # fmt: skip
     assert np.isfinite(result.cohort.loc[(FREE, "matching slope"), "p"])
     assert result.notes == (
+        result.decision.sentence,
         "Each session was taken as one block of constant reward probabilities.",
         "History kernels are those of two alternatives and stay empty.",
     )
@@ -172,11 +177,24 @@ def test_rewards_that_cannot_be_armed_are_checked_one_step_ahead_only():
     posterior = random_posterior(3, replace(sessions, rewards=0.5 * sessions.rewards))
     result = check(jax.random.PRNGKey(0), posterior, Settings(replicates=5, trials_per_block=5))
     assert set(result.table["kind"]) == {ONE_STEP}
+    assert result.decision is None
     assert result.notes == (
         "Rewards other than 0 and 1 were recorded, so that there is no free run.",
     )
     figures.use_file_backend()
-    assert set(figures.predictive(result)) == {"choice curves", "checks"}
+    drawn = {kind: draw() for kind, draw in figures.predictive(result).items()}
+    assert set(drawn) == {"choice curves", "checks"}
+
+
+def test_animals_run_free_in_the_task_that_they_are_said_to_live_in():
+    posterior = random_posterior(4)
+    rewarded = {}
+    for baiting in ("baited", "independent"):
+        settings = Settings(replicates=5, trials_per_block=20, baiting=baiting)
+        result = check(jax.random.PRNGKey(0), posterior, settings)
+        assert result.notes[0].startswith(f"Rewards were taken as {baiting}, as was asked: ")
+        rewarded[baiting] = result.contingencies["probability"].mean()
+    assert rewarded["baited"] < rewarded["independent"]
 
 
 def test_p_value_is_the_middle_rank_at_both_ends():
@@ -200,9 +218,26 @@ def test_blocks_that_contradict_the_recording_are_refused(learners):
     with pytest.raises(FitError) as error:
         check(jax.random.PRNGKey(0), posterior, Settings(trials_per_block=0))
     assert str(error.value) == "0 trials per block given; a block has 1 or more."
-    posterior.constant_data["block"][:] = np.arange(posterior.constant_data["block"].size) % 2
+    posterior.constant_data["block"][:] = posterior.constant_data["trial"] > 5
     with pytest.raises(FitError) as error:
         check(jax.random.PRNGKey(0), posterior, Settings(trials_per_block=20))
     assert str(error.value) == (
         "random: its blocks are recorded; leave out the number of trials per block."
     )
+
+
+def test_an_animal_called_cohort_is_not_mixed_with_the_cohort(tmp_path):
+    names = ["cohort", "animal"]
+    observed = [{"win-stay": np.array(v)} for v in (0.0, 0.5, 1.0)]
+    predicted = [{"win-stay": np.full(9, v)} for v in (0.0, 0.5, 1.0)]
+    numbers, _ = tables(names, ONE_STEP, observed, predicted)
+    checked = Check(
+        "reward", ("A", "B"), numbers, pd.DataFrame(), pd.DataFrame(), None, (), Verdict((), {}, "")
+    )
+    assert checked.cohort["observed"].tolist() == [1.0]
+    assert numbers[["of", "animal", "observed"]].to_numpy().tolist()[:2] == [
+        ["animal", "cohort", 0.0],
+        ["animal", "animal", 0.5],
+    ]
+    numbers.to_csv(tmp_path / "check.csv", index=False)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "check.csv"), numbers)

@@ -6,23 +6,23 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from command import run
 from conftest import random_sessions
-from test_cli import run
 
 from hebbax import figures
+from hebbax.check.prior_choices import prior_choices
+from hebbax.design.rehearsal import Task
 from hebbax.errors import ModelError
-from hebbax.model import build_model
-from hebbax.prior_choices import prior_choices
-from hebbax.rehearsal import Task
-from hebbax.scaling import scaled
-from hebbax.spec import ModelSpec
+from hebbax.inference.scaling import scaled
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
 
 SHORT = Task(60, 2, (0.2, 0.8), "baited")
 KEY = jax.random.PRNGKey(0)
 
 
 def test_animals_that_cannot_learn_choose_by_preference_alone():
-    spec = ModelSpec("null", (), preference_scale=0.01)
+    spec = ModelSpec("no-learning", (), preference_scale=0.01)
     expected = prior_choices(KEY, spec, 300, SHORT)
     assert expected.effective is None
     # Fair coins: 300 x 60 choices, blocks of equal length.
@@ -49,7 +49,7 @@ def test_scales_that_are_to_come_from_choices_are_found_before_the_model_is_buil
     with pytest.raises(ModelError) as error:
         build_model(spec, sessions)
     assert str(error.value) == (
-        "mine: its prior scales come from the choices; hebbax.scaling.scaled finds them."
+        "mine: its prior scales come from the choices; hebbax.inference.scaling.scaled finds them."
     )
     found = scaled(spec, sessions)
     assert set(found.scales) == {"x r", "w"}
@@ -78,5 +78,5 @@ def test_the_command_draws_what_a_prior_expects(tmp_path):
         == f"hebbax: {tmp_path / 'prior_reward.png'}: exists already; --force replaces it.\n"
     )
     few = run("models", "reward", "--draws", "1", "--out", tmp_path / "bad")
-    assert few.stderr == "hebbax: --draws 1: must be 2 or more.\n"
+    assert few.stderr == "hebbax: --draws 1: must be a whole number from 2 to 10000.\n"
     assert not (tmp_path / "bad").exists()

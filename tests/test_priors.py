@@ -1,4 +1,4 @@
-"""Priors of the coefficients: their laws, their numbers of terms, and NUTS against direct draws."""
+"""Priors of the coefficients: their laws, their numbers of terms, and the sampler against direct draws."""
 
 from dataclasses import replace
 from functools import partial
@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from conftest import random_sessions
 from numpyro.handlers import seed, trace
-from numpyro.infer import MCMC, NUTS
 from scipy import stats
 from scipy.integrate import quad
 
+from hebbax.data import NO_CHOICE
 from hebbax.errors import ModelError
-from hebbax.inference.coordinates import Factors, left_alone, model_values, shapes, to_sites
-from hebbax.inference.density import prior_potential
-from hebbax.model import build_model
-from hebbax.priors import (
+from hebbax.inference import pseudo_marginal
+from hebbax.inference.pseudo_marginal import animal, sampling
+from hebbax.model.choices import build_model
+from hebbax.model.priors import (
     SHRINKING,
     Group,
     effective_terms,
@@ -27,8 +27,8 @@ from hebbax.priors import (
     sample_scales,
     value_prior,
 )
-from hebbax.sparsity import Sparsity, expected_share, global_scale
-from hebbax.spec import ModelSpec
+from hebbax.model.sparsity import Sparsity, expected_share, global_scale
+from hebbax.model.spec import ModelSpec
 
 SCALES = np.array([0.02, 0.3, 1.0, 0.2, 0.1])
 PRIORS = ("normal", "laplace", *SHRINKING)
@@ -117,49 +117,52 @@ def test_r2d2_divides_its_share_of_a_choice_among_the_terms():
     assert stats.kstest(each[:, 1] / total, stats.beta(0.5, 2.0).cdf).pvalue > 1e-3
 
 
+LARGE = ("1", "r", "x", "x r", "w", "r w", "x w", "x r w")
+"""With the preference more than are proposed as a whole."""
+
+
 @pytest.mark.parametrize(
-    "prior",
+    ("prior", "terms", "hierarchy"),
     [
-        "regularised horseshoe",
-        *(pytest.param(p, marks=pytest.mark.slow) for p in PRIORS if p[:3] != "reg"),
+        ("regularised horseshoe", LARGE, "animals"),
+        ("laplace", ("x r", "w"), "none"),
+        *(
+            pytest.param(prior, terms, hierarchy, marks=pytest.mark.slow)
+            for prior in PRIORS
+            for terms, hierarchy in ((LARGE, "animals"), (("x r", "w"), "none"))
+        ),
     ],
 )
-def test_nuts_in_the_coordinates_of_a_fit_samples_the_prior(prior):
-    """With animals that say nothing the posterior is the prior: NUTS against direct draws."""
-    spec = ModelSpec("test", ("x r", "w"), prior=prior, expected_terms=1.0)
-    model = build_model(spec, random_sessions(2, lengths=(200,)))
-    members, n = model.scales.size, model.sessions.n_animals
-    nothing = Factors(jnp.zeros((n, members, members)), jnp.zeros((n, members)))
+def test_without_choices_the_posterior_is_the_prior(prior, terms, hierarchy, monkeypatch):
+    """The whole sampler, every move and what it learns, against direct draws of all sites:
+    quantiles within 4.5 Monte Carlo errors, of 60 a false alarm is one in 2500."""
+    spec = ModelSpec("test", terms, prior=prior, expected_terms=1.0, hierarchy=hierarchy)
+    model = build_model(spec, random_sessions(2, lengths=(20, 30)))
 
-    def potential(coordinates):
-        sites, log_jacobian = to_sites(model, nothing, coordinates)
-        return prior_potential(model, sites) - log_jacobian
+    def unrecorded(model):
+        trials = animal.trials_of(model)
+        return trials._replace(value=jnp.full_like(trials.value, NO_CHOICE))
 
-    first = {k: jnp.zeros((2, *shape)) for k, shape in shapes(model).items()}
-    given = trace(seed(model.latents, jax.random.PRNGKey(1))).get_trace()
-    first |= {name: jnp.zeros((2, *jnp.shape(given[name]["value"]))) for name in left_alone(model)}
-    sampler = MCMC(
-        NUTS(potential_fn=potential, target_accept_prob=0.9),
-        num_warmup=300, num_samples=600, num_chains=2, chain_method="vectorized",
-        progress_bar=False,
-    )  # fmt: skip
-    sampler.run(jax.random.PRNGKey(2), init_params=first)
-    one = jax.vmap(jax.vmap(partial(model_values, model, nothing)))
-    sampled = one(sampler.get_samples(group_by_chain=True))
+    monkeypatch.setattr(sampling, "trials_of", unrecorded)
+    settings = pseudo_marginal.Settings(warmup=130, draws=600, points=4, most_thinning=1)
+    sampled, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, settings)
+    assert abs(info.log_marginal.mean()) < 0.05
 
     def direct(key):
         sites = trace(seed(model.latents, key)).get_trace()
         return {name: site["value"] for name, site in sites.items()}
 
     truth = jax.jit(jax.vmap(direct))(jax.random.split(jax.random.PRNGKey(3), 20_000))
-    for name in ("theta_population", "theta_spread", *left_alone(model)):
-        expected = np.asarray(truth[name]).reshape(20_000, -1)
-        found = np.asarray(sampled[name]).reshape(2, 600, -1)
+    for name in truth.keys() & sampled.keys() - {f"{g.name}_offset" for g in model.groups}:
+        expected = np.abs(np.asarray(truth[name])).reshape(20_000, -1)
+        found = np.abs(sampled[name]).reshape(4, 600, -1)
+        # A local scale is drawn within a cell of the grid.
+        slack = 0.01 if name.endswith("_scale") else 0.0
         for j in range(expected.shape[1]):
             for level in (0.1, 0.5, 0.9):
-                below = found[..., j] < np.quantile(expected[:, j], level)
-                error = np.sqrt(level * (1 - level) / az.ess(below.astype(float)))
-                assert abs(below.mean() - level) < 4.5 * error, (name, j, level)
+                below = 1.0 * (found[..., j] < np.quantile(expected[:, j], level))
+                error = np.sqrt(level * (1 - level) * (1 / float(az.ess(below)) + 1 / 20_000))
+                assert abs(below.mean() - level) < 4.5 * error + slack, (name, j, level)
 
 
 def test_more_terms_than_there_are_cannot_be_expected():

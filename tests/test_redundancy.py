@@ -6,10 +6,10 @@ import pytest
 from conftest import random_sessions
 
 from hebbax.data import Record, from_animals
-from hebbax.model import build_model
-from hebbax.plasticity import all_terms, parse_term
-from hebbax.redundancy import combination, redundancy
-from hebbax.spec import ModelSpec
+from hebbax.design.redundancy import combination, redundancy
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.rule.taylor import all_terms, parse_term
 
 
 def found(spec, sessions=None):

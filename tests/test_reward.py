@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hebbax.reward import exponential_reward
+from hebbax.rule.reward import exponential_reward
 
 
 def test_an_exponential_average_sees_only_the_past():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hebbax.errors import ModelError
-from hebbax.network import MAX_WEIGHT, saturate
-from hebbax.plasticity import Exponents, TaylorRule, parse_term, term_name
+from hebbax.rule.network import MAX_WEIGHT, saturate
+from hebbax.rule.taylor import Exponents, TaylorRule, parse_term, term_name
 
 EVERY = [Exponents(*e) for e in itertools.product(range(3), repeat=4)]
 

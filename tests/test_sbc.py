@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from hebbax.prior_predictive import template
-from hebbax.rehearsal import Task
-from hebbax.sbc import Settings, quantities, thinned
-from hebbax.spec import parse_spec, read_spec
+from hebbax.check.prior_predictive import template
+from hebbax.check.sbc import Settings, quantities, thinned
+from hebbax.design.rehearsal import Task
+from hebbax.model.spec import parse_spec, read_spec
 
 TASK = Task(6, 1, (0.2, 0.8), "baited")
 

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hebbax.diagnostics import convergence
-from hebbax.experiment import Experiment, cohort
-from hebbax.inference import pooled as climb
-from hebbax.inference import shrinkage, variational
-from hebbax.inference.scales import Prior
-from hebbax.plasticity import TaylorRule
-from hebbax.pooled import Pooled, log_likelihood, recorded
+from hebbax.mehta2024 import mode as climb
+from hebbax.mehta2024 import shrinkage, variational
+from hebbax.mehta2024.experiment import Experiment, cohort
+from hebbax.mehta2024.pooled import Pooled, log_likelihood, recorded
+from hebbax.mehta2024.scales import Prior
+from hebbax.posterior.diagnostics import convergence
+from hebbax.rule.taylor import TaylorRule
 
 EXPERIMENT = Experiment(trials_per_block=15, hidden_units=1, initial_scale=0.0, noise=0.0)
 POOLED = Pooled(TaylorRule(("x r", "x")), EXPERIMENT.network)

@@ -5,17 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hebbax.environment import deliver
 from hebbax.errors import ModelError
-from hebbax.simulation import Cohort, simulate
-from hebbax.spec import ModelSpec, read_spec
+from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.simulate.environment import deliver
 
 
 def test_a_cohort_has_the_coefficients_of_its_population():
     cohort = Cohort(animals=400, trials_per_block=2)
     sessions, truth = simulate(jax.random.PRNGKey(0), cohort, read_spec("forgetting"))
     assert sessions.n_animals == 400
-    assert sessions.n_observations == 400 * 6
+    assert sessions.n_choices == 400 * 6
     for j, term in enumerate(("x r", "w")):
         error = cohort.spread[term] / np.sqrt(400)
         assert abs(truth["theta"][:, j].mean() - cohort.population[term]) < 4 * error
@@ -23,9 +23,9 @@ def test_a_cohort_has_the_coefficients_of_its_population():
 
 def test_without_plasticity_choices_follow_the_preference():
     cohort = Cohort(population={}, spread={}, preference=(0.7, 0.0), animals=40)
-    sessions, _ = simulate(jax.random.PRNGKey(1), cohort, ModelSpec("null", ()))
+    sessions, _ = simulate(jax.random.PRNGKey(1), cohort, ModelSpec("no-learning", ()))
     expected = 1 / (1 + np.exp(-0.7))
-    n = sessions.n_observations
+    n = sessions.n_choices
     error = np.sqrt(expected * (1 - expected) / n)
     assert abs((sessions.choices == 1).mean() - expected) < 4 * error
 

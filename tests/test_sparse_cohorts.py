@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
-from hebbax.ledger import read
+from hebbax.run.ledger import read
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 

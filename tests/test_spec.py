@@ -1,16 +1,25 @@
-"""Declared models: every one loads, draws from its prior and has a finite density."""
+"""Declared models: every one loads, draws from its prior and has a finite density; what is none is
+refused in one sentence, from whatever file."""
+
+import datetime
+import io
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import random_sessions
+from hypothesis import given
+from hypothesis import strategies as st
 from numpyro.handlers import seed, trace
 
 from hebbax.errors import ModelError
 from hebbax.inference.density import potential, start
-from hebbax.model import build_model
-from hebbax.spec import ModelSpec, declared_models, parse_spec, read_spec
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec, declared_models, parse_spec, read_spec, stored_spec
+from hebbax.posterior.inference_data import spec_attribute
 
 
 @pytest.mark.parametrize("name", declared_models())
@@ -26,7 +35,7 @@ def test_a_declared_model_has_a_reason_a_prior_and_a_finite_density(name):
 
 
 def test_the_models_of_the_paper_are_declared():
-    names = {"null", "reward", "forgetting", "forgetting-raw", "rajagopalan",
+    names = {"no-learning", "reward", "forgetting", "forgetting-raw", "rajagopalan",
              "rajagopalan-forgetting", "chosen-forgetting", "sparse"}  # fmt: skip
     assert names <= set(declared_models())
 
@@ -34,7 +43,7 @@ def test_the_models_of_the_paper_are_declared():
 BAD = {
     "unknown key": (
         {"terms": ["w"], "likelyhood": "choice"},
-        'mine.toml: unknown key "likelyhood"; known keys are name, terms, reason, likelihood, reward, '
+        'mine.toml: unknown key "likelyhood" (did you mean "likelihood"?); known keys are name, terms, reason, likelihood, reward, '
         "window, rate, hierarchy, prior, scales, scaling, effect, expected_terms, local_degrees, r2_mean, "
         "concentration, preference_scale, habit_scale, initial_weight_scale.",
     ),
@@ -43,14 +52,18 @@ BAD = {
         'mine.toml: unknown term "xr": a term is "1" or factors x, y, r, w with exponents up to 2, '
         'such as "x r" or "x^2 r w".',
     ),
-    "no terms": ({}, 'mine.toml: "terms" must be a list of term names (it may be empty).'),
+    "no terms": (
+        {},
+        'mine.toml: "terms" is missing; it must be a list of at most 100 term names (it may be empty).',
+    ),
     "unknown likelihood": (
         {"terms": ["w"], "likelihood": "spikes"},
-        'mine.toml: "likelihood" is "spikes"; it may be choice or encounter.',
+        'mine.toml: "likelihood" must be "choice" or "encounter", "spikes" given.',
     ),
     "exploding prior": (
         {"terms": ["w"], "scales": {"w": 50}},
-        'mine.toml: the prior scale 50 of "w" makes the weights explode; it may be at most 5.',
+        'mine.toml: "scales" must be a table of prior scales from 1e-09 to 5 (weights explode beyond '
+        'it), as in { "x r" = 0.3 }, 50 given for "w".',
     ),
     "scale of another term": (
         {"terms": ["w"], "scales": {"x r": 1.0}},
@@ -58,7 +71,7 @@ BAD = {
     ),
     "window": (
         {"terms": ["w"], "window": 0},
-        'mine.toml: "window" must be a whole number of trials from 1, 0 given.',
+        'mine.toml: "window" must be a whole number of past rewards from 1 to 1000, 0 given.',
     ),
     "key of another prior": (
         {"terms": ["w"], "prior": "laplace", "expected_terms": 0.5},
@@ -77,7 +90,7 @@ BAD = {
     ),
     "share of everything": (
         {"terms": ["w"], "prior": "r2d2", "r2_mean": 1.5},
-        'mine.toml: "r2_mean" must be less than 1, 1.5 given.',
+        'mine.toml: "r2_mean" must be a number from 0.001 to 0.999, 1.5 given.',
     ),
     "all terms expected": (
         {"terms": ["w", "x"], "prior": "horseshoe", "expected_terms": 2},
@@ -85,8 +98,8 @@ BAD = {
     ),
     "unknown prior": (
         {"terms": ["w"], "prior": "spike"},
-        'mine.toml: "prior" is "spike"; it may be normal or laplace or horseshoe or regularised '
-        "horseshoe or r2d2.",
+        'mine.toml: "prior" must be "normal" or "laplace" or "horseshoe" or "regularised horseshoe" or '
+        '"r2d2", "spike" given.',
     ),
     "scales twice": (
         {"terms": ["w"], "scaling": "information", "scales": {"w": 0.1}},
@@ -99,7 +112,7 @@ BAD = {
     ),
     "NaN": (
         {"terms": ["w"], "habit_scale": float("nan")},
-        'mine.toml: "habit_scale" must be zero or a positive number, nan given.',
+        'mine.toml: "habit_scale" must be a number from 0 to 100, nan given.',
     ),
 }
 
@@ -112,8 +125,187 @@ def test_a_bad_model_is_refused_in_one_sentence(case):
     assert str(error.value) == sentence
 
 
+TERMS = '"terms" must be a list of at most 100 term names (it may be empty)'
+SCALES = (
+    '"scales" must be a table of prior scales from 1e-09 to 5 (weights explode beyond it), as in '
+    '{ "x r" = 0.3 }'
+)
+FILES = {
+    'terms = "w"': f'{TERMS}, "w" given.',
+    "terms = 3": f"{TERMS}, 3 given.",
+    "terms = [1, 2]": f"{TERMS}, 1 given in place 1.",
+    'terms = ["w", ["x r"]]': f"{TERMS}, a list given in place 2.",
+    f"terms = {['w'] * 101}": f"{TERMS}, a list given.",
+    f'terms = ["{"x" * 5000}"]': f'{TERMS}, "{"x" * 57}..." given in place 1.',
+    'terms = ["w", "w"]': '"terms" names the term "w" twice; each may stand once.',
+    'terms = ["x r"]\nscales = [0.5]': f"{SCALES}, a list given.",
+    'terms = ["x r"]\nscales = 0.5': f"{SCALES}, 0.5 given.",
+    'terms = ["x r"]\nscales = ""': f'{SCALES}, "" given.',
+    'terms = ["x r"]\nscales = { "x r" = "0.5" }': f'{SCALES}, "0.5" given for "x r".',
+    'terms = ["x r"]\nscales = { "x r" = 0 }': f'{SCALES}, 0 given for "x r".',
+    'terms = ["x r"]\n[scales]\n"x r" = 0.1\n"r x" = 0.3': (
+        '"scales" names the term "x r" twice; each may stand once.'
+    ),
+    "terms = []\nwindow = true": (
+        '"window" must be a whole number of past rewards from 1 to 1000, true given.'
+    ),
+    "terms = []\nwindow = 1_000_000_000": (
+        '"window" must be a whole number of past rewards from 1 to 1000, 1000000000 given.'
+    ),
+    f"terms = []\nwindow = {10**399}": (
+        '"window" must be a whole number of past rewards from 1 to 1000, a number of 400 digits given.'
+    ),
+    f"terms = []\nrate = 0x1{'0' * 9000}": (
+        '"rate" must be a number from 0.01 to 10, a number of 10838 digits given.'
+    ),
+    "terms = []\nrate = true": '"rate" must be a number from 0.01 to 10, true given.',
+    "terms = []\nrate = inf": '"rate" must be a number from 0.01 to 10, inf given.',
+    "terms = []\nreason = 2026-01-02": '"reason" must be text of at most 1000 characters, 2026-01-02 given.',
+    "terms = []\nprior = []": (
+        '"prior" must be "normal" or "laplace" or "horseshoe" or "regularised horseshoe" or "r2d2", '
+        "a list given."
+    ),
+    "terms = []\nname = 3": '"name" must be text of 1 to 100 characters, 3 given.',
+    'terms = []\n"\\u001b[31m" = 1': (
+        'unknown key "\\x1b[31m"; known keys are name, terms, reason, likelihood, reward, window, rate, '
+        "hierarchy, prior, scales, scaling, effect, expected_terms, local_degrees, r2_mean, "
+        "concentration, preference_scale, habit_scale, initial_weight_scale."
+    ),
+    f"terms = {'[' * 5000}": "not a readable TOML file (nested too deeply).",
+    f"terms = []\nwindow = {'9' * 5000}": (
+        "not a readable TOML file (Exceeds the limit (4300 digits) for integer string conver...)."
+    ),
+    f"terms = []  # {'x' * 100_000}": "a model file has at most 100000 bytes, and this one has 100014.",
+}
+
+
+@pytest.mark.parametrize("text", FILES, ids=lambda text: text[:40])
+def test_a_bad_model_file_is_refused_in_one_sentence(text, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ModelError) as error:
+        read_spec(str(path))
+    assert str(error.value) == f"mine.toml: {FILES[text]}"
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(lambda s: s.encode(errors="replace")))
+def test_any_bytes_are_a_model_or_one_sentence(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("any") / "mine.toml"
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as error:
+        read_spec(str(path))
+    assert str(error.value).startswith("mine.toml: ")
+    assert str(error.value).endswith(".")
+    assert str(error.value).isprintable()
+
+
+WRONG = [True, -1, 10**400, 1e300, float("nan"), float("inf"), "", "text", "x" * 5000, [], [1], {},
+         {"w": "1"}, None, datetime.date(2026, 1, 2), b"w", "\ud800", 16**9000]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("key", [f for f in ModelSpec.__dataclass_fields__ if f != "text"])
+def test_whatever_stands_for_a_key_is_a_model_or_a_sentence_that_names_the_key(key, value):
+    whole = {"name": "mine", "terms": ["w"], key: value}
+    right = {"name": ["text"], "reason": ["", "text"], "scales": [{}], "terms": [[]]}.get(key, [])
+    if value in right and not isinstance(value, bool):
+        assert parse_spec(whole).name
+        return
+    with pytest.raises(ModelError) as error:
+        parse_spec(whole, "mine.toml")
+    sentence = str(error.value)
+    assert sentence.startswith(f'mine.toml: "{key}" must be ')
+    assert sentence.isprintable()
+    assert len(sentence) < 300
+    with pytest.raises(ModelError) as python:
+        ModelSpec(**whole)
+    assert str(python.value) == sentence.replace("mine.toml", "ModelSpec")
+    with pytest.raises(ModelError):
+        replace(ModelSpec("mine", ("w",)), **{key: value})
+
+
+NAMES = {
+    "": "text of 1 to 100 characters",
+    "x" * 101: "text of 1 to 100 characters",
+    "a\0b": "text without characters that cannot be seen, or broken UTF-8",
+    "a\nb": "text without characters that cannot be seen, or broken UTF-8",
+    "\x1b[31m": "text without characters that cannot be seen, or broken UTF-8",
+    "\udce9": "text without characters that cannot be seen, or broken UTF-8",
+    "漢" * 67: "text of at most 200 bytes in UTF-8",
+    "a\u202eb": "text without characters that cannot be seen, or broken UTF-8",
+    "#a": "text that does not begin with #, a sign of comments",
+    " a": "text without blanks at its ends",
+    "../escape": 'text without "/", "\\" or "..", because files carry it',
+    "[/x]": 'text without "/", "\\" or "..", because files carry it',
+    "a\\b": 'text without "/", "\\" or "..", because files carry it',
+    "null": "text that no table reads as a number, as true or false, or as missing (NA, null, None, nan)",
+    "NA": "text that no table reads as a number, as true or false, or as missing (NA, null, None, nan)",
+    "007": "text that no table reads as a number, as true or false, or as missing (NA, null, None, nan)",
+    "1e5": "text that no table reads as a number, as true or false, or as missing (NA, null, None, nan)",
+    "True": "text that no table reads as a number, as true or false, or as missing (NA, null, None, nan)",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_an_output_cannot_carry_is_refused(name):
+    with pytest.raises(ModelError) as error:
+        ModelSpec(name, ())
+    shown = name if len(name) < 60 else name[:57] + "..."
+    for character in "\0\x1b\n\udce9\u202e":
+        shown = shown.replace(character, repr(character)[1:-1])
+    assert str(error.value) == f'ModelSpec: "name" must be {NAMES[name]}, "{shown}" given.'
+
+
+@given(st.text(min_size=1, max_size=100) | st.sampled_from(["reward-0.3", "v1.2", "a$b$", "<b>"]))
+def test_a_name_that_is_taken_is_read_back_from_a_table_as_it_was(tmp_path_factory, name):
+    try:
+        spec = ModelSpec(name, ())
+    except ModelError:
+        return
+    table = pd.DataFrame({"x": [1.5]}, index=pd.Index([spec.name], name="model"))
+    text = table.to_csv()
+    assert pd.read_csv(io.StringIO(text), index_col="model").index.tolist() == [name]
+    path = tmp_path_factory.mktemp("names") / f"check_{name}_contingencies.unfinished.csv"
+    path.write_text(text, encoding="utf-8")
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_a_model_is_stored_and_read_back_as_it_was():
+    spec = ModelSpec("mine", ["x r", "bias"], scales={"bias": 2}, text="# as it was read")
+    back = stored_spec(spec_attribute(spec), spec.text)
+    assert (back, back.text, back.terms) == (spec, spec.text, ("x r", "bias"))
+    assert hash(back) == hash(spec)
+
+
+@pytest.mark.parametrize(
+    ("stored", "sentence"),
+    [
+        ("", "is not a readable table of keys."),
+        ("[1]", "is not a readable table of keys."),
+        ("[" * 9999, "is not a readable table of keys."),
+        ('{"name": "m"}', f'{TERMS.replace("must be", "is missing; it must be")}.'),
+        ('{"name": "m", "terms": [], "window": 1.5}',
+         '"window" must be a whole number of past rewards from 1 to 1000, 1.5 given.'),
+    ],
+)  # fmt: skip
+def test_what_a_posterior_stores_in_place_of_a_model_is_refused(stored, sentence):
+    with pytest.raises(ModelError) as error:
+        stored_spec(stored, "")
+    assert str(error.value) == f"the model stored with this fit: {sentence}"
+
+
+def test_a_model_file_with_a_mark_of_its_encoding_is_read(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('terms = ["x r", "w"]\n', encoding="utf-8-sig")
+    spec = read_spec(str(path))
+    assert (spec.terms, spec.text) == (("x r", "w"), 'terms = ["x r", "w"]\n')
+
+
 def test_an_unknown_model_lists_the_known_ones():
-    with pytest.raises(ModelError, match=r'^unknown model "forget": declared models are chosen-'):
+    with pytest.raises(
+        ModelError,
+        match=r'^unknown model "forget" \(did you mean "forgetting"\?\): declared models are chosen-',
+    ):
         read_spec("forget")
 
 
@@ -128,8 +320,6 @@ def test_a_model_file_of_ones_own(tmp_path):
 
 
 def test_encounters_need_rejections():
-    from dataclasses import replace
-
     sessions = replace(random_sessions(2), rejections=None)
     with pytest.raises(ModelError) as error:
         build_model(ModelSpec("mine", ("x r",), likelihood="encounter"), sessions)

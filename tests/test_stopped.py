@@ -11,8 +11,8 @@ from hebbax.data import first_trials, split
 from hebbax.errors import FitError
 from hebbax.inference import stopped
 from hebbax.inference.density import log_likelihood_by_animal
-from hebbax.model import build_model
-from hebbax.spec import ModelSpec
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
 
 KEY = jax.random.PRNGKey(0)
 SETTINGS = stopped.Settings(epochs=40, learning_rate=0.01, fitted=("theta", "preference"))

@@ -8,18 +8,21 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from command import run
 from scipy.special import expit, logsumexp, softmax
-from test_cli import run
 
 from hebbax.data import write_table
 from hebbax.errors import ModelError
-from hebbax.inclusion import SETTLED, Inclusion, Settings
 from hebbax.inference import evidence
 from hebbax.inference.climbs import Climb, weight
 from hebbax.inference.density import fisher_information
+from hebbax.inference.scaling import LEAST, MAX_SCALE, candidate_model, typical
 from hebbax.inference.submodels import Breadth, search
-from hebbax.projection import averaged, of_posterior, project
-from hebbax.readout import (
+from hebbax.model.spec import ModelSpec
+from hebbax.simulate.cohort import QUICK, simulate
+from hebbax.terms.inclusion import SETTLED, Inclusion, Settings
+from hebbax.terms.projection import averaged, of_posterior, project
+from hebbax.terms.readout import (
     in_symbols,
     joint,
     named_rules,
@@ -29,10 +32,7 @@ from hebbax.readout import (
     submodel_table,
     term_table,
 )
-from hebbax.scaling import LEAST, MAX_SCALE, candidate_model, typical
-from hebbax.simulation import QUICK, simulate
-from hebbax.spec import ModelSpec
-from hebbax.weighing import weigh
+from hebbax.terms.weighing import weigh
 
 CANDIDATES = ("x r", "w", "x", "r w")
 
@@ -64,7 +64,7 @@ def information_at(sessions, phis):
     model = candidate_model(sessions, ModelSpec("candidates", CANDIDATES))
     all_choices = [np.asarray(fisher_information(model, phi)).sum(0) for phi in phis]
     each = np.array([np.diagonal(one)[: len(CANDIDATES)] for one in all_choices])
-    return each / sessions.n_observations
+    return each / sessions.n_choices
 
 
 def test_scales_are_those_of_the_submodels_that_they_give(sessions, weighed):
@@ -122,7 +122,7 @@ def made_up(*log_evidence):
         covariance=np.einsum("ki,ij->kij", included, 0.01 * np.eye(3)),
         by_effect=dict(zip(effects, values, strict=True)),
         phi=np.zeros((8, 1, 4)),
-        correction=np.full((8, 2), np.nan),
+        animals_part=np.full((8, 2), np.nan),
         unsettled=np.zeros(8),
         settings=Settings(effects=effects),
     )
@@ -134,6 +134,18 @@ def test_probabilities_are_those_of_bayes():
     assert one.probability(one.weights(0.2)) == pytest.approx([expit(2 - np.log(4)), 0.2, 0.2])
     assert pair_table(one).loc["x r", "w"] == pytest.approx(1 - 0.5 * expit(-2.0))
     assert sensitive(one) == ["x r"]
+
+
+def test_sub_models_whose_probabilities_vanish_are_still_in_order():
+    one = made_up(np.array([[-1601.0, -1600.0], [-946.0, 0.0]]))
+    table = submodel_table(one)
+    assert (table["P"].iloc[2:] == 0.0).all()
+    assert list(table.index) == [
+        "x r, w", "x r, w, x w", "x r", "x r, x w", "w", "w, x w", "no term", "x w"
+    ]  # fmt: skip
+    # Where few terms are likely beforehand two cost more than a nat of evidence, far down as well.
+    few = replace(one, settings=replace(one.settings, inclusion=0.2))
+    assert list(submodel_table(few).index[-2:]) == ["x w", "w, x w"]
 
 
 def test_effects_are_mixed_by_what_the_choices_say_of_each():
@@ -164,6 +176,21 @@ def test_scales_that_did_not_settle_are_said():
     assert not any("settle" in line for line in sentences(one))
 
 
+def test_the_animals_part_of_the_error_is_called_no_correction():
+    one = made_up(np.array([[0.0, 0.0], [2.0, 2.0]]))
+    part = np.full((8, 2), np.nan)
+    part[:2] = [[-0.22, 0.01], [0.31, 0.02]]
+    said = sentences(replace(one, animals_part=part))
+    assert (
+        "With population and spreads held at their mode, importance sampling of each animal moves "
+        "the log evidence of the 2 leading sub-models by -0.2 to +0.3 nats; how wrong it is about "
+        "population and spreads, this does not see."
+    ) in said
+    table = submodel_table(replace(one, animals_part=part))
+    assert table["animals' part of the error"].dropna().tolist() == pytest.approx([-0.22, 0.31])
+    assert not any("correction" in name for name in (*table.columns, *said))
+
+
 def test_an_effect_that_the_sessions_exclude_is_left_out(sessions):
     settings = Settings(effects=(0.001, 1.0), checked=0)
     found = weigh(sessions, ModelSpec("candidates", ("x r",)), settings)
@@ -186,7 +213,10 @@ def test_what_cannot_be_told_apart_is_said_jointly():
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
-        (ModelSpec("null", ()), "null: has no terms to choose from; name some with --terms."),
+        (
+            ModelSpec("no-learning", ()),
+            "no-learning: has no terms to choose from; name some with --terms.",
+        ),
         (
             ModelSpec("alone", ("w",), hierarchy="none"),
             'alone: terms are weighed in a population of animals; use hierarchy = "animals".',
@@ -283,7 +313,7 @@ def test_the_command_writes_tables_and_pictures_and_keeps_what_was_there(folder)
     again = run(*command)
     assert again.returncode == 2
     assert again.stderr == (
-        f"hebbax: {folder / 'out' / 'terms.csv'}: exists already; --force replaces it.\n"
+        f"hebbax: {folder / 'out' / 'terms projection.png'}: exists already; --force replaces it.\n"
     )
 
 
@@ -303,9 +333,9 @@ def test_leading_submodels_are_confirmed_by_sampling(folder):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--prior", "1"), "--prior 1: must lie between 0 and 1."),
-        (("--confirm", "-1"), "--confirm -1: must be 0 or more."),
-        (("--effect", "-2"), "--effect -2: must be a positive number."),
+        (("--prior", "1"), "--prior 1: must be a number from 1e-06 to 0.999999."),
+        (("--confirm", "-1"), "--confirm -1: must be a whole number from 0 to 100."),
+        (("--effect", "-2"), "--effect -2: must be a number from 0.001 to 100."),
         (("--effect", "0.3", "1", "0.3"), "--effect 0.3 1 0.3: each effect may stand once."),
         (("--terms", "w", "w"), 'the term "w" is given twice; each term may stand once.'),
         (

@@ -1,15 +1,15 @@
-"""Weights that learn from noisy inputs wander: the variance in `hebbax.pooled`, and the slope."""
+"""Weights that learn from noisy inputs wander: the variance in `hebbax.mehta2024.pooled`, and the slope."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hebbax.behavioural import simulated
-from hebbax.experiment import Experiment
-from hebbax.network import replay
-from hebbax.plasticity import TaylorRule
-from hebbax.pooled import Pooled, Recorded, log_likelihood, recorded, wander, weights
+from hebbax.mehta2024.behavioural import simulated
+from hebbax.mehta2024.experiment import Experiment
+from hebbax.mehta2024.pooled import Pooled, Recorded, log_likelihood, recorded, wander, weights
+from hebbax.rule.network import replay
+from hebbax.rule.taylor import TaylorRule
 
 NOISE = 0.05
 EXPERIMENT = Experiment(noise=NOISE)

@@ -15,3 +15,7 @@ class ModelError(HebbaxError):
 
 class FitError(HebbaxError):
     """A fit cannot start, go on, or be stored."""
+
+
+class SinglePrecisionWarning(UserWarning):
+    """JAX computes in single precision, because nobody asked for double."""

@@ -2,11 +2,12 @@
 
 Dimensions are named everywhere by these words: ``animal``, ``trial``, ``stimulus`` (an alternative
 the animal can choose), ``input`` (a presynaptic unit), ``hidden`` (a postsynaptic unit), ``term``
-(a coefficient of the plasticity rule), ``observation`` (a real choice, over all animals).
+(a coefficient of the plasticity rule), ``observation`` (a trial that a likelihood sees,
+over all animals: one with a choice, or with an encounter).
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import jax
 import numpy as np
@@ -21,6 +22,9 @@ ArrayLike: TypeAlias = jax.Array | np.ndarray | float
 
 Parameters: TypeAlias = dict[str, jax.Array]
 """Values of a model's latent variables by site name."""
+
+Likelihood = Literal["choice", "encounter"]
+"""What a model sees of a trial: the accepted stimulus alone, or every encounter."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called as ``progress(task, done, total)`` while something long runs."""

@@ -1,38 +1,19 @@
-"""The command line: parse, call, print."""
+"""The command line. Nothing heavy is imported before its surroundings are such that it can be."""
 
-import click
+import sys
 
-from hebbax.cli import answers, calibrate, check, cohort, design, fit, study, terms
-from hebbax.cli.script import entry
-
-SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
-
-
-@click.group("hebbax", context_settings=SETTINGS)
-@click.version_option(package_name="hebbax")
-def commands() -> None:
-    """How sure can one be of a synaptic plasticity rule, given what animals chose?"""
-
-
-for _command in (
-    study.demo,
-    study.run,
-    fit.fit,
-    answers.diagnose,
-    answers.compare,
-    check.check,
-    answers.profile,
-    design.identify,
-    design.design,
-    terms.terms,
-    calibrate.calibrate,
-    study.report,
-    cohort.simulate,
-    cohort.models,
-):
-    commands.add_command(_command)
+from hebbax.cli import surroundings
+from hebbax.errors import HebbaxError
 
 
 def main() -> None:
     """Run the command line; a problem the user can put right is one sentence and exit code 2."""
+    try:
+        surroundings.prepare()
+        with surroundings.starting():
+            from hebbax.cli.commands import commands
+            from hebbax.cli.script import entry
+    except HebbaxError as problem:
+        print(f"hebbax: {problem}", file=sys.stderr)
+        sys.exit(2)
     entry(commands)

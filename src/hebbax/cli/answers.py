@@ -1,44 +1,53 @@
 """Commands that say what stored posteriors and recordings show: diagnose, compare, profile."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from hebbax import comparison, data, diagnostics, figures, posterior
-from hebbax import profile as profiles
-from hebbax.cli.console import CONSOLE, comparison_table, progress
+from hebbax import figures
+from hebbax.check import comparison
+from hebbax.check import profile as profiles
+from hebbax.cli.console import CONSOLE, comparison_table, progress, say
 from hebbax.cli.options import (
     ListCommand,
+    Written,
     column_option,
     data_argument,
-    mapping,
+    no_choice_option,
     out_option,
     prepare_folder,
+    refuse_replacing,
 )
-from hebbax.spec import read_spec
+from hebbax.cli.pictures import picture
+from hebbax.cli.posteriors import read_posteriors
+from hebbax.cli.recordings import described
+from hebbax.model.spec import read_spec
+from hebbax.posterior import diagnostics
+from hebbax.run.names import check_distinct, file_name
 
 
 @click.command()
 @click.argument("posteriors", nargs=-1, required=True, type=click.Path(path_type=Path))
 def diagnose(posteriors: tuple[Path, ...]) -> None:
     """Say of each stored posterior whether it can be trusted, and why not."""
-    for path in posteriors:
-        CONSOLE.print(
-            f"[bold]{path.stem}[/bold]  {diagnostics.diagnose(posterior.read(path)).sentence}"
-        )
+    for name, result in read_posteriors(posteriors).items():
+        say(name, diagnostics.diagnose(result).sentence)
 
 
 @click.command()
 @click.argument("posteriors", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="folder for the tables as CSV")
-def compare(posteriors: tuple[Path, ...], out: Path | None) -> None:
+@click.option("--out", type=Written(), help="folder for the tables as CSV")
+@click.option("--force", is_flag=True, help="replace earlier tables")
+def compare(posteriors: tuple[Path, ...], out: Path | None, force: bool) -> None:
     """Compare stored posteriors of the same data by LOO and WAIC, over trials and animals."""
-    results = {path.stem: posterior.read(path) for path in posteriors}
-    for name, result in results.items():
-        verdict = diagnostics.diagnose(result)
+    if out is not None:
+        for name in ("comparison.csv", "comparison_by_animal.csv"):
+            refuse_replacing(out / name, force=force)
+    compared = comparison.compare(read_posteriors(posteriors))
+    for name, verdict in compared.verdicts.items():
         if not verdict.passed:
-            CONSOLE.print(f"[bold]{name}[/bold]  {verdict.sentence}")
-    compared = comparison.compare(results)
+            say(name, verdict.sentence)
     CONSOLE.print(compared.sentence)
     CONSOLE.print(comparison_table(compared))
     if out is not None:
@@ -49,28 +58,34 @@ def compare(posteriors: tuple[Path, ...], out: Path | None) -> None:
 @click.command(cls=ListCommand)
 @data_argument
 @column_option
+@no_choice_option
 @click.option("--model", default="forgetting", help="declared model or .toml file")
 @click.option("--terms", multiple=True, help="two terms of the model; its first two by default")
 @click.option("--animal", "animals", multiple=True, help="animal to draw; all of them by default")
 @out_option
+@click.option("--force", is_flag=True, help="replace earlier pictures")
 def profile(
     recordings: Path,
     columns: tuple[str, ...],
+    no_choice: str | None,
     model: str,
     terms: tuple[str, ...],
     animals: tuple[str, ...],
     out: Path,
+    force: bool,
 ) -> None:
     """Draw the likelihood of an animal over the coefficients of two terms."""
-    sessions = data.read(recordings, columns=mapping(columns))
+    sessions = described(recordings, columns, no_choice)
     spec = read_spec(model)
-    grids = profiles.grids(terms or spec.terms[:2])
+    pair = profiles.terms_of(terms or spec.terms[:2])
+    drawn = animals or sessions.animals
+    check_distinct(drawn, "--animal")
+    paths = {animal: out / f"profile {file_name(animal)}.png" for animal in drawn}
+    for path in paths.values():
+        refuse_replacing(path, force=force)
     prepare_folder(out)
-    for animal in animals or sessions.animals:
+    for animal, path in paths.items():
         with progress(animal) as tell:
-            surface = profiles.profile(sessions, spec, animal, grids, tell)
-        path = out / f"profile {animal}.png"
-        figures.save(figures.profile(surface), path)
-        best = surface["profiled"].argmax(...)
-        where = ", ".join(f"{term} = {grid[int(best[term])]:.2f}" for term, grid in grids.items())
-        CONSOLE.print(f"[bold]{animal}[/bold]  the likelihood is highest at {where}: {path}")
+            surface = profiles.profile(sessions, spec, animal, pair, tell)
+        picture(partial(figures.profile, surface), path)
+        say(animal, f"{profiles.best_sentence(surface)}: {path}")

@@ -2,18 +2,34 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
 
-from hebbax import designs, figures, model_recovery, sbc, workers
+from hebbax import figures
+from hebbax.check import model_recovery, repeated_fits, sbc
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
-from hebbax.environment import Baiting
+from hebbax.cli.options import baiting_option, out_option, prepare_folder
+from hebbax.cli.pictures import picture
+from hebbax.cli.ranges import (
+    ANIMALS,
+    BLOCKS,
+    DRAWS,
+    ITERATIONS,
+    SIMULATIONS,
+    TRIALS,
+    WORKERS,
+    check_cohort,
+    seed_option,
+)
+from hebbax.design import designs
+from hebbax.design.rehearsal import Task
 from hebbax.errors import HebbaxError
-from hebbax.inference import repeated
-from hebbax.rehearsal import Task
-from hebbax.spec import ModelSpec, read_spec
+from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.run import workers
+from hebbax.run.names import file_name
+from hebbax.simulate.environment import Baiting
 
 SHOWN = ["inside", "50 %", "80 %", "90 %", "95 %", "contraction", "z mean", "z sd"]
 """Columns of the terminal's table; the file has all."""
@@ -21,26 +37,32 @@ SHOWN = ["inside", "50 %", "80 %", "90 %", "95 %", "contraction", "z mean", "z s
 
 @click.command()
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
-@click.option("--simulations", default=300, help="simulated cohorts; of each of several models")
-@click.option("--animals", default=sbc.Settings.animals, help="animals of a cohort")
-@click.option("--trials", default=sbc.Settings.task.trials, help="trials of an animal")
-@click.option("--blocks", default=sbc.Settings.task.blocks, help="blocks of a session")
+@click.option(
+    "--simulations",
+    type=SIMULATIONS,
+    default=300,
+    help="simulated cohorts; of each of several models",
+)
+@click.option("--animals", type=ANIMALS, default=sbc.Settings.animals, help="animals of a cohort")
+@click.option("--trials", type=TRIALS, default=sbc.Settings.task.trials, help="trials of an animal")
+@click.option("--blocks", type=BLOCKS, default=sbc.Settings.task.blocks, help="blocks of a session")
 @click.option(
     "--rewards",
     default=designs.shown(sbc.Settings.task.rewards),
     help="probabilities of the first block, a stimulus each, as in 0.2/0.8",
 )
+@baiting_option
 @click.option(
-    "--baiting",
-    type=click.Choice(["baited", "independent"]),
-    default=sbc.Settings.task.baiting,
-    help="whether an armed reward waits",
+    "--warmup", type=ITERATIONS, default=repeated_fits.SETTINGS.warmup, help="iterations of warm-up"
 )
-@click.option("--warmup", default=repeated.SETTINGS.warmup, help="iterations of warm-up")
-@click.option("--draws", default=repeated.SETTINGS.draws, help="draws kept per chain")
-@click.option("--workers", "number", default=1, help="processes of this machine, by Dask")
+@click.option(
+    "--draws", type=DRAWS, default=repeated_fits.SETTINGS.draws, help="draws kept per chain"
+)
+@click.option(
+    "--workers", "number", type=WORKERS, default=1, help="processes of this machine, by Dask"
+)
 @click.option("--scheduler", metavar="ADDRESS", help="of a Dask cluster, as in tcp://host:8786")
-@click.option("--seed", default=0, help="random seed")
+@seed_option
 @out_option
 @click.option("--force", is_flag=True, help="start anew, without the simulations that are there")
 def calibrate(
@@ -66,9 +88,8 @@ def calibrate(
     """
     specs = [read_spec(name) for name in models]
     task = Task(trials, blocks, designs.parse_rewards(rewards), baiting)
-    _check(simulations, animals, task, warmup, draws)
-    usual = repeated.settings_for(specs[0].prior)
-    sampler = replace(usual, warmup=warmup, draws=draws)
+    _check(animals, task)
+    sampler = replace(repeated_fits.SETTINGS, warmup=warmup, draws=draws)
     settings = sbc.Settings(animals, task, seed=seed, sampler=sampler)
     sbc.check(settings)
     if len(specs) > 1:
@@ -100,8 +121,8 @@ def _one(spec: ModelSpec, plan: Plan) -> None:
         _remove(sbc.paths(plan.out, spec.name))
     with progress(spec.name) as tell:
         found = sbc.calibrate(spec, plan.settings, plan.simulations, plan.out, plan.staff, tell)
-    picture = figures.calibration(found, plan.settings.ranked)
-    figures.save(picture, plan.out / f"calibrate_{spec.name}.png")
+    draw = partial(figures.calibration, found, plan.settings.ranked)
+    picture(draw, plan.out / f"calibrate_{file_name(spec.name)}.png")
     shown = found.summary.table[SHOWN]
     inside = shown["inside"].map({True: "yes", False: "NO"})
     CONSOLE.print(table("quantity", shown.assign(inside=inside)))
@@ -116,7 +137,7 @@ def _several(specs: list[ModelSpec], plan: Plan) -> None:
         found = model_recovery.recover(
             specs, plan.settings, plan.simulations, plan.out, plan.staff, tell
         )
-    figures.save(figures.model_recovery(found), plan.out / "recovery.png")
+    picture(partial(figures.model_recovery, found), plan.out / "recovery.png")
     for name, confusion in found.confusion.items():
         CONSOLE.print(table(f"true model, best by {name}", confusion))
     CONSOLE.print(found.sentence)
@@ -127,14 +148,9 @@ def _remove(paths: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _check(simulations: int, animals: int, task: Task, warmup: int, draws: int) -> None:
+def _check(animals: int, task: Task) -> None:
     """Raise `HebbaxError` for an experiment that is none."""
-    counts = {"simulations": simulations, "animals": animals, "warmup": warmup, "draws": draws}
-    for name, value in {**counts, "blocks": task.blocks}.items():
-        if value < 1:
-            raise HebbaxError(f"--{name} {value}: must be 1 or more.")
-    if task.trials < 2:
-        raise HebbaxError(f"--trials {task.trials}: must be 2 or more.")
     if task.blocks > task.trials:
         raise HebbaxError(f"--blocks {task.blocks}: so many do not fit into {task.trials} trials.")
+    check_cohort(animals, task.trials)
     designs.check_rewards((task.rewards,))

@@ -5,11 +5,24 @@ from pathlib import Path
 import click
 import jax
 from rich.table import Table
+from rich.text import Text
 
-from hebbax import diagnostics, figures, posterior, predictive
-from hebbax.cli.console import CONSOLE, progress
-from hebbax.cli.options import blocks_option, out_option, prepare_folder, refuse_replacing
+from hebbax import figures
+from hebbax.check import predictive
+from hebbax.cli.console import CONSOLE, progress, say
+from hebbax.cli.options import (
+    asked_baiting_option,
+    blocks_option,
+    out_option,
+    prepare_folder,
+    refuse_replacing,
+)
+from hebbax.cli.pictures import picture
+from hebbax.cli.posteriors import read_posteriors
+from hebbax.cli.ranges import REPLICATES, seed_option
 from hebbax.errors import HebbaxError
+from hebbax.run.names import file_name
+from hebbax.simulate.environment import AskedBaiting
 
 
 @click.command()
@@ -23,16 +36,21 @@ from hebbax.errors import HebbaxError
     type=click.Path(path_type=Path),
     help="reward probabilities (animal, block, stimulus, probability); estimated by default",
 )
-@click.option("--baited/--independent", default=True, help="whether an armed reward waits")
-@click.option("--replicates", default=predictive.Settings.replicates, help="predicted data sets")
-@click.option("--seed", default=0, help="random seed")
+@asked_baiting_option
+@click.option(
+    "--replicates",
+    type=REPLICATES,
+    default=predictive.Settings.replicates,
+    help="predicted data sets",
+)
+@seed_option
 @out_option
 @click.option("--force", is_flag=True, help="replace an earlier check")
 def check(
     posteriors: tuple[Path, ...],
     blocks: int | None,
     contingencies: Path | None,
-    baited: bool,
+    baiting: AskedBaiting,
     replicates: int,
     seed: int,
     out: Path,
@@ -43,23 +61,21 @@ def check(
 
     Written are, for each model, check_MODEL.csv, its curves and contingencies, and two pictures.
     """
-    settings = predictive.Settings(
-        replicates, blocks, contingencies, "baited" if baited else "independent"
-    )
-    fits = [posterior.read(path) for path in posteriors]
+    settings = predictive.Settings(replicates, blocks, contingencies, baiting)
+    fits = list(read_posteriors(posteriors).values())
     names = [str(fit.attrs["model"]) for fit in fits]
     _refuse(names, out, force=force)
     prepare_folder(out)
     for name, fit in zip(names, fits, strict=True):
-        verdict = diagnostics.diagnose(fit)
         with progress(name) as tell:
             result = predictive.check(jax.random.PRNGKey(seed), fit, settings, tell)
         predictive.write_tables(result, out)
-        for kind, figure in figures.predictive(result).items():
-            figures.save(figure, out / f"check_{name} {kind}.png")
+        for kind, draw in figures.predictive(result).items():
+            picture(draw, out / f"check_{file_name(name)} {kind}.png")
         CONSOLE.print(_table(result))
-        for sentence in ([] if verdict.passed else [verdict.sentence]) + [*result.notes]:
-            CONSOLE.print(f"[bold]{name}[/bold]  {sentence}")
+        failed = [] if result.verdict.passed else [result.verdict.sentence]
+        for sentence in (*failed, *result.notes):
+            say(name, sentence)
         CONSOLE.print(result.sentence)
 
 
@@ -68,18 +84,24 @@ def _refuse(names: list[str], out: Path, *, force: bool) -> None:
     for k, name in enumerate(names):
         if name in names[:k]:
             raise HebbaxError(f"{name}: two posteriors of one model given; check one at a time.")
-        refuse_replacing(out / f"check_{name}.csv", force=force)
+        refuse_replacing(out / f"check_{file_name(name)}.csv", force=force)
 
 
 def _table(result: predictive.Check) -> Table:
     """Return the statistics of the cohort for the terminal."""
-    shown = Table(result.model, "observed", "predicted (90 %)", "p", "animals missed")
+    shown = Table(
+        result.verdict.called(result.model, "\n"),
+        "observed",
+        "predicted (90 %)",
+        "p",
+        "animals missed",
+    )
     last = ""
     for row in result.cohort.reset_index().to_dict("records"):
         if row["kind"] != last:
             last = row["kind"]
             shown.add_section()
-            shown.add_row(f"[bold]{last}[/bold]")
+            shown.add_row(Text(last, style="bold"))
         shown.add_row(
             row["statistic"],
             f"{row['observed']:.3f}",

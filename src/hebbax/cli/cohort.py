@@ -1,5 +1,6 @@
 """Commands that need no recordings: simulate, models."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -7,23 +8,43 @@ import jax
 import pandas as pd
 from rich.table import Table
 
-from hebbax import data, figures, simulation
+from hebbax import data, figures
+from hebbax.check.prior_choices import prior_choices, write_table
 from hebbax.cli.console import CONSOLE
-from hebbax.cli.options import out_option, prepare_folder, refuse_replacing
+from hebbax.cli.options import (
+    Written,
+    baiting_option,
+    out_option,
+    prepare_folder,
+    refuse_replacing,
+)
+from hebbax.cli.pictures import picture
+from hebbax.cli.ranges import ANIMALS, COEFFICIENT, REPLICATES, TRIALS, check_cohort, seed_option
 from hebbax.errors import HebbaxError
-from hebbax.files import replacing
-from hebbax.prior_choices import prior_choices, write_table
-from hebbax.spec import declared_models, read_spec
+from hebbax.model.spec import declared_models, read_spec
+from hebbax.run.files import replacing
+from hebbax.run.names import check_distinct, file_name
+from hebbax.simulate import cohort as simulation
+from hebbax.simulate.environment import Baiting
 
 
 @click.command()
-@click.argument("out", metavar="FILE.csv", type=click.Path(path_type=Path))
-@click.option("--seed", default=0, help="random seed")
-@click.option("--animals", default=simulation.Cohort.animals, help="number of animals")
-@click.option("--trials", default=simulation.Cohort.trials_per_block, help="trials in each block")
-@click.option("--learning", default=0.35, help="population coefficient of x r, per trial")
-@click.option("--forgetting", default=-0.06, help="population coefficient of w, per trial")
-@click.option("--baited/--independent", default=True, help="whether an armed reward waits")
+@click.argument("out", metavar="FILE.csv", type=Written())
+@seed_option
+@click.option(
+    "--animals", type=ANIMALS, default=simulation.Cohort.animals, help="number of animals"
+)
+@click.option(
+    "--trials", type=TRIALS, default=simulation.Cohort.trials_per_block, help="trials in each block"
+)
+@click.option("--learning", type=COEFFICIENT, default=0.35, help="population coefficient of x r")
+@click.option(
+    "--forgetting",
+    type=COEFFICIENT,
+    default=-0.06,
+    help="population coefficient of w: half its size is lost of a weight in a trial",
+)
+@baiting_option
 @click.option("--force", is_flag=True, help="replace FILE.csv where it exists")
 def simulate(
     out: Path,
@@ -32,7 +53,7 @@ def simulate(
     trials: int,
     learning: float,
     forgetting: float,
-    baited: bool,
+    baiting: Baiting,
     force: bool,
 ) -> None:
     """Simulate a cohort that learns by x r and forgets by w, and write FILE.csv.
@@ -41,31 +62,33 @@ def simulate(
     """
     if out.suffix != ".csv":
         raise HebbaxError(f'{out.name}: a simulated cohort is written as ".csv".')
-    if out.exists() and not force:
-        raise HebbaxError(f"{out.name}: exists already; --force replaces it.")
-    if animals < 1 or trials < 1:
-        raise HebbaxError(f"--animals {animals} --trials {trials}: both must be 1 or more.")
+    true_values = out.with_suffix(".truth.csv")
+    for path in (out, true_values):
+        refuse_replacing(path, force=force)
     cohort = simulation.Cohort(
         population={"x r": learning, "w": forgetting},
         animals=animals,
         trials_per_block=trials,
-        baiting="baited" if baited else "independent",
+        baiting=baiting,
     )
+    check_cohort(animals, len(cohort.reward_probability) * trials)
     spec = read_spec("forgetting")
     sessions, truth = simulation.simulate(jax.random.PRNGKey(seed), cohort, spec)
     prepare_folder(out.parent)
     data.write_table(sessions, out)
     table = pd.DataFrame(truth["theta"], columns=list(spec.terms), index=list(sessions.animals))
     table["preference"] = truth["preference"][:, 0]
-    with replacing(out.with_suffix(".truth.csv"), HebbaxError) as unfinished:
+    with replacing(true_values, HebbaxError) as unfinished:
         table.to_csv(unfinished, index_label="animal")
-    CONSOLE.print(f"{sessions.n_animals} animals, {sessions.n_observations} choices: {out}")
+    CONSOLE.print(f"{sessions.n_animals} animals, {sessions.n_choices} choices: {out}")
 
 
 @click.command()
 @click.argument("names", metavar="[MODEL]...", nargs=-1)
-@click.option("--draws", default=500, help="animals drawn from the prior of each MODEL")
-@click.option("--seed", default=0, help="random seed")
+@click.option(
+    "--draws", type=REPLICATES, default=500, help="animals drawn from the prior of each MODEL"
+)
+@seed_option
 @out_option
 @click.option("--force", is_flag=True, help="replace an earlier picture")
 def models(names: tuple[str, ...], draws: int, seed: int, out: Path, force: bool) -> None:
@@ -77,16 +100,16 @@ def models(names: tuple[str, ...], draws: int, seed: int, out: Path, force: bool
     if not names:
         CONSOLE.print(_declared())
         return
-    if draws < 2:
-        raise HebbaxError(f"--draws {draws}: must be 2 or more.")
     specs = [read_spec(name) for name in names]
+    check_distinct([spec.name for spec in specs], "MODEL")
     for spec in specs:
-        refuse_replacing(out / f"prior_{spec.name}.png", force=force)
+        for end in ("png", "csv"):
+            refuse_replacing(out / f"prior_{file_name(spec.name)}.{end}", force=force)
     prepare_folder(out)
     for spec in specs:
         expected = prior_choices(jax.random.PRNGKey(seed), spec, draws)
         write_table(expected, out)
-        figures.save(figures.prior_choices(expected), out / f"prior_{spec.name}.png")
+        picture(partial(figures.prior_choices, expected), out / f"prior_{file_name(spec.name)}.png")
         CONSOLE.print(expected.sentence)
 
 

@@ -1,23 +1,31 @@
 """Commands that say what an experiment can and cannot say: identify, design."""
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import jax
+import numpy as np
+import pandas as pd
 
-from hebbax import data, designs, figures, identifiability
+from hebbax import figures
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import (
     ListCommand,
     column_option,
     data_argument,
-    mapping,
+    no_choice_option,
     out_option,
     prepare_folder,
-    refuse_replacing,
+    refuse_replacing_any,
 )
-from hebbax.spec import read_spec
+from hebbax.cli.pictures import picture
+from hebbax.cli.ranges import ANIMALS, BLOCKS, REPLICATES, TRIALS, check_cohort, seed_option
+from hebbax.cli.recordings import described
+from hebbax.design import designs, identifiability
+from hebbax.model.spec import read_spec
+from hebbax.simulate.environment import Baiting
 
 SHOWN = ["estimate", "prior sd", "sd", "sd, one rule", "sd, others known", "detectable"]
 """Columns of the terminal's table; the file has all."""
@@ -30,14 +38,16 @@ BEST = 10
 @click.command()
 @data_argument
 @column_option
+@no_choice_option
 @click.option("--terms", default="all", help='candidates as in "x r, w, x w"; "all" or "model"')
 @click.option("--model", default="forgetting", help="declared model or .toml file: all but terms")
-@click.option("--seed", default=0, help="random seed")
+@seed_option
 @out_option
 @click.option("--force", is_flag=True, help="replace an earlier answer")
 def identify(
     recordings: Path,
     columns: tuple[str, ...],
+    no_choice: str | None,
     terms: str,
     model: str,
     seed: int,
@@ -49,17 +59,17 @@ def identify(
 
     Written are identify.csv, its correlations, directions and merged terms, and a picture.
     """
-    refuse_replacing(out / "identify.csv", force=force)
+    refuse_replacing_any(out, "identify", force=force)
     spec = identifiability.candidates(read_spec(model), terms)
-    sessions = data.read(recordings, columns=mapping(columns))
+    sessions = described(recordings, columns, no_choice)
     prepare_folder(out)
     with progress("identify") as tell:
         found = identifiability.identify(jax.random.PRNGKey(seed), sessions, spec, tell)
     identifiability.write_tables(found, out)
-    figures.save(figures.identifiability(found), out / "identify.png")
+    picture(partial(figures.identifiability, found), out / "identify.png")
     for sentence in found.redundancy.sentences:
         CONSOLE.print(sentence)
-    CONSOLE.print(table("term", found.terms[SHOWN]))
+    CONSOLE.print(table("term", _in_words(found.terms[SHOWN])))
     inflations = found.directions["inflation"]
     for moves, inflation in zip(found.weak_directions, inflations, strict=True):
         CONSOLE.print(f"weak direction: {moves}, {inflation:.1f} times as wide as if uncorrelated")
@@ -73,12 +83,26 @@ def identify(
 @click.option("--rule", default=designs.Settings.rule, help="true rule of the population")
 @click.option("--model", default="forgetting", help="declared model or .toml file: all but terms")
 @click.option(
-    "--animals", multiple=True, default=designs.Settings.animals, help="numbers of animals"
+    "--animals",
+    type=ANIMALS,
+    multiple=True,
+    default=designs.Settings.animals,
+    help="numbers of animals",
 )
 @click.option(
-    "--trials", multiple=True, default=designs.Settings.trials, help="trials of an animal"
+    "--trials",
+    type=TRIALS,
+    multiple=True,
+    default=designs.Settings.trials,
+    help="trials of an animal",
 )
-@click.option("--blocks", multiple=True, default=designs.Settings.blocks, help="numbers of blocks")
+@click.option(
+    "--blocks",
+    type=BLOCKS,
+    multiple=True,
+    default=designs.Settings.blocks,
+    help="numbers of blocks",
+)
 @click.option(
     "--rewards",
     multiple=True,
@@ -88,12 +112,17 @@ def identify(
 @click.option(
     "--baiting",
     multiple=True,
-    type=click.Choice(["baited", "independent"]),
+    type=click.Choice(get_args(Baiting)),
     default=designs.Settings.baiting,
     help="whether an armed reward waits",
 )
-@click.option("--simulated", default=designs.Settings.simulated, help="animals simulated of each")
-@click.option("--seed", default=0, help="random seed")
+@click.option(
+    "--simulated",
+    type=REPLICATES,
+    default=designs.Settings.simulated,
+    help="animals simulated of each",
+)
+@seed_option
 @out_option
 @click.option("--force", is_flag=True, help="replace an earlier ranking")
 def design(out: Path, terms: str, model: str, force: bool, **grid: Any) -> None:
@@ -102,17 +131,26 @@ def design(out: Path, terms: str, model: str, force: bool, **grid: Any) -> None:
     Every combination of --animals, --trials, --blocks, --rewards and --baiting is one design.
     Written are design.csv, design_effects.csv, design.json with every setting, and a picture.
     """
-    refuse_replacing(out / "design.csv", force=force)
+    refuse_replacing_any(out, "design", force=force)
     chances = tuple(designs.parse_rewards(text) for text in grid.pop("rewards"))
     settings = designs.Settings(**grid, rewards=chances)
     spec = identifiability.candidates(read_spec(model), terms)
     designs.check(settings, spec)
+    check_cohort(settings.simulated, max(settings.trials), "--simulated")
     prepare_folder(out)
     with progress("design") as tell:
         found = designs.rank(spec, settings, tell)
     designs.write_tables(found, out)
-    figures.save(figures.designs(found), out / "design.png")
+    picture(partial(figures.designs, found), out / "design.png")
     best = found.table.head(BEST)
     labels = [" ".join(map(str, row)) for row in best[list(designs.FACTORS)].to_numpy()]
-    CONSOLE.print(table(" ".join(designs.FACTORS), best[RANKED].set_axis(labels)))
+    CONSOLE.print(table(" ".join(designs.FACTORS), _in_words(best[RANKED].set_axis(labels))))
     CONSOLE.print(found.sentence)
+
+
+def _in_words(shown: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which what nothing can detect is not called infinite."""
+    sizes = [
+        f"{size:.3f}" if np.isfinite(size) else "not detectable" for size in shown["detectable"]
+    ]
+    return shown.assign(detectable=sizes)

@@ -1,4 +1,4 @@
-"""The command that fits: by NUTS, by a guide, or to the mode."""
+"""The command that fits: by sampling, by a guide, or to the mode."""
 
 from pathlib import Path
 from typing import Any
@@ -6,107 +6,129 @@ from typing import Any
 import click
 import xarray as xr
 
-from hebbax import data, diagnostics, estimate, fitting, summary
-from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.console import CONSOLE, progress, say, table
 from hebbax.cli.options import (
     column_option,
+    command_line,
     data_argument,
-    mapping,
+    force_option,
+    no_choice_option,
     out_option,
     prepare_folder,
-    refuse_overwrite,
 )
+from hebbax.cli.ranges import CHAINS, DRAWS, ITERATIONS, STEPS, check_stored, seed_option
+from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
-from hebbax.inference import nuts, svi
-from hebbax.spec import read_spec
+from hebbax.inference import nuts, pseudo_marginal, svi
+from hebbax.model.spec import read_spec
+from hebbax.posterior import diagnostics, estimate, fits, fitting, forgetting, summary
+from hebbax.run.names import check_distinct
 
 
 @click.command()
 @data_argument
 @column_option
+@no_choice_option
 @click.option(
     "--model", "models", multiple=True, required=True, help="declared model or .toml file"
 )
 @out_option
 @click.option(
     "--method",
-    type=click.Choice(["nuts", "svi", "map"]),
-    default="nuts",
-    help="sample the posterior, approximate it, or find the mode",
+    type=click.Choice(list(fits.SETTINGS)),
+    default="pseudo-marginal",
+    help="sample the posterior (pseudo-marginal, nuts), approximate it, or find the mode",
 )
-@click.option("--seed", default=0, help="random seed")
-@click.option("--chains", type=int, help=f"nuts: chains  [default: {nuts.Settings.chains}]")
+@seed_option
 @click.option(
-    "--warmup", type=int, help=f"nuts: iterations of warm-up  [default: {nuts.Settings.warmup}]"
+    "--chains",
+    type=CHAINS,
+    help=f"sampling: chains  [default: {pseudo_marginal.Settings.chains}]",
 )
-@click.option("--guide", help=f"svi: {', '.join(svi.GUIDES)}  [default: {svi.Settings.guide}]")
-@click.option("--steps", type=int, help=f"svi: steps of Adam  [default: {svi.Settings.steps}]")
+@click.option(
+    "--warmup",
+    type=ITERATIONS,
+    help="sampling: iterations of warm-up  "
+    f"[default: {pseudo_marginal.Settings.warmup}; nuts: {nuts.Settings.warmup}]",
+)
+@click.option(
+    "--guide",
+    type=click.Choice(list(svi.GUIDES)),
+    help=f"svi: family of the approximation  [default: {svi.Settings.guide}]",
+)
+@click.option("--steps", type=STEPS, help=f"svi: steps of Adam  [default: {svi.Settings.steps}]")
 @click.option(
     "--draws",
-    type=int,
-    help=f"nuts: draws kept per chain  [default: {nuts.Settings.draws}]; "
+    type=DRAWS,
+    help=f"sampling: draws kept per chain  [default: {pseudo_marginal.Settings.draws}]; "
     f"svi: draws of the guide  [default: {svi.Settings.draws}]",
 )
-@click.option("--force", is_flag=True, help="fit again what is finished, and start anew")
-@click.option("--resume", is_flag=True, help="nuts: go on with an unfinished fit")
+@force_option
 def fit(
     recordings: Path,
     columns: tuple[str, ...],
+    no_choice: str | None,
     models: tuple[str, ...],
-    method: fitting.Method,
+    method: fits.Method,
     out: Path,
     seed: int,
     force: bool,
-    resume: bool,
     **given: int | str | None,
 ) -> None:
     """Fit one or more models of DATA: sample the posterior and say whether it can be trusted, or
-    approximate it, or find the mode."""
-    settings = _settings(method, given, resume=resume)
-    sessions = data.read(recordings, columns=mapping(columns))
+    approximate it, or find the mode.
+
+    The same command goes on where it was stopped: finished fits are taken as they are.
+    """
+    settings = _settings(method, given)
+    sessions = described(recordings, columns, no_choice)
+    if isinstance(settings, fits.Sampler | svi.Settings):
+        chains = settings.chains if isinstance(settings, fits.Sampler) else 1
+        check_stored(chains, settings.draws, sessions.n_choices)
     specs = [read_spec(name) for name in models]
+    check_distinct([spec.name for spec in specs], "--model")
     prepare_folder(out)
-    for spec in specs:
-        refuse_overwrite(sessions, spec, out, method, force=force, resume=resume)
-    for spec in specs:
-        result = fitting.finished(sessions, spec, out, method) if resume else None
-        if result is None:
-            with progress(spec.name) as tell:
-                result = fitting.fit_and_store(sessions, spec, out, seed, settings, tell)
-        fitting.check_same(result, spec, seed, settings)
+    found = fits.prepare(sessions, specs, out, seed, settings, anew=force)
+    for standing in found:
+        if standing.sentence:
+            CONSOLE.print(standing.sentence)
+    for spec, standing in zip(specs, found, strict=True):
+        with progress(spec.name) as tell:
+            result = fitting.finish(standing, out, seed, settings, tell, command_line())
         _tell(spec.name, result)
 
 
 OPTIONS = {
-    "nuts": ("chains", "warmup", "draws", "resume"),
+    "pseudo-marginal": ("chains", "warmup", "draws"),
+    "nuts": ("chains", "warmup", "draws"),
     "svi": ("guide", "steps", "draws"),
     "map": (),
 }
 """Options of `fit` that belong to each method."""
 
 
-def _settings(method: fitting.Method, given: dict[str, Any], *, resume: bool) -> fitting.Settings:
+def _settings(method: fits.Method, given: dict[str, Any]) -> fits.Settings:
     """Return the settings of a method; raise `HebbaxError` for an option of another one."""
     chosen = {name: value for name, value in given.items() if value is not None}
-    for name in (*chosen, *(["resume"] if resume else [])):
+    for name in chosen:
         if name not in OPTIONS[method]:
             own = ", ".join(f"--{option}" for option in OPTIONS[method]) or "none of its own"
             raise HebbaxError(f"--{name}: no option of --method {method}, which has {own}.")
-        if isinstance(chosen.get(name), int) and chosen[name] < 1:
-            raise HebbaxError(f"--{name} {chosen[name]}: must be 1 or more.")
-    return fitting.SETTINGS[method](**chosen)
+    return fits.SETTINGS[method](**chosen)
 
 
-def _tell(name: str, result: fitting.Result) -> None:
+def _tell(name: str, result: fits.Result) -> None:
     """Print what a fit says of itself, and its table where it may be summarised."""
     if isinstance(result, xr.Dataset):
-        CONSOLE.print(f"[bold]{name}[/bold]  {estimate.sentence(result)}")
+        say(name, estimate.sentence(result))
         CONSOLE.print(table("animal", estimate.table(result)))
         return
     verdict = diagnostics.diagnose(result)
-    CONSOLE.print(f"[bold]{name}[/bold]  {verdict.sentence}")
+    say(name, verdict.sentence)
     if verdict.passed:
         CONSOLE.print(table("population", summary.population_table(result)))
+        if said := forgetting.forgetting_sentence(result):
+            CONSOLE.print(said)
         if (effective := summary.effective_terms(result)) is not None:
             n_terms = result.posterior.sizes["term"]
             CONSOLE.print(summary.effective_sentence(effective, n_terms))

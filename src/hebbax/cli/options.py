@@ -1,12 +1,32 @@
-"""What the commands share: options, folders, and what they refuse to overwrite."""
+"""What the commands share: options, folders, and what they refuse to replace."""
 
+import glob
+import os
+import shlex
 from pathlib import Path
+from typing import Any, get_args
 
 import click
+from click.core import ParameterSource
 
-from hebbax import data, fitting
+from hebbax.cli.ranges import BLOCKS
 from hebbax.errors import HebbaxError
-from hebbax.spec import ModelSpec
+from hebbax.run.lock import writing
+from hebbax.simulate.environment import Baiting
+
+
+class Written(click.Path):
+    """A path that is written: what its ".." lead back from is no part of it, so that no folder is
+    made on the way."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path, in full where it goes back."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        return Path(os.path.realpath(path)) if ".." in path.parts else path
+
 
 data_argument = click.argument("recordings", metavar="DATA", type=click.Path(path_type=Path))
 flies_argument = click.argument(
@@ -19,19 +39,41 @@ column_option = click.option(
     metavar="FIELD=HEADER",
     help="header of a field in DATA, such as animal=subjID; may be repeated",
 )
+no_choice_option = click.option(
+    "--no-choice",
+    metavar="NAME",
+    help="what stands in the column of choices where the animal made none, such as miss",
+)
 out_option = click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results"), help="folder of results"
+    "--out", type=Written(), default=Path("results"), help="folder of results"
 )
 
 
 blocks_option = click.option(
-    "--blocks", type=int, help="trials in a block, where DATA did not say its blocks"
+    "--blocks", type=BLOCKS, help="trials in a block, where DATA did not say its blocks"
+)
+asked_baiting_option = click.option(
+    "--baiting",
+    type=click.Choice(["auto", *get_args(Baiting)]),
+    default="auto",
+    help="whether an armed reward waits; auto: what the recorded rewards say",
+)
+baiting_option = click.option(
+    "--baiting",
+    type=click.Choice(get_args(Baiting)),
+    default="baited",
+    help="whether an armed reward waits",
+)
+
+
+force_option = click.option(
+    "--force", is_flag=True, help="fit again what is finished, whatever it was made of"
 )
 
 
 class ListCommand(click.Command):
     """A command whose repeated options may be given once with several values:
-    ``--models null reward`` for ``--models null --models reward``."""
+    ``--models no-learning reward`` for ``--models no-learning --models reward``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Return what is left of ``args`` after parsing, lists spelled out."""
@@ -41,7 +83,8 @@ class ListCommand(click.Command):
         flags = {n for p in self.params for n in p.opts + p.secondary_opts}
         spelled: list[str] = []
         option = None
-        for arg in args:
+        end = args.index("--") if "--" in args else len(args)
+        for arg in args[:end]:
             if arg.split("=")[0] in flags or arg in ctx.help_option_names:
                 option = arg if arg in names else None
                 spelled.append(arg)
@@ -50,7 +93,39 @@ class ListCommand(click.Command):
             else:
                 spelled.append(arg)
                 option = option if option in names else None
+        spelled += args[end:]
         return super().parse_args(ctx, spelled)
+
+
+def command_line() -> str:
+    """Return the command that is being run as it is typed to repeat it: from which folder, and
+    every argument and option that was given, as it was given, but --force."""
+    context = click.get_current_context()
+    options: list[str] = []
+    arguments: list[str] = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE or name == "force":
+            continue
+        value = context.params[name]
+        values = list(value) if parameter.multiple or parameter.nargs != 1 else [value]
+        if isinstance(parameter, click.Option):
+            options += _spelled(parameter, values)
+        else:
+            arguments += map(os.fspath, values)
+    dashed = any(argument.startswith("-") for argument in arguments)
+    words = [*options, "--", *arguments] if dashed else [*arguments, *options]
+    command = shlex.join(["hebbax", context.info_name or "", *words])
+    return f"cd {shlex.quote(os.getcwd())} && {command}"
+
+
+def _spelled(option: click.Option, values: list[Any]) -> list[str]:
+    """Return an option and its values as words of a command line."""
+    name = option.opts[-1]
+    if option.is_flag:
+        return [name if values[0] else option.secondary_opts[0]]
+    texts = [str(value) for value in values]
+    return [word for t in texts for word in ([f"{name}={t}"] if t[:1] == "-" else [name, t])]
 
 
 def mapping(columns: tuple[str, ...]) -> dict[str, str]:
@@ -65,50 +140,27 @@ def mapping(columns: tuple[str, ...]) -> dict[str, str]:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the folder of results; raise `HebbaxError` where nothing can be written."""
+    """Make the folder of results and keep other writers out until the command ends.
+
+    Raises `HebbaxError` where nothing can be written, or another process writes already.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".hebbax"
-        probe.touch()
-        probe.unlink()
     except OSError as problem:
         raise HebbaxError(
             f"{folder}: results cannot be written there ({problem.strerror}); give another --out."
         ) from problem
+    click.get_current_context().with_resource(writing(folder))
+
+
+def refuse_replacing_any(folder: Path, stem: str, *, force: bool) -> None:
+    """Raise `HebbaxError` where a file of an earlier answer, whose names begin with ``stem``, lies
+    in a folder, unless it is to go."""
+    for path in sorted(folder.glob(f"{glob.escape(stem)}*")):
+        refuse_replacing(path, force=force)
 
 
 def refuse_replacing(path: Path, *, force: bool) -> None:
     """Raise `HebbaxError` where an earlier answer lies at ``path``, unless it is to go."""
     if path.exists() and not force:
         raise HebbaxError(f"{path}: exists already; --force replaces it.")
-
-
-def refuse_overwrite(
-    sessions: data.Sessions,
-    spec: ModelSpec,
-    out: Path,
-    method: fitting.Method = "nuts",
-    *,
-    force: bool,
-    resume: bool,
-) -> None:
-    """Raise `HebbaxError` where a fit is there, finished or not, unless it is to be resumed.
-
-    ``force`` removes an unfinished one. Only NUTS leaves any.
-    """
-    state = fitting.state_path(out, spec.name) if method == "nuts" else None
-    if force:
-        if state is not None:
-            state.unlink(missing_ok=True)
-        return
-    if fitting.finished(sessions, spec, out, method) is not None and not resume:
-        name = fitting.result_path(out, spec.name, method).name
-        raise HebbaxError(
-            f"{name}: this fit is finished in {out}; --force fits it again, another --out keeps "
-            "both."
-        )
-    if state is not None and state.exists() and not resume:
-        raise HebbaxError(
-            f"{state.name}: an unfinished fit lies in {out}; --resume goes on with it, --force "
-            "starts anew."
-        )

@@ -1,133 +1,187 @@
 """Commands that go all the way from recordings to a report: run, demo, report."""
 
-from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 import jax
+import numpy as np
+import pandas as pd
 
-from hebbax import data, predictive, simulation, study
-from hebbax import report as reports
-from hebbax.cli.console import CONSOLE, bars, comparison_table, table
+from hebbax import data
+from hebbax.check import predictive
+from hebbax.cli.console import CONSOLE, bars, comparison_table, say, table
 from hebbax.cli.options import (
     ListCommand,
+    Written,
+    asked_baiting_option,
     blocks_option,
     column_option,
+    command_line,
     data_argument,
-    mapping,
+    force_option,
+    no_choice_option,
     out_option,
     prepare_folder,
-    refuse_overwrite,
 )
+from hebbax.cli.ranges import BLOCKS, DRAWS, ITERATIONS, SEED, check_stored, seed_option
+from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
-from hebbax.inference import nuts
-from hebbax.spec import ModelSpec, read_spec
+from hebbax.inference import pseudo_marginal
+from hebbax.model.spec import read_spec
+from hebbax.report import sections as reports
+from hebbax.report import study, told
+from hebbax.run.attempts import DETAILS, Failed, attempt
+from hebbax.simulate import cohort as simulation
+from hebbax.simulate.environment import AskedBaiting, Baiting
 
 
 @click.command(cls=ListCommand)
 @data_argument
 @column_option
+@no_choice_option
 @click.option(
     "--models",
     multiple=True,
-    default=("null", "reward", "forgetting"),
+    default=("no-learning", "reward", "forgetting"),
     help="declared models or .toml files, one or more",
 )
 @out_option
 @blocks_option
-@click.option("--seed", default=0, help="random seed")
-@click.option("--warmup", default=nuts.Settings.warmup, help="iterations of warm-up")
-@click.option("--draws", default=nuts.Settings.draws, help="draws kept per chain")
-@click.option("--force", is_flag=True, help="fit again what is finished, and start anew")
-@click.option("--resume", is_flag=True, help="go on with an unfinished study")
+@asked_baiting_option
+@seed_option
+@click.option(
+    "--warmup",
+    type=ITERATIONS,
+    default=pseudo_marginal.Settings.warmup,
+    help="iterations of warm-up",
+)
+@click.option(
+    "--draws", type=DRAWS, default=pseudo_marginal.Settings.draws, help="draws kept per chain"
+)
+@force_option
 def run(
     recordings: Path,
     columns: tuple[str, ...],
+    no_choice: str | None,
     models: tuple[str, ...],
     out: Path,
     blocks: int | None,
+    baiting: AskedBaiting,
     seed: int,
     warmup: int,
     draws: int,
     force: bool,
-    resume: bool,
 ) -> None:
-    """Fit, diagnose, compare and check models of DATA, and write a report."""
-    sessions = data.read(recordings, columns=mapping(columns))
-    specs = _distinct([read_spec(name) for name in models])
-    settings = nuts.Settings(warmup=warmup, draws=draws)
-    checks = predictive.Settings(trials_per_block=blocks)
+    """Fit, diagnose, compare and check models of DATA, and write a report.
+
+    The same command goes on where it was stopped: finished fits are taken as they are.
+    """
+    sessions = described(recordings, columns, no_choice)
+    specs = [read_spec(name) for name in models]
+    settings = pseudo_marginal.Settings(warmup=warmup, draws=draws)
+    checks = predictive.Settings(trials_per_block=blocks, baiting=baiting)
     predictive.check_blocks(sessions, blocks)
+    check_stored(settings.chains, draws, sessions.n_choices)
     prepare_folder(out)
-    for spec in specs:
-        refuse_overwrite(sessions, spec, out, force=force, resume=resume)
-    _study(sessions, study.Plan(specs, out, seed, settings, checks, refit=force))
+    _study(
+        sessions,
+        study.Plan(specs, out, seed, settings, checks, refit=force, command=command_line()),
+    )
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="a small cohort and few draws, in a minute or so")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("hebbax-demo"), help="folder of results"
-)
-@click.option("--seed", default=0, help="random seed")
+@click.option("--out", type=Written(), default=Path("hebbax-demo"), help="folder of results")
+@seed_option
 @click.option("--force", is_flag=True, help="replace an earlier demonstration")
 def demo(quick: bool, out: Path, seed: int, force: bool) -> None:
     """Simulate flies that learn and forget, and see whether the posterior finds the truth."""
     cohort = simulation.QUICK if quick else simulation.Cohort()
-    names = ("null", "forgetting") if quick else ("null", "reward", "forgetting")
+    names = ("no-learning", "forgetting") if quick else ("no-learning", "reward", "forgetting")
     specs = [read_spec(name) for name in names]
     path = out / "cohort.csv"
-    if path.exists() and not force:
-        raise HebbaxError(f"{path}: an earlier demonstration lies there; --force replaces it.")
     prepare_folder(out)
     simulated, _ = simulation.simulate(jax.random.PRNGKey(seed), cohort, read_spec("forgetting"))
-    for spec in specs:
-        refuse_overwrite(simulated, spec, out, force=force, resume=False)
+    if path.exists() and not force and not _same_choices(data.read(path), simulated):
+        raise HebbaxError(
+            f"{path}: a demonstration with another --seed or --quick lies there; --force replaces "
+            "it, another --out keeps both."
+        )
     data.write_table(simulated, path)
     sessions = data.read(path)
-    CONSOLE.print(
-        f"{sessions.n_animals} simulated animals, {sessions.n_observations} choices: {path}"
+    CONSOLE.print(f"{sessions.n_animals} simulated animals, {sessions.n_choices} choices: {path}")
+    settings = pseudo_marginal.QUICK if quick else pseudo_marginal.Settings()
+    _study(
+        sessions,
+        study.Plan(specs, out, seed, settings, refit=force, command=command_line()),
+        cohort,
     )
-    settings = nuts.QUICK if quick else nuts.Settings()
-    _study(sessions, study.Plan(specs, out, seed, settings, refit=force), cohort)
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@blocks_option
-@click.option("--seed", default=0, help="random seed of the predictive checks")
-def report(folder: Path, blocks: int | None, seed: int) -> None:
-    """Write the report of the posteriors stored in DIR anew: tables, checks, pictures."""
-    checks = predictive.Settings(trials_per_block=blocks)
+@click.option("--blocks", type=BLOCKS, help="trials in a block  [default: as the study was told]")
+@click.option(
+    "--baiting",
+    type=click.Choice(["auto", *get_args(Baiting)]),
+    help="whether an armed reward waits  [default: as the study was told]",
+)
+@click.option("--seed", type=SEED, help="seed of the checks  [default: as the study was told]")
+def report(folder: Path, **given: int | str | None) -> None:
+    """Write the report of the posteriors stored in DIR anew: tables, checks, pictures.
+
+    Blocks, baiting and seed are those that `hebbax run` was told, unless others are given.
+    """
+    if not folder.is_dir():
+        raise HebbaxError(f"{folder}: there is no such folder of results.")
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    # What is given in full is not asked for.
+    known = told.Told() if chosen.keys() == given.keys() else told.read(folder)
+    asked = replace(known, **chosen)
+    checks = predictive.Settings(trials_per_block=asked.blocks, baiting=asked.baiting)
+    prepare_folder(folder)
     with bars() as progress:
-        result = study.load(study.Plan((), folder, seed, checks=checks), progress)
+        plan = study.Plan((), folder, asked.seed, checks=checks, command=command_line())
+        result = study.load(plan, progress)
     CONSOLE.print(study.answer(result))
-    CONSOLE.print(f"Report: {reports.write(result, folder)}")
+    _report(result, folder)
 
 
 def _study(
     sessions: data.Sessions, plan: study.Plan, cohort: simulation.Cohort | None = None
 ) -> None:
-    """Run a study with its progress bars, write its report and print its answer."""
+    """Run a study with its progress bars, print its answer and write its report."""
+    found = study.prepare(sessions, plan)
+    for standing in found:
+        if standing.sentence:
+            CONSOLE.print(standing.sentence)
     with bars() as progress:
-        result = study.run(sessions, plan, progress)
+        result = study.run(plan, found, progress)
+    for name, verdict in result.verdicts.items():
+        say(name, verdict.sentence)
+    if not isinstance(result.compared, Failed):
+        CONSOLE.print(comparison_table(result.compared))
     truth = None
     if cohort is not None:
-        truth = study.truth_table(result.posteriors["forgetting"], cohort)
-    path = reports.write(result, plan.folder, truth)
-    for name, verdict in result.verdicts.items():
-        CONSOLE.print(f"[bold]{name}[/bold]  {verdict.sentence}")
-    CONSOLE.print(comparison_table(result.compared))
-    if truth is not None:
-        CONSOLE.print(table("population", truth))
+        known = result.posteriors["forgetting"], cohort, result.verdicts["forgetting"]
+        truth = attempt("The table of the truth", partial(study.truth_table, *known))
+        CONSOLE.print(truth.sentence if isinstance(truth, Failed) else table("population", truth))
     CONSOLE.print(study.answer(result))
-    CONSOLE.print(f"Report: {path}")
+    _report(result, plan.folder, truth)
 
 
-def _distinct(specs: Sequence[ModelSpec]) -> Sequence[ModelSpec]:
-    """Return the models; raise `HebbaxError` where two have one name, and so one file."""
-    names = [spec.name for spec in specs]
-    for k, name in enumerate(names):
-        if name in names[:k]:
-            raise HebbaxError(f"--models: {name} is given twice; each model may stand once.")
-    return specs
+def _report(result: study.Study, folder: Path, truth: pd.DataFrame | Failed | None = None) -> None:
+    """Write the report, and say where it is and what is missing in it."""
+    written = reports.write(result, folder, truth)
+    for failed in written.failures:
+        CONSOLE.print(f"{failed.sentence} {folder / DETAILS} says where.")
+    CONSOLE.print(f"Report: {written.path}")
+
+
+def _same_choices(one: data.Sessions, other: data.Sessions) -> bool:
+    """Return whether two cohorts chose alike and were rewarded alike, trial by trial."""
+    pairs = ((one.choices, other.choices), (one.rewards, other.rewards))
+    return all(np.array_equal(own, its, equal_nan=True) for own, its in pairs)

@@ -1,6 +1,7 @@
 """The command that says which terms are in the rule: terms."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -8,34 +9,31 @@ import click
 import pandas as pd
 from rich.table import Table
 
-from hebbax import (
-    comparison,
-    data,
-    diagnostics,
-    figures,
-    fitting,
-    inclusion,
-    projection,
-    readout,
-    weighing,
-)
-from hebbax.cli.console import CONSOLE, comparison_table, progress, table
+from hebbax import data, figures
+from hebbax.check import comparison
+from hebbax.cli.console import CONSOLE, comparison_table, progress, say, table
 from hebbax.cli.options import (
     ListCommand,
     column_option,
+    command_line,
     data_argument,
-    mapping,
+    no_choice_option,
     out_option,
     prepare_folder,
-    refuse_replacing,
+    refuse_replacing_any,
 )
+from hebbax.cli.pictures import picture
+from hebbax.cli.ranges import EFFECT, PROBABILITY, SUBMODELS, seed_option
+from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
-from hebbax.files import write_tables
-from hebbax.inference import nuts
-from hebbax.plasticity import TaylorRule
-from hebbax.posterior import Posterior
-from hebbax.scaling import candidate_model
-from hebbax.spec import ModelSpec, read_spec
+from hebbax.inference import pseudo_marginal
+from hebbax.inference.scaling import candidate_model
+from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.posterior import diagnostics, fitting
+from hebbax.posterior.inference_data import Posterior
+from hebbax.rule.taylor import TaylorRule
+from hebbax.run.files import write_tables
+from hebbax.terms import inclusion, projection, readout, weighing
 
 SHOWN = 8
 """Sub-models that the terminal shows."""
@@ -49,27 +47,37 @@ def listed(effects: tuple[float, ...]) -> str:
 @click.command(cls=ListCommand)
 @data_argument
 @column_option
+@no_choice_option
 @click.option("--terms", multiple=True, help="candidate terms; those of the model by default")
 @click.option("--model", default="sparse", help="declared model or .toml file: all but its priors")
 @click.option(
     "--effect",
     "effects",
     multiple=True,
-    type=float,
+    type=EFFECT,
     default=inclusion.Settings.effects,
     show_default=listed(inclusion.Settings.effects),
     help="prior standard deviations of information-scaled coefficients, equally likely",
 )
 @click.option(
-    "--prior", default=inclusion.Settings.inclusion, help="prior probability that a term is in"
+    "--prior",
+    type=PROBABILITY,
+    default=inclusion.Settings.inclusion,
+    help="prior probability that a term is in",
 )
-@click.option("--confirm", default=0, help="sample this many of the leading sub-models by NUTS")
-@click.option("--seed", default=0, help="random seed of the sampling")
+@click.option(
+    "--confirm",
+    type=SUBMODELS,
+    default=0,
+    help="sample this many of the leading sub-models",
+)
+@seed_option
 @out_option
 @click.option("--force", is_flag=True, help="replace an earlier answer")
 def terms(
     recordings: Path,
     columns: tuple[str, ...],
+    no_choice: str | None,
     terms: tuple[str, ...],
     model: str,
     effects: tuple[float, ...],
@@ -86,11 +94,11 @@ def terms(
     terms_projection.csv and two pictures; with --confirm terms_confirmed.csv, and a posterior a
     sub-model.
     """
-    settings = _settings(effects, prior, confirm)
+    settings = _settings(effects, prior)
     spec = candidates(read_spec(model), terms)
     projection.check_projected(spec)
-    sessions = data.read(recordings, columns=mapping(columns))
-    refuse_replacing(out / "terms.csv", force=force)
+    sessions = described(recordings, columns, no_choice)
+    refuse_replacing_any(out, "terms", force=force)
     prepare_folder(out)
     with progress("terms") as tell:
         weighed = weighing.weigh(sessions, spec, settings, tell)
@@ -105,16 +113,20 @@ def terms(
         "terms_projection": projected.table,
     }
     write_tables(tables, out, HebbaxError)
-    figures.save(figures.inclusion(weighed), out / "terms.png")
-    figures.save(figures.projection(projected), out / "terms projection.png")
+    picture(partial(figures.inclusion, weighed), out / "terms.png")
+    picture(partial(figures.projection, projected), out / "terms projection.png")
     CONSOLE.print(_term_table(by_term))
     CONSOLE.print(table("sub-model", by_submodel.iloc[:SHOWN, :2]))
     for sentence in (*readout.sentences(weighed), projected.sentence):
         CONSOLE.print(sentence)
-    CONSOLE.print(readout.in_symbols(weighed, projected.smallest), markup=False)
+    CONSOLE.print(readout.in_symbols(weighed, projected.smallest))
     if confirm:
         specs = weighing.leading(weighed, spec, confirm)
-        compared = comparison.compare(_sample(sessions, specs, out, seed))
+        sampled = _sample(sessions, specs, out, seed)
+        verdicts = {name: diagnostics.diagnose(fit) for name, fit in sampled.items()}
+        for name, verdict in verdicts.items():
+            say(name, verdict.sentence)
+        compared = comparison.compare(sampled, verdicts)
         CONSOLE.print(comparison_table(compared))
         evidence = by_submodel.iloc[:confirm, :2]
         evidence = evidence.set_axis(pd.Index([spec.name for spec in specs], name="sub-model"))
@@ -128,8 +140,8 @@ def _term_table(terms: pd.DataFrame) -> Table:
     for term, row in terms.iterrows():
         coefficient = (
             ""
-            if pd.isna(row["mean"])
-            else (f"{row['mean']:.3f} ({row['5 %']:.3f} to {row['95 %']:.3f})")
+            if pd.isna(row["median"])
+            else (f"{row['median']:.3f} ({row['5 %']:.3f} to {row['95 %']:.3f})")
         )
         between = f"{row[others].min():.2f} to {row[others].max():.2f}"
         shown.add_row(str(term), f"{row['P(in)']:.2f}", between, row["verdict"], coefficient)
@@ -139,15 +151,14 @@ def _term_table(terms: pd.DataFrame) -> Table:
 def _sample(
     sessions: data.Sessions, specs: list[ModelSpec], out: Path, seed: int
 ) -> dict[str, Posterior]:
-    """Return the posteriors of sub-models by NUTS, those in the folder taken as they are."""
+    """Return the sampled posteriors of sub-models, those in the folder taken as they are."""
     fitted = {}
     for spec in specs:
         with progress(spec.name) as tell:
-            result = fitting.obtain(sessions, spec, out, seed, nuts.Settings(), tell)
+            result = fitting.obtain(
+                sessions, spec, out, seed, pseudo_marginal.Settings(), tell, command_line()
+            )
         fitted[spec.name] = cast(Posterior, result)
-        CONSOLE.print(
-            f"[bold]{spec.name}[/bold]  {diagnostics.diagnose(fitted[spec.name]).sentence}"
-        )
     return fitted
 
 
@@ -158,14 +169,7 @@ def candidates(spec: ModelSpec, terms: tuple[str, ...]) -> ModelSpec:
     return replace(spec.with_terms(TaylorRule(terms).terms), name="candidates", text="")
 
 
-def _settings(effects: tuple[float, ...], prior: float, confirm: int) -> inclusion.Settings:
-    if not 0.0 < prior < 1.0:
-        raise HebbaxError(f"--prior {prior:g}: must lie between 0 and 1.")
-    for effect in effects:
-        if not 0.0 < effect < float("inf"):
-            raise HebbaxError(f"--effect {effect:g}: must be a positive number.")
+def _settings(effects: tuple[float, ...], prior: float) -> inclusion.Settings:
     if len(set(effects)) < len(effects):
         raise HebbaxError(f"--effect {listed(effects)}: each effect may stand once.")
-    if confirm < 0:
-        raise HebbaxError(f"--confirm {confirm}: must be 0 or more.")
     return inclusion.Settings(effects=effects, inclusion=prior)

@@ -1,49 +1,94 @@
 """Sessions from MATLAB files: a folder of X, Y, R files, or the published folder a fly."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import scipy.io
-import scipy.sparse
 
-from hebbax.data.sessions import NO_CHOICE, Record, Sessions, from_animals, natural_order
+from hebbax.data.isolated import Content, Named, load_files
+from hebbax.data.limits import MAX_FILES
+from hebbax.data.record import NO_CHOICE, Record
+from hebbax.data.sessions import Sessions, from_animals, natural_order
 from hebbax.errors import DataError
+from hebbax.validation.quoting import printable
 
 ORDERS = ("choice_order.mat", "reward_order.mat")
 
 
-def read_folder(folder: Path) -> Sessions:
-    """Return the sessions of a folder of ``.mat`` files, or of one folder an animal."""
-    entries = [
-        path
-        for path in sorted(folder.iterdir(), key=lambda path: natural_order(path.name))
-        if not path.name.startswith((".", "__MACOSX"))  # what archives and systems leave behind
-    ]
+def read_folder(folder: Path, name: str) -> Sessions:
+    """Return the sessions of a folder of ``.mat`` files, or of one folder an animal.
+
+    Messages call the folder ``name``. What lies in it and is no animal is named in the notes; what
+    may be one is refused.
+    """
+    entries = _entries(folder, name)
     files = [path for path in entries if path.suffix.lower() == ".mat" and path.is_file()]
     folders = [path for path in entries if path.is_dir()]
     if any(path.name in ORDERS for path in files):
         raise DataError(
-            f"{folder.name}: is the folder of one animal; give the folder that holds one such "
+            f"{name}: is the folder of one animal; give the folder that holds one such "
             "folder an animal."
         )
+    orders = [path for path in folders if any((path / order).is_file() for order in ORDERS)]
+    if not files and not orders:
+        raise DataError(
+            f"{name}: a folder needs .mat files with X, Y and R, or one folder an animal with "
+            "choice_order.mat and reward_order.mat."
+        )
+    _check_left_out(entries, [] if orders and not files else folders, name)
     if files:
-        return read_encounter_files(files, folder.name)
-    if any((path / name).is_file() for path in folders for name in ORDERS):
-        return read_order_folders(folders, folder.name)
-    raise DataError(
-        f"{folder.name}: a folder needs .mat files with X, Y and R, or one folder an animal with "
-        "choice_order.mat and reward_order.mat."
-    )
+        notes = _left_out([path for path in entries if path not in files])
+        return read_encounter_files(files, name, notes)
+    notes = _left_out([path for path in entries if path not in folders])
+    return read_order_folders(folders, name, notes)
 
 
-def read_encounter_files(paths: list[Path], source: str) -> Sessions:
+def _entries(folder: Path, name: str) -> list[Path]:
+    """Return what lies in a folder, less what archives and systems leave behind."""
+    try:
+        found = list(islice(folder.iterdir(), MAX_FILES + 1))
+    except OSError as problem:
+        raise DataError(f"{name}: the folder cannot be read ({problem.strerror}).") from problem
+    if len(found) > MAX_FILES:
+        raise DataError(f"{name}: more than {MAX_FILES} files lie in this folder.")
+    kept = [path for path in found if not path.name.startswith((".", "__MACOSX"))]
+    return sorted(kept, key=lambda path: natural_order(path.name))
+
+
+def _check_left_out(entries: list[Path], folders: list[Path], name: str) -> None:
+    """Raise `DataError` for the first entry that may hold an animal and would be left out."""
+    for path in entries:
+        if path.suffix.lower() != ".mat" and path.name.strip().lower().endswith(".mat"):
+            raise DataError(
+                f'{name}: the name of "{printable(path.name)}" ends with a blank; rename it to end '
+                "with .mat, or move it to another folder."
+            )
+    for path in folders:
+        inner = [one for one in _entries(path, path.name) if one.suffix.lower() == ".mat"]
+        if inner:
+            raise DataError(
+                f"{name}: .mat files lie in it and in its folder {printable(path.name)} "
+                f"({printable(inner[0].name)}); put all animals into one folder."
+            )
+
+
+def _left_out(paths: list[Path]) -> list[str]:
+    """Return a note that names what was not read."""
+    if not paths:
+        return []
+    names = ", ".join(f"{printable(p.name)}{' (a folder)' if p.is_dir() else ''}" for p in paths)
+    return [f"Left out, because they are no .mat files: {names}."]
+
+
+def read_encounter_files(paths: list[Path], source: str, notes: list[str]) -> Sessions:
     """Return the sessions of ``.mat`` files, one an animal.
 
-    Each holds X (encounter, stimulus), one-hot; Y (encounter,), 1 = accepted; R (trial,), the
-    reward of each accepted one. Rejections after the last acceptance belong to no trial and are
-    dropped.
+    Each holds X (encounter, stimulus), one-hot; Y (encounter,), 1 = accepted; R (acceptance,), the
+    reward of each accepted one. Rejections after the last acceptance are one last trial without a
+    choice.
     """
-    read = [_read_encounters(path) for path in paths]
+    contents = load_files("mat", [Named(path, printable(path.name)) for path in paths])
+    read = [_read_encounters(p, content) for p, content in zip(paths, contents, strict=True)]
     widths = [len(met) for _, met in read]
     for path, width in zip(paths, widths, strict=True):
         if width != widths[0]:
@@ -58,16 +103,20 @@ def read_encounter_files(paths: list[Path], source: str) -> Sessions:
             f"{source}: only stimulus {stimuli[met.argmax()]} was ever met; a choice needs at "
             "least 2 alternatives."
         )
-    return from_animals([record for record, _ in read], stimuli, source)
+    return from_animals([record for record, _ in read], stimuli, source, notes)
 
 
-def read_order_folders(folders: list[Path], source: str) -> Sessions:
+def read_order_folders(folders: list[Path], source: str, notes: list[str]) -> Sessions:
     """Return the sessions of the published layout, one folder an animal.
 
     ``choice_order.mat`` and ``reward_order.mat`` are (trial, block) with 0 = no choice and stimuli
     numbered from 1; trials follow each other block by block.
     """
-    records = [_read_order(folder) for folder in folders]
+    files = [_order_file(folder, order) for folder in folders for order in ORDERS]
+    contents = load_files("mat", files)
+    records = [
+        _read_order(folder, *contents[2 * k : 2 * k + 2]) for k, folder in enumerate(folders)
+    ]
     chosen = np.unique(np.concatenate([record.choices for record in records]))
     chosen = chosen[chosen >= 0]
     unused = np.setdiff1d(np.arange(len(chosen)), chosen)
@@ -76,7 +125,7 @@ def read_order_folders(folders: list[Path], source: str) -> Sessions:
             f"{source}, choice: stimulus {chosen.max() + 1} is chosen but stimulus "
             f"{unused[0] + 1} never is; stimuli are numbered from 1 without gaps."
         )
-    return from_animals(records, stimulus_names(len(chosen)), source)
+    return from_animals(records, stimulus_names(len(chosen)), source, notes)
 
 
 def stimulus_names(n_stimuli: int) -> list[str]:
@@ -84,49 +133,37 @@ def stimulus_names(n_stimuli: int) -> list[str]:
     return [chr(ord("A") + k) if n_stimuli <= 26 else str(k + 1) for k in range(n_stimuli)]
 
 
-def load(path: Path, where: str) -> dict[str, np.ndarray]:
-    """Return the variables of a ``.mat`` file; raise `DataError` for one SciPy cannot read."""
-    try:
-        content = scipy.io.loadmat(path)
-    except NotImplementedError as problem:
-        raise DataError(
-            f"{where}: a MATLAB 7.3 file; save it in MATLAB with save(..., '-v7')."
-        ) from problem
-    except Exception as problem:  # SciPy raises many kinds for a broken file
-        raise DataError(f"{where}: not a readable MATLAB file.") from problem
-    return {
-        name: value.toarray() if scipy.sparse.issparse(value) else value
-        for name, value in content.items()
-        if not name.startswith("__")
-    }
-
-
-def _matrix(where: str, name: str, values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind not in "fiub":
-        raise DataError(f"{where}, {name}: holds {values.dtype.name} values; numbers are needed.")
+def _matrix(where: str, name: str, content: Content) -> np.ndarray:
+    """Return a variable as floating-point numbers; raise `DataError` where it has none."""
+    kind = content.kinds.get(name) or content.numbers[name].dtype.name
+    if name in content.kinds or content.numbers[name].dtype.kind not in "fiub":
+        raise DataError(f"{where}, {name}: holds {kind} values; numbers are needed.")
+    values = content.numbers[name]
     if values.ndim != 2:
         raise DataError(f"{where}, {name}: is {_shape(values)}; a matrix or vector is needed.")
     return values.astype(float)
 
 
-def _read_encounters(path: Path) -> tuple[Record, np.ndarray]:
+def _read_encounters(path: Path, content: Content) -> tuple[Record, np.ndarray]:
     """Return the trials of one animal, and whether each stimulus was met ``(stimulus,)``."""
-    content = load(path, path.name)
-    missing = [name for name in "XYR" if name not in content]
+    missing = [name for name in "XYR" if name not in content.names]
     if missing:
         raise DataError(
             f"{path.name}: the variable {missing[0]} is missing; X, Y and R are needed, "
-            f"{', '.join(content) or 'nothing'} found."
+            f"{', '.join(content.names) or 'nothing'} found."
         )
-    x, y, r = (_matrix(path.name, name, content[name]) for name in "XYR")
+    x, y, r = (_matrix(path.name, name, content) for name in "XYR")
     y, r = y.ravel(), r.ravel()
     _check_encounters(path, x, y, r)
     stimulus = x.argmax(axis=1)
     accepted = np.flatnonzero(y == 1)
     trial = np.searchsorted(accepted, np.arange(len(y)))
-    rejections = np.zeros((len(accepted) + 1, x.shape[1]), dtype=int)
+    n_trials = trial[-1] + 1  # one more than acceptances where the last encounter was rejected
+    rejections = np.zeros((n_trials, x.shape[1]), dtype=int)
     np.add.at(rejections, (trial[y == 0], stimulus[y == 0]), 1)
-    record = Record(path.stem, stimulus[accepted], r, rejections=rejections[:-1])
+    choices, rewards = np.full(n_trials, NO_CHOICE), np.full(n_trials, np.nan)
+    choices[: len(r)], rewards[: len(r)] = stimulus[accepted], r
+    record = Record(path.stem, choices, rewards, rejections=rejections)
     return record, (x != 0).sum(axis=0) > 0
 
 
@@ -162,8 +199,9 @@ def _check_encounters(path: Path, x: np.ndarray, y: np.ndarray, r: np.ndarray) -
         )
 
 
-def _read_order(folder: Path) -> Record:
-    choices, rewards = (_read_table(folder, name) for name in ("choice_order", "reward_order"))
+def _read_order(folder: Path, chosen: Content, rewarded: Content) -> Record:
+    choices = _read_table(folder, "choice_order", chosen)
+    rewards = _read_table(folder, "reward_order", rewarded)
     if choices.shape != rewards.shape:
         raise DataError(
             f"{folder.name}: choice_order is {_shape(choices)} and reward_order is "
@@ -185,17 +223,20 @@ def _read_order(folder: Path) -> Record:
     )
 
 
-def _read_table(folder: Path, name: str) -> np.ndarray:
-    path = folder / f"{name}.mat"
-    where = f"{folder.name}/{path.name}"
-    if not path.is_file():
-        raise DataError(f"{folder.name}: {path.name} is missing.")
-    content = load(path, where)
-    if len(content) == 1:
-        return _matrix(where, *next(iter(content.items())))
-    if name not in content:
-        raise DataError(f"{where}: no variable {name}; {', '.join(content) or 'nothing'} found.")
-    return _matrix(where, name, content[name])
+def _order_file(folder: Path, order: str) -> Named:
+    if not (folder / order).is_file():
+        raise DataError(f"{printable(folder.name)}: {order} is missing.")
+    return Named(folder / order, f"{printable(folder.name)}/{order}")
+
+
+def _read_table(folder: Path, name: str, content: Content) -> np.ndarray:
+    where = f"{folder.name}/{name}.mat"
+    if len(content.names) == 1:
+        return _matrix(where, content.names[0], content)
+    if name not in content.names:
+        found = ", ".join(content.names) or "nothing"
+        raise DataError(f"{where}: no variable {name}; {found} found.")
+    return _matrix(where, name, content)
 
 
 def _check_cells(

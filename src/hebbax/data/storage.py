@@ -1,17 +1,36 @@
 """Sessions written to files: hebbax's own netCDF, which holds everything, and the tidy CSV."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hebbax.data.isolated import Content, Named, load_files
 from hebbax.data.sessions import Sessions
 from hebbax.errors import DataError
-from hebbax.files import replacing
+from hebbax.run import netcdf
+from hebbax.run.files import replacing
 
-FILE_VERSION = 1
-VARIABLES = ("animal", "stimulus", "choices", "rewards", "blocks", "n_trials")
+FILE_VERSION = 2
+"""Version 1 lost the rejections of trials without a choice."""
+
+LABELS = ("animal", "stimulus")
+INTEGERS = ("choices", "blocks", "n_trials", "rejections")
+DIMS = {
+    "animal": ("animal",),
+    "stimulus": ("stimulus",),
+    "choices": ("animal", "trial"),
+    "rewards": ("animal", "trial"),
+    "blocks": ("animal", "trial"),
+    "n_trials": ("animal",),
+    "rejections": ("animal", "trial", "stimulus"),
+}
+"""Dimensions of every variable; rejections may be missing."""
+
+VARIABLES = tuple(name for name in DIMS if name != "rejections")
 
 
 def write(sessions: Sessions, path: str | Path) -> None:
@@ -36,7 +55,7 @@ def write(sessions: Sessions, path: str | Path) -> None:
         ),
     }
     if sessions.rejections is not None:
-        note = {"long_name": "rejected encounters before the choice", "units": "1"}
+        note = {"long_name": "rejected encounters of the trial", "units": "1"}
         variables["rejections"] = ((*cells, "stimulus"), sessions.rejections, note)
     dataset = xr.Dataset(
         variables,
@@ -45,10 +64,13 @@ def write(sessions: Sessions, path: str | Path) -> None:
             "trial": np.arange(1, sessions.max_trials + 1),
             "stimulus": list(sessions.stimuli),
         },
-        attrs={"hebbax_sessions": FILE_VERSION, "source": sessions.source},
+        attrs={
+            "hebbax_sessions": FILE_VERSION,
+            "source": sessions.source,
+            "notes": json.dumps(sessions.notes),
+        },
     )
-    with replacing(Path(path), DataError) as unfinished:
-        dataset.to_netcdf(unfinished, engine="h5netcdf")
+    netcdf.write({"/": dataset}, Path(path), DataError)
 
 
 def write_table(sessions: Sessions, path: str | Path) -> None:
@@ -69,31 +91,65 @@ def write_table(sessions: Sessions, path: str | Path) -> None:
         table.to_csv(unfinished, index=False)
 
 
-def read_netcdf(path: Path) -> Sessions:
-    """Return the sessions stored in a netCDF file that hebbax wrote."""
-    try:
-        dataset = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError) as problem:
-        raise DataError(f"{path.name}: not a readable netCDF file.") from problem
-    if "hebbax_sessions" not in dataset.attrs:
-        raise DataError(f"{path.name}: not a file of sessions that hebbax wrote.")
-    version = dataset.attrs["hebbax_sessions"]
+def read_netcdf(path: Path, name: str) -> Sessions:
+    """Return the sessions stored in a netCDF file that hebbax wrote; messages call it ``name``."""
+    (stored,) = load_files("nc", [Named(path, name)])
+    if "hebbax_sessions" not in stored.attrs:
+        raise DataError(f"{name}: not a file of sessions that hebbax wrote.")
+    version = stored.attrs["hebbax_sessions"]
     if version != FILE_VERSION:
         raise DataError(
-            f"{path.name}: a file of version {version}; this hebbax reads version {FILE_VERSION}."
+            f"{name}: a file of version {version}; this hebbax reads version {FILE_VERSION}."
         )
-    missing = [name for name in VARIABLES if name not in dataset.variables]
+    _check_stored(stored, name)
+    numbers = stored.numbers
+    rejections = numbers.get("rejections")
+    sessions = Sessions(
+        animals=tuple(stored.text["animal"]),
+        stimuli=tuple(stored.text["stimulus"]),
+        choices=numbers["choices"].astype(np.int64),
+        rewards=numbers["rewards"].astype(float),
+        blocks=numbers["blocks"].astype(np.int64),
+        n_trials=numbers["n_trials"].astype(np.int64),
+        rejections=None if rejections is None else rejections.astype(np.int64),
+        source=name,
+        notes=_notes(stored, name),
+    )
+    return replace(sessions, source=stored.attrs["source"])  # messages named the file itself
+
+
+def _check_stored(stored: Content, name: str) -> None:
+    """Raise `DataError` where a variable is missing, or of another kind or other dimensions."""
+    missing = [field for field in VARIABLES if field not in stored.names]
     if missing:
         raise DataError(
-            f"{path.name}: the variable {missing[0]} is missing; {', '.join(VARIABLES)} are needed."
+            f"{name}: the variable {missing[0]} is missing; {', '.join(VARIABLES)} are needed."
         )
-    return Sessions(
-        animals=tuple(map(str, dataset["animal"].to_numpy())),
-        stimuli=tuple(map(str, dataset["stimulus"].to_numpy())),
-        choices=dataset["choices"].to_numpy(),
-        rewards=dataset["rewards"].to_numpy(),
-        blocks=dataset["blocks"].to_numpy(),
-        n_trials=dataset["n_trials"].to_numpy(),
-        rejections=dataset["rejections"].to_numpy() if "rejections" in dataset else None,
-        source=str(dataset.attrs["source"]),
-    )
+    if not isinstance(stored.attrs.get("source"), str):
+        raise DataError(f"{name}: the attribute source is missing; it names the recording.")
+    for field, dims in DIMS.items():
+        if field not in stored.names:
+            continue
+        if field not in (stored.text if field in LABELS else stored.numbers):
+            needed = "text is" if field in LABELS else "numbers are"
+            raise DataError(f"{name}, {field}: other values found; {needed} needed.")
+        if tuple(stored.dims[field]) != dims:
+            raise DataError(
+                f"{name}, {field}: dimensions {', '.join(stored.dims[field])} found; "
+                f"{', '.join(dims)} are needed."
+            )
+        if field in INTEGERS and stored.numbers[field].dtype.kind not in "iu":
+            raise DataError(
+                f"{name}, {field}: {stored.numbers[field].dtype} given; integers are needed."
+            )
+
+
+def _notes(stored: Content, name: str) -> tuple[str, ...]:
+    """Return the notes that the first reader of these sessions made."""
+    try:
+        notes = json.loads(stored.attrs.get("notes", "[]"))
+    except (TypeError, ValueError):
+        notes = None
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise DataError(f"{name}: the attribute notes is not a JSON list of sentences.")
+    return tuple(notes)

@@ -1,153 +1,99 @@
 """Sessions from a tidy table: one row a trial, or one row an encounter."""
 
-import re
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from hebbax.data.sessions import NO_CHOICE, Record, Sessions, from_animals, natural_order, shown
+from hebbax.data import laws
+from hebbax.data.cells import convert, omit
+from hebbax.data.headers import FIELDS, assign, find
+from hebbax.data.names import check_names
+from hebbax.data.parquet import read_parquet
+from hebbax.data.record import NO_CHOICE, Record, shown
+from hebbax.data.sessions import Sessions, from_animals, natural_order
+from hebbax.data.text import Grid, read_grid
+from hebbax.data.trials import check_restarts, check_trials
+from hebbax.data.unread import unread_notes
 from hebbax.errors import DataError
 
-TRIAL_COLUMNS = ("animal", "trial", "choice", "reward")
-ENCOUNTER_COLUMNS = ("animal", "trial", "stimulus", "accepted", "reward")
-FIELDS = tuple(dict.fromkeys((*TRIAL_COLUMNS, *ENCOUNTER_COLUMNS, "block")))
-LABELS = ("animal", "choice", "stimulus")
-NUMBERS = ("trial", "reward", "accepted", "block")
+
+class Meaning(NamedTuple):
+    """What the user says of a table: the ``columns``, header by field, and the name that stands
+    for no choice."""
+
+    columns: Mapping[str, str]
+    no_choice: str | None = None
 
 
-def read_table(path: Path, columns: Mapping[str, str]) -> Sessions:
-    """Return the sessions of a CSV or Parquet table; ``columns`` maps our names to its headers.
+def read_table(path: Path, name: str, meaning: Meaning) -> Sessions:
+    """Return the sessions of a table of text or a Parquet table; messages call it ``name``.
 
-    With a column ``accepted`` the table has one row an encounter, otherwise one row a trial. An
-    empty choice (or a trial without an acceptance) is an omitted trial. Animals keep their order
-    of appearance; trials are numbered from 0 or 1, without gaps.
+    With columns ``accepted`` and ``stimulus`` the table has one row an encounter, otherwise one row
+    a trial. An empty choice is an omitted trial. Animals keep their order of appearance; trials are
+    numbered from 0 or 1, without gaps; without a column ``trial`` rows are taken in their order.
     """
-    table = _fields(_load(path, columns), columns, path.name)
-    if table.empty:
-        raise DataError(f"{path.name}: the table has a header and no rows.")
-    for name in table.columns.intersection(list(LABELS)):
-        table[name] = pd.Series(map(_label, table[name]), table.index, dtype=object)
-    _check_identity(table, path.name)
-    for name in table.columns.intersection(list(NUMBERS)):
-        table[name] = _numeric(table, name, path.name)
-    for name in table.columns.intersection(["trial", "block"]):
-        _check_whole(table, name, path.name)
-    column, make = (
-        ("stimulus", _from_encounters) if "accepted" in table else ("choice", _from_trials)
-    )
-    stimuli = sorted(table[column].dropna().unique(), key=natural_order)
+    grid = _grid(path, name, meaning.columns)
+    fields = assign(list(grid.table.columns), meaning.columns, name)
+    if grid.table.empty:
+        raise DataError(f"{name}: the table has a header and no rows.")
+    others = grid.table.drop(columns=list(fields.values()))
+    table = pd.DataFrame({field: grid.table[header] for field, header in fields.items()})
+    notes = [*grid.notes, *convert(table, grid.separator, name)]
+    encounters = _one_row_an_encounter(table, notes, name)
+    if encounters and meaning.no_choice is not None:
+        raise DataError(f"{name}: has one row an encounter; --no-choice is for one row a trial.")
+    notes += [] if encounters else omit(table, meaning.no_choice, name)
+    table["block"] = table.get("block", 0.0)
+    if not encounters:
+        check_restarts(table, _parts(others, fields, grid.table), name)
+    column = "stimulus" if encounters else "choice"
+    found = table[column].dropna().unique()
+    laws.check_most(table["animal"].nunique(), len(found), name)
+    check_names(list(found), "stimulus", name)
+    stimuli = sorted(found, key=natural_order)
     table["code"] = pd.Categorical(table[column], categories=stimuli).codes.astype(int)
     # Ranks over the whole table: block 2 is the same block in every animal.
-    table["block"] = np.unique(table["block"], return_inverse=True)[1] if "block" in table else 0
+    table["block"] = np.unique(table["block"], return_inverse=True)[1]
+    make = _from_encounters if encounters else _from_trials
     records = []
     for animal, group in table.groupby("animal", sort=False):
         rows = group.sort_values("trial", kind="stable")
-        records.append(make(str(animal), rows, len(stimuli), path.name))
-    return from_animals(records, stimuli, path.name)
+        records.append(make(str(animal), rows, len(stimuli), name))
+    return from_animals(records, stimuli, name, [*notes, *unread_notes(others, table)])
 
 
-def _load(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+def _grid(path: Path, name: str, columns: Mapping[str, str]) -> Grid:
     """Return the table as it is, without empty rows; the index is the row of a spreadsheet."""
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            # Names stay text: "007" is not 7. Blank lines stay, so that row numbers are the file's.
-            table = pd.read_csv(
-                path,
-                sep="\t" if path.suffix.lower() == ".tsv" else ",",
-                dtype={columns.get(name, name): str for name in LABELS},
-                low_memory=False,
-                skip_blank_lines=False,
-            )
-    except pd.errors.EmptyDataError as problem:
-        raise DataError(f"{path.name}: the file is empty.") from problem
-    except (OSError, ValueError) as problem:
-        raise DataError(
-            f"{path.name}: not a readable {path.suffix[1:].lower()} table."
-        ) from problem
-    table.index = pd.RangeIndex(2, len(table) + 2)
-    return table.dropna(how="all")
+    if path.suffix.lower() == ".parquet":
+        return Grid(read_parquet(path, name), "", [])
+    wanted = [*FIELDS, *columns.values()]
+    return read_grid(path, name, lambda header: find(header, wanted) is not None)
 
 
-def _fields(table: pd.DataFrame, columns: Mapping[str, str], source: str) -> pd.DataFrame:
-    """Return the columns hebbax knows, under its own names."""
-    found = ", ".join(map(str, table.columns)) or "nothing"
-    for name, header in columns.items():
-        if name not in FIELDS:
-            raise DataError(f'unknown field "{name}" in --column; fields are {", ".join(FIELDS)}.')
-        if header not in table:
-            raise DataError(f'{source}: no column "{header}" for {name}; found {found}.')
-    # A header that a mapping claims is no longer read under its own name.
-    headers = {name: name for name in FIELDS if name in table and name not in columns.values()}
-    headers |= columns
-    for name in ENCOUNTER_COLUMNS if "accepted" in headers else TRIAL_COLUMNS:
-        if name not in headers:
-            raise DataError(
-                f'{source}: no column "{name}"; found {found}; '
-                f"name another header with --column {name}=HEADER."
-            )
-    return pd.DataFrame({name: table[header] for name, header in headers.items()})
+def _one_row_an_encounter(table: pd.DataFrame, notes: list[str], source: str) -> bool:
+    """Return whether rows are encounters; a column ``accepted`` that says nothing is noted."""
+    if "accepted" not in table or "stimulus" in table:
+        return "accepted" in table
+    if (table["accepted"] == 1).all():
+        notes.append("The column accepted is 1 in every row, one row a trial.")
+        return False
+    raise DataError(
+        f"{source}: has columns choice and accepted, but no stimulus; where a row is an encounter, "
+        "type --column stimulus=choice, and where it is a trial, leave out the column accepted."
+    )
 
 
-def _label(value: Any) -> str | None:
-    """Return a name as a person would write it: 1.0 from a column with gaps is "1"."""
-    text = "" if pd.isna(value) else str(value).strip()
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", text) or None
-
-
-def _check_identity(table: pd.DataFrame, source: str) -> None:
-    for name in ("animal", "trial"):
-        empty = table.index[table[name].isna()]
-        if len(empty):
-            raise DataError(f"{source}, row {empty[0]}, {name}: empty; every row needs one.")
-
-
-def _numeric(table: pd.DataFrame, name: str, source: str) -> pd.Series:
-    numbers = pd.to_numeric(table[name], errors="coerce")
-    odd = np.flatnonzero(numbers.isna() & table[name].notna())
-    if len(odd):
-        row = table.iloc[odd[0]]
-        raise DataError(
-            f"{source}, animal {row['animal']}, trial {_label(row['trial'])}, {name}: "
-            f'"{row[name]}" is not a number.'
-        )
-    return numbers.astype(float)
-
-
-def _check_whole(table: pd.DataFrame, name: str, source: str) -> None:
-    odd = table.index[~(table[name] % 1 == 0)]
-    if len(odd):
-        raise DataError(
-            f"{source}, row {odd[0]}, {name}: {shown(table[name][odd[0]])} given; a whole number "
-            "is needed."
-        )
-
-
-def _check_trials(trials: np.ndarray, where: str) -> None:
-    """Raise `DataError` unless the sorted trial numbers are 0 or 1 and the following ones."""
-    if trials[0] not in (0, 1):
-        raise DataError(
-            f"{where}: starts with trial {trials[0]:g}; trials are numbered from 0 or 1, because "
-            "learning starts there."
-        )
-    for before, trial in pairwise(trials):
-        if trial == before:
-            raise DataError(f"{where}, trial {trial:g}: given twice; each trial may stand once.")
-        if trial != before + 1:
-            raise DataError(
-                f"{where}, trial {trial:g}: follows trial {before:g}; an omitted trial needs "
-                "its row, with an empty choice."
-            )
+def _parts(others: pd.DataFrame, fields: Mapping[str, str], whole: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that may part an animal's trials: what was not read, and the block."""
+    return others.assign(**({"block": whole[fields["block"]]} if "block" in fields else {}))
 
 
 def _from_trials(animal: str, rows: pd.DataFrame, n_stimuli: int, source: str) -> Record:
     trials = rows["trial"].to_numpy()
-    _check_trials(trials, f"{source}, animal {animal}")
+    check_trials(trials, f"{source}, animal {animal}")
     return Record(
         animal,
         rows["code"].to_numpy(),
@@ -161,7 +107,7 @@ def _from_encounters(animal: str, rows: pd.DataFrame, n_stimuli: int, source: st
     where = f"{source}, animal {animal}"
     _check_encounters(rows, where)
     numbers, start, trial = np.unique(rows["trial"], return_index=True, return_inverse=True)
-    _check_trials(numbers, where)
+    check_trials(numbers, where)
     accepted = rows["accepted"].to_numpy() == 1
     stimulus = rows["code"].to_numpy()
     choices = np.full(len(numbers), NO_CHOICE)

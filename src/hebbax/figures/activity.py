@@ -6,12 +6,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hebbax.figures.style import OBSERVED, PALETTE
+from hebbax.figures.style import OBSERVED, PALETTE, literal
 
 SPURIOUS = "0.7"
 """Colour of the terms whose true coefficient is zero."""
 
 
+@literal
 def recovery(
     grid: pd.DataFrame,
     descents: list[pd.DataFrame],
@@ -107,6 +108,7 @@ def boxes(ax: Axes, grid: pd.DataFrame, by: str, label: str) -> None:
     ax.set(xlabel=label, ylabel="R2 of weights, fresh run")
 
 
+@literal
 def intervals(cell: pd.DataFrame, cells: pd.DataFrame, cases: pd.DataFrame, level: float) -> Figure:
     """Return credible intervals of one cell, coverage over the grid, and coverage by case.
 

@@ -5,9 +5,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hebbax.calibration import BAND, COVERAGES, ecdf, ecdf_band
-from hebbax.figures.style import PALETTE
-from hebbax.sbc import Calibrated
+from hebbax.check.calibration import BAND, COVERAGES, ecdf, ecdf_band
+from hebbax.check.sbc import Calibrated
+from hebbax.figures.style import PALETTE, literal
 
 BLUE, ORANGE = PALETTE[:2]
 COLUMNS = 4
@@ -18,6 +18,7 @@ FEW = 16
 and the log likelihood."""
 
 
+@literal
 def calibration(found: Calibrated, draws: int) -> Figure:
     """Return the ECDF of the ranks of each quantity less what is expected, and the coverage of
     intervals of all; ``draws`` are those a truth was ranked among."""

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hebbax.figures.style import OBSERVED, model_colour
+from hebbax.figures.style import OBSERVED, literal, model_colour
 
 EVERYONE = "population"
 """Name that stands for the population in the column ``animal``."""
@@ -16,6 +16,7 @@ EVERYONE = "population"
 PREFERENCE = "preference"
 
 
+@literal
 def coefficients(
     frame: pd.DataFrame, published: Mapping[str, tuple[float, float, float]]
 ) -> Figure:
@@ -45,7 +46,7 @@ def coefficients(
         for y, rows in enumerate(fits):
             colour = model_colour(rows["model"].iloc[0])
             _one_fit(ax, y, rows[rows["quantity"] == term], colour)
-        ax.set_xlabel("preference\n(log odds)" if term == PREFERENCE else f"{term}\n(1 / trial)")
+        ax.set_xlabel("preference\n(log odds)" if term == PREFERENCE else f"coefficient\nof {term}")
         ax.axvline(0.0, color="0.6", linewidth=0.8, linestyle=":")
         ax.xaxis.set_major_locator(MaxNLocator(3))
     labels = ["published quartiles", *(_label(rows) for rows in fits)]

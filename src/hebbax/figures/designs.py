@@ -7,12 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
-from hebbax.designs import Designs
-from hebbax.figures.style import OBSERVED, PALETTE
+from hebbax.design.designs import Designs
+from hebbax.figures.style import OBSERVED, PALETTE, literal
 
 MARKERS = "osD^vP*X"
 
 
+@literal
 def designs(found: Designs) -> Figure:
     """Return the smallest detectable forgetting of every design against its size, and what each
     factor does to it."""
@@ -33,20 +34,25 @@ def every_design(ax: Axes, found: Designs) -> None:
     kinds = table.groupby(["rewards", "blocks", "baiting"]).ngroup()
     aside = np.exp(0.25 * (kinds / max(kinds.max(), 1) - 0.5))
     for row, factor in zip(table.to_dict("records"), aside, strict=True):
-        colour = colours[row["rewards"]]
+        colour, seen = colours[row["rewards"]], np.isfinite(row["detectable"])
         ax.plot(
             row["animals"] * row["trials"] * factor,
-            row["detectable"],
+            row["detectable"] if seen else 1.0,
             shapes[row["blocks"]],
             color=colour,
             markerfacecolor=colour if row["baiting"] == "baited" else "white",
             markersize=5.5,
+            # What no effect is large enough for stands on the upper edge.
+            transform=ax.transData if seen else ax.get_xaxis_transform(),
+            clip_on=bool(seen),
         )
-    ax.axhline(abs(found.settings.truth), color=OBSERVED, linewidth=1, linestyle="--")
+    ax.axhline(-found.settings.truth, color=OBSERVED, linewidth=1, linestyle="--")
     _logarithmic(ax, sorted((table["animals"] * table["trials"]).unique()))
     ax.set_xlabel("choices of the experiment (animals x trials)")
-    ax.set_ylabel("smallest detectable |theta(w)| (1 / trial)")
+    ax.set_ylabel("smallest detectable |theta(w)|")
     marks = _marks(colours, shapes, sorted(table["baiting"].unique()))
+    if np.isinf(table["detectable"]).any():
+        marks.append(Line2D([], [], ls="", label="on the upper edge: not detectable"))
     ax.legend(
         handles=marks, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8,
         frameon=False,
@@ -94,7 +100,7 @@ def effects(ax: Axes, found: Designs) -> None:
     ax.set_yticks(y, list(map(_level, table["factor"], table["level"])))
     ax.invert_yaxis()
     ax.set_xlim(left=0.0)
-    ax.set_xlabel("standard deviation of theta(w) (1 / trial)")
+    ax.set_xlabel("standard deviation of theta(w)")
     ax.set_title("mean over designs", fontsize=10)
 
 

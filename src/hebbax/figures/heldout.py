@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from hebbax.figures.style import OBSERVED, model_colour
+from hebbax.figures.style import OBSERVED, literal, model_colour
 
 LINEAR = 20.0
 """Percent of deviance up to which the axis is linear; single fits reach minus hundreds."""
@@ -26,14 +26,15 @@ POINTS = (
 """Marker, line and colour of point estimates, in turn; posteriors have round markers."""
 
 
+@literal
 def held_out(table: pd.DataFrame, published: Mapping[float, float]) -> Figure:
     """Return two panels for each kind of weights: the deviance against a coin in the median animal
-    with its 90 % interval, and nats above the model `null` in all animals with their SE.
+    with its 90 % interval, and nats above the model `no-learning` in all animals with their SE.
 
     Args:
         table: one row a ``method``, ``model``, ``fraction`` and kind of ``weights``, with the
             columns ``percent``, ``percent low``, ``percent high``, and for posteriors
-            ``total over null`` and ``total se over null``.
+            ``total over no-learning`` and ``total se over no-learning``.
         published: percent of deviance by training fraction.
     """
     kinds = list(table["weights"].unique())
@@ -63,7 +64,9 @@ def held_out(table: pd.DataFrame, published: Mapping[float, float]) -> Figure:
             ax.axhline(0.0, color="0.6", linewidth=0.8, linestyle=":")
     first = np.reshape(axes, (2, -1))[:, 0]
     first[0].set_ylabel("held-out deviance explained\nagainst a coin (%), median animal")
-    first[1].set_ylabel("held-out log density above null\n(nats, all animals, ± SE over animals)")
+    first[1].set_ylabel(
+        "held-out log density above no-learning\n(nats, all animals, ± SE over animals)"
+    )
     figure.legend(*first[0].get_legend_handles_labels(), loc="outside lower center", ncols=4,
                   frameon=False, fontsize=8)  # fmt: skip
     return figure
@@ -79,5 +82,7 @@ def _one_method(
     ends = np.abs(rows[["percent low", "percent high"]].to_numpy().T - rows["percent"].to_numpy())
     label = model if method == "posterior" else method
     top.errorbar(at, rows["percent"], ends, label=label, **style)
-    if method == "posterior" and model != "null":
-        bottom.errorbar(at, rows["total over null"], rows["total se over null"], **style)
+    if method == "posterior" and model != "no-learning":
+        bottom.errorbar(
+            at, rows["total over no-learning"], rows["total se over no-learning"], **style
+        )

@@ -5,10 +5,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hebbax.figures.style import OBSERVED, PALETTE
-from hebbax.identifiability import Identifiability
+from hebbax.design.identifiability import Identifiability
+from hebbax.figures.style import OBSERVED, PALETTE, literal
 
 
+@literal
 def identifiability(found: Identifiability) -> Figure:
     """Return the expected standard deviation of each term, and how their estimates correlate."""
     rows = len(found.terms)
@@ -38,7 +39,7 @@ def deviations(ax: Axes, found: Identifiability) -> None:
     ax.set_yticks(y, list(table.index))
     ax.set_ylim(len(y) - 0.4, -0.6)
     ax.set_xlim(left=0.0)
-    ax.set_xlabel("coefficient (1 / trial)")
+    ax.set_xlabel(f"coefficient (a trial adds 1/{found.inputs} of it to a weight)")
     handles, labels = ax.get_legend_handles_labels()
     first = [*handles[-1:], *handles[:-1]], [*labels[-1:], *labels[:-1]]
     ax.legend(

@@ -8,14 +8,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hebbax.figures.style import PALETTE, grey_numbers
-from hebbax.inclusion import Inclusion
-from hebbax.projection import Projection
-from hebbax.readout import pair_table
+from hebbax.figures.style import PALETTE, grey_numbers, literal
+from hebbax.terms.inclusion import Inclusion
+from hebbax.terms.projection import Projection
+from hebbax.terms.readout import pair_table
 
-BLUE, ORANGE, GREEN = PALETTE[:3]
+BLUE, ORANGE = PALETTE[:2]
 
 
+@literal
 def inclusion(weighed: Inclusion) -> Figure:
     """Return the probability of each term, with its sensitivity, and of each pair."""
     n = len(weighed.terms)
@@ -59,6 +60,7 @@ def pairs(ax: Axes, weighed: Inclusion) -> None:
     ax.set_title("probability that at least one of two is in", fontsize=9)
 
 
+@literal
 def variants(said: pd.DataFrame) -> Figure:
     """Return the probability of each statement (row) under each variant (column), below it the
     least and the most under other priors; ``said`` has the columns ``variant``, ``statement``,
@@ -90,6 +92,7 @@ def _by_variant(said: pd.DataFrame, column: str) -> pd.DataFrame:
     return wide.loc[said["statement"].unique(), said["variant"].unique()]
 
 
+@literal
 def projection(projected: Projection) -> Figure:
     """Return what each added term brings: divergence from all candidates, and the log score."""
     table, n = projected.table, len(projected.table)

@@ -7,12 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
+from hebbax.figures.style import literal
+
 DEPTHS = np.array([-30.0, -20.0, -12.0, -8.0, -5.0, -3.0, -1.0, 0.0])
 """Contours of a log likelihood below its maximum, in nats."""
 
 
+@literal
 def profile(surface: xr.Dataset) -> Figure:
-    """Return the two surfaces of `hebbax.profile.profile`, without and with the preference."""
+    """Return both surfaces of `hebbax.check.profile.profile`: without and with preference."""
     figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.8), sharey=True, layout="constrained")
     titles = {"fixed": "no innate preference", "profiled": "best preference at each point"}
     for ax, (name, title) in zip(axes, titles.items(), strict=True):
@@ -33,6 +36,6 @@ def log_likelihood_contours(ax: Axes, surface: xr.DataArray) -> QuadContourSet:
     best = np.unravel_index(below.argmax(), below.shape)
     ax.plot(x[best[1]], y[best[0]], "o", color="white", markeredgecolor="black", markersize=6)
     ax.axvline(0.0, color="white", linewidth=0.8, linestyle=":")
-    ax.set_xlabel(f"coefficient of {columns} (1 / trial)")
-    ax.set_ylabel(f"coefficient of {rows} (1 / trial)")
+    ax.set_xlabel(f"coefficient of {columns}")
+    ax.set_ylabel(f"coefficient of {rows}")
     return contours

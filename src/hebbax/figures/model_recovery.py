@@ -6,11 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hebbax.calibration import Reliability
-from hebbax.figures.style import PALETTE, grey_numbers
-from hebbax.model_recovery import Recovery
+from hebbax.check.calibration import Reliability
+from hebbax.check.model_recovery import Recovery
+from hebbax.figures.style import PALETTE, grey_numbers, literal
 
 
+@literal
 def model_recovery(found: Recovery) -> Figure:
     """Return confusion and inversion by each criterion, and the reliability of the models'
     probabilities."""

@@ -4,6 +4,8 @@ Observed is black. The filled band is the 90 % interval of free runs, dashed lin
 choices drawn one step ahead, both in the colour of the model.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -13,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hebbax.behaviour import PROBABILITY_EDGES, WINDOW
-from hebbax.discrepancy import COHORT, DISTANCE
-from hebbax.figures.style import OBSERVED, model_colour
-from hebbax.predictive import FREE, ONE_STEP, Check
+from hebbax.check.behaviour import PROBABILITY_EDGES, WINDOW
+from hebbax.check.discrepancy import ANIMAL, COHORT, DISTANCE
+from hebbax.check.predictive import FREE, ONE_STEP, Check
+from hebbax.figures.style import OBSERVED, literal, mark_failed, model_colour
 
 REFERENCE: dict[str, Any] = {"color": "0.6", "linewidth": 0.8, "linestyle": ":"}
 """How a line is drawn that shows what would be neutral, or where a block begins."""
@@ -28,17 +30,18 @@ MOST_LABELS = 8
 """Reward probabilities of more blocks and stimuli than this do not fit above a choice curve."""
 
 
-def predictive(check: Check) -> dict[str, Figure]:
-    """Return the pictures of a check by kind: ``choice curves`` and ``checks``."""
-    return {"choice curves": choice_curves(check), "checks": checks(check)}
+def predictive(check: Check) -> dict[str, Callable[[], Figure]]:
+    """Return what draws the pictures of a check, by kind: ``choice curves`` and ``checks``."""
+    return {"choice curves": partial(choice_curves, check), "checks": partial(checks, check)}
 
 
+@literal
 def choice_curves(check: Check) -> Figure:
     """Return the moving average of choices of B of each animal, up to `MOST_ANIMALS` of them.
 
     Dotted lines are changes of block; above each block stand its reward probabilities.
     """
-    animals = [name for name in check.curves["animal"].unique() if name != COHORT]
+    animals = [*check.curves.loc[check.curves["of"] == ANIMAL, "animal"].unique()]
     shown = animals[:MOST_ANIMALS]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
@@ -63,9 +66,10 @@ def choice_curves(check: Check) -> Figure:
     figure.supylabel(f"choices of {chosen} (fraction of {WINDOW} trials)", fontsize=9)
     left = "" if shown == animals else f", the first {len(shown)} of {len(animals)} animals"
     figure.suptitle(f"{check.model}: choice curves{left}", fontsize=11, x=0.01, ha="left")
-    return figure
+    return mark_failed(figure, check.verdict)
 
 
+@literal
 def checks(check: Check) -> Figure:
     """Return one panel a statistic, cohort p-values in the titles: matching, win-stay and
     lose-switch of each animal, run lengths, choices around a change; history kernels of free runs,
@@ -87,7 +91,7 @@ def checks(check: Check) -> Figure:
         (axes[1, 2], "residual choice kernel", lag, "residual kernel (probability)"),
         (axes[1, 3], "residual reward kernel", lag, "residual kernel (probability)"),
     ):
-        _bands(ax, check, COHORT, name, marker="o")
+        _bands(ax, check, None, name, marker="o")
         ax.set(xlabel=x, ylabel=y)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         _title(ax, check, name, DISTANCE.format(name))
@@ -99,11 +103,12 @@ def checks(check: Check) -> Figure:
     handles = axes[0, 3].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(f"{check.model}: predictive checks of the cohort", fontsize=11)
-    return figure
+    return mark_failed(figure, check.verdict)
 
 
-def _bands(ax: Axes, check: Check, animal: str, name: str, marker: str = "") -> None:
-    """Draw one curve of an animal or the cohort: observed, free runs, one step ahead."""
+def _bands(ax: Axes, check: Check, animal: str | None, name: str, marker: str = "") -> None:
+    """Draw one curve of an animal or, without one, the cohort: observed, free runs, one step
+    ahead."""
     colour = model_colour(check.model)
     free, step = (_curve(check, animal, kind, name) for kind in (FREE, ONE_STEP))
     ends = free["5 %"].to_numpy(), free["95 %"].to_numpy()
@@ -158,21 +163,21 @@ def _by_animal(ax: Axes, check: Check, name: str) -> None:
     """Draw a number of each animal and of the cohort with the intervals of its replicates."""
     colour = model_colour(check.model)
     rows = check.table[check.table["statistic"] == name]
-    animals = [*rows["animal"].unique()]
     for kind, shift, style in ((FREE, 0.16, "-"), (ONE_STEP, -0.16, "--")):
         own = rows[rows["kind"] == kind]
         y = np.arange(len(own)) + shift
         ax.hlines(y, own["5 %"], own["95 %"], color=colour, linewidth=1.5, linestyle=style)
     own = rows[rows["kind"] == ONE_STEP]
     ax.plot(own["observed"], range(len(own)), "o", color=OBSERVED, markersize=4)
-    ax.set_yticks(range(len(animals)), animals, fontsize=7)
+    labels = own["animal"].where(own["of"] == ANIMAL, "all animals")
+    ax.set_yticks(range(len(own)), labels, fontsize=7)
     ax.invert_yaxis()
     _title(ax, check, name, name)
 
 
 def _calibration(ax: Axes, check: Check) -> None:
     colour = model_colour(check.model)
-    curve = _curve(check, COHORT, ONE_STEP, "calibration").dropna()
+    curve = _curve(check, None, ONE_STEP, "calibration").dropna()
     ax.plot([0, 1], [0, 1], **REFERENCE)
     half = np.diff(PROBABILITY_EDGES)[0] / 2
     for x, low, high in curve[["at", "5 %", "95 %"]].to_numpy():
@@ -183,15 +188,17 @@ def _calibration(ax: Axes, check: Check) -> None:
     _title(ax, check, "calibration", DISTANCE.format("calibration"))
 
 
-def _curve(check: Check, animal: str, kind: str, name: str) -> pd.DataFrame:
+def _curve(check: Check, animal: str | None, kind: str, name: str) -> pd.DataFrame:
+    """Return one curve of an animal or, without one, of the cohort."""
     curves = check.curves
-    own = (curves["animal"] == animal) & (curves["kind"] == kind) & (curves["statistic"] == name)
-    return curves[own]
+    of, name_of = (COHORT, COHORT) if animal is None else (ANIMAL, animal)
+    owned = (curves["of"] == of) & (curves["animal"] == name_of)
+    return curves[owned & (curves["kind"] == kind) & (curves["statistic"] == name)]
 
 
 def _title(ax: Axes, check: Check, name: str, statistic: str) -> None:
     """Name a panel, with the p-values of the cohort."""
     rows = check.table
-    rows = rows[(rows["animal"] == COHORT) & (rows["statistic"] == statistic)]
+    rows = rows[(rows["of"] == COHORT) & (rows["statistic"] == statistic)]
     parts = [f"{p:.2g} {kind}" for kind, p in zip(rows["kind"], rows["p"], strict=True)]
     ax.set_title(f"{name}\np = {', '.join(parts)}", fontsize=8)

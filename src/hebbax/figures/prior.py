@@ -5,14 +5,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hebbax.behaviour import WINDOW
-from hebbax.figures.style import model_colour
-from hebbax.prior_choices import LEVELS, PriorChoices
+from hebbax.check.behaviour import WINDOW
+from hebbax.check.prior_choices import LEVELS, PriorChoices
+from hebbax.figures.style import literal, model_colour
 
 SHOWN = 8
 """Animals whose own choice curves are drawn."""
 
 
+@literal
 def prior_choices(expected: PriorChoices) -> Figure:
     """Return choice curves of animals of the prior, how often they choose the better stimulus, and
     the effective number of terms where the prior has one."""

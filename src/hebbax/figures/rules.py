@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from hebbax.diagnostics import MAX_R_HAT_SHORT
 from hebbax.figures.style import OBSERVED
+from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT
 
 METHOD_COLOURS = {
     "truth": OBSERVED,
@@ -36,7 +36,7 @@ def change_curves(ax: Axes, rows: pd.DataFrame, label: str) -> Axes:
             ax.fill_between(
                 own["at"], own["low"], own["high"], color=colour, alpha=0.25, linewidth=0
             )
-    ax.set(xlabel=label, ylabel="change g of the weight (1 / trial)")
+    ax.set(xlabel=label, ylabel="change g of the weight, before the learning rate")
     return ax
 
 
@@ -54,7 +54,7 @@ def valley(ax: Axes, estimates: pd.DataFrame, interval: tuple[float, float], rat
         color=METHOD_COLOURS["Taylor, published way"], label="published way, each seed",
     )  # fmt: skip
     ax.set(
-        xlabel="coefficient of x r (1 / trial)", ylabel="coefficient of x² r (1 / trial)",
+        xlabel="coefficient of x r", ylabel="coefficient of x² r",
         xlim=(-0.1, 1.3), ylim=(-0.6, 1.5),
     )  # fmt: skip
     return ax
@@ -72,7 +72,7 @@ def interval_by_seed(ax: Axes, rows: pd.DataFrame, truth: float, published: floa
     ax.axhline(truth, color=OBSERVED, linestyle="--", linewidth=1, label=f"truth, {truth:g}")
     ax.axhline(published, color="0.5", linestyle=":", linewidth=1.2,
                label=f"published, {published:g}")  # fmt: skip
-    ax.set(xlabel="seed", ylabel="slope of x r at the input rate (1 / trial)")
+    ax.set(xlabel="seed", ylabel="slope of x r at the input rate")
     return ax
 
 

@@ -3,23 +3,34 @@
 Colours are those of Okabe & Ito (2008), which survive colour blindness and a grey printer.
 """
 
+import functools
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
 from hebbax.errors import FitError
-from hebbax.files import replacing
+from hebbax.posterior.diagnostics import Verdict
+from hebbax.run.files import replacing
 
 OBSERVED = "#000000"
 """Colour of what was recorded."""
 
+FAILED = "#C00000"
+"""Colour of what is said of a posterior that failed."""
+
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#5D3A9B")
 
 MODEL_COLOURS = {
-    "null": "#7F7F7F",
+    "no-learning": "#7F7F7F",
     "reward": "#56B4E9",
     "forgetting": "#0072B2",
     "forgetting-habit": "#5D3A9B",
@@ -30,6 +41,63 @@ MODEL_COLOURS = {
     "sparse": "#8C6D31",
 }
 """Colour of each declared model, the same in every picture."""
+
+
+LONGEST = 40
+"""Characters of a name beside an axis or in a legend; a longer one is cut in its middle."""
+
+Arguments = ParamSpec("Arguments")
+Drawn = TypeVar("Drawn", Figure, Figure | None)
+
+
+def literal(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
+    """Return a function that draws a figure with every text as it stands: a name with ``$`` is no
+    formula. Numbers that matplotlib writes at an axis stay its own."""
+
+    @functools.wraps(draw)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Drawn:
+        figure = draw(*args, **kwargs)
+        if figure is not None:
+            _as_they_stand(figure)
+        return figure
+
+    return drawn
+
+
+def _as_they_stand(figure: Figure) -> None:
+    numbers: set[Text] = set()
+    for axis in _axes(figure):
+        numbers.add(axis.get_offset_text())
+        for ticker in (axis.major, axis.minor):
+            if isinstance(ticker.formatter, FixedFormatter | FuncFormatter):
+                ticker.formatter = _cutting(ticker.formatter)
+            else:
+                ticks = axis.get_major_ticks() if ticker is axis.major else axis.get_minor_ticks()
+                numbers.update(text for tick in ticks for text in (tick.label1, tick.label2))
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and text not in numbers:
+            text.set_parse_math(False)
+    for legend in (*figure.legends, *(ax.get_legend() for ax in figure.axes)):
+        for text in legend.get_texts() if legend is not None else ():
+            text.set_text(_cut(text.get_text()))
+
+
+def _axes(figure: Figure) -> Iterator[Axis]:
+    for ax in figure.axes:
+        yield from (ax.xaxis, ax.yaxis)
+
+
+def _cutting(formatter: Formatter) -> Formatter:
+    """Return a formatter of names that cuts the long ones."""
+    cutting = FuncFormatter(lambda value, place: _cut(formatter(value, place)))
+    cutting.axis = formatter.axis
+    return cutting
+
+
+def _cut(name: str) -> str:
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[: LONGEST // 2]}…{name[len(name) - LONGEST // 2 + 1 :]}"
 
 
 def model_colour(name: str) -> str:
@@ -45,6 +113,23 @@ def grey_numbers(ax: Axes, values: np.ndarray, texts: list[list[str]]) -> None:
         ax.text(j, i, texts[i][j], ha="center", va="center", fontsize=6.5, color=colour)
 
 
+def mark_failed(figure: Figure, verdict: Verdict) -> Figure:
+    """Return a figure of a posterior, with words across it where that failed its diagnostics."""
+    if not verdict.passed:
+        figure.text(
+            0.5,
+            0.5,
+            "the posterior FAILED its diagnostics",
+            ha="center",
+            va="center",
+            fontsize=2.6 * figure.get_figwidth(),
+            color=FAILED,
+            alpha=0.75,
+            zorder=1000,
+        )
+    return figure
+
+
 def use_file_backend() -> None:
     """Draw into files only, whatever screen there is: for the command line."""
     plt.switch_backend("agg")
@@ -53,7 +138,7 @@ def use_file_backend() -> None:
 def publish(figure: Figure, folder: Path, name: str) -> None:
     """Write a picture as PNG, and as SVG for a printer."""
     with replacing(folder / f"{name}.svg", FitError) as unfinished:
-        figure.savefig(unfinished)
+        _write(figure, unfinished)
     save(figure, folder / f"{name}.png")
 
 
@@ -61,6 +146,13 @@ def save(figure: Figure, path: Path) -> None:
     """Write a picture and forget it; raise `FitError` where the folder refuses it."""
     try:
         with replacing(path, FitError) as unfinished:
-            figure.savefig(unfinished, dpi=150)
+            _write(figure, unfinished, dpi=150)
     finally:
         plt.close(figure)
+
+
+def _write(figure: Figure, path: Path, **options: float) -> None:
+    """Write a figure; a character that no font has is drawn as an empty box, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        figure.savefig(path, **options)  # type: ignore[arg-type]

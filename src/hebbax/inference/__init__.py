@@ -1,1 +1,1 @@
-"""Inference: `map`, `svi` and `nuts`, each with `Settings`, `Info` and `fit`."""
+"""Inference: `pseudo_marginal`, `nuts`, `svi` and `map`, each with `Settings`, `Info` and `fit`."""

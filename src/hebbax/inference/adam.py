@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from hebbax.activity import ActivityModel, Given
 from hebbax.errors import ModelError
 from hebbax.inference.passes import State, one_pass
-from hebbax.layer import recorded
+from hebbax.model.activity import ActivityModel, Given
+from hebbax.rule.layer import recorded
 from hebbax.typing import Array, Key, Progress, silent
+from hebbax.validation.keys import words
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def fit(
 
     Priors have no part in it. Raises `ModelError` where the initial weights are unknown.
     """
+    key = words(key)
     settings = settings or Settings()
     if model.recordings.initial is None:
         raise ModelError(f"{model.recordings.source}: the descent needs known initial weights.")

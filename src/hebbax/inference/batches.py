@@ -20,7 +20,7 @@ import numpy as np
 from hebbax.inference.density import Expansion, expansion, fisher_information
 from hebbax.inference.evidence import STEP, Settings, Solution, Start, climb
 from hebbax.inference.mixed import Problem
-from hebbax.model import Design, Model
+from hebbax.model.choices import Design, Model
 from hebbax.typing import Array, ArrayLike, Progress, silent
 
 SIZES = (4, 6, 8)
@@ -138,9 +138,9 @@ class _Form:
     @property
     def _key(self) -> tuple:
         model = self.model
-        spec = replace(model.spec, name="", reason="", scales={}, text="")
+        spec = replace(model.spec, name="any", reason="", scales={}, text="")
         members = tuple(group.shape for group in model.groups)
-        return repr(spec), model.rule, model.network, members, model.sessions.valid.tobytes()
+        return repr(spec), model.rule, model.network, members, model.sessions.n_trials.tobytes()
 
 
 @partial(jax.jit, static_argnames=("form", "settings", "size"))

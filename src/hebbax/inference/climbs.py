@@ -18,7 +18,7 @@ from hebbax.data import first_trials
 from hebbax.inference.batches import solve
 from hebbax.inference.evidence import Settings, Solution, Start, rest
 from hebbax.inference.mixed import Problem
-from hebbax.model import Model
+from hebbax.model.choices import Model
 from hebbax.typing import Progress, silent
 
 EXCERPTS = tuple(2.0 ** (-k / 2) for k in range(10, 0, -1))

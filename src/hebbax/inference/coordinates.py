@@ -32,8 +32,8 @@ from hebbax.inference.density import (
     split_groups,
 )
 from hebbax.inference.roots import Root, root_of
-from hebbax.model import Model
-from hebbax.priors import population_scale
+from hebbax.model.choices import Model
+from hebbax.model.priors import population_scale
 from hebbax.typing import Array, Parameters
 
 POPULATION, ANIMAL = "population coordinates", "animal coordinates"

@@ -13,9 +13,8 @@ from numpyro.distributions import biject_to
 from numpyro.handlers import seed, substitute, trace
 from numpyro.infer.util import potential_energy
 
-from hebbax.blocks import MANY_TRIALS, padded
-from hebbax.data import observation_index
-from hebbax.model import Model
+from hebbax.model.blocks import MANY_TRIALS, padded
+from hebbax.model.choices import Model
 from hebbax.typing import Array, Parameters
 
 
@@ -115,7 +114,7 @@ def expansion(
     With ``labels`` (animal, trial, stimulus), probabilities of choices under another model times
     how often each trial counts, it is the expected log likelihood under them: minus the cross
     entropy. One forward pass for all of it, trials in place (animal, trial): no reverse pass, and
-    no matrix a trial (`hebbax.likelihood.Part`).
+    no matrix a trial (`hebbax.model.likelihood.Part`).
     """
     observed, valid = padded_observed(model), model.design.valid
     if directions is None:
@@ -144,7 +143,7 @@ def expansion(
 
 
 def padded_observed(model: Model) -> Array:
-    """Return what was observed ``(animal, trial, ...)``, no choice in trials that do not count."""
+    """Return what was observed ``(animal, trial, ...)``, nothing in trials that do not count."""
     observed = padded(model.sessions.n_trials, jnp.asarray(model.observed))
     return model.kind.counted(observed, model.design.valid)
 
@@ -160,7 +159,7 @@ def sites_of(model: Model, flat: Array, part: str) -> Parameters:
 
 
 def _sum_by_animal(model: Model, values: Array) -> Array:
-    index = jnp.asarray(observation_index(model.sessions)[0])
+    index = jnp.asarray(model.index[0])
     return jax.ops.segment_sum(values, index, model.sessions.n_animals)
 
 

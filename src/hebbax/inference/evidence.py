@@ -20,8 +20,8 @@ import jax.numpy as jnp
 
 from hebbax.inference.density import Expansion
 from hebbax.inference.mixed import Gaussian, Problem, gaussian
-from hebbax.model import Model
-from hebbax.priors import SPREAD_FRACTION
+from hebbax.model.choices import Model
+from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.typing import Array
 
 STEP = 0.6

@@ -1,8 +1,8 @@
 """The mode of the `activity` model by Gauss-Newton, and the Gaussian posterior around it.
 
-With residuals e and slopes J = dm/dtheta of the noiseless recordings (`hebbax.layer.sensitivities`)
-a pass over the recordings gives J^T J, J^T e and e^T e, from which, for noise scale s and prior
-precision L,
+With residuals e and slopes J = dm/dtheta of the noiseless recordings
+(`hebbax.rule.layer.sensitivities`) a pass over the recordings gives J^T J, J^T e and e^T e, from
+which, for noise scale s and prior precision L,
 
     step:       (J^T J / s^2 + L + damping) d = J^T e / s^2 - L theta
     posterior:  theta ~ Normal(mode, (J^T J / s^2 + L)^-1)
@@ -24,10 +24,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hebbax.activity import ActivityModel, Given
+from hebbax.data.recordings import excerpt
 from hebbax.errors import ModelError
-from hebbax.layer import Layer, sensitivities
-from hebbax.recordings import excerpt
+from hebbax.model.activity import ActivityModel, Given
+from hebbax.rule.layer import Layer, sensitivities
 from hebbax.typing import Array, Progress, silent
 
 FINEST = 1e-6

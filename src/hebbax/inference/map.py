@@ -16,8 +16,9 @@ import optax
 
 from hebbax.inference.density import animal_values, constrain, latent_sites, potential, start
 from hebbax.inference.polish import polish
-from hebbax.model import Model
+from hebbax.model.choices import Model
 from hebbax.typing import Array, Key, Parameters, Progress, silent
+from hebbax.validation.keys import words
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def fit(
 ) -> tuple[Parameters, Info]:
     """Return the unconstrained variables at the best mode found, and how it was reached."""
     settings = settings or Settings()
+    key = words(key)
     first = start(model)
     keys = jax.random.split(key, settings.starts)
     jitters = settings.jitter * (jnp.arange(settings.starts) > 0)

@@ -23,7 +23,7 @@ import numpy as np
 
 from hebbax.inference.density import Expansion
 from hebbax.inference.roots import inverse
-from hebbax.priors import SPREAD_FRACTION
+from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.typing import Array
 
 FLAT = 0.3

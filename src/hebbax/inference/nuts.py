@@ -1,13 +1,14 @@
-"""The posterior by NUTS: vectorised chains, overdispersed starts, in whitened coordinates.
+"""The posterior by NUTS: NumPyro's kernel on the model as it is declared, vectorised chains.
 
-`hebbax.inference.pilot` gives the starts and the Gaussian factors, `hebbax.inference.coordinates`
-the coordinates. Warm-up and sampling advance in compiled chunks; after each the whole state can be
-stored, so that a fit that was killed goes on bit for bit.
+The density is that of the model's own sites in unconstrained space (`hebbax.inference.density`),
+animals as offsets from their population. Chains start at draws of a short run of
+`hebbax.inference.pseudo_marginal`: from anywhere else one in four ends on a plateau of some animal,
+where its weights run away. It is a second opinion: it moves by gradients, computes no p-hat, and
+fails its diagnostics where terms imitate each other. Warm-up and sampling advance in compiled
+chunks; after each the whole state can be stored, so that a fit that was killed goes on bit for bit.
 """
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,25 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.infer import NUTS
 
-from hebbax.data import data_hash
-from hebbax.inference import checkpoint, clouds, pilot
-from hebbax.inference.coordinates import (
-    ANIMAL,
-    POPULATION,
-    Factors,
-    left_alone,
-    model_values,
-    shapes,
-    to_coordinates,
-    to_sites,
-)
-from hebbax.inference.force import steered_potential
-from hebbax.inference.jumps import Known, jump
-from hebbax.inference.places import Place, place_at
-from hebbax.model import Model
+from hebbax.inference import checkpoint, pseudo_marginal
+from hebbax.inference.density import animal_values, constrain, latent_sites, potential
+from hebbax.model.choices import Model
 from hebbax.typing import Array, Key, Parameters, Progress, silent
+from hebbax.validation.keys import words
 
 CHECKED = ("num_steps", "diverging", "accept_prob", "potential_energy", "energy")
+
+SEARCH = pseudo_marginal.Settings(warmup=260, draws=20, most_thinning=1)
+"""A run that is long enough to be where the posterior is."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +35,8 @@ class Settings:
     """Settings of the sampler, stored with every posterior.
 
     ``draws`` are kept per chain after ``warmup``; ``chunk`` iterations run between two stored
-    states; chains start ``overdispersion`` posterior standard deviations around the solutions of
-    the pilot fit whose evidence is within ``margin`` nats of the best. In whitened coordinates
-    trajectories are short, so warm-up caps them early
-    (``warmup_tree_depth``) instead of paying for the long ones of an unadapted step size.
+    states. Warm-up caps trajectories early (``warmup_tree_depth``), instead of paying for the long
+    ones of an unadapted step size. ``search`` are the settings of the run that finds the starts.
     """
 
     chains: int = 4
@@ -56,21 +46,19 @@ class Settings:
     target_accept: float = 0.95
     max_tree_depth: int = 8
     warmup_tree_depth: int = 6
-    first_step_size: float = 0.3
-    overdispersion: float = 1.2
-    margin: float = 7.0
-    search: pilot.Settings = field(default_factory=pilot.Settings)
+    search: pseudo_marginal.Settings = SEARCH
 
-
-QUICK = Settings(warmup=300, draws=600)
-"""Few draws of an easy posterior, for a demonstration in a minute."""
+    @property
+    def iterations(self) -> int:
+        """Iterations of a chain, warm-up and all."""
+        return self.warmup + self.draws
 
 
 class Info(NamedTuple):
     """What the sampler says of itself, each ``(chain, draw)``, under ArviZ's names.
 
-    ``n_steps`` counts gradients of a trajectory and ``tree_depth`` its doublings; ``energy`` and
-    ``lp`` are in nats.
+    ``n_steps`` counts gradients of a trajectory and ``tree_depth`` its doublings. In nats:
+    ``energy`` is the Hamiltonian at the end of a trajectory, ``lp`` the log density of the draw.
     """
 
     diverging: np.ndarray
@@ -98,106 +86,53 @@ def fit(
     other settings, data or model.
     """
     settings = settings or Settings()
-    pilot_key, cloud_key, start_key, run_key = jax.random.split(key, 4)
-    progress("finding the starts", 0, 1)
-    pilots = pilot.fit(pilot_key, model, settings.search)
-    cloud = jax.jit(lambda key: clouds.mixture(model, clouds.gather(key, model)))(cloud_key)
-    known = Known(pilots.factors, cloud)
-    factors = pilot.best(pilots).factors
-    starts = jax.jit(partial(starting_points, model=model, settings=settings))(
-        start_key, pilots=pilots
-    )
-    progress("finding the starts", 1, 1)
-    kernel = kernel_of(model, factors, settings)
-    keys = jax.random.split(run_key, settings.chains)
-    move = jax.vmap(partial(jumped, model, factors, known))
-    state = jax.jit(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
-    label = _fingerprint(key, model, settings)
-    kept = _advance(kernel, move, state, settings, store, label, progress)
-    return _collect(model, factors, kept, settings)
-
-
-def kernel_of(model: Model, factors: Factors, settings: Settings, **metric: Any) -> NUTS:
-    """Return NumPyro's kernel in the coordinates of ``factors``; ``metric`` are its arguments about
-    the mass matrix, which is dense for what the coordinates leave alone."""
-    return NUTS(
-        potential_fn=partial(steered_potential, model, factors),
+    key = words(key)
+    start_key, run_key = jax.random.split(key)
+    if store is not None and store.is_file():
+        starts = _shapes(model, settings)  # what is stored comes in its place
+    else:
+        starts = _starts(start_key, model, settings, progress)
+    kernel = NUTS(
+        potential_fn=partial(potential, model),
         target_accept_prob=settings.target_accept,
         max_tree_depth=(settings.warmup_tree_depth, settings.max_tree_depth),
-        step_size=settings.first_step_size,
-        dense_mass=[tuple(hyper)] if (hyper := left_alone(model)) else False,
-        **metric,
     )
+    keys = jax.random.split(run_key, settings.chains)
+    state = jax.jit(lambda keys, z: kernel.init(keys, settings.warmup, z, (), {}))(keys, starts)
+    made_of = checkpoint.fit_identity(key, model, settings)
+    kept = _advance(kernel, state, settings, store, made_of, progress)
+    return _collect(model, kept, settings)
 
 
-def starting_points(key: Key, model: Model, pilots: pilot.Pilot, settings: Settings) -> Parameters:
-    """Return one starting point a chain ``(chain, ...)``, in the coordinates of the best pilot.
-
-    Chains take the solutions whose evidence counts in turn. In a solution's own coordinates the
-    population starts uniform within ``overdispersion`` times sqrt(3), as wide as that many
-    posterior standard deviations, and log scales are jittered likewise. Animals start uniform
-    within one: of a dozen, farther out, one starts where its weights run away.
-    """
-    counts = (pilots.evidence > pilots.evidence[0] - settings.margin).sum()
-    own = jnp.arange(settings.chains) % jnp.maximum(counts, 1)
-    best = pilot.best(pilots).factors
-    chosen = jax.tree.map(lambda leaf: leaf[own], pilots)
-
-    def one(key: Key, solution: pilot.Pilot) -> Parameters:
-        around = _around(key, model, solution.hyper, settings.overdispersion)
-        return to_coordinates(model, best, to_sites(model, solution.factors, around)[0])
-
-    return jax.vmap(one)(jax.random.split(key, settings.chains), chosen)
+def _starts(key: Key, model: Model, settings: Settings, progress: Progress) -> Parameters:
+    """Return unconstrained values of all sites for each chain."""
+    search = replace(settings.search, chains=settings.chains)
+    values, _ = pseudo_marginal.fit(key, model, search, progress=progress)
+    sites = latent_sites(model)
+    last = {name: jnp.asarray(values[name][:, -1]) for name in sites.shapes}
+    return {name: sites.transforms[name].inv(value) for name, value in last.items()}
 
 
-def _around(key: Key, model: Model, hyper: Parameters, overdispersion: float) -> Parameters:
-    """Return a random point around a solution, in its own coordinates."""
-    keys = iter(jax.random.split(key, 2 + len(hyper)))
-    reach = {POPULATION: np.sqrt(3.0) * overdispersion, ANIMAL: 1.0}
-    out = {
-        name: reach[name] * jax.random.uniform(next(keys), shape, minval=-1.0, maxval=1.0)
-        for name, shape in shapes(model).items()
-    }
-    for name, value in hyper.items():
-        out[name] = value + 0.3 * overdispersion * jax.random.normal(next(keys), value.shape)
-    return out
-
-
-def jumped(model: Model, factors: Factors, known: Known, state: Any) -> Any:
-    """Return the sampler's state after a jump of the animals (`hebbax.inference.jumps`)."""
-    key, own = jax.random.split(state.rng_key)
-    place = jump(own, model, known, place_at(model, factors, state.z))
-    return moved_to(model, factors, state, place, key)
-
-
-def moved_to(model: Model, factors: Factors, state: Any, place: Place, key: Key) -> Any:
-    """Return the sampler's state at another place, to go on with ``key``."""
-    z = to_coordinates(model, factors, place.sites)
-    force = partial(steered_potential, model, factors)
-    potential, slope = jax.value_and_grad(force)(z)
-    return state._replace(z=z, potential_energy=potential, z_grad=slope, rng_key=key)
+def _shapes(model: Model, settings: Settings) -> Parameters:
+    """Return zeros for unconstrained values of all sites for each chain."""
+    shapes = latent_sites(model).shapes
+    return {name: jnp.zeros((settings.chains, *shape)) for name, shape in shapes.items()}
 
 
 def _advance(
     kernel: NUTS,
-    move: Callable[[Any], Any],
     state: Any,
     settings: Settings,
     store: Path | None,
-    label: str,
+    made_of: dict,
     progress: Progress,
 ) -> dict[str, np.ndarray]:
-    """Run all iterations in chunks and return what is kept of the draws, ``(chain, draw, ...)``.
+    """Run all iterations in chunks and return what is kept of the draws, ``(chain, draw, ...)``."""
 
-    Animals jump after the warm-up only: it tunes the step to the solution where a chain started,
-    not to a narrow second mode of one animal, which jumps would visit meanwhile.
-    """
-
-    @partial(jax.jit, static_argnums=(1, 2))
-    def chunk(state: Any, length: int, jumping: bool) -> tuple[Any, dict[str, Array]]:
+    @partial(jax.jit, static_argnums=1)
+    def chunk(state: Any, length: int) -> tuple[Any, dict[str, Array]]:
         def iteration(state: Any, _: None) -> tuple[Any, dict[str, Array]]:
             state = kernel.sample(state, (), {})
-            state = move(state) if jumping else state
             kept = {name: getattr(state, name) for name in CHECKED}
             return state, {**state.z, **kept, "step_size": state.adapt_state.step_size}
 
@@ -207,24 +142,27 @@ def _advance(
     done = 0
     kept: list[dict[str, np.ndarray]] = []
     if store is not None and store.is_file():
-        state, kept, done = checkpoint.load(store, label, state)
+        _, drawn = jax.eval_shape(lambda state: chunk(state, 1), state)
+        one = {name: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for name, v in drawn.items()}
+        expected = checkpoint.Expected(state, one, settings.warmup, total)
+        state, kept, done = checkpoint.load(store, made_of, expected)
     while done < total:
         end = settings.warmup if done < settings.warmup else total
         length = min(settings.chunk, end - done)
-        state, drawn = jax.device_get(chunk(state, length, done >= settings.warmup))
+        state, drawn = jax.device_get(chunk(state, length))
         if done >= settings.warmup:
             kept.append(drawn)
         done += length
         if done == settings.warmup:
-            state = share_step_size(state)
+            state = _share_step_size(state)
         if store is not None:
-            checkpoint.save(store, label, state, kept, done)
+            checkpoint.save(store, made_of, state, kept, done)
         progress("warming up" if done <= settings.warmup else "sampling", done, total)
     joined = {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
     return {name: np.swapaxes(value, 0, 1) for name, value in joined.items()}
 
 
-def share_step_size(state: Any) -> Any:
+def _share_step_size(state: Any) -> Any:
     """Return the state with the median step size of all chains: one that ended its warm-up at a
     cliff would go on with steps a tenth of what the posterior needs."""
     adapted = state.adapt_state
@@ -233,13 +171,17 @@ def share_step_size(state: Any) -> Any:
 
 
 def _collect(
-    model: Model, factors: Factors, kept: dict[str, np.ndarray], settings: Settings
+    model: Model, kept: dict[str, np.ndarray], settings: Settings
 ) -> tuple[dict[str, np.ndarray], Info]:
     """Return draws on the model's scale, with the deterministic sites, and `Info`."""
-    coordinates = {k: v for k, v in kept.items() if k not in (*CHECKED, "step_size")}
+    sites = latent_sites(model)
 
-    one = partial(model_values, model, factors)
-    draws = jax.device_get(jax.jit(jax.vmap(jax.vmap(one)))(coordinates))
+    def one(unconstrained: Parameters) -> Parameters:
+        values = constrain(sites, unconstrained)
+        return values | animal_values(model, values)
+
+    unconstrained = {name: kept[name] for name in sites.shapes}
+    draws = jax.device_get(jax.jit(jax.vmap(jax.vmap(one)))(unconstrained))
     depth = np.ceil(np.log2(kept["num_steps"] + 1)).astype(int)
     info = Info(
         diverging=kept["diverging"],
@@ -252,9 +194,3 @@ def _collect(
         step_size=kept["step_size"],
     )
     return draws, info
-
-
-def _fingerprint(key: Key, model: Model, settings: Settings) -> str:
-    """Return what identifies a fit: key, model, data and settings."""
-    parts = (np.asarray(key).tolist(), model.spec, data_hash(model.sessions), asdict(settings))
-    return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -25,7 +25,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.flatten_util import ravel_pytree
 
 from hebbax.inference.coordinates import (
     Factors,
@@ -43,12 +42,9 @@ from hebbax.inference.density import (
     split_groups,
 )
 from hebbax.inference.roots import root_of
-from hebbax.model import Model
+from hebbax.model.choices import Model
 from hebbax.typing import Array, Key, Parameters
-
-LEAST_CURVATURE, MOST_CURVATURE = 0.7, 100.0
-"""Limits of the curvature of a log scale: where the data say nothing its prior has a standard
-deviation of about 1.2, and none is known better than to 0.1."""
+from hebbax.validation.keys import words
 
 
 @dataclass(frozen=True)
@@ -86,6 +82,7 @@ class Pilot(NamedTuple):
 def fit(key: Key, model: Model, settings: Settings | None = None) -> Pilot:
     """Return the solutions of all starts, with a leading dimension ``start``, best first; the best
     again for one that ended where weights left the range of numbers."""
+    key = words(key)
     settings = settings or Settings()
     keys = jax.random.split(key, settings.starts)
     jitters = settings.jitter * (jnp.arange(settings.starts) > 0)
@@ -99,22 +96,6 @@ def fit(key: Key, model: Model, settings: Settings | None = None) -> Pilot:
 def best(pilots: Pilot) -> Pilot:
     """Return the solution of most evidence."""
     return jax.tree.map(lambda leaf: leaf[0], pilots)
-
-
-def hyper_covariance(model: Model, solution: Pilot) -> Array:
-    """Return the covariance ``(scale, scale)`` of the unconstrained sites ``hyper``, in the order
-    of `hebbax.inference.coordinates.left_alone`: the inverse curvature of their marginal density,
-    its eigenvalues kept between `LEAST_CURVATURE` and `MOST_CURVATURE`."""
-    names = left_alone(model)
-    flat, unravel = ravel_pytree([solution.hyper[name] for name in names])
-
-    def loss(flat: Array) -> Array:
-        hyper = dict(zip(names, unravel(flat), strict=True))
-        return _marginal(model, solution.factors, hyper)
-
-    curvature, directions = jnp.linalg.eigh(jax.hessian(loss)(flat))
-    curvature = jnp.clip(curvature, LEAST_CURVATURE, MOST_CURVATURE)
-    return (directions / curvature) @ directions.T
 
 
 def _solve(model: Model, settings: Settings, key: Key, jitter: Array) -> Pilot:

@@ -29,7 +29,7 @@ from hebbax.inference.density import (
     potential,
     prior_potential,
 )
-from hebbax.model import Model
+from hebbax.model.choices import Model
 from hebbax.typing import Array, Parameters
 
 NOTHING = 1e-4

@@ -1,8 +1,10 @@
-"""By how much a Laplace evidence is wrong about the animals, measured by importance sampling.
+"""By how much a Laplace evidence is wrong about the animals alone, by importance sampling.
 
 Each animal's integral, given the population and the spreads at the mode, is sampled from the
-Gaussian that `hebbax.inference.evidence` puts there. What remains is the Gaussian volume of
-population and log spreads, and any mode or plateau that the Gaussian does not reach.
+Gaussian that `hebbax.inference.evidence` puts there. This is a part of the error of the evidence
+and no correction of it: the Gaussian volume of population and log spreads is held to be right, and
+so is that no mode or plateau lies beyond the Gaussians. The other part may be as large and of the
+other sign.
 """
 
 from functools import partial
@@ -15,15 +17,16 @@ from hebbax.inference.density import expansion, log_likelihood_by_animal, split_
 from hebbax.inference.evidence import Solution
 from hebbax.inference.mixed import Problem
 from hebbax.inference.roots import inverse
-from hebbax.model import Model
+from hebbax.model.choices import Model
 from hebbax.typing import Array, Key
 
 
 @partial(jax.jit, static_argnames=("model", "draws"))
-def correction(
+def animals_part(
     key: Key, model: Model, problem: Problem, solution: Solution, *, draws: int = 200
 ) -> tuple[Array, Array]:
-    """Return what is to be added to a sub-model's log evidence in nats, and its standard error.
+    """Return the part of the error of a sub-model's log evidence, in nats, that is the expansion of
+    the animals' likelihoods at the mode of population and spreads, and its standard error.
 
     Args:
         key: random key.

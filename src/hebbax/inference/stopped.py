@@ -21,11 +21,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from hebbax.data import observation_index
+from hebbax.data import NO_CHOICE
 from hebbax.errors import FitError
 from hebbax.inference.density import log_likelihood
-from hebbax.model import Model
+from hebbax.model.choices import Model
 from hebbax.typing import Array, Key, Parameters
+from hebbax.validation.keys import words
 
 
 @dataclass(frozen=True)
@@ -57,26 +58,28 @@ def fit(
 ) -> tuple[Parameters, Info]:
     """Return each animal's values by group name ``(part, animal, ...)``, and how they were reached.
 
-    ``parts`` (part, animal) are the last trials to fit (from 1, omitted ones counted), all parts
+    ``parts`` (part, animal) are the last trials to fit (from 1, all counted), all parts
     side by side in one compiled descent; without it there is one part, with all of them. Raises
-    `FitError` for a group that the model does not have, and for a part without a choice.
+    `FitError` for a group that the model does not have, and for a part that says nothing.
     """
+    key = words(key)
     settings = settings or Settings()
     names = [group.name for group in model.groups]
     for name in settings.fitted:
         if name not in names:
             known = ", ".join(names)
             raise FitError(f'{model.spec.name}: no group "{name}" to fit; it has {known}.')
-    animal, _ = observation_index(model.sessions)
+    animal, _ = model.index
     last = np.full((1, len(model.sessions.animals)), np.inf) if parts is None else parts
     used = model.trials <= last[:, animal]
     events = used * _encounters(model)
     counts = np.stack([np.bincount(animal, row, minlength=last.shape[1]) for row in events])
     if (counts == 0).any():
         row = int(np.argwhere(counts == 0)[0, 1])
+        what = {"choice": "a choice", "encounter": "an encounter"}[model.spec.likelihood]
         raise FitError(
-            f"{model.sessions.source}, animal {model.sessions.animals[row]}: a part without a "
-            "choice cannot be fitted."
+            f"{model.sessions.source}, animal {model.sessions.animals[row]}: a part without {what} "
+            "cannot be fitted."
         )
     weight = used / counts[:, animal]
     strength = jnp.full(len(weight), settings.l1)
@@ -88,8 +91,9 @@ def path(
 ) -> Parameters:
     """Return each animal's values by group name ``(strength, animal, ...)`` under each of some
     penalties, all in one compiled descent; ``settings.l1`` is not read."""
+    key = words(key)
     settings = settings or Settings()
-    animal, _ = observation_index(model.sessions)
+    animal, _ = model.index
     encounters = _encounters(model)
     weight = 1.0 / np.bincount(animal, encounters)[animal]
     weights = jnp.broadcast_to(weight, (len(strengths), weight.size))
@@ -97,10 +101,10 @@ def path(
 
 
 def _encounters(model: Model) -> np.ndarray:
-    """Return the number of encounters in each trial with a choice ``(observation,)``."""
+    """Return the number of encounters in each observed trial ``(observation,)``."""
     if model.spec.likelihood == "choice":
         return np.ones(len(model.observed))
-    return model.observed[:, :-1].sum(axis=1) + 1.0
+    return model.observed[:, :-1].sum(axis=1) + (model.observed[:, -1] != NO_CHOICE)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -115,7 +119,7 @@ def _descend(
 ) -> tuple[Parameters, Info]:
     """Return the values of all animals after the descent on one part, in which each trial has the
     ``weight`` (observation,) 1 / n or none; animals do not meet in it."""
-    animal, n = observation_index(model.sessions)[0], model.sessions.n_animals
+    animal, n = model.index[0], model.sessions.n_animals
     values = {g.name: jnp.zeros((n, *g.shape)) for g in model.groups}
     first = {name: values[name] for name in settings.fitted}
     if "theta" in first:

@@ -6,8 +6,8 @@ measured and not assumed: importance weights
 
     log w = log p(choices, values) - log q(values)
 
-of draws from the guide q give the Pareto k-hat of `hebbax.diagnostics` (Yao et al. 2018), and their
-mean is the ELBO, in nats. The draws are the guide's own and are not reweighted.
+of draws from the guide q give the Pareto k-hat of `hebbax.posterior.diagnostics` (Yao et al. 2018),
+and their mean is the ELBO, in nats. The draws are the guide's own and are not reweighted.
 """
 
 from collections.abc import Callable
@@ -28,9 +28,10 @@ from numpyro.infer import SVI, Trace_ELBO, autoguide, init_to_value
 from hebbax.errors import FitError
 from hebbax.inference import pilot
 from hebbax.inference.coordinates import model_values, shapes, transported_potential
-from hebbax.model import Model
-from hebbax.priors import SPREAD_FRACTION
+from hebbax.model.choices import Model
+from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.typing import Array, Key, Parameters, Progress, silent
+from hebbax.validation.keys import words
 
 GUIDES: dict[str, type[autoguide.AutoContinuous]] = {
     "diagonal": autoguide.AutoDiagonalNormal,
@@ -92,6 +93,7 @@ def fit(
     settings = settings or Settings()
     if settings.guide not in GUIDES:
         raise FitError(f'unknown guide "{settings.guide}"; the known ones are {", ".join(GUIDES)}.')
+    key = words(key)
     pilot_key, climb_key, draw_key = jax.random.split(key, 3)
     progress("finding the start", 0, 1)
     start = pilot.best(pilot.fit(pilot_key, model, settings.search))

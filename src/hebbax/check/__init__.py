@@ -1,0 +1,1 @@
+"""Whether a model is to be believed: comparison, prediction, calibration, recovery."""

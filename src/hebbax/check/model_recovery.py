@@ -1,0 +1,302 @@
+"""Model recovery: simulate from every model, fit every model, and see which is taken for which.
+
+Each cohort has its truth drawn from the prior of one model. Every model is then judged by its log
+evidence (Laplace, `hebbax.inference.evidence`, its sub-models solved on the way) and by LOO
+(`hebbax.check.comparison`). Source: Wilson & Collins (2019), confusion and inversion.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import arviz as az
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from hebbax.check import calibration, comparison, repeated_fits
+from hebbax.check.prior_predictive import Lived, as_sessions, generator, template
+from hebbax.check.sbc import Settings, reasons
+from hebbax.data import Sessions
+from hebbax.errors import HebbaxError, ModelError
+from hebbax.inference import evidence, pseudo_marginal
+from hebbax.inference.climbs import Climb, weight
+from hebbax.inference.density import log_likelihood
+from hebbax.inference.submodels import MANY_TERMS, enumerate_all
+from hebbax.model.choices import Design, Model, build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import diagnostics
+from hebbax.posterior.inference_data import Posterior, coordinates, variable_dims
+from hebbax.run import files, workers
+from hebbax.run.ledger import Ledger
+from hebbax.typing import Array, Key, Parameters, Progress, silent
+
+APART = 0.75
+"""Two models of which the right one is found less often cannot be told apart; chance is 0.5."""
+
+CRITERIA = {"evidence": "evidence", "LOO": "elpd"}
+"""Column that decides, by the name of the criterion."""
+
+
+class Judged(NamedTuple):
+    """What a fit says of a data set: the ``values`` of the draws by site, log P of each observation
+    ``log_likelihood`` (chain, draw, observation), and the part of the proposals ``accepted``."""
+
+    values: Parameters
+    log_likelihood: Array
+    accepted: float
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model with its compiled simulator and judge; data sets are arguments of the judge."""
+
+    model: Model
+    live: Callable[[Key], Lived]
+    judge: Callable[[Key, Design, Array], Judged]
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Which model is taken for which.
+
+    Attributes:
+        table: one row a data set and fitted model: ``simulation``, ``true``, ``fitted``,
+            ``evidence`` and ``elpd`` in nats, and the sampler's diagnostics.
+        confusion: by criterion, the fraction of data sets of each true model (row) in which each
+            model (column) is best.
+        inversion: by criterion, the probability of each true model (row) where a model (column) is
+            best, all models equally likely beforehand.
+        pairs: one row a pair of models: how often the right one of the two is better, by each
+            criterion, with the number ``n`` of data sets.
+        reliability: of the models' posterior probabilities by evidence.
+    """
+
+    table: pd.DataFrame
+    confusion: dict[str, pd.DataFrame]
+    inversion: dict[str, pd.DataFrame]
+    pairs: pd.DataFrame
+    reliability: calibration.Reliability
+
+    @property
+    def sentence(self) -> str:
+        """The answer in words."""
+        right = " and ".join(
+            f"{np.diagonal(found).mean():.0%} by {name}" for name, found in self.confusion.items()
+        )
+        head = (
+            f"Of {self.table['simulation'].nunique()} cohorts the true model is found in {right}."
+        )
+        failed = int(self.table["failed"].notna().sum())
+        fits = (
+            f" {failed} of {len(self.table)} fits failed their diagnostics; they are counted in."
+            if failed
+            else ""
+        )
+        return f"{head} {self._together} {self.reliability.sentence}{fits}"
+
+    @property
+    def _together(self) -> str:
+        found = self.pairs[list(self.confusion)]
+        best = found.max(axis=1).sort_values()
+        alike = best.index[best < APART]
+        if alike.empty:
+            return "Every two models can be told apart."
+        words = []
+        for first, second in alike:
+            right = found.loc[(first, second)]
+            each = ", ".join(f"{value:.0%} by {name}" for name, value in right.items())
+            words.append(f"{first} and {second} ({each})")
+        return (
+            f"This experiment cannot tell apart {'; '.join(words)}: in brackets how often the "
+            "right one of the two is found."
+        )
+
+
+def check(specs: Sequence[ModelSpec]) -> None:
+    """Raise `HebbaxError` where models cannot be compared by evidence."""
+    names = [spec.name for spec in specs]
+    for k, spec in enumerate(specs):
+        if spec.name in names[:k]:
+            raise HebbaxError(f"{spec.name}: is given twice; each model may stand once.")
+        if spec.prior != "normal" or spec.hierarchy == "none":
+            raise ModelError(
+                f"{spec.name}: models are told apart by evidence, which is there for animals "
+                'around a population with prior = "normal".'
+            )
+        if len(spec.terms) > MANY_TERMS:
+            raise ModelError(
+                f"{spec.name}: models are told apart by evidence, which is there for at most "
+                f"{MANY_TERMS} terms, {len(spec.terms)} given."
+            )
+        if spec.likelihood != specs[0].likelihood:
+            raise ModelError(
+                f"{specs[0].name} and {spec.name} speak of different data ({specs[0].likelihood} "
+                f"and {spec.likelihood}); compare models of the same."
+            )
+
+
+@lru_cache(maxsize=16)
+def program(spec: ModelSpec, settings: Settings) -> Program:
+    """Return the compiled simulator and judge of a model."""
+    model = template(spec, settings.animals, settings.task)
+
+    def pointwise(own: Model, values: Parameters) -> Array:
+        return log_likelihood(own, {group.name: values[group.name] for group in own.groups})
+
+    look = repeated_fits.looking(model, pointwise)
+
+    def judge(key: Key, design: Design, observed: Array) -> Judged:
+        fitted = model.recorded(design, observed)
+        values, info = pseudo_marginal.fit(key, fitted, settings.sampler)
+        draws = jax.tree.map(jnp.asarray, values)
+        return Judged(draws, look(design, observed, draws), float(info.acceptance_rate.mean()))
+
+    return Program(model, generator(model, settings.task), judge)
+
+
+def _evidence(model: Model) -> float:
+    """Return the Laplace log evidence of a model, minus infinity where there is none.
+
+    All sub-models of its rule are solved on the way: an animal left behind in one is not in
+    another.
+    """
+    known = enumerate_all(Climb(model, model.scales, evidence.Settings()))
+    return weight(known[2 ** len(model.rule.parameters) - 1])
+
+
+def simulate(
+    specs: tuple[ModelSpec, ...], settings: Settings, simulation: int
+) -> tuple[list[dict[str, Any]]]:
+    """Return the rows of one data set, numbered from 0, the true models taking turns."""
+    true = specs[simulation % len(specs)]
+    key = jax.random.fold_in(jax.random.PRNGKey(settings.seed), simulation)
+    live_key, *fit_keys = jax.random.split(key, 1 + len(specs))
+    lived = jax.device_get(program(true, settings).live(live_key))
+    sessions = as_sessions(lived.choices, lived.rewards, lived.rejections)
+    judged = {
+        spec.name: _judge(own, spec, settings, sessions)
+        for spec, own in zip(specs, fit_keys, strict=True)
+    }
+    loo = {name: comparison.leave_one_out(stored) for name, (_, stored) in judged.items()}
+    return (
+        [
+            {
+                "simulation": simulation,
+                "true": true.name,
+                "fitted": name,
+                "evidence": row["evidence"],
+                "elpd": loo[name].elpd_loo,
+                "worst k": float(loo[name].pareto_k.max()),
+                **{k: v for k, v in row.items() if k != "evidence"},
+            }
+            for name, (row, _) in judged.items()
+        ],
+    )
+
+
+def _judge(
+    key: Key, spec: ModelSpec, settings: Settings, sessions: Sessions
+) -> tuple[dict[str, Any], Posterior]:
+    """Return evidence and diagnostics of a fit, and what `hebbax.check.comparison` reads of it."""
+    model = build_model(spec, sessions)
+    made = program(spec, settings).judge(key, model.design, jnp.asarray(model.observed))
+    judged = jax.device_get(made)
+    draws = np.concatenate(
+        [value.reshape(*value.shape[:2], -1) for value in judged.values.values()], axis=-1
+    )
+    sampler = diagnostics.convergence(draws)
+
+    stored = az.from_dict(
+        posterior=judged.values,
+        log_likelihood={model.site: judged.log_likelihood},
+        coords=coordinates(model),
+        dims=variable_dims(model),
+    )
+    sampler["accepted"] = judged.accepted
+    row = {"evidence": _evidence(model), **sampler}
+    return {**row, "failed": "; ".join(reasons(sampler, settings))}, stored
+
+
+def path(folder: Path) -> Path:
+    """Return where the data sets of a recovery lie in a folder."""
+    return folder / "recovery.csv"
+
+
+def recover(
+    specs: Sequence[ModelSpec],
+    settings: Settings,
+    simulations: int,
+    folder: Path,
+    staff: workers.Workers | None = None,
+    progress: Progress = silent,
+) -> Recovery:
+    """Return what ``simulations`` of each model say, taking those in the folder from there.
+
+    Written are ``recovery.csv`` (`Recovery.table`), each data set as soon as it is judged, and in
+    the end ``recovery_<criterion>.csv`` with confusion and inversion, ``recovery_pairs.csv`` and
+    ``recovery_reliability.csv``. Raises `HebbaxError` where models cannot be compared, or the data
+    sets in the folder were made with other settings.
+    """
+    check(specs)
+    models = tuple(specs)
+    ledger = Ledger(path(folder), ("simulation",), (models, settings))
+    total = simulations * len(models)
+    work = partial(simulate, models, settings)
+    workers.fill([ledger], "simulation", total, work, staff or workers.Workers(), progress)
+    found = summarise(ledger.arrange().query(f"simulation < {total}"))
+    tables = {"recovery_reliability": found.reliability.table.set_index("from")}
+    tables["recovery_pairs"] = found.pairs
+    for name, confusion in found.confusion.items():
+        both = {"confusion": confusion, "inversion": found.inversion[name]}
+        tables[f"recovery_{name.lower()}"] = pd.concat(both, names=["matrix", "true"])
+    files.write_tables(tables, folder, HebbaxError, float_format="%.6g")
+    return found
+
+
+def summarise(table: pd.DataFrame) -> Recovery:
+    """Return which model is taken for which, from one row a data set and fitted model."""
+    names = list(dict.fromkeys(table["fitted"]))
+    true = table.groupby("simulation")["true"].first()
+    scores = {  # a model without a score is never the best
+        name: table.pivot(index="simulation", columns="fitted", values=column)[names].fillna(
+            -np.inf
+        )
+        for name, column in CRITERIA.items()
+    }
+    confusion, inversion = {}, {}
+    for name, score in scores.items():
+        counts = pd.crosstab(true, score.idxmax(axis=1)).reindex(index=names, columns=names)
+        counts = counts.fillna(0.0).rename_axis(index="true", columns=None)
+        confusion[name] = counts.div(counts.sum(axis=1), axis=0)
+        inversion[name] = confusion[name] / confusion[name].sum(axis=0)
+    probabilities = softmax(scores["evidence"].to_numpy(), axis=1)
+    truth = true.to_numpy()[:, None] == np.array(names)
+    return Recovery(
+        table,
+        confusion,
+        inversion,
+        _pairs(scores, true),
+        calibration.reliability(probabilities, truth),
+    )
+
+
+def _pairs(scores: dict[str, pd.DataFrame], true: pd.Series) -> pd.DataFrame:
+    """Return how often the right one of two models is better, on the data sets of the two."""
+    rows = {}
+    for first, second in itertools.combinations(next(iter(scores.values())).columns, 2):
+        own = true.index[true.isin([first, second])]
+        is_first = (true[own] == first).to_numpy()
+        rows[first, second] = {
+            **{
+                name: float(((score.loc[own, first] > score.loc[own, second]) == is_first).mean())
+                for name, score in scores.items()
+            },
+            "n": len(own),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["first", "second"])

@@ -1,0 +1,299 @@
+"""Posterior predictive checks: does a model that fits also behave like its animals?
+
+Two checks, two names. *One step ahead* asks whether each choice follows from the recorded past;
+*free running* whether an animal with this rule, living in the same task, would do what was
+recorded. A model can pass the first and fail the second (Palminteri et al. 2017). Replicates are
+those of `hebbax.check.replicates`, statistics those of `hebbax.check.behaviour`, p-values those of
+`hebbax.check.discrepancy`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import arviz as az
+import jax
+import numpy as np
+import pandas as pd
+
+from hebbax.check import replicates
+from hebbax.check.behaviour import SECOND
+from hebbax.check.discrepancy import (
+    COHORT,
+    DISTANCE,
+    Values,
+    all_statistics,
+    tables,
+)
+from hebbax.check.replicates import Experiment, free_trials, predicted_trials, recorded_trials
+from hebbax.data import Sessions, compact
+from hebbax.errors import FitError
+from hebbax.model.choices import Model, build_model
+from hebbax.posterior.diagnostics import Verdict, marked, verdict_of
+from hebbax.posterior.inference_data import sessions_of, spec_of
+from hebbax.posterior.stored import CHECKED, check_groups
+from hebbax.run import files
+from hebbax.run.names import file_name
+from hebbax.simulate.baiting import Decision, decide
+from hebbax.simulate.contingency import estimate, read_contingencies
+from hebbax.simulate.environment import AskedBaiting
+from hebbax.typing import Key, Progress, silent
+from hebbax.validation.keys import words
+
+ONE_STEP, FREE = "one step ahead", "free running"
+"""The two kinds of check."""
+
+SUSPICIOUS = 0.05
+"""Predictive p-value under which a statistic is called missed."""
+
+NINETY = 1.645
+"""Half a central 90 % interval of a normal distribution, in standard deviations."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a posterior is checked.
+
+    Attributes:
+        replicates: predicted data sets of each kind.
+        trials_per_block: length of the blocks, where the recording does not say its own.
+        contingencies: CSV table of known reward probabilities; without it they are estimated.
+        baiting: whether an armed reward waits until it is collected; ``auto`` lets the recorded
+            rewards decide (`hebbax.simulate.baiting`).
+    """
+
+    replicates: int = 200
+    trials_per_block: int | None = None
+    contingencies: Path | None = None
+    baiting: AskedBaiting = "auto"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What came of a check; B is the second of ``stimuli``.
+
+    Attributes:
+        model: name of the model.
+        stimuli: names of the alternatives.
+        table: one row an animal or the `COHORT` (column ``of``), kind and statistic, with observed,
+            mean and 90 % interval of the replicates, and p.
+        curves: one row a point of a curve: of, animal, kind, statistic, at, observed, mean
+            and 90 % interval.
+        contingencies: reward probabilities that free runs lived with: animal, block, first trial,
+            stimulus, probability, 5 % and 95 %.
+        decision: whether their rewards were baited, None where no animal ran free.
+        notes: what limits the check, in sentences.
+        verdict: what the diagnostics say of the posterior.
+    """
+
+    model: str
+    stimuli: tuple[str, ...]
+    table: pd.DataFrame
+    curves: pd.DataFrame
+    contingencies: pd.DataFrame
+    decision: Decision | None
+    notes: tuple[str, ...]
+    verdict: Verdict
+
+    @property
+    def cohort(self) -> pd.DataFrame:
+        """The rows of the cohort, and in how many animals each statistic is missed."""
+        table = self.table.set_index(["kind", "statistic"])
+        whole = table[table["of"] == COHORT].drop(columns=["of", "animal"])
+        each = table[table["of"] != COHORT]
+        missed = (each["p"] < SUSPICIOUS).groupby(level=[0, 1]).sum()
+        return whole.assign(**{"animals missed": missed.reindex(whole.index)})
+
+    @property
+    def sentence(self) -> str:
+        """What the model misses in the cohort, in one sentence."""
+        cohort = self.cohort
+        kinds = cohort.index.get_level_values("kind").unique()
+        missed = ", and ".join(_missed(kind, cohort.loc[kind]) for kind in kinds)
+        return f"{self.model}{self.verdict.mark}: {missed}."
+
+
+def check(
+    key: Key,
+    posterior: az.InferenceData,
+    settings: Settings | None = None,
+    progress: Progress = silent,
+    *,
+    verdict: Verdict | None = None,
+) -> Check:
+    """Return the posterior predictive checks of a stored posterior, on its own trials; one whose
+    ``verdict`` is known already is not diagnosed again.
+
+    Choices are checked, whatever the likelihood; the rejections of an ``encounter`` model are not.
+    Trials without a choice are left out of the recording and of its replicates alike. The law of
+    the choices stays the same, because nothing is learnt in such a trial.
+    Rewards other than 0 and 1 are not armed, so that there is no free run: then only the check one
+    step ahead is made, and `Check.notes` says so.
+
+    Raises:
+        FitError: the posterior lacks a group or holds what is no number, or
+            blocks are given where the recording has its own, or with a size below 1.
+        DataError: the table of contingencies cannot be used.
+    """
+    key = words(key)
+    settings = settings or Settings()
+    check_groups(posterior, CHECKED, str(posterior.attrs["model"]))
+    verdict = verdict_of(posterior, verdict)
+    model = build_model(spec_of(posterior), compact(sessions_of(posterior), "choice"))
+    blocks = _blocks(posterior, model.sessions, settings.trials_per_block)
+    experiment, decision = _experiment(model.sessions, blocks, settings)
+    values = replicates.drawn_values(posterior, model, settings.replicates)
+    parts = _parts(key, model, experiment, values, progress)
+    numbers, points = zip(
+        *(tables(model.sessions.animals, kind, *part) for kind, part in parts.items()), strict=True
+    )
+    return Check(
+        model.spec.name,
+        model.sessions.stimuli,
+        pd.concat(numbers, ignore_index=True),
+        pd.concat(points, ignore_index=True),
+        _contingency_table(model.sessions, experiment),
+        decision,
+        _notes(model.sessions, experiment, decision),
+        verdict,
+    )
+
+
+def write_tables(checked: Check, folder: Path) -> None:
+    """Write ``check_<model>.csv`` and, beside it, its curves and contingencies."""
+    name = f"check_{file_name(checked.model)}"
+    tables = {
+        name: marked(checked.table, checked.verdict),
+        f"{name}_curves": marked(checked.curves, checked.verdict),
+        f"{name}_contingencies": checked.contingencies,
+    }
+    files.write_tables(tables, folder, FitError, index=False)
+
+
+def _parts(
+    key: Key,
+    model: Model,
+    experiment: Experiment,
+    values: Mapping[str, np.ndarray],
+    progress: Progress,
+) -> dict[str, tuple[Sequence[Values], Sequence[Values]]]:
+    """Return the statistics of the recording and of its replicates, by kind of check."""
+    step_key, free_key = jax.random.split(key)
+    recorded = recorded_trials(model, experiment)
+    n_animals = len(recorded)
+    progress(ONE_STEP, 0, n_animals)
+    choices, probability = replicates.one_step(step_key, model, values)
+    own = [probability[a, :n, SECOND] for a, n in enumerate(model.sessions.n_trials)]
+    ahead = predicted_trials(model, experiment, choices)
+    parts: dict[str, tuple[Sequence[Values], Sequence[Values]]] = {
+        ONE_STEP: (
+            all_statistics(recorded, own, partial(silent, "recorded")),
+            all_statistics(ahead, own, partial(progress, ONE_STEP)),
+        )
+    }
+    if _armed(model.sessions):
+        progress(FREE, 0, n_animals)
+        runs = replicates.free_runs(free_key, model, values, experiment)
+        free = free_trials(model, experiment, *runs)
+        parts[FREE] = (
+            all_statistics(recorded, None, partial(silent, "recorded")),
+            all_statistics(free, None, partial(progress, FREE)),
+        )
+    return parts
+
+
+def _blocks(
+    posterior: az.InferenceData, sessions: Sessions, trials_per_block: int | None
+) -> np.ndarray:
+    """Return the block of each trial ``(animal, trial)`` from 0, -1 in padding.
+
+    Trials are counted as in the recording, those without a choice included.
+    """
+    check_blocks(sessions, trials_per_block)
+    if trials_per_block is None:
+        return sessions.blocks
+    blocks = sessions.blocks.copy()
+    known = posterior.constant_data
+    trials = np.asarray(known["trial"])[np.asarray(known["chosen"]) >= 0]
+    blocks[sessions.valid] = (trials - 1) // trials_per_block
+    return blocks
+
+
+def check_blocks(sessions: Sessions, trials_per_block: int | None) -> None:
+    """Raise `FitError` where a number of trials per block cannot be, or the blocks are recorded."""
+    if trials_per_block is None:
+        return
+    if trials_per_block < 1:
+        raise FitError(f"{trials_per_block} trials per block given; a block has 1 or more.")
+    if sessions.blocks.max() > 0:
+        raise FitError(
+            f"{sessions.source}: its blocks are recorded; leave out the number of trials per block."
+        )
+
+
+def _experiment(
+    sessions: Sessions, blocks: np.ndarray, settings: Settings
+) -> tuple[Experiment, Decision | None]:
+    """Return the task of the recorded animals, and how it was decided whether rewards wait."""
+    decision = decide(sessions, blocks, settings.baiting) if _armed(sessions) else None
+    # What is not armed cannot wait.
+    baiting = decision.baiting if decision else "independent"
+    if settings.contingencies is None:
+        contingencies = estimate(sessions, blocks, baiting)
+    else:
+        contingencies = read_contingencies(settings.contingencies, sessions, blocks)
+    return Experiment(blocks, contingencies, baiting), decision
+
+
+def _armed(sessions: Sessions) -> bool:
+    """Return whether every reward is 0 or 1, so that it can have been armed."""
+    return bool(np.isin(sessions.rewards, (0.0, 1.0)).all())
+
+
+def _notes(
+    sessions: Sessions, experiment: Experiment, decision: Decision | None
+) -> tuple[str, ...]:
+    notes = [] if decision is None else [decision.sentence]
+    if experiment.blocks.max() == 0:
+        notes.append("Each session was taken as one block of constant reward probabilities.")
+    if not _armed(sessions):
+        notes.append("Rewards other than 0 and 1 were recorded, so that there is no free run.")
+    if sessions.n_stimuli > 2:
+        notes.append("History kernels are those of two alternatives and stay empty.")
+    return tuple(notes)
+
+
+def _contingency_table(sessions: Sessions, experiment: Experiment) -> pd.DataFrame:
+    """Return one row an animal, block that it lived in, and stimulus."""
+    probability = experiment.contingencies.probability
+    low, high = experiment.contingencies.interval(NINETY)
+    rows = []
+    for a, animal in enumerate(sessions.animals):
+        lived, first = np.unique(experiment.blocks[a, : sessions.n_trials[a]], return_index=True)
+        for b, start in zip(lived, first, strict=True):
+            for k, stimulus in enumerate(sessions.stimuli):
+                cell = (a, b, k)
+                numbers = (probability[cell], low[cell], high[cell])
+                rows.append((animal, b + 1, start + 1, stimulus, *map(float, numbers)))
+    names = ["animal", "block", "first trial", "stimulus", "probability", "5 %", "95 %"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _missed(kind: str, cohort: pd.DataFrame) -> str:
+    """Return what is missed in one kind of check, in words."""
+    checked = cohort[cohort["p"].notna()]
+    missed = checked[checked["p"] < SUSPICIOUS]
+    if missed.empty:
+        return f"{kind} it reproduces all {len(checked)} statistics of the cohort"
+    shape = missed.index.str.endswith(DISTANCE.format(""))
+    low, high = (missed.index[~shape & (sign * (missed["observed"] - missed["mean"]) > 0)]
+                 for sign in (1, -1))  # fmt: skip
+    curves = [str(name).removesuffix(DISTANCE.format("")) for name in missed.index[shape]]
+    parts = [
+        f"{how}: {', '.join(map(str, names))}"
+        for how, names in (("too low", low), ("too high", high), ("otherwise in shape", curves))
+        if len(names)
+    ]
+    count = f"{len(missed)} of {len(checked)} statistics of the cohort"
+    return f"{kind} it misses {count} (predicted {'; '.join(parts)})"

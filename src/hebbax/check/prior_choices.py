@@ -1,0 +1,101 @@
+"""What the prior of a model expects of choices, before any were recorded.
+
+Each draw of the prior is one animal (`hebbax.check.prior_predictive`), a cohort of its own, that
+lives through a task with what was drawn. A prior is bad where its animals do what no animal does:
+choose one stimulus for ever because their weights ran away, or never learn anything.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+
+from hebbax.check.behaviour import Trials, choice_curve
+from hebbax.check.prior_predictive import generator, template
+from hebbax.design.rehearsal import TASK, Task
+from hebbax.errors import HebbaxError
+from hebbax.model.priors import SHRINKING, effective_terms
+from hebbax.model.spec import ModelSpec
+from hebbax.run import files
+from hebbax.run.names import file_name
+from hebbax.typing import Key
+from hebbax.validation.keys import words
+
+LAST = 40
+"""An animal whose choices in so many last trials are one and the same is called stuck."""
+
+LEVELS = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class PriorChoices:
+    """What animals drawn from a prior did.
+
+    Attributes:
+        model: name of the model.
+        task: what they lived through.
+        curves: ``(draw, trial)`` moving average of choices of B, the second stimulus.
+        better: ``(draw,)`` fraction of choices of the stimulus more often rewarded.
+        stuck: ``(draw,)`` whether the last `LAST` choices were one and the same.
+        effective: ``(draw,)`` effective number of terms (`hebbax.model.sparsity`), None where the
+            prior has none.
+    """
+
+    model: str
+    task: Task
+    curves: np.ndarray
+    better: np.ndarray
+    stuck: np.ndarray
+    effective: np.ndarray | None
+
+    @property
+    def sentence(self) -> str:
+        """What the prior expects, in words."""
+        low, middle, high = np.quantile(self.better, LEVELS)
+        out = (
+            f"{self.model}: animals of the prior choose the better stimulus in {middle:.0%} of the "
+            f"trials (90 % of them in {low:.0%} to {high:.0%}), and {self.stuck.mean():.0%} end on "
+            "one stimulus for good."
+        )
+        if self.effective is None:
+            return out
+        low, middle, high = np.quantile(self.effective, LEVELS)
+        return f"{out} Effective number of terms: {middle:.1f} ({low:.1f} to {high:.1f})."
+
+
+def prior_choices(key: Key, spec: ModelSpec, draws: int, task: Task = TASK) -> PriorChoices:
+    """Return what ``draws`` animals of the prior of a model do in a task.
+
+    Raises `ModelError` where the prior scales are to come from choices, of which there are none.
+    """
+    key = words(key)
+    model = template(spec, 1, task)
+    lived = jax.jit(jax.vmap(generator(model, task)))(jax.random.split(key, draws))
+    choices, rewards = np.asarray(lived.choices)[:, 0], np.asarray(lived.rewards)[:, 0]
+    best = task.chances.argmax(1)
+    block = np.cumsum(np.append(0, np.diff(best) != 0))
+    trials = Trials(choices, choices, rewards, block, best[:1], len(task.rewards))
+    theta = model.groups[0]
+    effective = None
+    if theta.name == "theta" and theta.prior in SHRINKING:
+        counted = jax.vmap(lambda truth: effective_terms(theta, truth))(lived.truth)
+        effective = np.asarray(counted)
+    end = choices[:, -LAST:]
+    return PriorChoices(
+        spec.name,
+        task,
+        choice_curve(trials),
+        (choices == best).mean(1),
+        (end == end[:, :1]).all(1),
+        effective,
+    )
+
+
+def write_table(expected: PriorChoices, folder: Path) -> None:
+    """Write ``prior_<model>.csv``: one row a trial, quantiles of the fraction of choices of B."""
+    low, middle, high = np.quantile(expected.curves, LEVELS, axis=0)
+    table = pd.DataFrame({"5 %": low, "50 %": middle, "95 %": high})
+    table.index = pd.RangeIndex(1, len(table) + 1, name="trial")
+    files.write_tables({f"prior_{file_name(expected.model)}": table}, folder, HebbaxError)

@@ -1,0 +1,135 @@
+"""Choices that a posterior predicts of its own animals, one step ahead and running free.
+
+*One step ahead*: each choice is drawn given the recorded past, as in the group
+``posterior_predictive`` of a stored posterior, with its probability. *Free*: the animal lives in
+its task again (`hebbax.simulate.environment.generate`), and choices, rewards and weights follow
+from its own simulated past. Every replicate has one draw of the posterior, and one of the
+contingencies where these were estimated.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import arviz as az
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hebbax.check.behaviour import Trials
+from hebbax.model.choices import Model
+from hebbax.posterior.inference_data import animal_values
+from hebbax.simulate.contingency import Contingencies
+from hebbax.simulate.environment import Animal, Baiting, Environment, Task, attraction, generate
+from hebbax.typing import Array, Key, Parameters
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The task of the recorded animals.
+
+    ``blocks`` (animal, trial) from 0, -1 in padding; ``contingencies`` of each; ``baiting``:
+    whether an armed reward waits.
+    """
+
+    blocks: np.ndarray
+    contingencies: Contingencies
+    baiting: Baiting
+
+
+def drawn_values(posterior: az.InferenceData, model: Model, n: int) -> dict[str, np.ndarray]:
+    """Return n draws of each animal's values ``(replicate, animal, ...)``, evenly spaced over all
+    chains; draws repeat where the posterior has fewer."""
+    values = animal_values(posterior, model)
+    total = len(next(iter(values.values())))
+    chosen = np.linspace(0, total - 1, n).round().astype(int)
+    return {name: drawn[chosen] for name, drawn in values.items()}
+
+
+def one_step(
+    key: Key, model: Model, values: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return choices ``(replicate, animal, trial)`` and their mean probabilities
+    ``(animal, trial, stimulus)``, given the recorded history.
+
+    Under ``encounter`` stimuli are taken to be offered evenly, as in `generate`.
+    """
+
+    def one(key: Key, draw: Parameters) -> tuple[Array, Array]:
+        offer, accept = attraction(*model.readout(draw), model.spec.likelihood)
+        log_p = jax.nn.log_softmax(offer + accept)
+        return jax.random.categorical(key, log_p), jnp.exp(log_p)
+
+    def every(keys: Key, draws: Parameters) -> tuple[Array, Array]:
+        choices, probability = jax.vmap(one)(keys, draws)
+        return choices, probability.mean(0)
+
+    n = len(next(iter(values.values())))
+    choices, probability = jax.jit(every)(jax.random.split(key, n), dict(values))
+    return np.asarray(choices), np.asarray(probability)
+
+
+def free_runs(
+    key: Key, model: Model, values: Mapping[str, np.ndarray], experiment: Experiment
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return choices and rewards, each ``(replicate, animal, trial)``, of animals set free."""
+    task = Task(model.spec.reward, model.spec.window, model.spec.likelihood)
+
+    def one(key: Key, animal: Parameters, chances: Array) -> tuple[Array, Array]:
+        made = generate(
+            key,
+            model.rule,
+            model.network,
+            Animal(*model.animal_parameters(animal)),
+            Environment(chances, experiment.baiting),
+            task,
+        )
+        return made.choices, made.rewards
+
+    n, animals = len(next(iter(values.values()))), model.sessions.n_animals
+    contingency_key, run_key = jax.random.split(key)
+    by_block = experiment.contingencies.draw(contingency_key, n)
+    # Padding runs on in the last block; what it yields is cut off.
+    blocks = np.maximum.accumulate(experiment.blocks, axis=1)
+    chances = by_block[:, np.arange(animals)[:, None], blocks]
+    keys = jax.random.split(run_key, (n, animals))
+    choices, rewards = jax.jit(jax.vmap(jax.vmap(one)))(keys, dict(values), chances)
+    return np.asarray(choices), np.asarray(rewards)
+
+
+def recorded_trials(model: Model, experiment: Experiment) -> list[Trials]:
+    """Return the recorded trials of each animal."""
+    sessions = model.sessions
+    return _trials(model, experiment, sessions.choices, sessions.choices, sessions.rewards)
+
+
+def predicted_trials(model: Model, experiment: Experiment, choices: np.ndarray) -> list[Trials]:
+    """Return choices drawn one step ahead ``(replicate, animal, trial)`` with the recorded past."""
+    return _trials(model, experiment, choices, model.sessions.choices, model.sessions.rewards)
+
+
+def free_trials(
+    model: Model, experiment: Experiment, choices: np.ndarray, rewards: np.ndarray
+) -> list[Trials]:
+    """Return free runs ``(replicate, animal, trial)`` as trials of each animal."""
+    return _trials(model, experiment, choices, choices, rewards)
+
+
+def _trials(
+    model: Model,
+    experiment: Experiment,
+    choices: np.ndarray,
+    history: np.ndarray,
+    rewards: np.ndarray,
+) -> list[Trials]:
+    best = experiment.contingencies.log_odds.argmax(-1)
+    return [
+        Trials(
+            choices[..., a, :n],
+            history[..., a, :n],
+            rewards[..., a, :n],
+            experiment.blocks[a, :n],
+            best[a],
+            model.sessions.n_stimuli,
+        )
+        for a, n in enumerate(model.sessions.n_trials)
+    ]

@@ -1,0 +1,102 @@
+"""What was read, before anything is made of it: counts, values, and what is asked about them.
+
+Values that look like something else are questioned, never guessed: a code for a missing choice, one
+alternative written in two ways, a reward that names the side.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from hebbax.data.questions import questions
+from hebbax.data.sessions import Sessions
+
+MOST = 12
+"""Alternatives or values of a reward that are listed; of more, how many there are."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What was read from a recording.
+
+    Attributes:
+        source: name of the file or folder.
+        counts: what was counted and how often it is, in words, by what it is.
+        notes: what the reader took for granted or left out, in sentences.
+        questions: what looks like something else, in sentences.
+    """
+
+    source: str
+    counts: dict[str, str]
+    notes: tuple[str, ...]
+    questions: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """Return it as text to store beside a fit."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Description":
+        """Return what `to_json` stored."""
+        held = json.loads(text)
+        return cls(held["source"], held["counts"], tuple(held["notes"]), tuple(held["questions"]))
+
+
+def describe(sessions: Sessions) -> Description:
+    """Return what was read: animals, trials, blocks, choices, rejections and rewards."""
+    chosen = sessions.choices[sessions.valid]
+    n_choices, n_trials = len(chosen), int(sessions.n_trials.sum())
+    counts = {
+        "animals": _listed(list(sessions.animals)),
+        "trials": f"{n_trials}, {_range(sessions.n_trials)} an animal",
+        "blocks": str(len(np.unique(sessions.blocks[sessions.blocks >= 0]))),
+        "choices": _shares(
+            dict(zip(sessions.stimuli, _counted(chosen, sessions.n_stimuli), strict=True))
+        ),
+        "trials without a choice": _part(n_trials - n_choices, n_trials),
+    }
+    if sessions.rejections is not None:
+        rejected = sessions.rejections.sum(axis=(0, 1))
+        counts["rejections"] = _shares(dict(zip(sessions.stimuli, rejected, strict=True)))
+    counts["rewards"] = _rewards(sessions.rewards[sessions.valid])
+    return Description(sessions.source, counts, sessions.notes, tuple(questions(sessions)))
+
+
+def _counted(chosen: np.ndarray, n_stimuli: int) -> np.ndarray:
+    return np.bincount(chosen, minlength=n_stimuli)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return f"{len(names)}: {', '.join(names[:MOST])}{more}"
+
+
+def _range(numbers: np.ndarray) -> str:
+    low, high = numbers.min(), numbers.max()
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _part(count: int, whole: int) -> str:
+    return f"{count} ({100 * count / whole:.1f} %)" if whole else "0"
+
+
+def _shares(counts: dict[str, int]) -> str:
+    """Return how often each name is, and its part of all."""
+    whole = int(sum(counts.values()))
+    shown = [f"{name} {_part(int(n), whole)}" for name, n in list(counts.items())[:MOST]]
+    more = f" and {len(counts) - MOST} more" if len(counts) > MOST else ""
+    return f"{whole}: {', '.join(shown)}{more}"
+
+
+def _rewards(rewards: np.ndarray) -> str:
+    values, counts = np.unique(rewards, return_counts=True)
+    if len(values) > MOST:
+        return (
+            f"{len(values)} different values from {values[0]:g} to {values[-1]:g}, mean "
+            f"{rewards.mean():.3g}"
+        )
+    whole = len(rewards)
+    return ", ".join(
+        f"{v:g} in {_part(int(n), whole)}" for v, n in zip(values, counts, strict=True)
+    )

@@ -1,0 +1,123 @@
+"""Values that look like something else than they are taken for: asked about, not guessed."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from hebbax.data.headers import listed, option
+from hebbax.data.sessions import Sessions
+
+NOTHING = frozenset(
+    (
+        *("none", "no", "nil", "nothing", "omit", "omitted", "omission", "miss", "missed"),
+        *("missing", "nochoice", "noresponse", "noresp", "nogo", "nr", "timeout", "skip"),
+        *("skipped", "abort", "aborted", "invalid", "unknown", "na", "nan", "null", "?", "-", "."),
+    )
+)
+"""Names of no choice, without capitals, blanks, dashes and underscores."""
+
+CODES = (-999, -99, -9, -1, 0, 9, 99, 999)
+"""Numbers that often stand for a missing choice."""
+
+REWARD_CODES = (-999, -99, -9, -1, 9, 99, 999)
+"""Numbers that often stand for a missing reward."""
+
+RARE = 0.01
+"""Part of the choices under which an alternative may be a misprint."""
+
+
+def questions(sessions: Sessions) -> Iterator[str]:
+    """Yield a sentence for each value that looks like something else."""
+    yield from _codes(sessions)
+    yield from _alike(sessions)
+    yield from _rare(sessions)
+    yield from _rewards(sessions)
+    yield from _short(sessions)
+
+
+def _codes(sessions: Sessions) -> Iterator[str]:
+    """Ask about alternatives that look like a code for a missing choice."""
+    chosen = sessions.choices[sessions.valid]
+    rewards = sessions.rewards[sessions.valid]
+    for k, name in enumerate(sessions.stimuli):
+        own = rewards[chosen == k]
+        # An omitted trial has no reward of its own: a code is rewarded alike, whenever it stands.
+        number = _is_code(name, sessions.stimuli) and len(np.unique(own)) == 1
+        if re.sub(r"(?<=\w)[\s_-]+", "", name.casefold()) in NOTHING or number:
+            yield (
+                f'"{name}" was chosen in {len(own)} trials; if it stands for no choice, read the '
+                f"table with {option('no-choice', name)}."
+            )
+
+
+def _is_code(name: str, names: tuple[str, ...]) -> bool:
+    """Whether a number stands apart from the other numbers, or before them."""
+    if len(names) < 3 or not all(re.fullmatch(r"-?[0-9]+", one) for one in names):
+        return False
+    number, others = int(name), {int(one) for one in names if one != name}
+    return number in CODES and (number <= 0 or number - 1 not in others)
+
+
+def _alike(sessions: Sessions) -> Iterator[str]:
+    """Ask about alternatives that differ in capitals or blanks only."""
+    groups: dict[str, list[str]] = {}
+    for name in sessions.stimuli:
+        groups.setdefault("".join(name.casefold().split()), []).append(name)
+    for names in groups.values():
+        if len(names) > 1:
+            quoted = " and ".join(f'"{name}"' for name in names)
+            yield (
+                f"{quoted} differ in capitals or blanks only, and count as {len(names)} "
+                "alternatives; if they are one, give them one name."
+            )
+
+
+def _rare(sessions: Sessions) -> Iterator[str]:
+    """Ask about alternatives that were hardly ever chosen."""
+    chosen = sessions.choices[sessions.valid]
+    counts = np.bincount(chosen, minlength=sessions.n_stimuli)
+    if sessions.rejections is not None:  # one that was met and rejected is no misprint
+        counts = counts + sessions.rejections.sum(axis=(0, 1))
+    for name, count in zip(sessions.stimuli, counts, strict=True):
+        if count < RARE * len(chosen):
+            yield (
+                f'"{name}" was chosen in {count} of {len(chosen)} trials; if it is a misprint, '
+                "correct it."
+            )
+
+
+def _rewards(sessions: Sessions) -> Iterator[str]:
+    """Ask about rewards that never differ, look like a code, or name the side."""
+    chosen = sessions.choices[sessions.valid]
+    rewards = sessions.rewards[sessions.valid]
+    values, counts = np.unique(rewards, return_counts=True)
+    if len(values) == 1:
+        yield f"Every reward is {values[0]:g}: of rewards that never differ nothing is learnt."
+        return
+    rest = set(values) - set(REWARD_CODES)
+    if rest == {0, 1}:
+        for value, count in zip(values, counts, strict=True):
+            if value in REWARD_CODES:
+                yield (
+                    f"The reward {value:g} stands in {count} trials among 0 and 1; if it is a code "
+                    "for a missing value, leave choice and reward of these trials empty."
+                )
+    each = [np.unique(rewards[chosen == k]) for k in np.unique(chosen)]
+    if all(len(own) == 1 for own in each) and len(values) == len(each):
+        names = [sessions.stimuli[k] for k in np.unique(chosen)]
+        pairs = ", ".join(f"{n} {own[0]:g}" for n, own in zip(names, each, strict=True))
+        yield (
+            f"Every alternative has a reward of its own ({pairs}); if the column names the choice, "
+            "give another as the reward."
+        )
+
+
+def _short(sessions: Sessions) -> Iterator[str]:
+    """Ask about animals whose only choice came before they could learn."""
+    names = np.array(sessions.animals)[sessions.valid.sum(axis=1) == 1]
+    if len(names):
+        yield (
+            f"{listed(list(names))} made one choice: what an animal learns shows from its second "
+            "on; if trials are missing, add them."
+        )

@@ -1,0 +1,1 @@
+"""What an experiment could tell: Fisher information of its trials, before any posterior."""

@@ -1,0 +1,197 @@
+"""The chains of pseudo-marginal Metropolis: how they start, run in blocks, and learn.
+
+All chains share the references of every animal and the mixture that proposes populations: those of
+the pilot at the start, those of the chains' own draws after each round of the warm-up.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hebbax.inference.pseudo_marginal import mixture, moves
+from hebbax.inference.pseudo_marginal import pilot as pilots
+from hebbax.inference.pseudo_marginal.animal import Frame, Trials
+from hebbax.inference.pseudo_marginal.mixture import Mixture
+from hebbax.inference.pseudo_marginal.moves import Known, State
+from hebbax.inference.pseudo_marginal.population import Population, Prior, whitened
+from hebbax.inference.pseudo_marginal.references import References, renewed
+from hebbax.inference.pseudo_marginal.settings import Settings
+from hebbax.typing import Array, Key
+
+REMEMBERED = 512
+"""Draws that references are taken from."""
+
+
+class Chains(NamedTuple):
+    """All that a run goes on from: states by chain, references by animal, the mixture that proposes
+    populations where there is one, and iterations a draw."""
+
+    state: State
+    references: References
+    mixture: Mixture | None
+    thinning: Array
+
+
+class Drawn(NamedTuple):
+    """What is kept of an iteration; leading dimensions ``(iteration, chain)``."""
+
+    mean: Array
+    spread: Array
+    log_global: Array
+    phi: Array
+    log_p: Array
+    moved: Array
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def run_block(
+    key: Key,
+    frame: Frame,
+    length: int,
+    n_proposals: int,
+    prior: Prior,
+    trials: Trials,
+    chains: Chains,
+) -> tuple[State, Drawn]:
+    """Return the states after some iterations of all chains, and what they drew."""
+    known = Known(prior, trials, chains.references, chains.mixture)
+    n_chains = chains.state.phi.shape[0]
+
+    def iteration(state: State, key: Key) -> tuple[State, Drawn]:
+        step = partial(moves.step, frame=frame, known=known, n_proposals=n_proposals)
+        keys = jax.random.split(key, n_chains)
+        state, info = jax.vmap(lambda key, state: step(key, state=state))(keys, state)
+        moved = jnp.stack([info.proposals, info.non_centred, info.kept], axis=-1)
+        return state, Drawn(*state.population, state.phi, state.log_p, moved)
+
+    return jax.lax.scan(iteration, chains.state, jax.random.split(key, length))
+
+
+class Setup(NamedTuple):
+    """What does not change in a fit."""
+
+    key: Key
+    frame: Frame
+    prior: Prior
+    trials: Trials
+    settings: Settings
+
+    @property
+    def n_proposals(self) -> int:
+        """Populations, or blocks of one, that an iteration proposes."""
+        whole = self.frame.n_members <= mixture.WHOLE
+        return self.settings.proposals if whole else self.settings.block_proposals
+
+    @property
+    def warmup(self) -> int:
+        """Iterations of the warm-up."""
+        return sum(self.settings.rounds)
+
+    def run(self, chains: Chains, at: int) -> tuple[Chains, Drawn]:
+        """Return the chains after a block that begins at an iteration, and what it drew."""
+        key = jax.random.fold_in(self.key, 2 * at)
+        given = self.prior, self.trials, chains
+        state, drawn = run_block(key, self.frame, self.settings.block, self.n_proposals, *given)
+        return chains._replace(state=state), jax.device_get(drawn)
+
+    def fitted(self, rng: np.random.Generator, populations: Population) -> Mixture | None:
+        """Return the mixture of some populations (draw, member), where there are any."""
+        if self.frame.hierarchy == "none":
+            return None
+        settings, draws = self.settings, np.asarray(_whitened(self.prior, populations))
+        return mixture.fit(rng, draws, settings.components, settings.inflation)
+
+    def renewed(self, chains: Chains, drawn: list[Drawn], at: int) -> Chains:
+        """Return the chains with references and mixture of the later two thirds of some draws."""
+        key, pick = jax.random.split(jax.random.fold_in(self.key, 2 * at + 1))
+        rng = np.random.default_rng(np.asarray(pick))
+        whole = [np.concatenate(leaves) for leaves in zip(*drawn, strict=True)]
+        late = Drawn._make(leaf[len(leaf) // 3 :].reshape(-1, *leaf.shape[2:]) for leaf in whole)
+        population = Population(late.mean, late.spread, late.log_global)
+        n = len(late.mean)
+        own = rng.choice(n, REMEMBERED, replace=n < REMEMBERED)
+        return chains._replace(
+            references=renewed(
+                key, self.frame, self.trials, late.phi[own], _means(population)[own]
+            ),
+            mixture=self.fitted(rng, population),
+        )
+
+
+@jax.jit
+def _whitened(prior: Prior, populations: Population) -> Array:
+    return mixture.canonical(jax.vmap(partial(whitened, prior))(populations))
+
+
+def _means(populations: Population) -> Array:
+    """Return the mean of each population ``(draw, member)``; where there is none, zero."""
+    mean = jnp.asarray(populations.mean)
+    return mean if mean.ndim == 2 else mean[:, 0]
+
+
+def _far_apart(key: Key, setup: Setup, found: pilots.Particles) -> np.ndarray:
+    """Return which particles of the pilot chains start at ``(chain,)``: some that lie far apart."""
+    rng = np.random.default_rng(np.asarray(key))
+    particles = np.asarray(found.phi).reshape(len(found.phi), -1)
+    if setup.frame.hierarchy == "animals":
+        particles = np.asarray(_whitened(setup.prior, found.population))
+    z = (particles - particles.mean(0)) / (particles.std(0) + 1e-9)
+    chosen = [int(rng.integers(len(z)))]
+    while len(chosen) < setup.settings.chains:
+        nearest = ((z[:, None] - z[chosen]) ** 2).sum(-1).min(1)
+        chosen.append(int(nearest.argmax()))
+    return np.array(chosen)
+
+
+def started(key: Key, setup: Setup, found: pilots.Particles) -> Chains:
+    """Return chains at particles of the pilot that lie far apart."""
+    settings = setup.settings
+    reference_key, pick, fit_key = jax.random.split(key, 3)
+    own = _far_apart(pick, setup, found)
+    rng = np.random.default_rng(np.asarray(fit_key))
+    population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[own], found.population)
+    phi = jnp.asarray(found.phi)
+    init = partial(moves.init, n_points=settings.points)
+    picked = rng.choice(len(phi), REMEMBERED)
+    return Chains(
+        state=jax.vmap(init)(population, phi[own]),
+        references=renewed(
+            reference_key,
+            setup.frame,
+            setup.trials,
+            phi[picked],
+            _means(found.population)[picked],
+        ),
+        mixture=setup.fitted(rng, found.population),
+        thinning=jnp.ones((), int),
+    )
+
+
+def shapes(setup: Setup) -> Chains:
+    """Return the shapes of `Chains`, for stored ones to be held against."""
+    settings, d = setup.settings, setup.frame.n_members
+    n_animals = setup.trials.accepted.shape[0]
+
+    def of(*shape: int) -> Any:
+        return jax.ShapeDtypeStruct(shape, jnp.zeros(()).dtype)
+
+    def parts(n: int) -> Mixture:
+        return Mixture(of(n), of(n, 2 * d + 1), of(n, 2 * d + 1, 2 * d + 1))
+
+    init = jax.vmap(partial(moves.init, n_points=settings.points))
+    shape = (d,) if setup.frame.hierarchy == "animals" else (n_animals, d)
+    own = of(settings.chains, *shape)
+    population = Population(own, own, of(settings.chains))
+    return Chains(
+        state=jax.eval_shape(init, population, of(settings.chains, n_animals, d)),
+        references=jax.eval_shape(
+            lambda phi, means: renewed(setup.key, setup.frame, setup.trials, phi, means),
+            of(REMEMBERED, n_animals, d),
+            of(REMEMBERED, d),
+        ),
+        mixture=parts(settings.components + 1) if len(shape) == 1 else None,
+        thinning=jnp.ones((), int),
+    )

@@ -1,0 +1,239 @@
+r"""The posterior by pseudo-marginal Metropolis within Gibbs: pilot, warm-up, chains.
+
+`hebbax.inference.pseudo_marginal.pilot` gives starts, references and a first mixture. In the rounds
+of the warm-up the chains run with these; after each the references of every animal and the mixture
+are taken from the chains' own draws, and from the last on they stay: what is kept is drawn by one
+kernel.
+
+Chains go on, and every other draw is dropped, until R-hat and effective sample sizes are what
+`Settings` ask, at most to ``most_thinning`` iterations a draw.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hebbax.inference import checkpoint
+from hebbax.inference.density import split_groups
+from hebbax.inference.pseudo_marginal import pilot as pilots
+from hebbax.inference.pseudo_marginal.animal import frame_of, trials_of
+from hebbax.inference.pseudo_marginal.chains import (
+    Chains,
+    Drawn,
+    Setup,
+    run_block,
+    shapes,
+    started,
+)
+from hebbax.inference.pseudo_marginal.convergence import converged
+from hebbax.inference.pseudo_marginal.population import (
+    Population,
+    Prior,
+    cells_alone,
+    local_cells,
+    log_prior,
+    prior_of,
+)
+from hebbax.inference.pseudo_marginal.settings import Settings
+from hebbax.model.choices import Model
+from hebbax.model.priors import SHRINKING, scale_sites
+from hebbax.typing import Array, Key, Progress, silent
+from hebbax.validation.keys import words
+
+SAVED_EVERY = 2.0
+"""Seconds between two stored states: of a small cohort a block takes milliseconds."""
+
+
+class Info(NamedTuple):
+    """What the sampler says of itself, each ``(chain, draw)``.
+
+    ``lp`` is log prior + log p-hat of the population, in nats. Of the iterations up to a draw:
+    ``acceptance_rate`` is the part of the proposed populations that was accepted, ``non_centred``
+    that of the non-centred steps, ``kept_animals`` the part of the animals that kept their values
+    in conditional importance sampling. ``log_marginal`` (chain, draw, animal) is log p-hat of each
+    animal's choices given the population.
+    """
+
+    lp: np.ndarray
+    acceptance_rate: np.ndarray
+    non_centred: np.ndarray
+    kept_animals: np.ndarray
+    log_marginal: np.ndarray
+
+
+def fit(
+    key: Key,
+    model: Model,
+    settings: Settings | None = None,
+    *,
+    store: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[dict[str, np.ndarray], Info]:
+    """Return posterior draws ``{site: (chain, draw, ...)}`` on the model's scale, and `Info`.
+
+    ``store`` names a file that holds the state after a block; if it is there already, the fit
+    goes on from it, and gives the draws of an unbroken one. Raises `FitError` if it belongs to
+    other settings, data or model.
+    """
+    settings = settings or Settings()
+    key = words(key)
+    made_of = checkpoint.fit_identity(key, model, settings)
+    pilot_key, start_key, run_key = jax.random.split(key, 3)
+    setup = Setup(run_key, frame_of(model), prior_of(model), trials_of(model), settings)
+
+    def begun() -> Chains:
+        found = pilots.pilot(
+            pilot_key, setup.frame, setup.prior, setup.trials, settings.pilot, progress
+        )
+        return started(start_key, setup, found)
+
+    chains, kept, done = _loaded(store, made_of, setup, begun)
+
+    saved = -np.inf
+
+    def save(chains: Chains, kept: Kept, done: int) -> None:
+        nonlocal saved
+        ended = done == settings.iterations
+        if store is not None and (ended or time.monotonic() > saved + SAVED_EVERY):
+            checkpoint.save(store, made_of, chains, [kept] if kept else [], done)
+            saved = time.monotonic()
+
+    chains = _warmed(setup, chains, done, save, progress)
+    kept = _sampled(setup, chains, kept, save, progress)
+    return _collect(jax.random.fold_in(setup.key, 2**31), model, setup.prior, kept)
+
+
+Kept = dict[str, np.ndarray]
+
+
+def _loaded(
+    store: Path | None, made_of: dict, setup: Setup, begun: Callable[[], Chains]
+) -> tuple[Chains, Kept, int]:
+    """Return the chains, what was kept, and how far they are: as stored, or begun."""
+    if store is None or not store.is_file():
+        return begun(), {}, 0
+    settings, chains = setup.settings, shapes(setup)
+    run = partial(run_block, setup.key, setup.frame, settings.block, setup.n_proposals)
+    drawn = jax.eval_shape(partial(run, setup.prior, setup.trials), chains)[1]
+    one = {
+        name: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
+        for name, leaf in drawn._asdict().items()
+    }
+    expected = checkpoint.Expected(chains, one, setup.warmup, settings.iterations)
+    stored, kept, done = checkpoint.load(store, made_of, expected)
+    return jax.tree.map(jnp.asarray, stored), kept[0] if kept else {}, done
+
+
+Save = Callable[[Chains, Kept, int], None]
+
+
+def _warmed(setup: Setup, chains: Chains, done: int, save: Save, progress: Progress) -> Chains:
+    """Return the chains after the rounds of the warm-up that are left."""
+    start, total = 0, setup.settings.iterations
+    for length in setup.settings.rounds:
+        end = start + length
+        if done < end:
+            drawn = []
+            for at in range(start, end, setup.settings.block):
+                progress("warming up", at, total)
+                chains, new = setup.run(chains, at)
+                drawn.append(new)
+            chains = setup.renewed(chains, drawn, end)
+            save(chains, {}, end)
+        start = end
+    return chains
+
+
+def _sampled(setup: Setup, chains: Chains, kept: Kept, save: Save, progress: Progress) -> Kept:
+    """Return the kept draws of all chains, thinned until they are what the settings ask."""
+    settings, first = setup.settings, setup.warmup
+    while True:
+        thinning = int(chains.thinning)
+        while (rows := len(kept.get("mean", ()))) < settings.draws:
+            progress("sampling", first + rows, settings.iterations)
+            passed = []
+            for at in range(thinning):  # whole blocks, so that every draw is as many iterations on
+                done = first + rows * thinning + at * settings.block
+                chains, drawn = setup.run(chains, done)
+                passed.append(drawn._asdict())
+            new = {
+                name: np.concatenate([part[name] for part in passed])[thinning - 1 :: thinning]
+                for name in passed[0]
+            }
+            kept = {k: np.concatenate([kept[k], v]) for k, v in new.items()} if kept else new
+            kept = {name: leaf[: settings.draws] for name, leaf in kept.items()}
+            save(chains, kept, first + len(kept["mean"]))
+        if thinning >= settings.most_thinning or _enough(kept, settings):
+            progress("sampling", settings.iterations, settings.iterations)
+            return kept
+        kept = {name: leaf[1::2] for name, leaf in kept.items()}
+        chains = chains._replace(thinning=chains.thinning * 2)
+        save(chains, kept, first + len(kept["mean"]))
+
+
+def _enough(kept: Kept, settings: Settings) -> bool:
+    """Return whether population, spreads and animals are as well known as the settings ask."""
+    draws = kept["phi"].reshape(*kept["phi"].shape[:2], -1)
+    if kept["mean"].ndim == 3:  # not of each animal: a population
+        spread = np.log(np.abs(kept["spread"]))
+        draws = np.concatenate([kept["mean"], spread, draws], axis=-1)
+    return converged(np.swapaxes(draws, 0, 1), settings.r_hat, settings.effective)
+
+
+def _collect(
+    key: Key, model: Model, prior: Prior, kept: Kept
+) -> tuple[dict[str, np.ndarray], Info]:
+    """Return draws on the model's scale, with the deterministic sites, and `Info`."""
+    swapped = Drawn(*(jnp.asarray(np.swapaxes(kept[n], 0, 1)) for n in Drawn._fields))
+    mean, spread, log_global, phi, log_p, moved = swapped
+    populations, lp = Population(mean, spread, log_global), log_p.sum(-1)
+    if model.spec.hierarchy == "animals":
+        lp = lp + jax.jit(jax.vmap(jax.vmap(partial(log_prior, prior))))(populations)
+    draws = _by_site(key, model, prior, populations, phi)
+    accepted, non_centred, stayed = np.moveaxis(np.asarray(moved), -1, 0)
+    return draws, Info(np.asarray(lp), accepted, non_centred, stayed, np.asarray(log_p))
+
+
+def _by_site(
+    key: Key, model: Model, prior: Prior, populations: Population, phi: Array
+) -> dict[str, np.ndarray]:
+    """Return populations and animals, leading dimensions (chain, draw), by site of the model."""
+    by_site = {"": phi}
+    if model.spec.hierarchy == "animals":
+        size = jnp.abs(populations.spread)
+        offset = (phi - populations.mean[:, :, None]) / size[:, :, None]
+        by_site |= {"_population": populations.mean, "_spread": size, "_offset": offset}
+    draws = {
+        f"{name}{end}": np.asarray(value)
+        for end, values in by_site.items()
+        for name, value in split_groups(model, values).items()
+    }
+    return draws | _scales(key, model, prior, populations)
+
+
+def _scales(key: Key, model: Model, prior: Prior, populations: Population) -> dict[str, np.ndarray]:
+    """Return draws of the global and local scales of a prior that shrinks, by site: a local scale
+    is drawn given all else."""
+    if prior.shrinkage is None:
+        return {}
+    (group,) = (group for group in model.groups if group.prior in SHRINKING)
+    own = prior.shrinkage
+    width = own.log_local[1] - own.log_local[0]
+    shape = (*populations.log_global.shape, len(own.shrinks))
+    which, where = jax.random.uniform(key, (2, *shape))
+    if model.spec.hierarchy == "animals":
+        one = jax.vmap(jax.vmap(lambda uniform, at: local_cells(uniform, prior, at)))
+        cells = jax.jit(one)(which, populations)
+    else:
+        cells = jax.vmap(jax.vmap(partial(cells_alone, prior)))(populations)
+    log_local = own.log_local[cells] + width * (where - 0.5)
+    members = np.flatnonzero(own.shrinks)
+    local = np.exp(log_local)[..., members].reshape(*shape[:2], *group.shape)
+    values = np.exp(populations.log_global), local
+    return dict(zip(scale_sites(group), map(np.asarray, values), strict=True))

@@ -1,0 +1,54 @@
+"""Settings of pseudo-marginal Metropolis."""
+
+from dataclasses import dataclass, field
+
+from hebbax.inference.pseudo_marginal import pilot as pilots
+
+ROUNDS = (1, 2, 4, 6)
+"""Lengths of the rounds of the warm-up, in thirteenths of it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the sampler, stored with every posterior.
+
+    ``draws`` are kept per chain after ``warmup`` iterations, one of ``thinning`` iterations, which
+    is doubled up to ``most_thinning`` until every R-hat is at most ``r_hat`` and every effective
+    size at least ``effective``. An animal has ``points`` for each p-hat; each iteration proposes
+    ``proposals`` populations, or ``block_proposals`` blocks of a large one, from ``components``
+    fitted to the chains' draws with covariances times ``inflation``.
+    """
+
+    chains: int = 4
+    warmup: int = 650
+    draws: int = 1000
+    chunk: int = 50
+    points: int = 32
+    proposals: int = 2
+    block_proposals: int = 8
+    components: int = 5
+    inflation: float = 1.2
+    r_hat: float = 1.008
+    effective: float = 500.0
+    most_thinning: int = 8
+    pilot: pilots.Settings = field(default_factory=pilots.Settings)
+
+    @property
+    def block(self) -> int:
+        """Iterations of one compiled run: all rounds of the warm-up are a number of these."""
+        return max(1, min(self.chunk, self.warmup // sum(ROUNDS)))
+
+    @property
+    def rounds(self) -> tuple[int, ...]:
+        """Iterations of each round of the warm-up, in whole blocks: about ``warmup`` in all."""
+        blocks = max(1, round(self.warmup / (sum(ROUNDS) * self.block)))
+        return tuple(self.block * blocks * part for part in ROUNDS)
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of a chain, warm-up and all, before any thinning."""
+        return sum(self.rounds) + self.draws
+
+
+QUICK = Settings(warmup=260, draws=500, effective=400.0, most_thinning=2)
+"""Few draws of an easy posterior, for a demonstration in a minute."""

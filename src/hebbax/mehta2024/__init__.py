@@ -1,0 +1,1 @@
+"""What only the replication of Mehta et al. (2024) needs: its simulated behaviour and scores."""

@@ -1,0 +1,1 @@
+"""Declared models: spec, priors, likelihoods, and the NumPyro models made of them."""

@@ -1,0 +1,295 @@
+"""Spec + sessions -> a NumPyro model: the only assembly.
+
+Generative equations, for animal a and trial t (one with a choice, or under `Encounters` with an
+encounter; without a choice w, E[R] and the last choice stay as they are):
+
+    theta_a, preference_a, ...  ~ hierarchy of `hebbax.model.priors`
+    w_a1 = initial weights;  w_a,t+1 = saturate(w_at + g(x, y, w_at, r) / n_inputs)
+    logit_atk = gain * mean_h tanh(x_k w_at)
+    choice_at ~ Choice(logit_at, offset_at)    or    Encounters(logit_at, offset_at)
+    offset_atk = preference_ak + habit_a * [k was chosen last]
+
+`build_model` returns an ordinary NumPyro model: `MCMC`, `SVI`, `Predictive` and ArviZ take it
+without hebbax.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+
+from hebbax.data import NO_CHOICE, Sessions, compact, observation_index
+from hebbax.errors import ModelError
+from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
+from hebbax.model.conditioning import shown
+from hebbax.model.likelihood import KINDS, Choice, Encounters
+from hebbax.model.priors import Group, sample_group
+from hebbax.model.spec import ModelSpec
+from hebbax.rule.network import Network, accept_logits, drives, replay
+from hebbax.rule.reward import reward_signal
+from hebbax.rule.stimulus import one_hot
+from hebbax.rule.taylor import FunctionRule, Rule, TaylorRule
+from hebbax.typing import Array, Parameters
+from hebbax.validation.precision import warn_if_single
+
+
+class Design(NamedTuple):
+    """What the recorded trials say that no parameter touches; leading dimension ``animal``.
+
+    ``valid`` (trial,) marks observed trials, not padding, and ``accepted`` (trial,) those of them
+    with a choice. ``x`` (trial, input) is the accepted stimulus (zero without one), ``drive`` the
+    rule's data, ``repeat`` (trial, stimulus) marks the stimulus chosen last, and ``most`` (trial,)
+    is the number of encounters that ended a trial without a choice, infinite where it has one.
+    """
+
+    valid: Array
+    accepted: Array
+    x: Array
+    drive: Any
+    repeat: Array
+    most: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A NumPyro model of recorded sessions; call it with no argument to condition on them.
+
+    Attributes:
+        spec: the declared model.
+        recording: the recorded trials, all of them.
+        sessions: those that the likelihood sees.
+        rule: the plasticity rule.
+        network: fixed parts of the network.
+        groups: the latent variables of each animal.
+        observed: what is conditioned on, ``(observation,)`` choices, or
+            ``(observation, stimulus + 1)`` rejections and choice.
+        trials: ``(observation,)`` number of each observed trial in the recording, from 1 and all
+            others counted.
+    """
+
+    spec: ModelSpec
+    recording: Sessions
+    sessions: Sessions
+    rule: Rule
+    network: Network
+    groups: tuple[Group, ...]
+    observed: np.ndarray
+    trials: np.ndarray
+    design: Design
+
+    @property
+    def site(self) -> str:
+        """Name of the observed site."""
+        return self.spec.likelihood
+
+    def __call__(self, **observed: Array | None) -> None:
+        """State the model as NumPyro sites.
+
+        ``model()`` conditions on the recorded choices; ``model(choice=None)`` (or
+        ``encounter=None``) predicts them one step ahead, given the recorded history. A trial that
+        ended without a choice is predicted with as many encounters as it had at most. Raises
+        `ModelError` for another name, and for observations of another shape than recorded.
+        """
+        seen = shown(observed, self.site, self.observed)
+        numpyro.sample(self.site, self.distribution(self.latents()), obs=seen)
+
+    @property
+    def index(self) -> tuple[np.ndarray, np.ndarray]:
+        """Animal and trial, both from 0 in `sessions`, of each observation ``(observation,)``."""
+        return observation_index(self.sessions, self.spec.likelihood)
+
+    @property
+    def scales(self) -> np.ndarray:
+        """Prior scale of every member of an animal's values ``(member,)``, groups in order."""
+        return np.concatenate([np.ravel(group.scales) for group in self.groups])
+
+    def recorded(self, design: Design, observed: Array) -> "Model":
+        """Return the model of other trials, as many of each animal; both may be traced, so that one
+        compiled fit serves all."""
+        return replace(self, design=design, observed=observed)  # type: ignore[arg-type]
+
+    def latents(self) -> Parameters:
+        """State the priors alone as NumPyro sites, and return each animal's values by group."""
+        return {group.name: sample_group(group, self.sessions.n_animals) for group in self.groups}
+
+    def distribution(self, values: Parameters) -> Choice | Encounters | Blocks:
+        """Return the distribution of the observed site ``(observation,)`` given the values of each
+        animal by group name."""
+        counts = self.sessions.n_trials
+        if self.sessions.choices.size > MANY_TRIALS:
+            event = self.observed.shape[1:]
+            return Blocks(self._animal_distribution, (values, self.design), counts, event)
+        return self.whole_distribution(values)
+
+    def whole_distribution(self, values: Parameters) -> Choice | Encounters:
+        """Return the same in one piece, however many trials there are."""
+        counts = self.sessions.n_trials
+        logits, offset = self.readout(values)
+        most = flat(counts, self.design.most)
+        return self._distribution(flat(counts, logits), flat(counts, offset), most)
+
+    def padded_distribution(self, values: Parameters) -> Choice | Encounters:
+        """Return the same by ``(animal, trial)``, with whatever comes out in padding."""
+        return self._distribution(*self.readout(values), self.design.most)
+
+    def readout(self, values: Parameters) -> tuple[Array, Array]:
+        """Return logits of acceptance and offsets, each ``(animal, trial, stimulus)``."""
+        return jax.vmap(self._animal_readout)(values, self.design)
+
+    def weights(self, values: Parameters) -> Array:
+        """Return the weight of each stimulus before each trial ``(animal, trial, input)``."""
+        return jax.vmap(self._animal_weights)(values, self.design)[..., 0]
+
+    def animal_parameters(self, values: Parameters) -> tuple[Array, Array, Array, Array]:
+        """Return one animal's theta (term,), initial weights (input, 1), offset (stimulus,) and
+        habit, from its values by group name: absent groups are zero."""
+        theta = values.get("theta", jnp.zeros(0))
+        start = values.get("initial_weight", jnp.zeros(self.network.n_inputs))[:, None]
+        preference = jnp.atleast_1d(values["preference"])
+        if self.spec.likelihood == "choice":  # log odds against the first stimulus
+            preference = jnp.concatenate([jnp.zeros(1), preference])
+        return theta, start, preference, values.get("habit", jnp.zeros(()))
+
+    @property
+    def kind(self) -> type[Choice] | type[Encounters]:
+        """The distribution of what an animal did in a trial, of logits and offsets."""
+        return KINDS[self.spec.likelihood]
+
+    def _distribution(self, logits: Array, offset: Array, most: Array) -> Choice | Encounters:
+        if self.kind is Choice:
+            return Choice(logits, offset)
+        return Encounters(logits, offset, most)
+
+    def _animal_distribution(self, animal: tuple[Parameters, Design]) -> Choice | Encounters:
+        return self._distribution(*self._animal_readout(*animal), animal[1].most)
+
+    def _animal_weights(self, values: Parameters, design: Design) -> Array:
+        theta, start, _, _ = self.animal_parameters(values)
+        if not self.rule.parameters:
+            return jnp.broadcast_to(start, (design.valid.shape[0], *start.shape))
+        # The choice likelihood sees no trial without one: nothing to skip, and a faster loop.
+        accepted = None if self.kind is Choice else design.accepted
+        return replay(self.rule, self.network, theta, start, design.x, design.drive, accepted)
+
+    def _animal_readout(self, values: Parameters, design: Design) -> tuple[Array, Array]:
+        weights = self._animal_weights(values, design)
+        _, _, preference, habit = self.animal_parameters(values)
+        logits = jax.vmap(partial(accept_logits, self.network))(weights)
+        offset = jnp.broadcast_to(preference, logits.shape)
+        if "habit" in values:  # without one, offsets are the same in every trial: an exponential
+            offset += habit * design.repeat
+        return logits, offset
+
+
+def build_model(
+    spec: ModelSpec,
+    sessions: Sessions,
+    rule: Callable[[Array, Array, Array, Array, Array], Array] | None = None,
+) -> Model:
+    """Return the NumPyro model of a declared model on recorded sessions.
+
+    Warns (`SinglePrecisionWarning`) where JAX was not told to compute in double precision.
+
+    Args:
+        spec: declared model (`hebbax.read_spec`).
+        sessions: recorded trials (`hebbax.read`).
+        rule: a rule of one's own, a plain function ``g(theta, x, y, w, r)`` at one synapse; then
+            ``spec.terms`` are the names of ``theta``. Without it the terms are Taylor terms.
+
+    Raises:
+        ModelError: the likelihood asks for what was not recorded, or the prior scales are still to
+            be found from the choices (`hebbax.inference.scaling.scaled`).
+    """
+    if spec.scaling == "information" and spec.terms and not spec.scales:
+        raise ModelError(
+            f"{spec.name}: its prior scales come from the choices; "
+            "hebbax.inference.scaling.scaled finds them."
+        )
+    if spec.likelihood == "encounter" and sessions.rejections is None:
+        raise ModelError(
+            f'{spec.name}: the "encounter" likelihood needs every encounter, and {sessions.source} '
+            'has accepted choices only; use likelihood = "choice".'
+        )
+    warn_if_single()
+    recording, trials = sessions, observation_index(sessions, spec.likelihood)[1] + 1
+    sessions = compact(recording, spec.likelihood)
+    network = Network(one_hot(sessions.n_stimuli, spec.rate))
+    plasticity: Rule = TaylorRule(spec.terms) if rule is None else FunctionRule(rule, spec.terms)
+    return Model(
+        spec=spec,
+        recording=recording,
+        sessions=sessions,
+        rule=plasticity,
+        network=network,
+        groups=_groups(spec, sessions),
+        observed=_observed(spec, sessions),
+        trials=trials,
+        design=_design(spec, sessions, plasticity, network),
+    )
+
+
+def _groups(spec: ModelSpec, sessions: Sessions) -> tuple[Group, ...]:
+    """Return the latent variables of each animal that this model declares."""
+    groups, n_stimuli = [], sessions.n_stimuli
+    if spec.terms:
+        scales = np.array([spec.scale(term) for term in spec.terms])
+        sparsity = spec.sparsity(sessions.n_choices)
+        groups.append(Group("theta", scales, spec.prior, spec.hierarchy, sparsity))
+    shape: tuple[int, ...] = (n_stimuli,)
+    if spec.likelihood == "choice":
+        shape = () if n_stimuli == 2 else (n_stimuli - 1,)
+    scale = np.full(shape, spec.preference_scale)
+    groups.append(Group("preference", scale, hierarchy=spec.hierarchy))
+    if spec.habit_scale:
+        groups.append(Group("habit", np.array(spec.habit_scale), hierarchy=spec.hierarchy))
+    if spec.initial_weight_scale:
+        scale = np.full(n_stimuli, spec.initial_weight_scale)
+        groups.append(Group("initial_weight", scale, hierarchy=spec.hierarchy))
+    return tuple(groups)
+
+
+def _observed(spec: ModelSpec, sessions: Sessions) -> np.ndarray:
+    """Return what the observed site is conditioned on, without padding."""
+    index = observation_index(sessions, spec.likelihood)
+    choices = sessions.choices[index]
+    if spec.likelihood == "choice" or sessions.rejections is None:
+        return choices
+    return np.column_stack([sessions.rejections[index], choices]).astype(float)
+
+
+def _design(spec: ModelSpec, sessions: Sessions, rule: Rule, network: Network) -> Design:
+    """Return the arrays of the observed trials; the signal is that of the trials with a choice."""
+    accepted, signal = sessions.valid, np.zeros(sessions.choices.shape)
+    for animal, own in enumerate(accepted):
+        signal[animal, own] = reward_signal(sessions.rewards[animal, own], spec.reward, spec.window)
+    x = network.stimuli[np.maximum(sessions.choices, 0)] * accepted[..., None]
+    last = _last_choices(sessions)
+    most = np.full(accepted.shape, np.inf)
+    if sessions.rejections is not None:
+        most = np.where(accepted, np.inf, sessions.rejections.sum(axis=-1))
+    return Design(
+        valid=jnp.asarray(sessions.observed(spec.likelihood)),
+        accepted=jnp.asarray(accepted),
+        x=jnp.asarray(x),
+        drive=jax.vmap(partial(drives, rule))(jnp.asarray(x), jnp.asarray(signal))
+        if rule.parameters
+        else (),
+        repeat=jnp.asarray(last[..., None] == np.arange(sessions.n_stimuli)),
+        most=jnp.asarray(most),
+    )
+
+
+def _last_choices(sessions: Sessions) -> np.ndarray:
+    """Return the choice made last before each trial ``(animal, trial)``, `NO_CHOICE` where there
+    was none."""
+    n_animals, n_trials = sessions.choices.shape
+    place = np.where(sessions.valid, np.arange(n_trials), -1)
+    before = np.full((n_animals, n_trials), -1)
+    before[:, 1:] = np.maximum.accumulate(place, axis=1)[:, :-1]
+    made = np.take_along_axis(sessions.choices, np.maximum(before, 0), axis=1)
+    return np.where(before >= 0, made, NO_CHOICE)

@@ -1,0 +1,233 @@
+"""Fits in a folder of results: where they lie, what they were made of, how far they are.
+
+A fit that is finished is taken as it is where it was made of the same data, model, seed and
+settings (`hebbax.model.identity`), an unfinished one goes on, and one of something else is refused.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import arviz as az
+import h5py
+import jax
+import xarray as xr
+
+from hebbax.data import Sessions
+from hebbax.errors import FitError
+from hebbax.inference import checkpoint, map, nuts, pseudo_marginal, svi
+from hebbax.model.choices import Model, build_model
+from hebbax.model.identity import comparable, difference, flat
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import estimate as estimates
+from hebbax.posterior import inference_data as posteriors
+from hebbax.run.names import file_name
+from hebbax.typing import Key
+
+Method = Literal["pseudo-marginal", "nuts", "svi", "map"]
+
+SAMPLED: tuple[Method, ...] = ("pseudo-marginal", "nuts")
+"""The methods that give draws of the posterior."""
+
+ENDINGS: dict[Method, str] = {**dict.fromkeys(SAMPLED, ".nc"), "svi": ".svi.nc", "map": ".map.nc"}
+"""End of the file name of each method: a posterior, its approximation and its mode lie beside each
+other."""
+
+SETTINGS: dict[Method, type] = {
+    "pseudo-marginal": pseudo_marginal.Settings,
+    "nuts": nuts.Settings,
+    "svi": svi.Settings,
+    "map": map.Settings,
+}
+"""Settings of each method; a fit is by the method its settings are of."""
+
+Sampler: TypeAlias = pseudo_marginal.Settings | nuts.Settings
+
+Settings: TypeAlias = Sampler | svi.Settings | map.Settings
+
+Result: TypeAlias = az.InferenceData | xr.Dataset
+"""A posterior, sampled or approximated, or a point estimate."""
+
+
+def result_path(folder: Path, model: str, method: Method = "pseudo-marginal") -> Path:
+    """Return where the fit of a model by a method lies in a results folder."""
+    return folder / f"{file_name(model)}{ENDINGS[method]}"
+
+
+def state_path(folder: Path, model: str) -> Path:
+    """Return where the state of an unfinished sampling of a model lies in a results folder."""
+    return folder / f"{file_name(model)}.state.npz"
+
+
+def method_of(settings: Settings) -> Method:
+    """Return the method that settings are of."""
+    (method,) = (name for name, kind in SETTINGS.items() if isinstance(settings, kind))
+    return method
+
+
+def posteriors_in(folder: Path) -> dict[str, az.InferenceData]:
+    """Return the sampled posteriors that lie in a folder, by the name of their model.
+
+    They are told by what is in them, not by their file names; other netCDF files are left alone.
+    Raises `FitError` where there is none, where two are of one model, and for a file that cannot be
+    read.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.nc")):
+        try:
+            with h5py.File(path, "r") as file:
+                method, model = (str(file.attrs.get(name)) for name in ("method", "model"))
+        except OSError as problem:
+            raise FitError(f"{path.name}: not a readable netCDF file; move it away.") from problem
+        if method not in SAMPLED:
+            continue
+        if model in found:
+            raise FitError(
+                f"{found[model].name} and {path.name}: both are posteriors of {model}; move one of "
+                "them away."
+            )
+        found[model] = path
+    if not found:
+        raise FitError(f"{folder}: holds no posterior; `hebbax run` makes some.")
+    return {model: posteriors.read(path) for model, path in found.items()}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a fit that is asked for is: its ``model``, with scales that are not looked for yet;
+    its result where it is finished; and a sentence on what will be taken from what lies in the
+    folder, empty where nothing is."""
+
+    model: Model
+    result: Result | None = None
+    sentence: str = ""
+
+
+def standing(
+    sessions: Sessions, spec: ModelSpec, folder: Path, seed: int, settings: Settings
+) -> Standing:
+    """Return how far the fit of a declared model is.
+
+    Raises `FitError` where a fit of other data, model, seed or settings is in the way, finished or
+    not, naming the difference.
+    """
+    return _standing(_unscaled(sessions, spec), folder, seed, settings)
+
+
+def _standing(model: Model, folder: Path, seed: int, settings: Settings) -> Standing:
+    method, name = method_of(settings), model.spec.name
+    path, state = result_path(folder, name, method), state_path(folder, name)
+    if path.exists():
+        stored = estimates.read(path) if method == "map" else posteriors.read(path)
+        provenance = {"method": method, "seed": seed, "settings": asdict(settings)}
+        asked = posteriors.attributes(model, provenance)
+        if other := difference(_identity(stored.attrs), _identity(asked)):
+            raise FitError(
+                f"{path.name}: a finished fit {other}; ask for the same, use --force to fit it "
+                "again, or give another --out."
+            )
+        return Standing(model, stored, f"{path.name} is finished, and taken as it is.")
+    if isinstance(settings, Sampler) and state.exists():
+        saved = checkpoint.read(state)
+        checkpoint.refuse_other(state, saved, _asked_of(model, seed, settings))
+        total = settings.iterations
+        said = f"{state.name} goes on after {saved.done} of {total} iterations."
+        return Standing(model, None, said)
+    return Standing(model)
+
+
+def prepare(
+    sessions: Sessions,
+    specs: Sequence[ModelSpec],
+    folder: Path,
+    seed: int,
+    settings: Settings,
+    *,
+    anew: bool,
+) -> list[Standing]:
+    """Return how far each of some fits is, for `hebbax.posterior.fitting.finish` to go on from.
+
+    Nothing is fitted. Raises `HebbaxError` where one of them cannot be made or stored, as far as
+    that is known before, or where one of something else is in the way (`standing`). With ``anew``
+    nothing is: finished fits are to be replaced, and states of something else removed.
+    """
+    models = [_unscaled(sessions, spec) for spec in specs]
+    for spec in specs:
+        file_name(spec.name)
+    if anew:
+        found = [Standing(model) for model in models]
+        for model in models:
+            _remove_other_state(model, folder, seed, settings)
+    else:
+        found = [_standing(model, folder, seed, settings) for model in models]
+    to_fit = [spec for spec, fit in zip(specs, found, strict=True) if fit.result is None]
+    _check_room(folder, sum(expected_bytes(sessions, spec, settings) for spec in to_fit))
+    return found
+
+
+def _remove_other_state(model: Model, folder: Path, seed: int, settings: Settings) -> None:
+    """Remove the state of an unfinished fit that is not the one asked for, or cannot be read."""
+    state = state_path(folder, model.spec.name)
+    if not isinstance(settings, Sampler) or not state.exists():
+        return
+    try:
+        asked = _asked_of(model, seed, settings)
+        checkpoint.refuse_other(state, checkpoint.read(state), asked)
+    except FitError:
+        state.unlink()
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """Raise `FitError` where there is no room for what is to be fitted."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise FitError(
+            f"{folder}: {megabytes(free)} are free there, and what is to be fitted takes about "
+            f"{megabytes(needed)}; free some, or give another --out."
+        )
+
+
+def expected_bytes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> int:
+    """Return about how much a stored fit takes: of each draw its log likelihood and a predicted
+    choice in every trial, and the values of every animal; and what any file takes."""
+    if isinstance(settings, map.Settings):
+        draws = 1
+    else:
+        draws = settings.draws * (settings.chains if isinstance(settings, Sampler) else 1)
+    values = sessions.n_animals * (len(spec.terms) + sessions.n_stimuli)
+    return 250_000 + draws * (10 * int(sessions.n_trials.sum()) + 8 * values)
+
+
+def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a fit was made of (`hebbax.model.identity`), from what is stored with it."""
+    return {
+        "data": attributes["data_hash"],
+        **comparable(json.loads(attributes["spec"])),
+        "seed": int(attributes["seed"]),
+        **flat(json.loads(attributes["settings"])),
+    }
+
+
+def _asked_of(model: Model, seed: int, settings: Sampler) -> dict[str, Any]:
+    return checkpoint.fit_identity(random_keys(seed)[0], model, settings)
+
+
+def _unscaled(sessions: Sessions, spec: ModelSpec) -> Model:
+    """Return the model with its scales not looked for; raise `ModelError` where there is none."""
+    return replace(build_model(replace(spec, scaling="declared"), sessions), spec=spec)
+
+
+def random_keys(seed: int) -> tuple[Key, Key, Key]:
+    """Return the random keys of a fit, of what is drawn from it, and of what each animal says
+    alone."""
+    key = jax.random.PRNGKey(seed)
+    fit_key, draw_key = jax.random.split(key)
+    return fit_key, draw_key, jax.random.fold_in(key, 2)
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes as a reader takes it."""
+    return f"{max(size / 1e6, 0.1):.1f} MB"

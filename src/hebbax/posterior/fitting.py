@@ -1,0 +1,159 @@
+"""One fit from declared model to stored result: what `hebbax fit` and `hebbax run` share."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import arviz as az
+import jax
+
+from hebbax.data import Sessions, describe, first_trials, split
+from hebbax.errors import FitError
+from hebbax.inference import map, nuts, pseudo_marginal, svi
+from hebbax.inference.scaling import scaled
+from hebbax.model.choices import Model, build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import alone
+from hebbax.posterior import estimate as estimates
+from hebbax.posterior import inference_data as posteriors
+from hebbax.posterior.fits import (
+    Result,
+    Sampler,
+    Settings,
+    Standing,
+    expected_bytes,
+    megabytes,
+    method_of,
+    random_keys,
+    result_path,
+    standing,
+    state_path,
+)
+from hebbax.typing import Progress, silent
+
+
+def obtain(
+    sessions: Sessions,
+    spec: ModelSpec,
+    folder: Path,
+    seed: int,
+    settings: Settings,
+    progress: Progress = silent,
+    command: str = "",
+) -> Result:
+    """Return the stored fit of a declared model where there is one, else fit and store it.
+
+    Raises `FitError` where the stored one was made with other data, model, seed or settings.
+    """
+    found = standing(sessions, spec, folder, seed, settings)
+    return finish(found, folder, seed, settings, progress, command)
+
+
+def finish(
+    found: Standing,
+    folder: Path,
+    seed: int,
+    settings: Settings,
+    progress: Progress = silent,
+    command: str = "",
+) -> Result:
+    """Return the result of a fit that was found finished (`hebbax.posterior.fits.prepare`), else
+    fit and store it; what is stored is not read again.
+
+    Stored are ``<model>.nc`` of draws, ``<model>.svi.nc`` of a guide and ``<model>.map.nc`` of the
+    mode. The state of an unfinished sampling lies beside it as ``<model>.state.npz`` and is removed
+    at the end; where it is there at the start, the fit goes on from it. ``command`` is what repeats
+    it, and stored with it.
+    """
+    if found.result is not None:
+        return found.result
+    model, spec = found.model, found.model.spec
+    if spec.scaling != "declared":
+        model = build_model(scaled(spec, model.recording, progress), model.recording)
+    return _store(model, folder, seed, settings, progress, command)
+
+
+def _store(
+    model: Model, folder: Path, seed: int, settings: Settings, progress: Progress, command: str
+) -> Result:
+    """Return the fit of a model whose scales are known, by the method its settings are of, and
+    store it."""
+    sessions, spec = model.recording, model.spec
+
+    method = method_of(settings)
+    provenance: dict[str, Any] = {
+        "method": method,
+        "seed": seed,
+        "settings": asdict(settings),
+        "data_description": describe(sessions).to_json(),
+    }
+    if command:
+        provenance["command"] = command
+    path = result_path(folder, spec.name, method)
+    if isinstance(settings, map.Settings):
+        mode, info = map.fit(jax.random.PRNGKey(seed), model, settings, progress=progress)
+        estimate = estimates.to_dataset(model, mode, info, provenance)
+        estimates.write(estimate, path)
+        return estimate
+    if isinstance(settings, svi.Settings):
+        posterior = _approximate(model, settings, provenance, progress)
+        posteriors.write(posterior, path)
+        return posterior
+    state = state_path(folder, spec.name)
+    posterior = _sample(model, settings, provenance, state, progress)
+    try:
+        posteriors.write(posterior, path)
+    except FitError as problem:
+        raise FitError(
+            f"{problem} All draws are kept in {state.name}: free about "
+            f"{megabytes(expected_bytes(sessions, spec, settings))} and give the same command "
+            "again, which takes them from there."
+        ) from problem
+    state.unlink(missing_ok=True)
+    return posterior
+
+
+def obtain_from_first(
+    sessions: Sessions,
+    fraction: float,
+    spec: ModelSpec,
+    folder: Path,
+    seed: int,
+    settings: Settings,
+    progress: Progress = silent,
+) -> Result:
+    """Return what `obtain` does of the first ``fraction`` of every session, stored in a folder of
+    that fraction in ``folder``; `hebbax.check.heldout.predict` scores it on the rest."""
+    part = split(sessions, first_trials(sessions, fraction))[0]
+    own = folder / f"first-{100 * fraction:g}"
+    own.mkdir(parents=True, exist_ok=True)
+    return obtain(part, spec, own, seed, settings, progress)
+
+
+def _sample(
+    model: Model,
+    settings: Sampler,
+    provenance: dict,
+    state: Path,
+    progress: Progress,
+) -> az.InferenceData:
+    fit_key, draw_key, alone_key = random_keys(provenance["seed"])
+    info: nuts.Info | pseudo_marginal.Info
+    if isinstance(settings, nuts.Settings):
+        draws, info = nuts.fit(fit_key, model, settings, store=state, progress=progress)
+    else:
+        draws, info = pseudo_marginal.fit(fit_key, model, settings, store=state, progress=progress)
+    out = posteriors.to_inference_data(draw_key, model, draws, info._asdict(), provenance)
+    return alone.added(alone_key, model, out, progress)
+
+
+def _approximate(
+    model: Model, settings: svi.Settings, provenance: dict, progress: Progress
+) -> az.InferenceData:
+    """Return the guide's draws as one chain, with the weights of each and the ELBO of each step."""
+    fit_key, draw_key, alone_key = random_keys(provenance["seed"])
+    draws, info = svi.fit(fit_key, model, settings, progress=progress)
+    statistics = {"log_weights": info.log_weights, "lp": info.lp}
+    out = posteriors.to_inference_data(draw_key, model, draws, statistics, provenance)
+    out.sample_stats = out.sample_stats.assign(elbo=("step", info.elbo))
+    return alone.added(alone_key, model, out, progress)

@@ -1,0 +1,203 @@
+"""What a posterior says of forgetting, in sentences and tables.
+
+It is told by what a weight loses of itself in a trial (`hebbax.rule.fading`), in per cent, and by
+the memory in trials. A coefficient alone does not say it: the same one is another loss where there
+are more stimuli. The value of a loss is the median of its draws.
+"""
+
+from dataclasses import dataclass
+
+import arviz as az
+import numpy as np
+import pandas as pd
+
+from hebbax.posterior import alone
+from hebbax.posterior.inference_data import spec_of
+from hebbax.posterior.summary import INTERVAL, population_table, probability, samples_of
+from hebbax.rule.fading import PERCENT, Loss, losses, memory, unsteady
+
+COLUMNS = [
+    "loss in a trial (%)",
+    "loss, 5 %",
+    "loss, 95 %",
+    "memory (trials)",
+    "memory, 5 %",
+    "memory, 95 %",
+    "P(loss > 0)",
+]
+"""Columns of a table of losses."""
+
+MIDDLE = (INTERVAL[0], 0.5, INTERVAL[1])
+"""Ends and middle of the interval that every table gives."""
+
+SURE = 0.95
+"""Probability from which an animal is counted."""
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """The posterior of what a weight loses of itself in a trial, a fraction.
+
+    Attributes:
+        loss: whose weight, and how its loss follows from the coefficients.
+        population: draws ``(sample,)`` of the population's loss, or None where there is none.
+        animals: draws ``(sample, animal)`` of each animal's.
+        names: of the animals.
+        alone: probability ``(animal,)`` that each animal's weights lose by what it says alone,
+            missing where that is not known; None where it was not stored
+            (`hebbax.posterior.alone`).
+    """
+
+    loss: Loss
+    population: np.ndarray | None
+    animals: np.ndarray
+    names: tuple[str, ...]
+    alone: np.ndarray | None = None
+
+    @property
+    def sentence(self) -> str:
+        """How much is lost, how sure that is, and in how many animals."""
+        return " ".join(filter(None, [self._of_population, self._of_animals]))
+
+    @property
+    def _of_population(self) -> str:
+        if self.population is None:
+            return ""
+        low, middle, high = np.quantile(self.population, MIDDLE)
+        growth = "; a negative loss is growth" if low < 0 else ""
+        shares = f"{PERCENT * low:.1f} to {PERCENT * high:.1f} %{growth}"
+        return (
+            f"In the population {self.loss.weight} loses {PERCENT * middle:.1f} % of itself in a "
+            f"trial (90 % interval {shares}){_remembered(low, middle, high)}; that it loses, which "
+            f"is forgetting, has probability {probability(float((self.population > 0).mean()))}."
+        )
+
+    @property
+    def _of_animals(self) -> str:
+        sure = int(((self.animals > 0).mean(0) > SURE).sum())
+        where = "" if self.population is None else ", in the hierarchy, where they share strength"
+        return (
+            f"That {self.loss.weight} loses is more than {SURE:.0%} probable in {sure} of "
+            f"{len(self.names)} animals{where}{self._by_themselves}."
+        )
+
+    @property
+    def _by_themselves(self) -> str:
+        if self.alone is None:
+            return ""
+        known = np.isfinite(self.alone)
+        sure = int((self.alone[known] > SURE).sum())
+        said = f", and in {sure} of {known.sum()} by their own choices alone"
+        missing = [name for name, is_known in zip(self.names, known, strict=True) if not is_known]
+        if missing:
+            said += f" (not known of {', '.join(missing)}, whose chains did not agree)"
+        return said
+
+
+def _remembered(low: float, middle: float, high: float) -> str:
+    """Return the memory of a loss and of the ends of its interval in words, none for growth."""
+    sooner, fading, later = (float(memory(loss)) for loss in (high, middle, low))
+    if not np.isfinite(fading):
+        return ""
+    ends = f"{sooner:.0f} to {later:.0f}" if np.isfinite(later) else f"{sooner:.0f} or more"
+    return f", a memory of {fading:.0f} trials ({ends})"
+
+
+def fades(posterior: az.InferenceData) -> bool:
+    """Return whether any term of the rule fades weights by the same share in every trial."""
+    return bool(losses(spec_of(posterior).terms, 1.0, 1))
+
+
+def forgetting(posterior: az.InferenceData) -> list[Forgetting]:
+    """Return the posterior of each loss of the rule (`hebbax.rule.fading.losses`), none where no
+    term fades weights."""
+    draws = posterior.posterior
+    if "theta" not in draws:
+        return []
+    spec = spec_of(posterior)
+    terms = [str(term) for term in draws["term"].to_numpy()]
+    animals = samples_of(draws["theta"]).transpose("sample", "animal", "term").to_numpy()
+    population = None
+    if "theta_population" in draws:
+        population = samples_of(draws["theta_population"]).transpose("sample", "term").to_numpy()
+    names = tuple(str(name) for name in draws["animal"].to_numpy())
+    found = alone.stored(posterior)
+    out = []
+    for loss in losses(terms, spec.rate, int(posterior.attrs["n_inputs"])):
+        below = None
+        if found is not None:
+            below = found["loss"].sel(weight=loss.weight, statistic="P(< 0)").to_numpy()
+        shared = None if population is None else loss.of(population)
+        by_itself = None if below is None else 1.0 - below
+        out.append(Forgetting(loss, shared, loss.of(animals), names, by_itself))
+    return out
+
+
+def forgetting_sentence(posterior: az.InferenceData) -> str:
+    """Return the answer to: is there active forgetting, how large, how sure; beside it the
+    coefficients, and the terms that are no part of it. Empty for a rule without it."""
+    said = [term.sentence for term in forgetting(posterior)]
+    if not said:
+        return ""
+    terms = [str(term) for term in posterior.posterior["term"].to_numpy()]
+    if "theta_population" in posterior.posterior:
+        said.append(_beside(population_table(posterior), terms))
+    if others := unsteady(terms):
+        said.append(
+            f"What {' and '.join(others)} make{'s' if len(others) == 1 else ''} of a weight is not "
+            "the same in every trial, and no part of this loss."
+        )
+    return " ".join(said)
+
+
+def _beside(table: pd.DataFrame, terms: list[str]) -> str:
+    """Return the population coefficients that losses are made of, in words."""
+    fading = [term for term in terms if losses([term], 1.0, 1)]
+    each = [
+        f"theta({term}) = {row['median']:.3f} ({row['5 %']:.3f} to {row['95 %']:.3f})"
+        for term, row in ((term, table.loc[f"theta {term}"]) for term in fading)
+    ]
+    return f"Coefficients in the population: {', '.join(each)}."
+
+
+def population_losses(posterior: az.InferenceData) -> pd.DataFrame:
+    """Return one row a weight that loses: the population's loss in a trial and memory, medians and
+    90 % intervals, and the probability of a loss; empty where there is no population."""
+    rows = {
+        term.loss.weight: loss_row(term.population)
+        for term in forgetting(posterior)
+        if term.population is not None
+    }
+    return pd.DataFrame(list(rows.values()), pd.Index(rows, name="weight"), COLUMNS, dtype=float)
+
+
+def animal_losses(posterior: az.InferenceData) -> pd.DataFrame:
+    """Return the same of each animal, one row an animal and weight, and beside it the loss by the
+    animal's own choices alone (`hebbax.posterior.alone`) where that is stored."""
+    terms = forgetting(posterior)
+    rows = {
+        (name, term.loss.weight): loss_row(term.animals[:, k])
+        for term in terms
+        for k, name in enumerate(term.names)
+    }
+    index = pd.MultiIndex.from_arrays(
+        [[animal for animal, _ in rows], [weight for _, weight in rows]], names=["animal", "weight"]
+    )
+    table = pd.DataFrame(list(rows.values()), index, COLUMNS, dtype=float)
+    found = alone.stored(posterior)
+    if found is not None:
+        for statistic in ("median", "5 %", "95 %"):
+            each = [
+                found["loss"].sel(weight=term.loss.weight, statistic=statistic) for term in terms
+            ]
+            table[f"alone: {statistic}"] = PERCENT * np.ravel(each)
+        table["alone: P(loss > 0)"] = np.ravel([term.alone for term in terms])
+    return table
+
+
+def loss_row(drawn: np.ndarray) -> dict[str, float]:
+    """Return `COLUMNS` of draws ``(sample,)`` of a loss."""
+    low, middle, high = np.quantile(drawn, MIDDLE)
+    shares = [PERCENT * loss for loss in (middle, low, high)]
+    trials = [float(memory(loss)) for loss in (middle, high, low)]
+    return dict(zip(COLUMNS, [*shares, *trials, float((drawn > 0).mean())], strict=True))

@@ -1,0 +1,277 @@
+"""Draws -> ArviZ InferenceData with named dims and coords, provenance, and netCDF.
+
+Dimensions: ``animal``, ``term``, ``observation`` (a trial with a choice, or under ``encounter``
+with an encounter; its animal, and its trial in the recording from 1, are in ``constant_data``). The
+file opens in ArviZ without hebbax.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import arviz as az
+import jax
+import numpy as np
+import xarray as xr
+from numpyro.infer import Predictive
+
+from hebbax.data import (
+    Description,
+    Record,
+    Sessions,
+    data_hash,
+    describe,
+    from_animals,
+)
+from hebbax.errors import FitError, ModelError
+from hebbax.inference.density import log_likelihood
+from hebbax.model.choices import Model
+from hebbax.model.spec import ModelSpec, stored_spec
+from hebbax.posterior.observed import observed
+from hebbax.posterior.stored import FILE_VERSION, check_attributes, check_posterior, digest
+from hebbax.run import netcdf
+from hebbax.typing import Key
+from hebbax.validation.keys import words
+
+Posterior = az.InferenceData
+"""A stored posterior: ArviZ InferenceData, opened without hebbax as well."""
+
+PRIOR_DRAWS = 200
+"""Draws of the prior and its predictive that are stored beside the posterior."""
+
+PACKAGES = ("hebbax", "jax", "numpyro", "arviz", "numpy")
+
+
+def to_inference_data(
+    key: Key,
+    model: Model,
+    draws: Mapping[str, np.ndarray],
+    sample_stats: Mapping[str, np.ndarray],
+    provenance: Mapping[str, Any],
+) -> az.InferenceData:
+    """Return posterior, sample_stats, log_likelihood, predictive, prior and data in one object.
+
+    Args:
+        key: random key of the predictive draws.
+        model: the model that was fitted.
+        draws: site values ``(chain, draw, ...)``.
+        sample_stats: statistics of each draw ``(chain, draw)``.
+        provenance: method, seed and settings, stored as attributes.
+
+    Raises `FitError` where the provenance lacks one of these: such a file could not be read again.
+    """
+    for name in ("method", "seed", "settings"):
+        if name not in provenance:
+            raise FitError(
+                f'{model.spec.name}: the provenance has no "{name}"; method, seed and settings are '
+                "needed."
+            )
+    key = words(key)
+    predictive_key, prior_key = jax.random.split(key)
+    values = {g.name: draws[g.name] for g in model.groups}
+    prior = _prior(prior_key, model)
+    dims = variable_dims(model)
+    observed = model.observed
+    return az.from_dict(
+        posterior=dict(draws),
+        sample_stats=dict(sample_stats) or None,
+        log_likelihood={model.site: pointwise_log_likelihood(model, values)},
+        posterior_predictive={model.site: _predict(predictive_key, model, values)},
+        prior={k: v[None] for k, v in prior.items() if k in draws},
+        prior_predictive={model.site: prior[model.site][None]},
+        observed_data={model.site: observed},
+        constant_data=_constant_data(model),
+        coords=coordinates(model),
+        dims=dims,
+        attrs=attributes(model, provenance),
+        save_warmup=False,
+    )
+
+
+def coordinates(model: Model) -> dict[str, Any]:
+    """Return the coordinate of every dimension."""
+    stimuli = list(model.sessions.stimuli)
+    return {
+        "animal": list(model.sessions.animals),
+        "term": list(model.rule.parameters),
+        "stimulus": stimuli,
+        "contrast": [f"{name} against {stimuli[0]}" for name in stimuli[1:]],
+        "observation": np.arange(len(model.trials)),
+        "outcome": [*(f"rejections of {name}" for name in stimuli), "choice"],
+    }
+
+
+def variable_dims(model: Model) -> dict[str, list[str]]:
+    """Return the dimensions of every variable, without chain and draw."""
+    dims = {
+        "animal_index": ["observation"],
+        "trial": ["observation"],
+        "block": ["observation"],
+        "reward": ["observation"],
+        "chosen": ["observation"],
+        "n_trials": ["animal"],
+        "log_marginal": ["animal"],
+    }
+    for group in model.groups:
+        member = _member_dims(model, group.name) if group.shape else []
+        dims[group.name] = ["animal", *member]
+        for end in ("population", "spread", "local_scale"):
+            dims[f"{group.name}_{end}"] = member
+    outcome = ["outcome"] if model.spec.likelihood == "encounter" else []
+    dims[model.site] = ["observation", *outcome]
+    return dims
+
+
+def attributes(model: Model, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what identifies a fit: model, data, versions, and its provenance."""
+    known = {
+        "hebbax": FILE_VERSION,
+        "model": model.spec.name,
+        "model_file": model.spec.text,
+        "spec": spec_attribute(model.spec),
+        "n_inputs": model.network.n_inputs,
+        "n_stimuli": model.sessions.n_stimuli,
+        "stimuli": json.dumps(model.sessions.stimuli),
+        "data": model.sessions.source,
+        "data_hash": data_hash(model.recording),
+        "observed": _observed(model),
+        "versions": json.dumps({name: version(name) for name in PACKAGES}),
+        **provenance_attributes(provenance),
+    }
+    return {**known, "digest": digest(known)}
+
+
+def provenance_attributes(provenance: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Return provenance as attributes: numbers and text as they are, all else as JSON."""
+    return {
+        k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in provenance.items()
+    }
+
+
+def spec_attribute(spec: ModelSpec) -> str:
+    """Return a declared model as JSON, the inverse of `spec_of`, without the text of its file."""
+    return json.dumps({k: v for k, v in asdict(spec).items() if k != "text"})
+
+
+def pointwise_log_likelihood(model: Model, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return log P of each observation ``(chain, draw, observation)`` in nats."""
+    one = jax.jit(jax.vmap(partial(log_likelihood, model)))
+    return np.stack([np.asarray(one(dict(chain))) for chain in _chains(values)])
+
+
+def write(posterior: az.InferenceData, path: Path) -> None:
+    """Write netCDF, as a whole or not at all; raise `FitError` where the folder refuses it."""
+    groups = {name: posterior[name] for name in posterior.groups()}
+    netcdf.write({"/": xr.Dataset(attrs=posterior.attrs), **groups}, path, FitError)
+
+
+def read(path: Path) -> az.InferenceData:
+    """Return a stored posterior; raise `FitError` for a file hebbax did not write, one of another
+    version, a damaged one, and one with a number that is none."""
+    if not path.is_file():
+        raise FitError(f"{path}: there is no such posterior; `hebbax fit` makes one.")
+    with netcdf.reading(path, "posterior", FitError):
+        stored = az.from_netcdf(str(path), engine="h5netcdf").load()
+    if stored.attrs.get("method") == "map":
+        raise FitError(f"{path.name}: a point estimate, which has no posterior to speak of.")
+    check_attributes(stored.attrs, path.name)
+    check_posterior(stored, spec_of(stored), path.name)
+    return stored
+
+
+def animal_values(posterior: az.InferenceData, model: Model) -> dict[str, np.ndarray]:
+    """Return each animal's values by group name, draws joined: ``(sample, animal, ...)``."""
+    return {
+        g.name: np.concatenate(list(np.asarray(posterior.posterior[g.name]))) for g in model.groups
+    }
+
+
+def spec_of(posterior: az.InferenceData) -> ModelSpec:
+    """Return the declared model a stored posterior belongs to; raise `ModelError` for what is
+    none."""
+    try:
+        return stored_spec(posterior.attrs["spec"], posterior.attrs["model_file"])
+    except ModelError as problem:
+        raise ModelError(
+            f"{posterior.attrs['model']}: the model stored with it is damaged; fit it again with "
+            "--force."
+        ) from problem
+
+
+def sessions_of(posterior: az.InferenceData) -> Sessions:
+    """Return the recorded trials that a stored posterior was conditioned on, without all others."""
+    recorded = {name: np.asarray(v) for name, v in posterior.constant_data.data_vars.items()}
+    rejections = None
+    if "encounter" in posterior.observed_data:
+        rejections = np.asarray(posterior.observed_data["encounter"])[:, :-1].astype(int)
+    records = []
+    for a, animal in enumerate(np.asarray(posterior.posterior["animal"])):
+        own = recorded["animal_index"] == a
+        kept = None if rejections is None else rejections[own]
+        choices, rewards, blocks = (recorded[name][own] for name in ("chosen", "reward", "block"))
+        records.append(Record(str(animal), choices, rewards, blocks, kept))
+    stimuli = json.loads(posterior.attrs["stimuli"])
+    return from_animals(records, stimuli, posterior.attrs["data"])
+
+
+def description_of(posterior: az.InferenceData) -> Description:
+    """Return what was read before a posterior was sampled; of one that was made in Python, what it
+    holds."""
+    if "data_description" in posterior.attrs:
+        return Description.from_json(posterior.attrs["data_description"])
+    return describe(sessions_of(posterior))
+
+
+def _observed(model: Model) -> str:
+    """Return what a model was conditioned on (`hebbax.posterior.observed.Observed`), as JSON."""
+    index, names = model.index[0], model.sessions.animals
+    seen = observed(model.spec.likelihood, model.observed, index, names)
+    return seen.model_dump_json()
+
+
+def _member_dims(model: Model, group: str) -> list[str]:
+    if group == "theta":
+        return ["term"]
+    if group == "preference" and model.spec.likelihood == "choice":
+        return ["contrast"]
+    return ["stimulus"]
+
+
+def _chains(values: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    n_chains = len(next(iter(values.values())))
+    return [{k: v[chain] for k, v in values.items()} for chain in range(n_chains)]
+
+
+def _predict(key: Key, model: Model, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return observations drawn one step ahead, given the recorded history."""
+
+    def one(key: Key, draw: dict) -> jax.Array:
+        return model.distribution(draw).sample(key)
+
+    chains = _chains(values)
+    keys = jax.random.split(key, (len(chains), len(next(iter(chains[0].values())))))
+    predict = jax.jit(jax.vmap(one))
+    drawn = [np.asarray(predict(k, v)) for k, v in zip(keys, chains, strict=True)]
+    return np.stack(drawn).astype(np.int16)
+
+
+def _prior(key: Key, model: Model) -> dict[str, np.ndarray]:
+    drawn = Predictive(model, num_samples=PRIOR_DRAWS)(key, **{model.site: None})
+    return {name: np.asarray(value) for name, value in drawn.items()}
+
+
+def _constant_data(model: Model) -> dict[str, np.ndarray]:
+    sessions = model.sessions
+    animal, trial = model.index
+    return {
+        "animal_index": animal,
+        "trial": model.trials,
+        "block": sessions.blocks[animal, trial],
+        "chosen": sessions.choices[animal, trial],
+        "reward": sessions.rewards[animal, trial],
+        "n_trials": model.recording.n_trials,
+    }

@@ -1,0 +1,84 @@
+"""What a fit is a density of, and whether two fits are densities of the same.
+
+Scores of two models may meet only where both are log densities of one set of observations: the
+choice of a trial given that one was made is not the encounters of that trial, although both are of
+one recording.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import arviz as az
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from hebbax.errors import FitError
+from hebbax.typing import Likelihood
+
+UNITS: dict[str, str] = {
+    "choice": "the choice of a trial",
+    "encounter": "the encounters of a trial",
+}
+"""What one observation is, by likelihood."""
+
+
+class Observed(BaseModel):
+    """What a fit was conditioned on.
+
+    ``likelihood`` and ``unit`` (one observation, in words), ``number`` of observations, and
+    ``hash``, the SHA-256 of the observed values with the animal of each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    likelihood: Likelihood
+    unit: str
+    number: int = Field(ge=1)
+    hash: str
+
+    @property
+    def words(self) -> str:
+        """What a fit to it is a density of."""
+        return f"a density of {self.unit} ({self.number} observations)"
+
+
+def observed(
+    likelihood: Likelihood, values: np.ndarray, animal_index: np.ndarray, names: Sequence[str]
+) -> Observed:
+    """Return what was observed: ``values`` (observation, ...) of the animals ``animal_index``
+    (observation,), which are called ``names``."""
+    digest = hashlib.sha256(repr((likelihood, tuple(map(str, names)), values.shape)).encode())
+    digest.update(np.ascontiguousarray(animal_index, dtype=np.int64).tobytes())
+    digest.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+    return Observed(
+        likelihood=likelihood,
+        unit=UNITS[likelihood],
+        number=len(values),
+        hash=digest.hexdigest(),
+    )
+
+
+def observed_of(posterior: az.InferenceData) -> Observed:
+    """Return what a stored posterior was conditioned on, taken from the observations in it."""
+    ((site, values),) = posterior.observed_data.data_vars.items()
+    index = posterior.constant_data["animal_index"].to_numpy()
+    return observed(site, values.to_numpy(), index, posterior.posterior["animal"].to_numpy())
+
+
+def check_comparable(posteriors: Mapping[str, az.InferenceData]) -> None:
+    """Raise `FitError` where posteriors, by model name, are not densities of the same observations,
+    naming two of them and what each is a density of."""
+    seen = {name: observed_of(posterior) for name, posterior in posteriors.items()}
+    recorded = {name: posterior.attrs["data_hash"] for name, posterior in posteriors.items()}
+    first, *others = posteriors
+    for other in others:
+        one, two = seen[first], seen[other]
+        if one.likelihood != two.likelihood:
+            raise FitError(
+                f"{first} and {other} cannot be compared: {first} is {one.words}, {other} is "
+                f'{two.words}; compare models with the same "likelihood".'
+            )
+        if one != two or recorded[first] != recorded[other]:
+            raise FitError(
+                f"{first} and {other} were fitted to different data; compare fits of the same."
+            )

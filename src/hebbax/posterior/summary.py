@@ -1,0 +1,120 @@
+"""A posterior in tables: what is said of each coefficient, and of how many matter.
+
+The value of a coefficient is the median of its draws, here and everywhere.
+"""
+
+from functools import partial
+
+import arviz as az
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hebbax.model.priors import SHRINKING, Group, scale_priors
+from hebbax.model.priors import effective_terms as count
+from hebbax.posterior import alone
+from hebbax.posterior.inference_data import spec_of
+from hebbax.posterior.stored import check_finite
+
+INTERVAL = (0.05, 0.95)
+"""Ends of the central 90 % interval that every table gives."""
+
+COLUMNS = ["median", "sd", "5 %", "95 %", "P(< 0)"]
+"""Columns of a table of coefficients."""
+
+
+def population_table(posterior: az.InferenceData) -> pd.DataFrame:
+    """Return one row a population value: median, sd, ends of the 90 % interval and P(< 0).
+
+    Where the model has no population (``hierarchy = "none"``) the table is empty.
+    """
+    rows: dict[str, dict[str, float]] = {}
+    for name, values in posterior.posterior.data_vars.items():
+        group = str(name).removesuffix("_population")
+        if group != str(name):
+            rows |= _rows(group, samples_of(values))
+    return pd.DataFrame(list(rows.values()), index=list(rows), columns=COLUMNS)
+
+
+def animal_table(posterior: az.InferenceData) -> pd.DataFrame:
+    """Return one row an animal and value: median, sd, ends of the 90 % interval and P(< 0); of the
+    coefficients also by the animal's own choices alone (`hebbax.posterior.alone`) where that is
+    stored."""
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for name, values in posterior.posterior.data_vars.items():
+        if "animal" not in values.dims:
+            continue
+        samples = samples_of(values)
+        for animal in samples["animal"].to_numpy():
+            members = _rows(str(name), samples.sel(animal=animal, drop=True))
+            rows |= {(str(animal), value): row for value, row in members.items()}
+    index = pd.MultiIndex.from_tuples(list(rows), names=["animal", "value"])
+    table = pd.DataFrame(list(rows.values()), index=index, columns=COLUMNS)
+    found = alone.stored(posterior)
+    if found is not None:
+        for statistic in alone.STATISTICS:
+            each = found["theta"].sel(statistic=statistic).to_pandas().add_prefix("theta ").stack()
+            table[f"alone: {statistic}"] = each.reindex(table.index)
+    return table
+
+
+def effective_terms(posterior: az.InferenceData) -> pd.DataFrame | None:
+    """Return the effective number of terms (`hebbax.model.sparsity`), rows ``prior`` and
+    ``posterior``: median and ends of the 90 % interval.
+
+    None where the prior has no scales of its own, under which the number would be the same whatever
+    the choices (normal), or no number at all given the scales (Laplace).
+    """
+    spec = spec_of(posterior)
+    if spec.prior not in SHRINKING or not spec.terms:
+        return None
+    choices = int((posterior.constant_data["chosen"] >= 0).sum())
+    ones = np.ones(len(spec.terms))
+    group = Group("theta", ones, spec.prior, spec.hierarchy, spec.sparsity(choices))
+    rows = {}
+    for name, draws in (("prior", posterior.prior), ("posterior", posterior.posterior)):
+        values = {
+            site: jnp.asarray(samples_of(draws[site]).transpose("sample", ...))
+            for site in scale_priors(group)
+        }
+        drawn = np.asarray(jax.vmap(partial(count, group))(values))
+        rows[name] = [np.median(drawn), *np.quantile(drawn, INTERVAL)]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["median", "5 %", "95 %"])
+
+
+def effective_sentence(table: pd.DataFrame, n_terms: int) -> str:
+    """Return the effective number of terms in words, prior beside posterior."""
+    said = [
+        f"{row['median']:.1f} ({row['5 %']:.1f} to {row['95 %']:.1f}) by the {name}"
+        for name, row in table.iterrows()
+    ]
+    return f"Effective number of terms, of {n_terms}: {', '.join(said)}."
+
+
+def probability(value: float) -> str:
+    """Return a probability in words that claim no more digits than the draws have."""
+    if value > 0.999:
+        return "over 0.999"
+    return "under 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def samples_of(values: xr.DataArray) -> xr.DataArray:
+    """Return draws joined ``(..., sample)``; raise `FitError` where one is no number."""
+    check_finite(values, f"{values.name} in the posterior")
+    return values.stack(sample=("chain", "draw"))
+
+
+def _rows(name: str, samples: xr.DataArray) -> dict[str, dict[str, float]]:
+    dims = [str(d) for d in samples.dims if d != "sample"]
+    if not dims:
+        return {name: _row(samples.to_numpy())}
+    labels = samples[dims[0]].to_numpy()
+    return {f"{name} {k}": _row(samples.sel({dims[0]: k}).to_numpy()) for k in labels}
+
+
+def _row(drawn: np.ndarray) -> dict[str, float]:
+    low, high = np.quantile(drawn, INTERVAL)
+    numbers = (np.median(drawn), drawn.std(), low, high, (drawn < 0).mean())
+    return dict(zip(COLUMNS, map(float, numbers), strict=True))

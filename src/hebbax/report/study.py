@@ -1,0 +1,261 @@
+"""From sessions and declared models to answers: fit, diagnose, compare, check.
+
+What `hebbax run`, `hebbax demo` and `hebbax report` share. Finished fits in the results folder are
+taken as they are, unfinished ones go on, so that a study that was cut off repeats nothing. What the
+end needs is checked before the first fit; a comparison, check or table that fails all the same
+leaves a sentence in its place.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import arviz as az
+import jax
+import pandas as pd
+
+from hebbax.check import comparison, predictive
+from hebbax.data import Sessions
+from hebbax.errors import FitError, ModelError
+from hebbax.inference import pseudo_marginal
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import diagnostics, fits, fitting, forgetting, summary
+from hebbax.posterior import inference_data as posteriors
+from hebbax.posterior.observed import check_comparable
+from hebbax.report import told
+from hebbax.run import files
+from hebbax.run.attempts import Failed, attempt, said
+from hebbax.run.names import check_distinct
+from hebbax.simulate.cohort import Cohort
+from hebbax.typing import Progress
+
+REFERENCE = "no-learning"
+"""Model against which the deviance explained is given, where it is among those fitted."""
+
+ProgressOf: TypeAlias = Callable[[str], Progress]
+"""Returns the progress of one named task."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study does: the models, where results go, the seed, the sampler and the checks.
+
+    With ``refit`` finished fits are replaced, without it taken as they are. ``command`` is what
+    repeats the study, where a command line asked for it.
+    """
+
+    specs: Sequence[ModelSpec]
+    folder: Path
+    seed: int
+    settings: fits.Sampler = field(default_factory=pseudo_marginal.Settings)
+    checks: predictive.Settings = field(default_factory=predictive.Settings)
+    refit: bool = field(default=False, kw_only=True)
+    command: str = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What came of it, by model name; ``failures`` are the tables that could not be written, and
+    ``command`` what makes it anew from its posteriors."""
+
+    posteriors: Mapping[str, az.InferenceData]
+    verdicts: Mapping[str, diagnostics.Verdict]
+    compared: comparison.Comparison | Failed
+    checks: Mapping[str, predictive.Check | Failed]
+    failures: Sequence[Failed] = ()
+    command: str = ""
+
+    @property
+    def ranking(self) -> list[str]:
+        """Names of the models, the one that predicts best by LOO first, those that FAILED their
+        diagnostics last; as they were given where they could not be compared."""
+        if isinstance(self.compared, Failed):
+            return list(self.posteriors)
+        return self.compared.ranking
+
+    @property
+    def trusted(self) -> list[str]:
+        """Those of the ranking that passed their diagnostics."""
+        return [name for name in self.ranking if self.verdicts[name].passed]
+
+
+def prepare(sessions: Sessions, plan: Plan) -> list[fits.Standing]:
+    """Return how far each fit is, for `run` to go on from.
+
+    Raises `HebbaxError` for whatever can be known to fail before the first fit: models that share a
+    name or are not to be compared, one that these sessions do not allow, a fit of something else in
+    the way, too little room. With ``plan.refit`` nothing is in the way.
+    """
+    check_distinct([spec.name for spec in plan.specs], "--models")
+    first = plan.specs[0]
+    for spec in plan.specs:
+        if spec.likelihood != first.likelihood:
+            raise ModelError(
+                f'{first.name} has the likelihood "{first.likelihood}" and {spec.name} '
+                f'"{spec.likelihood}": what they predict is not to be compared; give each a run of '
+                "its own."
+            )
+    return fits.prepare(
+        sessions, plan.specs, plan.folder, plan.seed, plan.settings, anew=plan.refit
+    )
+
+
+def run(plan: Plan, found: Sequence[fits.Standing], progress: ProgressOf) -> Study:
+    """Return the study of some models, fitted where `prepare` did not find them finished, its
+    tables written.
+
+    Written are, for each model, ``<model>.nc`` and ``check_<model>.csv`` with its curves and
+    contingencies, and for all of them ``comparison.csv``, ``comparison_by_animal.csv``,
+    ``population.csv``, ``coefficients.csv``, ``deviance.csv`` and
+    ``diagnostics.csv``, and where a rule fades weights ``losses.csv`` and ``losses_by_animal.csv``;
+    and what the checks were told (`hebbax.report.told`).
+    """
+    checks = plan.checks
+    told.write(told.Told(checks.trials_per_block, checks.baiting, plan.seed), plan.folder)
+    fitted = {}
+    for spec, standing in zip(plan.specs, found, strict=True):
+        tell = progress(spec.name)
+        fitted[spec.name] = fitting.finish(
+            standing, plan.folder, plan.seed, plan.settings, tell, plan.command
+        )
+    return assess(fitted, plan, progress)
+
+
+def load(plan: Plan, progress: ProgressOf) -> Study:
+    """Return the study of the posteriors stored in a results folder, its tables written anew.
+
+    ``plan.specs`` is not read. Raises `FitError` where the folder holds no posterior, or such that
+    are not to be compared.
+    """
+    fitted = fits.posteriors_in(plan.folder)
+    first = next(iter(fitted.values()))
+    predictive.check_blocks(posteriors.sessions_of(first), plan.checks.trials_per_block)
+    check_comparable(fitted)
+    return assess(fitted, plan, progress)
+
+
+def assess(fitted: Mapping[str, az.InferenceData], plan: Plan, progress: ProgressOf) -> Study:
+    """Return what can be said of some posteriors, and write it as tables."""
+    key = jax.random.PRNGKey(plan.seed)
+    verdicts = {name: _verdict(name, posterior) for name, posterior in fitted.items()}
+    checks = {
+        name: attempt(
+            f"The check of {name}",
+            partial(
+                predictive.check,
+                key,
+                posterior,
+                plan.checks,
+                progress(name),
+                verdict=verdicts[name],
+            ),
+        )
+        for name, posterior in fitted.items()
+    }
+    compared = attempt("The comparison", partial(comparison.compare, fitted, verdicts))
+    study = Study(fitted, verdicts, compared, checks, command=plan.command)
+    return replace(study, failures=_write_tables(study, plan.folder))
+
+
+def _verdict(name: str, posterior: az.InferenceData) -> diagnostics.Verdict:
+    """Return the verdict on a posterior; one that cannot be diagnosed has not passed."""
+    verdict = attempt(f"The diagnosis of {name}", partial(diagnostics.diagnose, posterior))
+    if isinstance(verdict, Failed):
+        return diagnostics.Verdict((verdict.sentence.rstrip("."),), {}, "")
+    return verdict
+
+
+def answer(study: Study) -> str:
+    """Return the answer in a few sentences: the best model, its forgetting term, what it misses.
+
+    Coefficients are those of the best model that passed its diagnostics.
+    """
+    sentences = [said(attempt("The comparison", lambda: study.compared.sentence))]
+    if not study.trusted:
+        return " ".join([*sentences, "Nothing is said of any coefficients."])
+    leading = study.trusted[0]
+    if isinstance(study.compared, Failed):
+        sentences.append(f"What follows is of {leading}.")
+    posterior = study.posteriors[leading]
+    term = attempt(
+        f"The forgetting of {leading}", partial(forgetting.forgetting_sentence, posterior)
+    )
+    missed = attempt(f"The check of {leading}", lambda: study.checks[leading].sentence)
+    parts = [*sentences, said(term), said(missed)]
+    return " ".join(part for part in parts if part)
+
+
+def truth_table(
+    posterior: az.InferenceData, cohort: Cohort, verdict: diagnostics.Verdict
+) -> pd.DataFrame:
+    """Return the population values a simulated cohort was drawn from, beside their posterior, and
+    its verdict."""
+    table = summary.population_table(posterior)
+    truth = {f"theta {term}": value for term, value in cohort.population.items()}
+    truth["preference"] = cohort.preference[0]
+    table.insert(0, "truth", [truth[name] for name in table.index])
+    inside = (table["5 %"] <= table["truth"]) & (table["truth"] <= table["95 %"])
+    table["in the 90 % interval"] = ["yes" if covered else "no" for covered in inside]
+    return diagnostics.marked(table, verdict)
+
+
+def deviance_table(
+    fitted: Mapping[str, az.InferenceData], verdicts: Mapping[str, diagnostics.Verdict]
+) -> pd.DataFrame:
+    """Return the deviance explained of each animal, in-sample, a column a model: against chance,
+    and where `REFERENCE` is among the models against it. A model that failed is called so."""
+    called = {name: verdict.called(name) for name, verdict in verdicts.items()}
+    reference = fitted.get(REFERENCE, next(iter(fitted.values())))
+    columns = {}
+    for name, posterior in fitted.items():
+        explained = comparison.deviance_explained(posterior, reference)
+        columns[f"{called[name]}, against chance"] = explained["against chance"]
+        if name != REFERENCE and REFERENCE in fitted:
+            columns[f"{called[name]}, against {called[REFERENCE]}"] = explained["against reference"]
+    return pd.DataFrame(columns)
+
+
+def _write_tables(study: Study, folder: Path) -> list[Failed]:
+    """Write all tables, each on its own, and return those that could not be."""
+    tables: dict[str, Callable[[], pd.DataFrame]] = {
+        "deviance": partial(deviance_table, study.posteriors, study.verdicts),
+        "coefficients": partial(_by_model, study, summary.animal_table, ["model"]),
+        "population": partial(_by_model, study, summary.population_table, ["model", "value"]),
+        "diagnostics": partial(_diagnostics_table, study.verdicts),
+    }
+    if any(map(forgetting.fades, study.posteriors.values())):
+        tables["losses"] = partial(_by_model, study, forgetting.population_losses, ["model"])
+        tables["losses_by_animal"] = partial(_by_model, study, forgetting.animal_losses, ["model"])
+    writers: dict[str, Callable[[], None]] = {
+        f"{name}.csv": partial(_write_table, name, make, folder) for name, make in tables.items()
+    }
+    if not isinstance(study.compared, Failed):
+        writers["comparison.csv"] = partial(comparison.write_tables, study.compared, folder)
+    for name, checked in study.checks.items():
+        if not isinstance(checked, Failed):
+            writers[f"check_{name}.csv"] = partial(predictive.write_tables, checked, folder)
+    written = [attempt(name, write) for name, write in writers.items()]
+    return [made for made in written if isinstance(made, Failed)]
+
+
+def _by_model(
+    study: Study, make: Callable[[az.InferenceData], pd.DataFrame], names: list[str]
+) -> pd.DataFrame:
+    """Return the tables of all models below each other, those of failed posteriors marked."""
+    each = {
+        name: diagnostics.marked(make(posterior), study.verdicts[name])
+        for name, posterior in study.posteriors.items()
+    }
+    filled = {name: table for name, table in each.items() if len(table)}
+    return pd.concat(filled or each, names=names)
+
+
+def _write_table(name: str, make: Callable[[], pd.DataFrame], folder: Path) -> None:
+    files.write_tables({name: make()}, folder, FitError)
+
+
+def _diagnostics_table(verdicts: Mapping[str, diagnostics.Verdict]) -> pd.DataFrame:
+    rows = {name: {"passed": v.passed, **v.figures} for name, v in verdicts.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")

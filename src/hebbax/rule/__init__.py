@@ -1,0 +1,1 @@
+"""Plasticity rules at one synapse, the reward signal that gates them, and their network."""

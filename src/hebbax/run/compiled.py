@@ -1,0 +1,48 @@
+"""JAX's persistent compilation cache: what one run compiled, the next one takes from disk.
+
+It lies in the user's cache folder, in a folder for each kind of processor, since a program that was
+compiled on one may not run on another; the oldest programs go when it is full. JAX's own variables
+hold: JAX_COMPILATION_CACHE_DIR moves it, and JAX_ENABLE_COMPILATION_CACHE=0 turns it off.
+"""
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+import jax
+from platformdirs import user_cache_path
+
+MOST_BYTES = 512 * 2**20
+"""Size of the folder, above which what was used longest ago is removed."""
+
+LEAST_SECONDS = 0.2
+"""What compiles faster is not kept."""
+
+PROCESSORS = Path("/proc/cpuinfo")
+"""Where Linux says what instructions a processor knows."""
+
+
+def keep_compiled() -> None:
+    """Let JAX keep what it compiles, unless a folder is set already, or none can be made."""
+    if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
+        return
+    folder = user_cache_path("hebbax") / f"compiled-{_processor()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
+
+
+def _processor() -> str:
+    """Return a name of this kind of processor."""
+    known = [platform.machine(), platform.processor()]
+    if PROCESSORS.is_file():
+        lines = PROCESSORS.read_text(encoding="utf-8", errors="replace").splitlines()
+        known += sorted({line for line in lines if line.startswith(("model name", "flags"))})
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:12]

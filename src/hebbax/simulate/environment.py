@@ -1,0 +1,160 @@
+"""The task a generated animal lives in: blocks, contingencies, baiting; and the animal in it.
+
+In each trial every stimulus may be armed with a reward, with the probability of its block. With
+``baited`` rewards an armed reward waits until its stimulus is chosen; ``independent`` rewards are
+drawn anew. `generate` closes the loop: environment -> choice -> reward -> weights.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hebbax.data import NO_CHOICE
+from hebbax.rule.network import Network, accept_logits, free_step
+from hebbax.rule.reward import RewardSignal, remember, signal_now
+from hebbax.rule.taylor import Rule
+from hebbax.typing import Array, Key, Likelihood
+
+Baiting = Literal["baited", "independent"]
+AskedBaiting = Baiting | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Reward probabilities ``(trial, stimulus)`` of one session, whether rewards wait, and the most
+    encounters of a trial, after which it ends without an acceptance; without it none does."""
+
+    reward_probability: Array | np.ndarray
+    baiting: Baiting = "baited"
+    most_encounters: float = np.inf
+
+
+def blocks(probabilities: np.ndarray, trials_per_block: int) -> np.ndarray:
+    """Return ``(trial, stimulus)`` probabilities from ``(block, stimulus)`` ones."""
+    return np.repeat(np.asarray(probabilities, dtype=float), trials_per_block, axis=0)
+
+
+class Animal(NamedTuple):
+    """Parameters of one generated animal.
+
+    ``theta`` (term,), ``initial`` weights (input, hidden), ``offset`` (stimulus,): log odds of the
+    offers, the innate preference, and ``habit``: added log odds of the stimulus chosen last.
+    """
+
+    theta: Array
+    initial: Array
+    offset: Array
+    habit: Array
+
+
+class Session(NamedTuple):
+    """One generated session.
+
+    ``choices`` (trial,), `NO_CHOICE` without one, ``rewards`` (trial,), ``rejections`` (trial,
+    stimulus), and the generator's own ``log_probability`` (trial,), in nats, of what the likelihood
+    of its task sees: each choice, or all encounters of each trial.
+    """
+
+    choices: Array
+    rewards: Array
+    rejections: Array
+    log_probability: Array
+
+
+class Task(NamedTuple):
+    """How an animal meets the environment: what is inferred from recorded ones too."""
+
+    signal: RewardSignal
+    window: int
+    likelihood: Likelihood
+
+
+def attraction(logits: Array, offset: Array, likelihood: Likelihood) -> tuple[Array, Array]:
+    """Return log odds of the offers and log probability of acceptance, each ``(stimulus,)``.
+
+    Under ``choice`` the offset is the log odds q of meeting each stimulus; under ``encounter``,
+    where the offers are data and even in a generated session, it shifts the acceptance logit.
+    """
+    if likelihood == "choice":
+        return offset, jax.nn.log_sigmoid(logits)
+    return jnp.zeros_like(offset), jax.nn.log_sigmoid(logits + offset)
+
+
+def reject(key: Key, log_offer: Array, log_accept: Array, most: float = np.inf) -> Array:
+    """Return the number of rejections of each stimulus ``(stimulus,)`` before an acceptance, in all
+    ``most`` where the trial ends before one.
+
+    Their total is geometric with success sum_k q_k p_k, and each falls on k with probability
+    proportional to q_k (1 - p_k), independently of which stimulus is accepted in the end.
+    """
+    offer = jax.nn.softmax(log_offer)
+    refuse = offer * -jnp.expm1(log_accept)
+    total_key, split_key = jax.random.split(key)
+    total = jax.random.geometric(total_key, 1.0 - refuse.sum()).astype(float) - 1.0
+    return jax.random.multinomial(split_key, jnp.minimum(total, most), refuse / refuse.sum())
+
+
+def deliver(
+    key: Key, armed: Array, probability: Array, choice: Array, baiting: Baiting
+) -> tuple[Array, Array]:
+    """Return this trial's reward (0 or 1) and what stays armed ``(stimulus,)``."""
+    waiting = armed if baiting == "baited" else jnp.zeros_like(armed)
+    armed = jnp.logical_or(waiting, jax.random.bernoulli(key, probability))
+    reward = armed[choice].astype(float)
+    return reward, armed.at[choice].set(False)
+
+
+def generate(
+    key: Key,
+    rule: Rule,
+    network: Network,
+    animal: Animal,
+    environment: Environment,
+    task: Task,
+) -> Session:
+    """Return one simulated `Session` of one animal, with the trial step that `replay` uses.
+
+    The first accepted stimulus is k with probability P(k) = q_k p_k / sum_j q_j p_j, whatever the
+    number of rejections; the reward signal comes from the simulated past. A trial that ends without
+    an acceptance changes nothing: no weight, no reward that waits or is expected, no last choice.
+    """
+    advance = free_step(rule, network, animal.theta)
+    rates = jnp.asarray(network.stimuli)
+    probability = jnp.asarray(environment.reward_probability)
+    n_trials, n_stimuli = probability.shape
+
+    def step(state: tuple, trial: tuple) -> tuple[tuple, Session]:
+        weights, armed, history, last = state
+        key, chances = trial
+        choice_key, reward_key, reject_key = jax.random.split(key, 3)
+        offset = animal.offset + animal.habit * (jnp.arange(n_stimuli) == last)
+        offer, accept = attraction(accept_logits(network, weights), offset, task.likelihood)
+        choice = jax.random.categorical(choice_key, jax.nn.log_softmax(offer + accept))
+        rejections = reject(reject_key, offer, accept, environment.most_encounters)
+        accepted = rejections.sum() < environment.most_encounters
+        reward, waiting = deliver(reward_key, armed, chances, choice, environment.baiting)
+        r = signal_now(reward, history, task.signal)
+        after = (advance(weights, rates[choice], r), waiting, remember(history, reward), choice)
+        choice, reward = jnp.where(accepted, choice, NO_CHOICE), jnp.where(accepted, reward, 0.0)
+        log_p = _log_probability(offer, accept, choice, rejections, task.likelihood)
+        session = Session(choice, reward, rejections, log_p)
+        return jax.tree.map(partial(jnp.where, accepted), after, state), session
+
+    start = (animal.initial, jnp.zeros(n_stimuli, dtype=bool), jnp.zeros(task.window), NO_CHOICE)
+    return jax.lax.scan(step, start, (jax.random.split(key, n_trials), probability))[1]
+
+
+def _log_probability(
+    log_offer: Array, log_accept: Array, choice: Array, rejections: Array, likelihood: Likelihood
+) -> Array:
+    """Return log P of what a likelihood sees of one trial, in nats."""
+    if likelihood == "choice":
+        return jnp.where(
+            choice == NO_CHOICE, 0.0, jax.nn.log_softmax(log_offer + log_accept)[choice]
+        )
+    refused = (rejections * jnp.log(-jnp.expm1(log_accept))).sum()
+    return refused + jnp.where(choice == NO_CHOICE, 0.0, log_accept[choice])

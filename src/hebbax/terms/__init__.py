@@ -1,0 +1,1 @@
+"""Which terms a rule needs: sub-models weighed, projected, put into words."""

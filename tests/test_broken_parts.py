@@ -1,0 +1,135 @@
+"""A table, check or picture that cannot be made leaves a sentence, and the answer stands."""
+
+import html
+
+import made
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+from conftest import random_sessions
+
+from hebbax import figures
+from hebbax.check import predictive
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import inference_data as posteriors
+from hebbax.report import sections as report
+from hebbax.report import study
+from hebbax.run.attempts import DETAILS, Failed, attempt
+
+# Of ArviZ, in the current Matplotlib.
+pytestmark = pytest.mark.filterwarnings("ignore:Passing a dict or None as alias_mapping")
+
+DRAWS = (2, 20)
+
+
+def noise(model):
+    """Draws of every site, which are noise."""
+    rng = np.random.default_rng(1)
+    draws = {}
+    for group in model.groups:
+        each = (*DRAWS, model.sessions.n_animals, *group.shape)
+        draws[group.name] = 0.1 * rng.normal(size=each)
+        draws[f"{group.name}_population"] = draws[group.name].mean(2)
+        draws[f"{group.name}_spread"] = np.exp(rng.normal(size=(*DRAWS, *group.shape)))
+    return draws
+
+
+@pytest.fixture(scope="module")
+def fits():
+    """Posteriors of two models, one with a forgetting term."""
+    out = {}
+    for name, terms in {"decay": ("w",), "still": ()}.items():
+        model = build_model(ModelSpec(name, terms), random_sessions(4, lengths=(12, 12)))
+        stats = made.statistics(DRAWS)
+        out[name] = posteriors.to_inference_data(
+            made.KEY, model, noise(model), stats, made.PROVENANCE
+        )
+    return out
+
+
+def changed(fit, **values):
+    """Return a posterior with every draw of some variables the same."""
+    out = fit.copy()
+    for name, value in values.items():
+        out.posterior[name] = xr.full_like(out.posterior[name], value)
+    return out
+
+
+@pytest.mark.parametrize("likelihood", ["choice", "encounter"])
+@pytest.mark.parametrize("terms", [(), ("x r", "w")])
+@pytest.mark.parametrize("n_stimuli", [2, 3, 4])
+def test_a_forest_has_a_panel_for_every_coefficient_and_preference(n_stimuli, terms, likelihood):
+    spec = ModelSpec("m", terms, likelihood=likelihood)
+    model = build_model(spec, random_sessions(4, n_stimuli, lengths=(12, 12)))
+    stats = made.statistics(DRAWS)
+    fit = posteriors.to_inference_data(made.KEY, model, noise(model), stats, made.PROVENANCE)
+    figure = figures.forest(fit)
+    preferences = n_stimuli - 1 if likelihood == "choice" else n_stimuli
+    labels = [ax.get_xlabel() for ax in figure.axes]
+    plt.close(figure)
+    assert len(labels) == len(terms) + ("w" in terms) + preferences
+    assert len(set(labels)) == len(labels)
+
+
+def assess(fits, folder):
+    plan = study.Plan((), folder, 0, checks=predictive.Settings(replicates=4))
+    result = study.assess(fits, plan, lambda name: lambda *said: None)
+    return result, report.write(result, folder)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
+def test_a_picture_that_fails_is_a_sentence_in_its_place(tmp_path, fits):
+    flat = changed(fits["decay"], theta=-0.125, theta_population=-0.125)  # no density to draw
+    result, written = assess({**fits, "decay": flat}, tmp_path)
+    (failed,) = written.failures
+    assert failed.what == 'The picture "decay forgetting"'
+    assert failed.sentence.startswith(
+        'The picture "decay forgetting" could not be made (LinAlgError: '
+    )
+    page = html.unescape(written.path.read_text())
+    assert page.count(failed.sentence) == 1
+    assert page.count("data:image/png;base64,") == len(list((tmp_path / "figures").iterdir()))
+    assert "decay. Coefficients of each animal" in page
+    assert study.answer(result).startswith("No posterior passed its diagnostics")
+    assert (tmp_path / DETAILS).read_text().startswith(f"{failed.sentence}\n\nTraceback")
+    assert not plt.get_fignums()
+    assert not assess(fits, tmp_path)[1].failures
+    assert not (tmp_path / DETAILS).exists()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"theta": np.inf, "theta_population": np.inf},
+        {"theta": np.nan, "theta_population": np.nan, "theta_spread": np.nan},
+        {"theta_spread": np.inf},
+        {"preference": 1e300, "preference_population": 1e300},
+        {"preference": np.nan},
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
+def test_impossible_draws_take_no_other_model_with_them(tmp_path, fits, values):
+    result, written = assess({**fits, "decay": changed(fits["decay"], **values)}, tmp_path)
+    page = html.unescape(written.path.read_text())
+    assert not result.verdicts["decay"].passed
+    for kind in ("forest", "choice curves", "checks", "sampler"):
+        assert (tmp_path / "figures" / f"still {kind}.png").exists()
+    assert "still. Coefficients of each animal" in page
+    assert study.answer(result)
+
+
+def test_only_what_failed_is_caught():
+    assert attempt("The sum", lambda: 1 + 1) == 2
+    failed = attempt("The sum", lambda: 1 // 0)
+    assert isinstance(failed, Failed)
+    assert failed.sentence == (
+        "The sum could not be made (ZeroDivisionError: integer division or modulo by zero)."
+    )
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt("The sum", interrupted)

@@ -1,0 +1,60 @@
+"""What the terminal shows of DATA before anything is made of it."""
+
+import click
+import pytest
+
+from hebbax.cli.commands import commands
+from hebbax.cli.recordings import described
+from hebbax.errors import DataError
+
+ROWS = (
+    "animal,trial,choice,reward\n[/x],1,A,1\n[/x],2,miss,0\n[/x],3,B,0\n[/x],4,A,0\n[/x],5,miss,0\n"
+)
+
+
+def of_data():
+    """Names and options of the commands that take recordings."""
+    return {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in commands.commands.items()
+        if any(
+            isinstance(one, click.Argument) and one.name == "recordings" for one in command.params
+        )
+    }
+
+
+def test_every_command_that_takes_data_can_be_told_what_its_columns_mean():
+    found = of_data()
+    assert set(found) >= {"run", "fit", "identify", "terms", "profile"}
+    for name, options in found.items():
+        assert {"--column", "--no-choice"} <= options, name
+
+
+def test_what_was_read_is_said_before_anything_else(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text(ROWS)
+    sessions = described(tmp_path / "t.csv", (), None)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said == (
+        "Read from t.csv: animals 1: [/x] trials 5, 5 an animal blocks 1 choices 5: A 2 (40.0 %), "
+        "B 1 (20.0 %), miss 2 (40.0 %) trials without a choice 0 (0.0 %) rewards 0 in 4 (80.0 %), "
+        '1 in 1 (20.0 %) Question: "miss" was chosen in 2 trials; if it stands for no choice, read '
+        "the table with --no-choice miss."
+    )
+    assert sessions.n_stimuli == 3
+    assert described(tmp_path / "t.csv", (), "miss").n_stimuli == 2
+    said = capsys.readouterr().out
+    assert "miss is no choice, in 2 trials." in said
+    assert "Question" not in said
+
+
+def test_a_name_for_no_choice_is_for_tables_of_trials(tmp_path):
+    (tmp_path / "s.nc").write_bytes(b"")
+    text = "animal,trial,stimulus,accepted,reward\nm,1,A,1,1\nm,2,B,1,0\n"
+    (tmp_path / "e.csv").write_text(text)
+    for name, sentence in {
+        "s.nc": "--no-choice is for tables only (.csv, .tsv, .txt, .parquet).",
+        "e.csv": "has one row an encounter; --no-choice is for one row a trial.",
+    }.items():
+        with pytest.raises(DataError) as error:
+            described(tmp_path / name, (), "miss")
+        assert str(error.value) == f"{name}: {sentence}"

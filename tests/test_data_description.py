@@ -1,0 +1,157 @@
+"""What is said of a recording before a fit: counts that can be checked by hand, and questions."""
+
+import shlex
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import random_sessions
+
+from hebbax.data import Description, Record, describe, from_animals
+
+TRIALS = [
+    Record(
+        "m",
+        np.array([0, 1, -1, 0, 0]),
+        np.array([1.0, 0.0, np.nan, 0.5, 1.0]),
+        np.array([0, 0, 1, 1, 1]),
+        np.array([[0, 2], [1, 0], [0, 0], [0, 0], [0, 0]]),
+    ),
+    Record(
+        "n",
+        np.array([1, 1]),
+        np.array([0.0, 1.0]),
+        np.array([0, 0]),
+        np.array([[0, 0], [1, 0]]),
+    ),
+]
+
+
+def test_counts_of_a_recording():
+    sessions = from_animals(TRIALS, ["left", "right"], "s.csv", ["Columns are odd."])
+    found = describe(sessions)
+    assert (found.source, found.notes) == ("s.csv", ("Columns are odd.",))
+    assert found.counts == {
+        "animals": "2: m, n",
+        "trials": "7, 2 to 5 an animal",
+        "blocks": "2",
+        "choices": "6: left 3 (50.0 %), right 3 (50.0 %)",
+        "trials without a choice": "1 (14.3 %)",
+        "rejections": "4: left 2 (50.0 %), right 2 (50.0 %)",
+        "rewards": "0 in 2 (33.3 %), 0.5 in 1 (16.7 %), 1 in 3 (50.0 %)",
+    }
+
+
+def test_many_values_are_summed_up():
+    names = [f"a{k}" for k in range(15)]
+    n = 60
+    choices = np.arange(n) % 15
+    records = [Record(f"m{k}", choices, np.arange(n) / 10) for k in range(14)]
+    found = describe(from_animals(records, names, "s")).counts
+    assert found["animals"] == ("14: m0, m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11 and 2 more")
+    assert found["choices"].startswith("840: a0 56 (6.7 %), ")
+    assert found["choices"].endswith(" and 3 more")
+    assert found["rewards"] == "60 different values from 0 to 5.9, mean 2.95"
+    assert "rejections" not in found
+
+
+def test_a_description_comes_back_from_text():
+    found = describe(replace(random_sessions(3), notes=("A note.",)))
+    assert Description.from_json(found.to_json()) == found
+
+
+def asked(names, choices, rewards):
+    """Return the questions about one animal that made these choices."""
+    record = Record("m", np.array([names.index(c) for c in choices]), np.array(rewards, float))
+    return describe(from_animals([record], names, "s")).questions
+
+
+def test_an_animal_with_one_choice_is_asked_about():
+    once = [Record(name, np.array([1, -1]), np.array([1.0, np.nan])) for name in ("n", "o")]
+    both = Record("m", np.tile([0, 1], 6), np.tile([1.0, 0, 0], 4))
+    assert describe(from_animals([both, *once], "AB", "s")).questions == (
+        "n, o made one choice: what an animal learns shows from its second on; if trials are "
+        "missing, add them.",
+    )
+
+
+AB = ["A", "B"] * 6
+ONES = [1, 0, 0, 1] * 3
+NOT_CHOSEN = (
+    '"{name}" was chosen in 4 trials; if it stands for no choice, read the table with '
+    "--no-choice {typed}."
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["none", "Omit", "MISS", "no response", "no_response", "time-out", "?", "-"]
+)
+def test_a_name_that_means_no_choice_is_asked_about(name):
+    rewards = [1, 0, 0, 1, 0, 1] * 2
+    assert asked(["A", "B", name], ["A", "B", name] * 4, rewards) == (
+        NOT_CHOSEN.format(name=name, typed=shlex.quote(name)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "others"), [("-1", "01"), ("0", "12"), ("99", "12"), ("9", "123"), ("-9", "12")]
+)
+def test_a_number_that_may_be_a_code_is_asked_about(name, others):
+    names = [name, *others]
+    choices = names * 4
+    rewards = [0 if c == name else k // len(names) % 2 for k, c in enumerate(choices)]
+    assert asked(names, choices, rewards) == (NOT_CHOSEN.format(name=name, typed=name),)
+
+
+@pytest.mark.parametrize("names", [("-1", "1"), ("0", "1"), ("8", "9", "10"), ("0", "1", "2")])
+def test_numbers_that_are_alternatives_are_not(names):
+    rewards = [k // len(names) % 2 for k in range(4 * len(names))]
+    assert asked(list(names), list(names) * 4, rewards) == ()
+
+
+QUESTIONS = {
+    "capitals": (
+        (["left", "LEFT", "right"], ["left", "LEFT", "right"] * 4, ONES),
+        '"left" and "LEFT" differ in capitals or blanks only, and count as 2 alternatives; if they '
+        "are one, give them one name.",
+    ),
+    "blanks": (
+        (["box 1", "box1", "box2"], ["box 1", "box1", "box2"] * 4, ONES),
+        '"box 1" and "box1" differ in capitals or blanks only, and count as 2 alternatives; if '
+        "they are one, give them one name.",
+    ),
+    "rare": (
+        (["A", "B", "rigth"], [*(AB * 10), "rigth"], [*(ONES * 10), 0]),
+        '"rigth" was chosen in 1 of 121 trials; if it is a misprint, correct it.',
+    ),
+    "all rewards equal": (
+        (["A", "B"], AB, [0] * 12),
+        "Every reward is 0: of rewards that never differ nothing is learnt.",
+    ),
+    "a code among rewards": (
+        (["A", "B"], AB, [*ONES[:-1], 9]),
+        "The reward 9 stands in 1 trials among 0 and 1; if it is a code for a missing value, leave "
+        "choice and reward of these trials empty.",
+    ),
+    "minus one among rewards": (
+        (["A", "B"], AB, [-1, -1, *ONES[2:]]),
+        "The reward -1 stands in 2 trials among 0 and 1; if it is a code for a missing value, "
+        "leave choice and reward of these trials empty.",
+    ),
+    "the reward names the side": (
+        (["1", "2"], ["1", "2"] * 6, [1, 2] * 6),
+        "Every alternative has a reward of its own (1 1, 2 2); if the column names the choice, "
+        "give another as the reward.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", QUESTIONS)
+def test_what_looks_like_something_else_is_asked_about(case):
+    arguments, sentence = QUESTIONS[case]
+    assert asked(*arguments) == (sentence,)
+
+
+@pytest.mark.parametrize("rewards", [ONES, [1, -1, -1, 1] * 3, [0.2, 5, 9, 1] * 3])
+def test_what_looks_like_itself_is_not(rewards):
+    assert asked(["A", "B"], AB, rewards) == ()

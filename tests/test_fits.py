@@ -1,0 +1,206 @@
+"""Fits in a folder: found by what is in them, whatever the model is called."""
+
+from dataclasses import asdict, replace
+
+import made
+import numpy as np
+import pytest
+from command import run
+from conftest import random_sessions
+
+from hebbax import data
+from hebbax.errors import FitError, HebbaxError
+from hebbax.inference import map, nuts, svi
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import fits, fitting
+from hebbax.posterior import inference_data as posteriors
+from hebbax.posterior.stored import digest
+
+NAMES = ("reward-0.3", "v1.2", "a.svi", "a", "../escape", "no-learning", "a_curves", "100 %", "nul")
+SETTINGS = nuts.Settings(chains=1, warmup=3, draws=5)
+
+
+@pytest.fixture(scope="module")
+def stored():
+    sessions = random_sessions(4)
+    model = build_model(ModelSpec("m", ()), sessions)
+    draws = {"preference": np.zeros((1, 5, 2))}
+    provenance = {"method": "nuts", "seed": 0, "settings": asdict(SETTINGS)}
+    draws["preference_population"] = np.zeros((1, 5))
+    statistics = made.statistics((1, 5))
+    return posteriors.to_inference_data(made.KEY, model, draws, statistics, provenance)
+
+
+def write(folder, stored, name, **attributes):
+    path = fits.result_path(folder, name)
+    renamed = stored.copy()
+    renamed.attrs = {**stored.attrs, "model": name, **attributes}
+    renamed.attrs["digest"] = digest(renamed.attrs)
+    posteriors.write(renamed, path)
+    return path
+
+
+def test_every_posterior_is_found_whatever_its_name(tmp_path, stored):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in NAMES:
+        write(folder, stored, name)
+    variational = write(folder, stored, "v", method="svi")
+    variational.rename(fits.result_path(folder, "v", "svi"))
+    data.write(random_sessions(4), folder / "sessions.nc")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert len(list(folder.iterdir())) == len(NAMES) + 2
+    assert set(fits.posteriors_in(folder)) == set(NAMES)
+
+
+def test_two_posteriors_of_one_model_and_a_damaged_one_are_refused(tmp_path, stored):
+    path = write(tmp_path, stored, "v1.2")
+    copy = tmp_path / "copy.nc"
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(FitError) as error:
+        fits.posteriors_in(tmp_path)
+    assert str(error.value) == (
+        "copy.nc and v1.2.nc: both are posteriors of v1.2; move one of them away."
+    )
+    copy.write_bytes(b"")
+    with pytest.raises(FitError) as error:
+        fits.posteriors_in(tmp_path)
+    assert str(error.value) == "copy.nc: not a readable netCDF file; move it away."
+
+
+def test_no_file_of_a_fit_is_that_of_another(tmp_path):
+    paths = {fits.result_path(tmp_path, n, m) for n in NAMES for m in fits.ENDINGS}
+    paths |= {fits.state_path(tmp_path, n) for n in NAMES}
+    assert len({str(path).casefold() for path in paths}) == 4 * len(NAMES)
+    assert {path.parent for path in paths} == {tmp_path}
+
+
+@pytest.mark.parametrize(
+    ("spec", "seed", "settings", "said"),
+    [
+        (ModelSpec("m", ()), 1, SETTINGS, "with seed 0, and 1 is asked for"),
+        (ModelSpec("m", ("w",)), 0, SETTINGS, 'with terms [], and ["w"] is asked for'),
+        (
+            ModelSpec("m", (), preference_scale=2.0),
+            0,
+            SETTINGS,
+            "with preference_scale 1.0, and 2.0 is asked for",
+        ),
+        (
+            ModelSpec("m", ()),
+            0,
+            nuts.Settings(chains=1, warmup=3, draws=7),
+            "with draws 5, and 7 is asked for",
+        ),
+        (
+            ModelSpec("m", ()),
+            0,
+            nuts.Settings(chains=1, warmup=3, draws=5, search=replace(SETTINGS.search, points=9)),
+            f"with search.points {SETTINGS.search.points}, and 9 is asked for",
+        ),
+    ],
+)
+def test_what_differs_is_named_before_anything_is_fitted(
+    tmp_path, stored, spec, seed, settings, said
+):
+    write(tmp_path, stored, "m")
+    sessions = random_sessions(4)
+    same = fits.standing(sessions, ModelSpec("m", (), reason="why"), tmp_path, 0, SETTINGS)
+    assert same.sentence == "m.nc is finished, and taken as it is."
+    with pytest.raises(FitError) as error:
+        fits.prepare(sessions, [spec], tmp_path, seed, settings, anew=False)
+    assert str(error.value) == (
+        f"m.nc: a finished fit {said}; ask for the same, use --force to fit it again, or give "
+        "another --out."
+    )
+    (anew,) = fits.prepare(sessions, [spec], tmp_path, seed, settings, anew=True)
+    assert (anew.result, anew.sentence) == (None, "")
+    with pytest.raises(FitError, match=r"^m.nc: a finished fit of other data; ask for the same"):
+        fits.prepare(random_sessions(5), [spec], tmp_path, seed, settings, anew=False)
+
+
+def test_what_was_found_finished_is_not_read_again(tmp_path, stored):
+    path = write(tmp_path, stored, "m")
+    (found,) = fits.prepare(
+        random_sessions(4), [ModelSpec("m", ())], tmp_path, 0, SETTINGS, anew=False
+    )
+    assert found.model.spec.name == "m"
+    path.unlink()
+    result = fitting.finish(found, tmp_path, 0, SETTINGS)
+    assert result is found.result
+    np.testing.assert_array_equal(result.posterior["preference"], stored.posterior["preference"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("attribute", ["seed", "settings", "spec", "data_hash"])
+@pytest.mark.parametrize("value", [None, "neither number nor JSON"])
+def test_a_posterior_that_does_not_say_what_it_is_of_is_refused(tmp_path, stored, attribute, value):
+    damaged = stored.copy()
+    damaged.attrs = {k: v for k, v in stored.attrs.items() if k != attribute}
+    if value is not None:
+        damaged.attrs[attribute] = value
+    posteriors.write(damaged, tmp_path / "m.nc")
+    with pytest.raises(FitError) as error:
+        fits.standing(random_sessions(4), ModelSpec("m", ()), tmp_path, 0, SETTINGS)
+    assert str(error.value).startswith("m.nc: its attribute")
+    assert str(error.value).endswith("; fit the model again with --force.")
+
+
+def test_what_a_fit_takes_is_known_before(tmp_path):
+    sessions = random_sessions(4)
+    few, many = nuts.Settings(draws=10), nuts.Settings(draws=10**12)
+    (found,) = fits.prepare(sessions, [ModelSpec("m", ())], tmp_path, 0, few, anew=False)
+    assert (found.result, found.sentence) == (None, "")
+    with pytest.raises(
+        FitError, match=r" MB are free there, and what is to be fitted takes about "
+    ):
+        fits.prepare(sessions, [ModelSpec("m", ())], tmp_path, 0, many, anew=False)
+    sizes = [
+        fits.expected_bytes(sessions, ModelSpec("m", ()), settings)
+        for settings in (map.Settings(), svi.Settings(draws=100), nuts.Settings(draws=100))
+    ]
+    assert sizes == sorted(sizes)
+
+
+def test_a_name_that_no_file_can_have_is_refused_before_the_fit(tmp_path):
+    spec = ModelSpec("ж" * 100, ())
+    with pytest.raises(HebbaxError, match="takes 200 bytes in the names of its files"):
+        fits.prepare(random_sessions(4), [spec], tmp_path, 0, SETTINGS, anew=False)
+
+
+@pytest.mark.parametrize("command", ["run", "fit"])
+def test_two_models_of_one_file_are_refused_together(tmp_path, command):
+    data.write_table(random_sessions(4), tmp_path / "t.csv")
+    for name in ("Decay", "decay"):
+        (tmp_path / f"{name}_.toml").write_text(f'name = "{name}"\nterms = ["w"]\n')
+    option = "--models" if command == "run" else "--model"
+    models = [word for name in ("Decay", "decay") for word in (option, tmp_path / f"{name}_.toml")]
+    done = run(command, tmp_path / "t.csv", *models, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"hebbax: {option}: Decay and decay would share their files; rename one of them.\n"
+    )
+
+
+def test_models_that_are_not_to_be_compared_are_refused_before_the_first_fit(tmp_path):
+    data.write(random_sessions(4), tmp_path / "t.nc")
+    (tmp_path / "each.toml").write_text('likelihood = "encounter"\nterms = ["w"]\n')
+    models = ("--models", "no-learning", tmp_path / "each.toml")
+    done = run("run", tmp_path / "t.nc", *models, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr == (
+        'hebbax: no-learning has the likelihood "choice" and each "encounter": what they predict is '
+        "not to be compared; give each a run of its own.\n"
+    )
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_simulation_replaces_neither_of_its_files(tmp_path):
+    truth = tmp_path / "tr.truth.csv"
+    truth.write_text("mine")
+    done = run("simulate", tmp_path / "tr.csv", "--animals", "1", "--trials", "3")
+    assert done.returncode == 2
+    assert done.stderr == f"hebbax: {truth}: exists already; --force replaces it.\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["tr.truth.csv"]
+    assert truth.read_text() == "mine"
