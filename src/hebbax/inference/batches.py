@@ -81,27 +81,52 @@ def _in_batches(
     data, form = (model.design, model.observed, labels, settings.tolerance), _Form(model)
     batch, settings = settings.batch, replace(settings, stretches=1, tolerance=0.0)  # one program
 
+    included = np.asarray(given[0].included)
+
+    def size(own: np.ndarray) -> int:
+        return _size(included[own])
+
     def one(own: np.ndarray) -> Solution:
         part = jax.tree.map(lambda leaf: leaf[own], given)
-        size = _size(part[0].included)
-        return jax.device_get(_solve_batch(form, settings, size, data, *part))
+        return jax.device_get(_solve_batch(form, settings, size(own), data, *part))
 
-    return _side_by_side(one, n, batch, progress)
+    return _side_by_side(one, size, _numbers(n, batch), progress)
+
+
+def _numbers(n: int, batch: int) -> np.ndarray:
+    """Return the numbers 0 to ``n`` - 1 in batches ``(batch, number)``; the last one is filled up
+    with the last number, so that one program serves all."""
+    return np.minimum(np.arange(-(-n // batch) * batch), n - 1).reshape(-1, batch)
 
 
 def _side_by_side(
-    one: Callable[[np.ndarray], Any], n: int, batch: int, progress: Progress = silent
+    one: Callable[[np.ndarray], Any],
+    program: Callable[[np.ndarray], int],
+    batches: np.ndarray,
+    progress: Progress = silent,
 ) -> Any:
-    """Return what ``one`` finds of the batches of numbers 0 to n - 1, put together."""
-    # The last batch is filled up with the last sub-model, so that one program serves all.
-    index = np.minimum(np.arange(-(-n // batch) * batch), n - 1)
-    found = []
-    # A program runs on one core: a thread for each lets several batches run at once.
-    with ThreadPoolExecutor(joblib.cpu_count()) as threads:
-        for part in threads.map(one, index.reshape(-1, batch)):
-            found.append(part)
-            progress("weighing sub-models", min(len(found) * batch, n), n)
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
+    """Return what ``one`` finds of each batch of numbers, put together.
+
+    A program runs on one core: a thread for each lets several batches run at once. The first batch
+    of every ``program`` runs here, before the threads: they find it compiled, and tracing, in which
+    JAX's own locks are taken, stays in one thread.
+    """
+    n, found = int(batches.max()) + 1, {}
+    _, first = np.unique([program(own) for own in batches], return_index=True)
+
+    def told(k: int, result: Any) -> None:
+        found[k] = result
+        progress("weighing sub-models", min(len(found) * batches.shape[1], n), n)
+
+    for k in first:
+        told(k, one(batches[k]))
+    rest = [k for k in range(len(batches)) if k not in found]
+    if rest:
+        with ThreadPoolExecutor(joblib.cpu_count()) as threads:
+            for k, result in zip(rest, threads.map(one, batches[rest]), strict=True):
+                told(k, result)
+    in_order = [found[k] for k in range(len(batches))]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *in_order)
 
 
 def information(model: Model, phi: np.ndarray, batch: int) -> np.ndarray:
@@ -112,7 +137,7 @@ def information(model: Model, phi: np.ndarray, batch: int) -> np.ndarray:
     def one(own: np.ndarray) -> np.ndarray:
         return jax.device_get(_information_batch(form, data, phi[own]))
 
-    return _side_by_side(one, len(phi), batch)
+    return _side_by_side(one, lambda _: 0, _numbers(len(phi), batch))
 
 
 def _size(included: Array) -> int:
