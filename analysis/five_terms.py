@@ -3,7 +3,7 @@
 The posteriors of the rules with the terms `1` and `r` on the given recordings, sampled twice from
 different seeds. One row a model, seed and population coefficient: its 5, 50 and 95 % quantiles, the
 probability that it is below zero, and that probability's Monte Carlo error, with the worst R-hat
-and the least effective size of the fit. The figure shows the draws over two coefficients.
+and the least effective size of the fit, and the model's log evidence with its Monte Carlo error. The figure shows the draws over two coefficients.
 
     python analysis/five_terms.py [DATA] [--quick] --out DIR
 
@@ -48,10 +48,11 @@ def sampled(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of a declared model by a seed, and some of its draws."""
     model = hebbax.build_model(hebbax.read_spec(name), sessions)
-    draws, _ = pseudo_marginal.fit(jax.random.PRNGKey(seed), model, settings)
+    draws, info = pseudo_marginal.fit(jax.random.PRNGKey(seed), model, settings)
     theta, spread = draws["theta_population"], np.log(draws["theta_spread"])
     animals = draws["theta"].reshape(*theta.shape[:2], -1)
     judged = convergence(np.concatenate([theta, spread, animals], axis=-1))
+    judged |= info.evidence.attributes
     rows: list[dict[str, Any]] = []
     for term, values in zip(model.spec.terms, np.moveaxis(theta, -1, 0), strict=True):
         below = 1.0 * (values < 0)

@@ -53,7 +53,7 @@ def by_hebbax(model: Model, settings: pseudo_marginal.Settings) -> Sampled:
     values = [draws["theta"], draws["preference"][..., None]]
     posterior = az.from_dict(
         {"population": np.concatenate(population, -1), "value": np.concatenate(values, -1)},
-        sample_stats=info._asdict(),
+        sample_stats=info.statistics,
         dims={"value": ["animal", "member"], "log_marginal": ["animal"]},
         attrs={"method": "pseudo-marginal"},
     )

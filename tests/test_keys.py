@@ -62,6 +62,7 @@ POPULATIONS = pseudo_marginal.Settings(
     draws=4,
     points=4,
     most_thinning=1,
+    evidence=2,
     pilot=PilotSettings(particles=16, points=4, rounds=1),
 )
 SAMPLER = nuts.Settings(chains=2, warmup=3, draws=4, chunk=3, max_tree_depth=2, search=POPULATIONS)

@@ -41,6 +41,7 @@ SMALL = pseudo_marginal.Settings(
     draws=40,
     points=8,
     most_thinning=1,
+    evidence=0,
     pilot=PilotSettings(particles=32, points=8, rounds=2),
 )
 
@@ -377,6 +378,9 @@ def test_population_and_spread_are_those_of_quadrature(spread):
         each = k * phi - n * np.logaddexp(0.0, phi)
         log_p = log_p + logsumexp(each, axis=-1, b=weight / np.sqrt(2 * np.pi))
     p = np.exp(log_p - log_p.max())
+    evidence = log_p.max() + np.log(simpson(simpson(p, x=spreads, axis=1), x=means))
+    assert info.evidence.error < 0.03
+    assert abs(info.evidence.log_evidence - evidence) < 4 * info.evidence.error + 0.002
     for name, x, density in (
         ("population", means, simpson(p, x=spreads, axis=1)),
         ("spread", spreads, simpson(p, x=means, axis=0)),
@@ -390,6 +394,21 @@ def test_population_and_spread_are_those_of_quadrature(spread):
             error = by_block.std() / np.sqrt(len(by_block))
             assert abs(below.mean() - part) < 5 * error + 0.004, (name, part, below.mean(), error)
     assert info.acceptance_rate.mean() > 0.2
+
+
+def test_the_evidence_of_animals_without_a_population_is_the_product_of_their_integrals():
+    records = _coins(np.random.default_rng(6), 3, 40, 0.4, 0.5)
+    spec = ModelSpec("coins", terms=(), hierarchy="none")
+    model = build_model(spec, from_animals(records, ["A", "B"], "coins"))
+    settings = replace(SMALL, evidence=400)
+    found = pseudo_marginal.fit(jax.random.PRNGKey(1), model, settings)[1].evidence
+    phi, exact = np.linspace(-8.0, 8.0, 4001), 0.0
+    for record in records:
+        n, k = len(record.choices), int(np.sum(record.choices))
+        log_p = k * phi - n * np.logaddexp(0.0, phi) + stats.norm.logpdf(phi)
+        exact += np.log(simpson(np.exp(log_p), x=phi))
+    assert found.error < 0.02
+    assert abs(found.log_evidence - exact) < 4 * found.error
 
 
 def test_a_cut_run_goes_on_bit_for_bit(tmp_path):

@@ -41,7 +41,8 @@ class Comparison:
             trials and over animals, the number of animals in which it is better than the first
             (missing for the first itself), effective parameters, WAIC, worst k-hat, the number of
             observations with one above the threshold and the threshold, the number of
-            ``observations``, and whether its ``diagnostics`` passed or FAILED.
+            ``observations``, the log evidence and its Monte Carlo error in nats (missing where the
+            method or the prior gives none), and whether its ``diagnostics`` passed or FAILED.
         by_animal: ``(model, animal)`` sums of the pointwise LOO difference from the first model.
         verdicts: what the diagnostics say of each model.
     """
@@ -158,6 +159,7 @@ def compare(
             **_quality(loo[name]),
             "elpd_waic": _waic(posteriors[name]),
             "observations": len(difference),
+            **_evidence(posteriors[name]),
             "diagnostics": verdicts[name].word,
         }
     table = pd.DataFrame.from_dict(rows, orient="index").astype({"animals_better": "Int64"})
@@ -185,6 +187,12 @@ def _quality(loo: az.ELPDData) -> dict[str, float]:
         "bad_k": int((k > loo.good_k).sum()),
         "good_k": float(loo.good_k),
     }
+
+
+def _evidence(posterior: az.InferenceData) -> dict[str, float]:
+    """Return the log marginal likelihood of a model and its error, NaN where it is not known."""
+    names = "log_evidence", "log_evidence_error"
+    return {name: float(posterior.attrs.get(name, np.nan)) for name in names}
 
 
 def write_tables(compared: Comparison, folder: Path) -> None:

@@ -15,7 +15,7 @@ from hebbax.model.choices import Design, Model
 from hebbax.typing import Array, Parameters
 
 SETTINGS = pseudo_marginal.Settings(
-    warmup=390, draws=400, r_hat=1.03, effective=150.0, most_thinning=4
+    warmup=390, draws=400, r_hat=1.03, effective=150.0, most_thinning=4, evidence=0
 )
 """Draws to rank a truth among: a fifth of what is reported."""
 

@@ -26,7 +26,7 @@ from hebbax.validation.keys import words
 
 CHECKED = ("num_steps", "diverging", "accept_prob", "potential_energy", "energy")
 
-SEARCH = pseudo_marginal.Settings(warmup=260, draws=20, most_thinning=1)
+SEARCH = pseudo_marginal.Settings(warmup=260, draws=20, most_thinning=1, evidence=0)
 """A run that is long enough to be where the posterior is."""
 
 

@@ -26,7 +26,7 @@ STATISTICS = ("median", "5 %", "95 %", "P(< 0)")
 """What is stored of each value."""
 
 SETTINGS = pseudo_marginal.Settings(
-    warmup=130, draws=500, r_hat=1.02, effective=400.0, most_thinning=4
+    warmup=130, draws=500, r_hat=1.02, effective=400.0, most_thinning=4, evidence=0
 )
 """Enough draws for probabilities to two digits."""
 

@@ -138,12 +138,13 @@ def _sample(
     progress: Progress,
 ) -> az.InferenceData:
     fit_key, draw_key, alone_key = random_keys(provenance["seed"])
-    info: nuts.Info | pseudo_marginal.Info
     if isinstance(settings, nuts.Settings):
         draws, info = nuts.fit(fit_key, model, settings, store=state, progress=progress)
+        statistics = info._asdict()
     else:
-        draws, info = pseudo_marginal.fit(fit_key, model, settings, store=state, progress=progress)
-    out = posteriors.to_inference_data(draw_key, model, draws, info._asdict(), provenance)
+        draws, own = pseudo_marginal.fit(fit_key, model, settings, store=state, progress=progress)
+        statistics, provenance = own.statistics, {**provenance, **own.evidence.attributes}
+    out = posteriors.to_inference_data(draw_key, model, draws, statistics, provenance)
     return alone.added(alone_key, model, out, progress)
 
 

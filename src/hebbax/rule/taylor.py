@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
@@ -170,12 +171,12 @@ class TaylorRule:
         """The term names."""
         return self.terms
 
-    @property
+    @cached_property
     def exponents(self) -> tuple[Exponents, ...]:
         """Exponents of each term, in order."""
         return tuple(parse_term(term) for term in self.terms)
 
-    @property
+    @cached_property
     def powers(self) -> tuple[tuple[int, int], ...]:
         """The distinct powers (of y, of w) that occur with a factor x or r."""
         return tuple(sorted({(e.post, e.weight) for e in self.exponents if e.pre or e.reward}))
@@ -200,23 +201,22 @@ class TaylorRule:
 
     def hoist(self, theta: Array, drive: Array) -> tuple[Array, ...]:
         """Return the coefficient of each y^b w^c in `powers`."""
-        groups = []
-        for power in self.powers:
-            total: ArrayLike = 0.0
-            for coefficient, factor, e in zip(theta, drive, self.exponents, strict=True):
-                if (e.post, e.weight) == power and (e.pre or e.reward):
-                    total = total + coefficient * factor
-            groups.append(jnp.asarray(total))
-        return tuple(groups)
+        totals: dict[tuple[int, int], ArrayLike] = dict.fromkeys(self.powers, 0.0)
+        # Once over the terms: taking an entry of an array apart costs tracing more than its sum.
+        for coefficient, factor, e in zip(theta, drive, self.exponents, strict=True):
+            if e.pre or e.reward:
+                power = e.post, e.weight
+                totals[power] = totals[power] + coefficient * factor
+        return tuple(jnp.asarray(total) for total in totals.values())
 
     def change(self, theta: Array, hoisted: tuple[Array, ...], y: Array, w: Array) -> Array:
         """Return g as a polynomial in y and w."""
         total: ArrayLike = 0.0
         for (post, weight), coefficient in zip(self.powers, hoisted, strict=True):
             total = total + coefficient * y**post * w**weight
-        for coefficient, e in zip(theta, self.exponents, strict=True):
+        for j, e in enumerate(self.exponents):
             if not (e.pre or e.reward):
-                total = total + coefficient * y**e.post * w**e.weight
+                total = total + theta[j] * y**e.post * w**e.weight
         return jnp.asarray(total)
 
 

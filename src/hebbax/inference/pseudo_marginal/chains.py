@@ -14,6 +14,7 @@ import numpy as np
 from hebbax.inference.pseudo_marginal import mixture, moves
 from hebbax.inference.pseudo_marginal import pilot as pilots
 from hebbax.inference.pseudo_marginal.animal import Frame, Trials
+from hebbax.inference.pseudo_marginal.evidence import Evidence, log_evidence
 from hebbax.inference.pseudo_marginal.mixture import Mixture
 from hebbax.inference.pseudo_marginal.moves import Known, State
 from hebbax.inference.pseudo_marginal.population import Population, Prior, whitened
@@ -96,6 +97,11 @@ class Setup(NamedTuple):
         given = self.prior, self.trials, chains
         state, drawn = run_block(key, self.frame, self.settings.block, self.n_proposals, *given)
         return chains._replace(state=state), jax.device_get(drawn)
+
+    def evidence(self, key: Key, chains: Chains) -> Evidence:
+        """Return the evidence of the model, by what the chains propose from."""
+        known = Known(self.prior, self.trials, chains.references, chains.mixture)
+        return log_evidence(key, self.frame, known, self.settings.points, self.settings.evidence)
 
     def fitted(self, rng: np.random.Generator, populations: Population) -> Mixture | None:
         """Return the mixture of some populations (draw, member), where there are any."""

@@ -32,6 +32,7 @@ from hebbax.inference.pseudo_marginal.chains import (
     started,
 )
 from hebbax.inference.pseudo_marginal.convergence import converged
+from hebbax.inference.pseudo_marginal.evidence import Evidence
 from hebbax.inference.pseudo_marginal.population import (
     Population,
     Prior,
@@ -57,7 +58,7 @@ class Info(NamedTuple):
     ``acceptance_rate`` is the part of the proposed populations that was accepted, ``non_centred``
     that of the non-centred steps, ``kept_animals`` the part of the animals that kept their values
     in conditional importance sampling. ``log_marginal`` (chain, draw, animal) is log p-hat of each
-    animal's choices given the population.
+    animal's choices given the population. ``evidence`` is of the model as a whole.
     """
 
     lp: np.ndarray
@@ -65,6 +66,12 @@ class Info(NamedTuple):
     non_centred: np.ndarray
     kept_animals: np.ndarray
     log_marginal: np.ndarray
+    evidence: Evidence
+
+    @property
+    def statistics(self) -> dict[str, np.ndarray]:
+        """What is said of each draw, by name."""
+        return {name: leaf for name, leaf in self._asdict().items() if name != "evidence"}
 
 
 def fit(
@@ -106,7 +113,9 @@ def fit(
 
     chains = _warmed(setup, chains, done, save, progress)
     kept = _sampled(setup, chains, kept, save, progress)
-    return _collect(jax.random.fold_in(setup.key, 2**31), model, setup.prior, kept)
+    scale_key, evidence_key = jax.random.split(jax.random.fold_in(setup.key, 2**31))
+    found = setup.evidence(evidence_key, chains)
+    return _collect(scale_key, model, setup.prior, kept, found)
 
 
 Kept = dict[str, np.ndarray]
@@ -187,7 +196,7 @@ def _enough(kept: Kept, settings: Settings) -> bool:
 
 
 def _collect(
-    key: Key, model: Model, prior: Prior, kept: Kept
+    key: Key, model: Model, prior: Prior, kept: Kept, evidence: Evidence
 ) -> tuple[dict[str, np.ndarray], Info]:
     """Return draws on the model's scale, with the deterministic sites, and `Info`."""
     swapped = Drawn(*(jnp.asarray(np.swapaxes(kept[n], 0, 1)) for n in Drawn._fields))
@@ -197,7 +206,7 @@ def _collect(
         lp = lp + jax.jit(jax.vmap(jax.vmap(partial(log_prior, prior))))(populations)
     draws = _by_site(key, model, prior, populations, phi)
     accepted, non_centred, stayed = np.moveaxis(np.asarray(moved), -1, 0)
-    return draws, Info(np.asarray(lp), accepted, non_centred, stayed, np.asarray(log_p))
+    return draws, Info(np.asarray(lp), accepted, non_centred, stayed, np.asarray(log_p), evidence)
 
 
 def _by_site(

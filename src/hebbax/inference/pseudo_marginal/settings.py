@@ -16,7 +16,8 @@ class Settings:
     is doubled up to ``most_thinning`` until every R-hat is at most ``r_hat`` and every effective
     size at least ``effective``. An animal has ``points`` for each p-hat; each iteration proposes
     ``proposals`` populations, or ``block_proposals`` blocks of a large one, from ``components``
-    fitted to the chains' draws with covariances times ``inflation``.
+    fitted to the chains' draws with covariances times ``inflation``. ``evidence`` populations give
+    the evidence of the model, none of them no evidence.
     """
 
     chains: int = 4
@@ -31,6 +32,7 @@ class Settings:
     r_hat: float = 1.008
     effective: float = 500.0
     most_thinning: int = 8
+    evidence: int = 1000
     pilot: pilots.Settings = field(default_factory=pilots.Settings)
 
     @property
