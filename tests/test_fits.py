@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 
+import h5py
 import made
 import numpy as np
 import pytest
@@ -66,7 +67,33 @@ def test_two_posteriors_of_one_model_and_a_damaged_one_are_refused(tmp_path, sto
     copy.write_bytes(b"")
     with pytest.raises(FitError) as error:
         fits.posteriors_in(tmp_path)
-    assert str(error.value) == "copy.nc: not a readable netCDF file; move it away."
+    assert str(error.value) == (
+        "copy.nc: not a readable netCDF file; it is damaged, or no netCDF file."
+    )
+
+
+ALTERED = "its attributes are not those it was stored with; fit the model again with --force."
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("method", "nuts2", ALTERED),
+        ("method", "svi", ALTERED),
+        ("method", None, 'its attribute "method" is missing or damaged (field required); fit the model again with --force.'),
+        ("model", "v1.3", ALTERED),
+        ("hebbax", None, "not a fit that hebbax stored."),
+    ],
+)  # fmt: skip
+def test_no_damaged_posterior_is_left_out_in_silence(name, value, said, tmp_path, stored):
+    path = write(tmp_path, stored, "v1.2")
+    with h5py.File(path, "a") as file:
+        del file.attrs[name]
+        if value is not None:
+            file.attrs[name] = value
+    with pytest.raises(FitError) as error:
+        fits.posteriors_in(tmp_path)
+    assert str(error.value) == f"v1.2.nc: {said}"
 
 
 def test_no_file_of_a_fit_is_that_of_another(tmp_path):

@@ -21,7 +21,7 @@ from hebbax.data import data_hash
 from hebbax.errors import FitError
 from hebbax.model.choices import Model
 from hebbax.model.identity import difference, identity
-from hebbax.run.files import replacing
+from hebbax.run.files import check_readable, replacing
 from hebbax.typing import Key
 
 Kept = list[dict[str, np.ndarray]]
@@ -76,8 +76,9 @@ def save(path: Path, fit: Mapping[str, Any], state: Any, kept: Kept, done: int) 
 def read(path: Path) -> Saved:
     """Return what is stored at ``path``, whatever fit it is of.
 
-    Raises `FitError` for a file that cannot be read, or was made by other versions.
+    Raises `FitError` for a file that may not be read, is damaged, or was made by other versions.
     """
+    check_readable(path, FitError)
     try:
         arrays = _arrays(path)
         about = json.loads(str(arrays.pop("about")))

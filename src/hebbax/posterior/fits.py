@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import arviz as az
-import h5py
 import jax
 import xarray as xr
 
@@ -20,10 +19,12 @@ from hebbax.data import Sessions
 from hebbax.errors import FitError
 from hebbax.inference import checkpoint, map, nuts, pseudo_marginal, svi
 from hebbax.model.choices import Model, build_model
-from hebbax.model.identity import comparable, difference, flat
+from hebbax.model.identity import comparable, difference
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import estimate as estimates
 from hebbax.posterior import inference_data as posteriors
+from hebbax.posterior.stored import check_attributes, is_stored_fit
+from hebbax.run import differing, netcdf
 from hebbax.run.names import file_name
 from hebbax.typing import Key
 
@@ -71,19 +72,19 @@ def method_of(settings: Settings) -> Method:
 def posteriors_in(folder: Path) -> dict[str, az.InferenceData]:
     """Return the sampled posteriors that lie in a folder, by the name of their model.
 
-    They are told by what is in them, not by their file names; other netCDF files are left alone.
-    Raises `FitError` where there is none, where two are of one model, and for a file that cannot be
-    read.
+    They are told by what is in them, not by their file names; approximations, estimates and netCDF
+    files of others are left alone. Raises `FitError` where there is none, where two are of one
+    model, and for a file that may not be read or is damaged, whatever it was.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.nc")):
-        try:
-            with h5py.File(path, "r") as file:
-                method, model = (str(file.attrs.get(name)) for name in ("method", "model"))
-        except OSError as problem:
-            raise FitError(f"{path.name}: not a readable netCDF file; move it away.") from problem
-        if method not in SAMPLED:
+        attributes = netcdf.attributes(path, "netCDF file", FitError)
+        if not is_stored_fit(attributes):
             continue
+        check_attributes(attributes, path.name)
+        if attributes["method"] not in SAMPLED:
+            continue
+        model = str(attributes["model"])
         if model in found:
             raise FitError(
                 f"{found[model].name} and {path.name}: both are posteriors of {model}; move one of "
@@ -207,7 +208,7 @@ def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:
         "data": attributes["data_hash"],
         **comparable(json.loads(attributes["spec"])),
         "seed": int(attributes["seed"]),
-        **flat(json.loads(attributes["settings"])),
+        **differing.flat(json.loads(attributes["settings"])),
     }
 
 
