@@ -121,6 +121,14 @@ def load(path: Path, fit: Mapping[str, Any], expected: Expected) -> tuple[Any, K
     return jax.tree.unflatten(structure, state), [draws] if n else [], done
 
 
+def load_result(path: Path, fit: Mapping[str, Any], result: Any, total: int) -> Any:
+    """Return the result of a fit that keeps no draws on its way, as `save` stored it after all of
+    its ``total`` iterations; ``result`` has its structure, shapes and types. Raises `FitError` as
+    `load` does."""
+    stored, _, _ = load(path, fit, Expected(result, {}, warmup=total, total=total))
+    return stored
+
+
 def refuse_other(path: Path, saved: Saved, fit: Mapping[str, Any]) -> None:
     """Raise `FitError` where a state is of another fit, naming the difference."""
     if other := difference(saved.fit, fit):

@@ -58,9 +58,10 @@ def result_path(folder: Path, model: str, method: Method = "pseudo-marginal") ->
     return folder / f"{file_name(model)}{ENDINGS[method]}"
 
 
-def state_path(folder: Path, model: str) -> Path:
-    """Return where the state of an unfinished sampling of a model lies in a results folder."""
-    return folder / f"{file_name(model)}.state.npz"
+def state_path(folder: Path, model: str, method: Method = "pseudo-marginal") -> Path:
+    """Return where the state of an unfinished fit of a model by a method lies in a results
+    folder."""
+    return folder / f"{file_name(model)}{ENDINGS[method].removesuffix('.nc')}.state.npz"
 
 
 def method_of(settings: Settings) -> Method:
@@ -120,7 +121,7 @@ def standing(
 
 def _standing(model: Model, folder: Path, seed: int, settings: Settings) -> Standing:
     method, name = method_of(settings), model.spec.name
-    path, state = result_path(folder, name, method), state_path(folder, name)
+    path, state = result_path(folder, name, method), state_path(folder, name, method)
     if path.exists():
         stored = estimates.read(path) if method == "map" else posteriors.read(path)
         provenance = {"method": method, "seed": seed, "settings": asdict(settings)}
@@ -131,7 +132,7 @@ def _standing(model: Model, folder: Path, seed: int, settings: Settings) -> Stan
                 "again, or give another --out."
             )
         return Standing(model, stored, f"{path.name} is finished, and taken as it is.")
-    if isinstance(settings, Sampler) and state.exists():
+    if state.exists():
         saved = checkpoint.read(state)
         checkpoint.refuse_other(state, saved, _asked_of(model, seed, settings))
         total = settings.iterations
@@ -171,8 +172,8 @@ def prepare(
 
 def _remove_other_state(model: Model, folder: Path, seed: int, settings: Settings) -> None:
     """Remove the state of an unfinished fit that is not the one asked for, or cannot be read."""
-    state = state_path(folder, model.spec.name)
-    if not isinstance(settings, Sampler) or not state.exists():
+    state = state_path(folder, model.spec.name, method_of(settings))
+    if not state.exists():
         return
     try:
         asked = _asked_of(model, seed, settings)
@@ -212,8 +213,8 @@ def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _asked_of(model: Model, seed: int, settings: Sampler) -> dict[str, Any]:
-    return checkpoint.fit_identity(random_keys(seed)[0], model, settings)
+def _asked_of(model: Model, seed: int, settings: Settings) -> dict[str, Any]:
+    return checkpoint.fit_identity(fit_key(seed, settings), model, settings)
 
 
 def _unscaled(sessions: Sessions, spec: ModelSpec) -> Model:
@@ -227,6 +228,12 @@ def random_keys(seed: int) -> tuple[Key, Key, Key]:
     key = jax.random.PRNGKey(seed)
     fit_key, draw_key = jax.random.split(key)
     return fit_key, draw_key, jax.random.fold_in(key, 2)
+
+
+def fit_key(seed: int, settings: Settings) -> Key:
+    """Return the random key of a fit, which for a mode, of which nothing is drawn, is the seed's
+    own."""
+    return jax.random.PRNGKey(seed) if isinstance(settings, map.Settings) else random_keys(seed)[0]
 
 
 def megabytes(size: int) -> str:
