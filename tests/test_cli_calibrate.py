@@ -90,6 +90,20 @@ def test_other_settings_do_not_mix(unbroken):
     assert [(folder / name).read_bytes() for name in TABLES] == before
 
 
+@pytest.mark.parametrize("models", [("no-learning",), ("no-learning", "reward")])
+def test_a_damaged_table_is_one_sentence_and_stays(models, tmp_path):
+    path = tmp_path / ("recovery.csv" if len(models) > 1 else TABLES[0])
+    path.write_bytes(b"simulation,rank\n0,1\n")
+    ended = run("calibrate", *models, *MANY, "--out", tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"hebbax: {path.name}: does not say in its first line with what it was made, so that it is "
+        f"damaged or was edited, and lies in {tmp_path}; put back a copy, or move it away to start "
+        "anew.\n"
+    )
+    assert path.read_bytes() == b"simulation,rank\n0,1\n"
+
+
 @pytest.mark.slow
 def test_two_workers_give_the_numbers_of_one_process(unbroken, tmp_path):
     folder, _ = unbroken
