@@ -133,3 +133,17 @@ def test_only_what_failed_is_caught():
 
     with pytest.raises(KeyboardInterrupt):
         attempt("The sum", interrupted)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
+def test_what_was_read_may_fail_alone(tmp_path, fits):
+    altered = {name: fit.copy() for name, fit in fits.items()}
+    for fit in altered.values():
+        fit.attrs["data_description"] = '{"source": 3}'
+    result, written = assess(altered, tmp_path)
+    assert [failed.sentence for failed in written.failures] == [
+        "What was read could not be made (not a description of a recording (source: input should "
+        "be a valid string))."
+    ]
+    assert written.failures[0].sentence in html.unescape(written.path.read_text())
+    assert study.answer(result) in html.unescape(written.path.read_text())

@@ -1,7 +1,11 @@
 """Tables: one row a trial or an encounter, and one exact sentence for each that is refused."""
 
+import random
+from collections import Counter
+
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 import pytest
 
 from hebbax.data import data_hash, read
@@ -419,6 +423,57 @@ def test_a_corrupt_table_is_refused_in_one_sentence(tmp_path, name, content, sen
     with pytest.raises(DataError) as error:
         read(tmp_path / name)
     assert str(error.value) == f"{name}: {sentence}"
+
+
+def test_a_parquet_table_with_a_flipped_bit_is_refused_or_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    pd.read_csv(save(tmp_path, "t.csv", TRIALS)).to_parquet(path)
+    raw, whole = path.read_bytes(), data_hash(read(path))
+    places = random.Random(2)
+    said, unchanged = Counter(), 0
+    for _ in range(8):
+        flipped = bytearray(raw)
+        flipped[places.randrange(len(raw))] ^= 1 << places.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            unchanged += data_hash(read(path)) == whole
+        except DataError as problem:
+            said[str(problem).startswith("t.parquet") and str(problem).endswith(".")] += 1
+    assert said[False] == 0
+    assert said[True] > 1
+    assert unchanged > 1
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (
+            {"reward": pyarrow.array(np.zeros(5_000_001, np.int8))},
+            "5000001 rows given; at most 5000000 are allowed.",
+        ),
+        (
+            {str(n): pyarrow.array([0], pyarrow.int8()) for n in range(10_001)},
+            "10001 columns given; at most 10000 are allowed.",
+        ),
+    ],
+    ids=["rows", "columns"],
+)
+def test_a_parquet_table_that_is_too_large_is_refused_before_it_is_read(tmp_path, table, sentence):
+    pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "t.parquet")
+    with pytest.raises(DataError) as error:
+        read(tmp_path / "t.parquet")
+    assert str(error.value) == f"t.parquet: {sentence}"
+
+
+def test_notes_of_pandas_in_a_parquet_table_that_are_none_are_refused(tmp_path):
+    pd.read_csv(save(tmp_path, "t.csv", TRIALS)).to_parquet(tmp_path / "right.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "right.parquet")
+    for notes in (b"{", b"[1]", b'{"columns": 3}'):
+        altered = table.replace_schema_metadata({b"pandas": notes})
+        pyarrow.parquet.write_table(altered, tmp_path / "t.parquet")
+        with pytest.raises(DataError) as error:
+            read(tmp_path / "t.parquet")
+        assert str(error.value) == "t.parquet: not a readable parquet table."
 
 
 @pytest.mark.parametrize("field", ["animal", "choice"])

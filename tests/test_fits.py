@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 
+import h5py
 import made
 import numpy as np
 import pytest
@@ -66,13 +67,39 @@ def test_two_posteriors_of_one_model_and_a_damaged_one_are_refused(tmp_path, sto
     copy.write_bytes(b"")
     with pytest.raises(FitError) as error:
         fits.posteriors_in(tmp_path)
-    assert str(error.value) == "copy.nc: not a readable netCDF file; move it away."
+    assert str(error.value) == (
+        "copy.nc: not a readable netCDF file; it is damaged, or no netCDF file."
+    )
+
+
+ALTERED = "its attributes are not those it was stored with; fit the model again with --force."
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("method", "nuts2", ALTERED),
+        ("method", "svi", ALTERED),
+        ("method", None, 'its attribute "method" is missing or damaged (field required); fit the model again with --force.'),
+        ("model", "v1.3", ALTERED),
+        ("hebbax", None, "not a fit that hebbax stored."),
+    ],
+)  # fmt: skip
+def test_no_damaged_posterior_is_left_out_in_silence(name, value, said, tmp_path, stored):
+    path = write(tmp_path, stored, "v1.2")
+    with h5py.File(path, "a") as file:
+        del file.attrs[name]
+        if value is not None:
+            file.attrs[name] = value
+    with pytest.raises(FitError) as error:
+        fits.posteriors_in(tmp_path)
+    assert str(error.value) == f"v1.2.nc: {said}"
 
 
 def test_no_file_of_a_fit_is_that_of_another(tmp_path):
     paths = {fits.result_path(tmp_path, n, m) for n in NAMES for m in fits.ENDINGS}
-    paths |= {fits.state_path(tmp_path, n) for n in NAMES}
-    assert len({str(path).casefold() for path in paths}) == 4 * len(NAMES)
+    paths |= {fits.state_path(tmp_path, n, m) for n in NAMES for m in fits.ENDINGS}
+    assert len({str(path).casefold() for path in paths}) == 6 * len(NAMES)
     assert {path.parent for path in paths} == {tmp_path}
 
 
@@ -204,3 +231,46 @@ def test_a_simulation_replaces_neither_of_its_files(tmp_path):
     assert done.stderr == f"hebbax: {truth}: exists already; --force replaces it.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["tr.truth.csv"]
     assert truth.read_text() == "mine"
+
+
+SMALL = {
+    "map": map.Settings(epochs=5, starts=2, polish=1),
+    "svi": svi.Settings(guide="diagonal", steps=6, particles=1, draws=8, chunk=6),
+}
+
+
+@pytest.mark.parametrize("method", ["map", pytest.param("svi", marks=pytest.mark.slow)])
+def test_a_fit_that_cannot_be_written_is_kept_and_not_made_again(tmp_path, method):
+    sessions, spec, settings = random_sessions(4), ModelSpec("m", ()), SMALL[method]
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    whole.mkdir()
+    out.mkdir()
+    unbroken = fitting.obtain(sessions, spec, whole, 3, settings)
+    (out / f".m.{method}.hebbax-unfinished.nc").symlink_to("/dev/full")
+    with pytest.raises(FitError) as error:
+        fitting.obtain(sessions, spec, out, 3, settings)
+    assert str(error.value) == (
+        f"m.{method}.nc: could not be written to {out} (No space left on device); what was there "
+        f"before is kept. What was found is kept in m.{method}.state.npz: free about 0.3 MB and "
+        "give the same command again, which takes it from there."
+    )
+    assert [path.name for path in out.iterdir()] == [f"m.{method}.state.npz"]
+    with pytest.raises(FitError) as error:
+        fits.standing(sessions, spec, out, 4, settings)
+    assert str(error.value) == (
+        f"m.{method}.state.npz: an unfinished fit with another random seed; ask for the same, use "
+        "--force to start anew, or give another --out."
+    )
+    found = fits.standing(sessions, spec, out, 3, settings)
+    steps = {"map": 5, "svi": 6}[method]
+    assert found.sentence == f"m.{method}.state.npz goes on after {steps} of {steps} iterations."
+    told = set()
+    fitting.finish(found, out, 3, settings, lambda what, done, total: told.add(what))
+    assert not told & {"descending", "polishing", "finding the start", "climbing the ELBO"}
+    assert [path.name for path in out.iterdir()] == [f"m.{method}.nc"]
+    again = fits.standing(sessions, spec, out, 3, settings).result
+    values = unbroken if method == "map" else unbroken.posterior
+    same = again if method == "map" else again.posterior
+    assert set(values.data_vars) == set(same.data_vars)
+    for name in values.data_vars:
+        np.testing.assert_array_equal(same[name], values[name])

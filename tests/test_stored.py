@@ -25,8 +25,16 @@ AGAIN = "fit the model again with --force."
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("stored") / "m.nc"
-    posterior.write(made.posterior(), path)
+    posterior.write(described(made.posterior()), path)
     return path
+
+
+def described(stored):
+    """Return a posterior that says what was read and by which command it was made."""
+    stored.attrs["data_description"] = posterior.description_of(stored).to_json()
+    stored.attrs["command"] = "hebbax fit t.csv"
+    stored.attrs["digest"] = digest(stored.attrs)
+    return stored
 
 
 @pytest.fixture(scope="module")
@@ -144,15 +152,15 @@ DAMAGES = {
     ),
     "an earlier version": (
         attribute("hebbax", 1),
-        "m.nc: a fit of version 1, and this hebbax reads version 2; " + AGAIN,
+        "m.nc: a fit of version 1, and this hebbax reads version 3; " + AGAIN,
     ),
     "a later version": (
         attribute("hebbax", 99),
-        "m.nc: a fit of version 99, and this hebbax reads version 2; " + AGAIN,
+        "m.nc: a fit of version 99, and this hebbax reads version 3; " + AGAIN,
     ),
     "a version in words": (
         attribute("hebbax", "two"),
-        "m.nc: a fit of version two, and this hebbax reads version 2; " + AGAIN,
+        "m.nc: a fit of version two, and this hebbax reads version 3; " + AGAIN,
     ),
     "settings that are not JSON": (
         attribute("settings", "{"),
@@ -166,6 +174,27 @@ DAMAGES = {
     "another seed": (
         attribute("seed", 7, signed=False),
         f"m.nc: its attributes are not those it was stored with; {AGAIN}",
+    ),
+    "another command": (
+        attribute("command", "rm -r", signed=False),
+        f"m.nc: its attributes are not those it was stored with; {AGAIN}",
+    ),
+    "other counts of what was read": (
+        lambda stored: attribute(
+            "data_description",
+            stored.attrs["data_description"].replace("19", "91", 1),
+            signed=False,
+        )(stored),
+        f"m.nc: its attributes are not those it was stored with; {AGAIN}",
+    ),
+    "counts that are no JSON": (
+        attribute("data_description", "{"),
+        'm.nc: its attribute "data_description" is missing or damaged (invalid JSON: EOF while '
+        f"parsing an object at line 1 column 1); {AGAIN}",
+    ),
+    "counts that are none": (
+        attribute("data_description", '{"source": "t.csv", "counts": {}, "notes": []}'),
+        f'm.nc: its attribute "data_description" is missing or damaged (field required); {AGAIN}',
     ),
     "a model that is none": (
         attribute("spec", "[1]"),
@@ -189,7 +218,7 @@ DAMAGES = {
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_posterior_is_refused_in_one_sentence(name, tmp_path):
     change, sentence = DAMAGES[name]
-    stored = made.posterior()
+    stored = described(made.posterior())
     change(stored)
     posterior.write(stored, tmp_path / "m.nc")
     with pytest.raises(HebbaxError) as error:
@@ -254,6 +283,7 @@ def test_an_estimate_is_checked_at_its_door(point, tmp_path):
     assert str(error.value) == f"m.map.nc: the variable preference is missing; {AGAIN}"
     slope = estimate.read(point)
     del slope.attrs["gradient_norm"]
+    slope.attrs["digest"] = digest(slope.attrs)
     estimate.write(slope, path)
     with pytest.raises(FitError) as error:
         estimate.read(path)

@@ -8,9 +8,11 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from hebbax.data.questions import questions
 from hebbax.data.sessions import Sessions
+from hebbax.errors import DataError
 
 MOST = 12
 """Alternatives or values of a reward that are listed; of more, how many there are."""
@@ -38,9 +40,15 @@ class Description:
 
     @classmethod
     def from_json(cls, text: str) -> "Description":
-        """Return what `to_json` stored."""
-        held = json.loads(text)
-        return cls(held["source"], held["counts"], tuple(held["notes"]), tuple(held["questions"]))
+        """Return what `to_json` stored; raise `DataError` for what it did not store."""
+        try:
+            return TypeAdapter(cls).validate_json(text, strict=True)
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "it"
+            raise DataError(
+                f"not a description of a recording ({where}: {first['msg'].lower()})."
+            ) from problem
 
 
 def describe(sessions: Sessions) -> Description:

@@ -1,8 +1,8 @@
 """Files of others, read in a process of its own: where it crashes, a sentence and no more.
 
-SciPy's reader of MATLAB files and the HDF5 library are C programs that a damaged file can end by a
-segmentation fault, or keep busy for ever. `hebbax.data.child` reads all files of one call; what it
-could not read is refused by name.
+SciPy's reader of MATLAB files, the HDF5 library and Arrow's reader of Parquet are C programs that a
+damaged file can end by a segmentation fault, or keep busy for ever. `hebbax.data.child` reads all
+files of one call; what it could not read is refused by name.
 """
 
 import io
@@ -18,12 +18,28 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from hebbax.data import child
-from hebbax.data.limits import MAX_CELLS, MAX_MEMORY, MAX_SECONDS
+from hebbax.data.limits import (
+    MAX_BYTES,
+    MAX_CELLS,
+    MAX_COLUMNS,
+    MAX_MEMORY,
+    MAX_ROWS,
+    MAX_SECONDS,
+)
 from hebbax.errors import DataError
+from hebbax.run.files import check_readable
 
-Kind = Literal["mat", "nc"]
+Kind = Literal["mat", "nc", "parquet"]
 
-NAMES: dict[Kind, str] = {"mat": "MATLAB", "nc": "netCDF"}
+NAMES: dict[Kind, str] = {"mat": "MATLAB file", "nc": "netCDF file", "parquet": "parquet table"}
+
+MOST = {
+    "cells": MAX_CELLS,
+    "rows": MAX_ROWS,
+    "columns": MAX_COLUMNS,
+    "bytes": MAX_BYTES,
+    "memory": MAX_MEMORY,
+}
 
 
 class Named(NamedTuple):
@@ -52,12 +68,9 @@ class Content:
 
 def load_files(kind: Kind, files: Sequence[Named]) -> list[Content]:
     """Return what each file holds; raise `DataError` naming the first that cannot be read."""
-    order = {
-        "kind": kind,
-        "paths": [str(file.path) for file in files],
-        "cells": MAX_CELLS,
-        "memory": MAX_MEMORY,
-    }
+    for file in files:
+        check_readable(file.path, DataError, file.where)
+    order = {"kind": kind, "paths": [str(file.path) for file in files], "most": MOST}
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-W", "ignore", child.__file__],
@@ -77,7 +90,7 @@ def load_files(kind: Kind, files: Sequence[Named]) -> list[Content]:
         for (_, where), part in zip(files, _parts(answer), strict=False)
     ]
     if len(contents) < len(files):
-        raise DataError(f"{_unreadable(kind, files[len(contents)].where)[:-1]} ({ending}).")
+        raise DataError(f"{unreadable(kind, files[len(contents)].where)[:-1]} ({ending}).")
     return contents
 
 
@@ -102,8 +115,9 @@ def _parts(answer: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
         start = end
 
 
-def _unreadable(kind: Kind, where: str) -> str:
-    return f"{where}: not a readable {NAMES[kind]} file."
+def unreadable(kind: Kind, where: str) -> str:
+    """Return the sentence on a damaged file, or one that is of another kind than its name says."""
+    return f"{where}: not a readable {NAMES[kind]}."
 
 
 def _content(kind: Kind, where: str, header: dict[str, Any], packed: bytes) -> Content:
@@ -111,14 +125,9 @@ def _content(kind: Kind, where: str, header: dict[str, Any], packed: bytes) -> C
     if refused == "version 7.3":
         raise DataError(f"{where}: a MATLAB 7.3 file; save it in MATLAB with save(..., '-v7').")
     if refused == "large":
-        raise DataError(
-            f"{where}: {header['what']}; at most {MAX_CELLS} numbers of one variable and "
-            f"{MAX_MEMORY // 1024**3} GB are allowed."
-        )
-    if refused == "permission":
-        raise DataError(f"{where}: may not be read (Permission denied).")
+        raise DataError(f"{where}: {header['what']}.")
     if refused is not None:
-        raise DataError(_unreadable(kind, where))
+        raise DataError(unreadable(kind, where))
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         numbers = {name.removeprefix("v "): arrays[name] for name in arrays.files}
     return Content(numbers, **header)

@@ -17,6 +17,7 @@ import pandas as pd
 
 from hebbax.data.limits import MAX_BYTES, MAX_COLUMNS, MAX_ROWS
 from hebbax.errors import DataError
+from hebbax.run.files import check_readable
 from hebbax.validation.quoting import plain, printable
 
 SEPARATORS = {
@@ -85,6 +86,7 @@ def read_grid(path: Path, name: str, known: Known) -> Grid:
 
 def _bytes(path: Path, name: str) -> bytes:
     """Return the content of a file, unpacked, up to `MAX_BYTES`."""
+    check_readable(path, DataError, name)
     try:
         with path.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
@@ -92,8 +94,6 @@ def _bytes(path: Path, name: str) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
         raise DataError(f"{name}: not a readable gzip file.") from problem
-    except OSError as problem:
-        raise DataError(f"{name}: cannot be read ({problem.strerror}).") from problem
     if len(content) > MAX_BYTES:
         raise DataError(
             f"{name}: more than {MAX_BYTES} bytes given, which is the most that is allowed."

@@ -21,7 +21,7 @@ from hebbax.data import data_hash
 from hebbax.errors import FitError
 from hebbax.model.choices import Model
 from hebbax.model.identity import difference, identity
-from hebbax.run.files import replacing
+from hebbax.run.files import check_readable, replacing
 from hebbax.typing import Key
 
 Kept = list[dict[str, np.ndarray]]
@@ -76,8 +76,9 @@ def save(path: Path, fit: Mapping[str, Any], state: Any, kept: Kept, done: int) 
 def read(path: Path) -> Saved:
     """Return what is stored at ``path``, whatever fit it is of.
 
-    Raises `FitError` for a file that cannot be read, or was made by other versions.
+    Raises `FitError` for a file that may not be read, is damaged, or was made by other versions.
     """
+    check_readable(path, FitError)
     try:
         arrays = _arrays(path)
         about = json.loads(str(arrays.pop("about")))
@@ -118,6 +119,14 @@ def load(path: Path, fit: Mapping[str, Any], expected: Expected) -> tuple[Any, K
     state = [saved.arrays[f"state {i}"] for i in range(len(leaves))]
     draws = {k: saved.arrays[f"draw {k}"] for k in expected.drawn} if n else {}
     return jax.tree.unflatten(structure, state), [draws] if n else [], done
+
+
+def load_result(path: Path, fit: Mapping[str, Any], result: Any, total: int) -> Any:
+    """Return the result of a fit that keeps no draws on its way, as `save` stored it after all of
+    its ``total`` iterations; ``result`` has its structure, shapes and types. Raises `FitError` as
+    `load` does."""
+    stored, _, _ = load(path, fit, Expected(result, {}, warmup=total, total=total))
+    return stored
 
 
 def refuse_other(path: Path, saved: Saved, fit: Mapping[str, Any]) -> None:

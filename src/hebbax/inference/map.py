@@ -8,12 +8,14 @@ way from no plasticity, `hebbax.inference.polish` the last steps to the mode. Wi
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from hebbax.inference import checkpoint
 from hebbax.inference.density import animal_values, constrain, latent_sites, potential, start
 from hebbax.inference.polish import polish
 from hebbax.model.choices import Model
@@ -36,6 +38,11 @@ class Settings:
     starts: int = 4
     jitter: float = 0.2
 
+    @property
+    def iterations(self) -> int:
+        """Adam steps from each point."""
+        return self.epochs
+
 
 class Info(NamedTuple):
     """How the descent went.
@@ -50,12 +57,26 @@ class Info(NamedTuple):
 
 
 def fit(
-    key: Key, model: Model, settings: Settings | None = None, *, progress: Progress = silent
+    key: Key,
+    model: Model,
+    settings: Settings | None = None,
+    *,
+    store: Path | None = None,
+    progress: Progress = silent,
 ) -> tuple[Parameters, Info]:
-    """Return the unconstrained variables at the best mode found, and how it was reached."""
+    """Return the unconstrained variables at the best mode found, and how it was reached.
+
+    ``store`` names a file that holds both at the end; if it is there already, they are taken from
+    it. Raises `FitError` if it belongs to other settings, data or model.
+    """
     settings = settings or Settings()
     key = words(key)
     first = start(model)
+    if store is not None and store.is_file():
+        empty = Info(jnp.zeros((settings.starts, settings.epochs)), jnp.zeros(()), jnp.zeros(()))
+        made_of = checkpoint.fit_identity(key, model, settings)
+        stored = checkpoint.load_result(store, made_of, (first, empty), settings.iterations)
+        return jax.tree.map(jnp.asarray, stored)
     keys = jax.random.split(key, settings.starts)
     jitters = settings.jitter * (jnp.arange(settings.starts) > 0)
     starts = jax.vmap(partial(_jittered, first, model))(keys, jitters)
@@ -66,9 +87,12 @@ def fit(
     mode, final, gradient_norm = jax.jit(partial(polish, model, settings.polish))(
         jax.tree.map(lambda leaf: leaf[best], ends)
     )
-    jax.block_until_ready(mode)
+    found = jax.block_until_ready((mode, Info(loss, final, gradient_norm)))
+    if store is not None:
+        made_of = checkpoint.fit_identity(key, model, settings)
+        checkpoint.save(store, made_of, found, [], settings.iterations)
     progress("polishing", 2, 2)
-    return mode, Info(loss, final, gradient_norm)
+    return found
 
 
 def estimates(model: Model, unconstrained: Parameters) -> Parameters:

@@ -13,6 +13,7 @@ and their mean is the ELBO, in nats. The draws are the guide's own and are not r
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -26,8 +27,16 @@ from numpyro import distributions as dist
 from numpyro.infer import SVI, Trace_ELBO, autoguide, init_to_value
 
 from hebbax.errors import FitError
-from hebbax.inference import pilot
-from hebbax.inference.coordinates import model_values, shapes, transported_potential
+from hebbax.inference import checkpoint, pilot
+from hebbax.inference.coordinates import (
+    ANIMAL,
+    Factors,
+    left_alone,
+    model_values,
+    shapes,
+    transported_potential,
+)
+from hebbax.inference.density import latent_sites
 from hebbax.model.choices import Model
 from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.typing import Array, Key, Parameters, Progress, silent
@@ -69,6 +78,11 @@ class Settings:
     draws: int = 4000
     search: pilot.Settings = field(default_factory=pilot.Settings)
 
+    @property
+    def iterations(self) -> int:
+        """Steps of the climb."""
+        return self.steps
+
 
 class Info(NamedTuple):
     """What the fit says of itself, in nats.
@@ -84,16 +98,27 @@ class Info(NamedTuple):
 
 
 def fit(
-    key: Key, model: Model, settings: Settings | None = None, *, progress: Progress = silent
+    key: Key,
+    model: Model,
+    settings: Settings | None = None,
+    *,
+    store: Path | None = None,
+    progress: Progress = silent,
 ) -> tuple[dict[str, np.ndarray], Info]:
     """Return draws of the guide ``{site: (1, draw, ...)}`` on the model's scale, and `Info`.
 
-    Raises `FitError` for an unknown guide.
+    ``store`` names a file that holds both at the end; if it is there already, they are taken from
+    it. Raises `FitError` if it belongs to other settings, data or model, and for an unknown guide.
     """
     settings = settings or Settings()
     if settings.guide not in GUIDES:
         raise FitError(f'unknown guide "{settings.guide}"; the known ones are {", ".join(GUIDES)}.')
     key = words(key)
+    if store is not None and store.is_file():
+        made_of = checkpoint.fit_identity(key, model, settings)
+        expected = _shapes(model, settings)
+        draws, info = checkpoint.load_result(store, made_of, expected, settings.iterations)
+        return draws, info
     pilot_key, climb_key, draw_key = jax.random.split(key, 3)
     progress("finding the start", 0, 1)
     start = pilot.best(pilot.fit(pilot_key, model, settings.search))
@@ -104,8 +129,29 @@ def fit(
     flat, log_p, log_q = _draw(draw_key, target, guide, parameters, settings.draws)
     values = jax.jit(jax.vmap(lambda z: model_values(model, start.factors, target.place(z))))(flat)
     draws = {name: np.asarray(value)[None] for name, value in values.items()}
+    found = draws, Info(elbo, np.asarray(log_p - log_q)[None], np.asarray(log_p)[None])
+    if store is not None:
+        made_of = checkpoint.fit_identity(key, model, settings)
+        checkpoint.save(store, made_of, found, [], settings.iterations)
     progress("drawing", 1, 1)
-    return draws, Info(elbo, np.asarray(log_p - log_q)[None], np.asarray(log_p)[None])
+    return found
+
+
+def _shapes(model: Model, settings: Settings) -> tuple[dict[str, Any], Info]:
+    """Return what `fit` returns as shapes and types, for what is stored to be held against."""
+    sites, n, members = latent_sites(model).shapes, model.sessions.n_animals, model.scales.size
+    factors = Factors(jnp.zeros((n, members, members)), jnp.zeros((n, members)))
+    wanted = {**shapes(model), **{name: sites[name] for name in left_alone(model)}}
+    coordinates = {name: jnp.zeros(shape) for name, shape in wanted.items()}
+    one = jax.eval_shape(partial(model_values, model), factors, coordinates)
+    each = (1, settings.draws)
+    draws = {k: jax.ShapeDtypeStruct((*each, *v.shape), v.dtype) for k, v in one.items()}
+    number = coordinates[ANIMAL].dtype
+    return draws, Info(
+        jax.ShapeDtypeStruct((settings.steps,), number),  # type: ignore[arg-type]
+        jax.ShapeDtypeStruct(each, number),  # type: ignore[arg-type]
+        jax.ShapeDtypeStruct(each, number),  # type: ignore[arg-type]
+    )
 
 
 class _Target(NamedTuple):

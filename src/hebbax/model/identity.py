@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hebbax.model.spec import ModelSpec
+from hebbax.run import differing
 
 
 def identity(spec: ModelSpec, data: str, settings: Mapping[str, Any], **seed: Any) -> dict:
@@ -19,24 +20,13 @@ def identity(spec: ModelSpec, data: str, settings: Mapping[str, Any], **seed: An
     and scales that were found from the data, are no part of it.
     """
     model = comparable(asdict(spec))
-    return json.loads(json.dumps({"data": data, **model, **seed, **flat(settings)}))
+    return json.loads(json.dumps({"data": data, **model, **seed, **differing.flat(settings)}))
 
 
 def comparable(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a declared model bears on its posterior."""
     found = ("scales",) if spec.get("scaling") == "information" else ()
     return {k: v for k, v in spec.items() if k not in ("text", "reason", *found)}
-
-
-def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with those within settings beside them, as in ``search.rounds``."""
-    out: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            out |= {f"{name}.{inner}": v for inner, v in flat(value).items()}
-        else:
-            out[name] = value
-    return out
 
 
 def difference(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
@@ -46,15 +36,4 @@ def difference(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
         return "of other data"
     if made.get("random_key") != asked.get("random_key"):
         return "with another random seed"
-    for name in [*asked, *(name for name in made if name not in asked)]:
-        if name not in made:
-            return f"without {name}, and {_shown(asked[name])} is asked for"
-        if name not in asked:
-            return f"with {name} {_shown(made[name])}, and none is asked for"
-        if made[name] != asked[name]:
-            return f"with {name} {_shown(made[name])}, and {_shown(asked[name])} is asked for"
-    return None
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return differing.difference(made, asked)

@@ -20,6 +20,7 @@ from hebbax.model.priors import SHRINKING, Hierarchy, Prior
 from hebbax.model.sparsity import Sparsity
 from hebbax.rule.reward import RewardSignal
 from hebbax.rule.taylor import parse_term, term_name
+from hebbax.run.files import check_readable
 from hebbax.typing import Likelihood
 from hebbax.validation import limits
 from hebbax.validation.quoting import plain
@@ -245,6 +246,7 @@ def _load(path: Path) -> tuple[str, dict[str, Any]]:
                 f"{name}: a model file has at most {limits.MAX_MODEL_FILE} bytes, and this one has "
                 f"{size}."
             )
+        check_readable(path, ModelError, name)
         text = path.read_text(encoding="utf-8-sig")  # editors of Windows put a mark in front
         return text, tomllib.loads(text)
     except OSError as problem:

@@ -38,7 +38,7 @@ def to_dataset(
     return xr.Dataset(
         variables,
         coords={k: v for k, v in coords.items() if k in used},
-        attrs={**attributes(model, provenance), **quality},
+        attrs=attributes(model, {**provenance, **quality}),
     )
 
 

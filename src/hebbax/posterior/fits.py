@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import arviz as az
-import h5py
 import jax
 import xarray as xr
 
@@ -20,10 +19,12 @@ from hebbax.data import Sessions
 from hebbax.errors import FitError
 from hebbax.inference import checkpoint, map, nuts, pseudo_marginal, svi
 from hebbax.model.choices import Model, build_model
-from hebbax.model.identity import comparable, difference, flat
+from hebbax.model.identity import comparable, difference
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import estimate as estimates
 from hebbax.posterior import inference_data as posteriors
+from hebbax.posterior.stored import check_attributes, is_stored_fit
+from hebbax.run import differing, netcdf
 from hebbax.run.names import file_name
 from hebbax.typing import Key
 
@@ -57,9 +58,10 @@ def result_path(folder: Path, model: str, method: Method = "pseudo-marginal") ->
     return folder / f"{file_name(model)}{ENDINGS[method]}"
 
 
-def state_path(folder: Path, model: str) -> Path:
-    """Return where the state of an unfinished sampling of a model lies in a results folder."""
-    return folder / f"{file_name(model)}.state.npz"
+def state_path(folder: Path, model: str, method: Method = "pseudo-marginal") -> Path:
+    """Return where the state of an unfinished fit of a model by a method lies in a results
+    folder."""
+    return folder / f"{file_name(model)}{ENDINGS[method].removesuffix('.nc')}.state.npz"
 
 
 def method_of(settings: Settings) -> Method:
@@ -71,19 +73,19 @@ def method_of(settings: Settings) -> Method:
 def posteriors_in(folder: Path) -> dict[str, az.InferenceData]:
     """Return the sampled posteriors that lie in a folder, by the name of their model.
 
-    They are told by what is in them, not by their file names; other netCDF files are left alone.
-    Raises `FitError` where there is none, where two are of one model, and for a file that cannot be
-    read.
+    They are told by what is in them, not by their file names; approximations, estimates and netCDF
+    files of others are left alone. Raises `FitError` where there is none, where two are of one
+    model, and for a file that may not be read or is damaged, whatever it was.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.nc")):
-        try:
-            with h5py.File(path, "r") as file:
-                method, model = (str(file.attrs.get(name)) for name in ("method", "model"))
-        except OSError as problem:
-            raise FitError(f"{path.name}: not a readable netCDF file; move it away.") from problem
-        if method not in SAMPLED:
+        attributes = netcdf.attributes(path, "netCDF file", FitError)
+        if not is_stored_fit(attributes):
             continue
+        check_attributes(attributes, path.name)
+        if attributes["method"] not in SAMPLED:
+            continue
+        model = str(attributes["model"])
         if model in found:
             raise FitError(
                 f"{found[model].name} and {path.name}: both are posteriors of {model}; move one of "
@@ -119,7 +121,7 @@ def standing(
 
 def _standing(model: Model, folder: Path, seed: int, settings: Settings) -> Standing:
     method, name = method_of(settings), model.spec.name
-    path, state = result_path(folder, name, method), state_path(folder, name)
+    path, state = result_path(folder, name, method), state_path(folder, name, method)
     if path.exists():
         stored = estimates.read(path) if method == "map" else posteriors.read(path)
         provenance = {"method": method, "seed": seed, "settings": asdict(settings)}
@@ -130,7 +132,7 @@ def _standing(model: Model, folder: Path, seed: int, settings: Settings) -> Stan
                 "again, or give another --out."
             )
         return Standing(model, stored, f"{path.name} is finished, and taken as it is.")
-    if isinstance(settings, Sampler) and state.exists():
+    if state.exists():
         saved = checkpoint.read(state)
         checkpoint.refuse_other(state, saved, _asked_of(model, seed, settings))
         total = settings.iterations
@@ -170,8 +172,8 @@ def prepare(
 
 def _remove_other_state(model: Model, folder: Path, seed: int, settings: Settings) -> None:
     """Remove the state of an unfinished fit that is not the one asked for, or cannot be read."""
-    state = state_path(folder, model.spec.name)
-    if not isinstance(settings, Sampler) or not state.exists():
+    state = state_path(folder, model.spec.name, method_of(settings))
+    if not state.exists():
         return
     try:
         asked = _asked_of(model, seed, settings)
@@ -207,12 +209,12 @@ def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:
         "data": attributes["data_hash"],
         **comparable(json.loads(attributes["spec"])),
         "seed": int(attributes["seed"]),
-        **flat(json.loads(attributes["settings"])),
+        **differing.flat(json.loads(attributes["settings"])),
     }
 
 
-def _asked_of(model: Model, seed: int, settings: Sampler) -> dict[str, Any]:
-    return checkpoint.fit_identity(random_keys(seed)[0], model, settings)
+def _asked_of(model: Model, seed: int, settings: Settings) -> dict[str, Any]:
+    return checkpoint.fit_identity(fit_key(seed, settings), model, settings)
 
 
 def _unscaled(sessions: Sessions, spec: ModelSpec) -> Model:
@@ -226,6 +228,12 @@ def random_keys(seed: int) -> tuple[Key, Key, Key]:
     key = jax.random.PRNGKey(seed)
     fit_key, draw_key = jax.random.split(key)
     return fit_key, draw_key, jax.random.fold_in(key, 2)
+
+
+def fit_key(seed: int, settings: Settings) -> Key:
+    """Return the random key of a fit, which for a mode, of which nothing is drawn, is the seed's
+    own."""
+    return jax.random.PRNGKey(seed) if isinstance(settings, map.Settings) else random_keys(seed)[0]
 
 
 def megabytes(size: int) -> str:

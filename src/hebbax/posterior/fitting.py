@@ -4,8 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import arviz as az
-import jax
+import xarray as xr
 
 from hebbax.data import Sessions, describe, first_trials, split
 from hebbax.errors import FitError
@@ -18,10 +17,10 @@ from hebbax.posterior import estimate as estimates
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.fits import (
     Result,
-    Sampler,
     Settings,
     Standing,
     expected_bytes,
+    fit_key,
     megabytes,
     method_of,
     random_keys,
@@ -61,9 +60,9 @@ def finish(
     fit and store it; what is stored is not read again.
 
     Stored are ``<model>.nc`` of draws, ``<model>.svi.nc`` of a guide and ``<model>.map.nc`` of the
-    mode. The state of an unfinished sampling lies beside it as ``<model>.state.npz`` and is removed
-    at the end; where it is there at the start, the fit goes on from it. ``command`` is what repeats
-    it, and stored with it.
+    mode. The state of a fit that is not stored yet lies beside it as ``<model>.state.npz``,
+    ``.svi.state.npz`` or ``.map.state.npz`` and is removed at the end; where it is there at the
+    start, the fit goes on from it. ``command`` is what repeats it, and stored with it.
     """
     if found.result is not None:
         return found.result
@@ -89,28 +88,21 @@ def _store(
     }
     if command:
         provenance["command"] = command
-    path = result_path(folder, spec.name, method)
-    if isinstance(settings, map.Settings):
-        mode, info = map.fit(jax.random.PRNGKey(seed), model, settings, progress=progress)
-        estimate = estimates.to_dataset(model, mode, info, provenance)
-        estimates.write(estimate, path)
-        return estimate
-    if isinstance(settings, svi.Settings):
-        posterior = _approximate(model, settings, provenance, progress)
-        posteriors.write(posterior, path)
-        return posterior
-    state = state_path(folder, spec.name)
-    posterior = _sample(model, settings, provenance, state, progress)
+    path, state = result_path(folder, spec.name, method), state_path(folder, spec.name, method)
+    result = _fitted(model, settings, provenance, state, progress)
     try:
-        posteriors.write(posterior, path)
+        if isinstance(result, xr.Dataset):
+            estimates.write(result, path)
+        else:
+            posteriors.write(result, path)
     except FitError as problem:
         raise FitError(
-            f"{problem} All draws are kept in {state.name}: free about "
+            f"{problem} What was found is kept in {state.name}: free about "
             f"{megabytes(expected_bytes(sessions, spec, settings))} and give the same command "
-            "again, which takes them from there."
+            "again, which takes it from there."
         ) from problem
     state.unlink(missing_ok=True)
-    return posterior
+    return result
 
 
 def obtain_from_first(
@@ -130,31 +122,28 @@ def obtain_from_first(
     return obtain(part, spec, own, seed, settings, progress)
 
 
-def _sample(
-    model: Model,
-    settings: Sampler,
-    provenance: dict,
-    state: Path,
-    progress: Progress,
-) -> az.InferenceData:
-    fit_key, draw_key, alone_key = random_keys(provenance["seed"])
-    if isinstance(settings, nuts.Settings):
-        draws, info = nuts.fit(fit_key, model, settings, store=state, progress=progress)
-        statistics = info._asdict()
+def _fitted(
+    model: Model, settings: Settings, provenance: dict, state: Path, progress: Progress
+) -> Result:
+    """Return the fit as it is to be stored; what the sampler or the climb found is kept in the file
+    ``state``, or taken from there."""
+    key = fit_key(provenance["seed"], settings)
+    if isinstance(settings, map.Settings):
+        mode, end = map.fit(key, model, settings, store=state, progress=progress)
+        return estimates.to_dataset(model, mode, end, provenance)
+    statistics: dict[str, Any]
+    elbo = None
+    if isinstance(settings, svi.Settings):  # draws of the guide, as one chain
+        draws, climb = svi.fit(key, model, settings, store=state, progress=progress)
+        statistics, elbo = {"log_weights": climb.log_weights, "lp": climb.lp}, climb.elbo
+    elif isinstance(settings, nuts.Settings):
+        draws, nuts_info = nuts.fit(key, model, settings, store=state, progress=progress)
+        statistics = nuts_info._asdict()
     else:
-        draws, own = pseudo_marginal.fit(fit_key, model, settings, store=state, progress=progress)
-        statistics, provenance = own.statistics, {**provenance, **own.evidence.attributes}
+        draws, info = pseudo_marginal.fit(key, model, settings, store=state, progress=progress)
+        statistics, provenance = info.statistics, {**provenance, **info.evidence.attributes}
+    _, draw_key, alone_key = random_keys(provenance["seed"])
     out = posteriors.to_inference_data(draw_key, model, draws, statistics, provenance)
-    return alone.added(alone_key, model, out, progress)
-
-
-def _approximate(
-    model: Model, settings: svi.Settings, provenance: dict, progress: Progress
-) -> az.InferenceData:
-    """Return the guide's draws as one chain, with the weights of each and the ELBO of each step."""
-    fit_key, draw_key, alone_key = random_keys(provenance["seed"])
-    draws, info = svi.fit(fit_key, model, settings, progress=progress)
-    statistics = {"log_weights": info.log_weights, "lp": info.lp}
-    out = posteriors.to_inference_data(draw_key, model, draws, statistics, provenance)
-    out.sample_stats = out.sample_stats.assign(elbo=("step", info.elbo))
+    if elbo is not None:
+        out.sample_stats = out.sample_stats.assign(elbo=("step", elbo))
     return alone.added(alone_key, model, out, progress)

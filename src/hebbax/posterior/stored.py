@@ -15,12 +15,14 @@ import numpy as np
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
+from hebbax.data import Description
 from hebbax.errors import FitError
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.observed import UNITS, Observed, observed_of
 
-FILE_VERSION = 2
-"""Of stored fits. Version 2 says what was observed."""
+FILE_VERSION = 3
+"""Of stored fits. Version 2 says what was observed; the digest of version 3 covers what was read,
+the command and how an estimate was reached."""
 
 SCORED = ("posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data")
 """Groups that a comparison reads."""
@@ -54,7 +56,8 @@ _TRIALS: dict[str, _Dims] = {
 
 
 class _Attributes(BaseModel):
-    """Attributes of a stored fit, as `hebbax.posterior.inference_data.attributes` writes them."""
+    """Attributes of a stored fit, as `hebbax.posterior.inference_data.attributes` writes them; what
+    has a default is not known of every fit."""
 
     model_config = ConfigDict(strict=True)
 
@@ -71,6 +74,10 @@ class _Attributes(BaseModel):
     method: str
     seed: int
     settings: Json[dict[str, Any]]
+    data_description: Json[Description] | None = None
+    command: str | None = None
+    loss: float | None = None
+    gradient_norm: float | None = None
     digest: str
 
 
@@ -80,6 +87,12 @@ def digest(attributes: Mapping[str, Any]) -> str:
     names = [name for name in _Attributes.model_fields if name != "digest"]
     text = repr([_plain(attributes.get(name)) for name in names])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_stored_fit(attributes: Mapping[str, Any]) -> bool:
+    """Return whether the attributes of a file say that hebbax stored a fit in it, as far as they
+    are not damaged: of two names of its own one is enough."""
+    return "hebbax" in attributes or "data_hash" in attributes
 
 
 def check_attributes(attributes: Mapping[Any, Any], source: str) -> None:

@@ -66,9 +66,12 @@ def write(study: Study, folder: Path, truth: pd.DataFrame | Failed | None = None
 
 def _read(study: Study) -> page.Section:
     """Return what was read, as it was said before the fits."""
-    found = posteriors.description_of(study.posteriors[study.ranking[0]])
+    title = "What was read"
+    found = attempt(title, partial(posteriors.description_of, study.posteriors[study.ranking[0]]))
+    if isinstance(found, Failed):
+        return page.Section(title, [found])
     counts = pd.DataFrame({found.source: found.counts})
-    return page.Section("What was read", found.notes, found.questions, [("Counts", counts)])
+    return page.Section(title, found.notes, found.questions, [("Counts", counts)])
 
 
 def _answer(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> page.Section:

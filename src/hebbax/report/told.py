@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import pydantic
 
 from hebbax.errors import FitError
-from hebbax.run.files import replacing
+from hebbax.run.files import check_readable, replacing
 from hebbax.simulate.environment import AskedBaiting, Baiting
 from hebbax.validation import limits, schema
 
@@ -58,14 +58,15 @@ def write(told: Told, folder: Path) -> None:
 def read(folder: Path) -> Told:
     """Return what the study in a folder was told; of posteriors without one, that nothing was.
 
-    Raises `FitError` for a file that is none of hebbax's.
+    Raises `FitError` for a file that may not be read, or is none of hebbax's.
     """
     path = folder / FILE
     if not path.exists():
         return Told()
+    check_readable(path, FitError)
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         held = None
     if not isinstance(held, dict):
         raise FitError(

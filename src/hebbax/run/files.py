@@ -1,4 +1,4 @@
-"""Files that are written as a whole or not at all, and tables among them."""
+"""Files and tables that are written as a whole or not at all, and files that may be read."""
 
 import errno
 import os
@@ -10,6 +10,19 @@ from typing import Any
 import pandas as pd
 
 from hebbax.errors import HebbaxError
+
+
+def check_readable(path: Path, error: type[HebbaxError], where: str | None = None) -> None:
+    """Raise ``error`` where the file system does not open a file for reading; messages call it
+    ``where``. What a reader says of a file after that is said of what is in it."""
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as problem:
+        raise error(
+            f"{where or path.name}: cannot be read ({problem.strerror}); put that right and give "
+            "the same command again."
+        ) from problem
 
 
 @contextmanager

@@ -1,42 +1,55 @@
 """A tidy table that grows cell by cell, so that a long experiment goes on where it was stopped.
 
 A cell is one combination of what an experiment varies (a rule, a noise level, a seed). The table is
-a CSV file whose first line, after ``#``, says with what it was made.
+a CSV file whose first line, after ``#``, says with what it was made: versions, machine, a digest of
+the settings, and as JSON the settings by name and a digest of the rows below.
 """
 
 import hashlib
+import io
+import json
 import os
 import platform
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from hebbax.errors import HebbaxError
-from hebbax.run.files import replacing
+from hebbax.run import differing
+from hebbax.run.files import check_readable, replacing
 from hebbax.typing import Progress
+
+PACKAGES = ("hebbax", "jax", "numpyro")
+"""What has to be the same for rows to stand in one table."""
+
+MADE = re.compile(r"# (?P<by>.*), settings (?P<digest>[0-9a-f]{12})(?: (?P<held>\{.*\}))?\n?")
+"""The first line. Tables of before hebbax named the settings and counted the rows lack the end."""
 
 
 class Ledger:
     """Rows of an experiment in ``path``; `done` tells which cells are there already.
 
     ``keys`` are the columns that name a cell and ``settings`` whatever else the numbers depend on
-    (its ``repr`` is compared). Raises `HebbaxError` if the file was made with other settings.
+    (its ``repr`` is compared). Raises `HebbaxError` for a file that is damaged, or was made with
+    other settings or by other versions, and leaves it as it is.
     """
 
     def __init__(self, path: Path, keys: tuple[str, ...], settings: object) -> None:
         self.path, self.keys = path, keys
         self.provenance = provenance(settings)
+        self._settings = settings
         self.frame = pd.DataFrame()
         if path.is_file():
-            if _settings(_first_line(path)) != _settings(self.provenance):
-                raise HebbaxError(
-                    f"{path.name}: was made with other settings and lies in {path.parent}; remove "
-                    "it, or give another --out."
-                )
-            self.frame = read(path)
+            stored = _stored(path)
+            _check_made_alike(path, stored, settings)
+            self.frame = stored.rows
+            for key in keys:
+                if key not in self.frame:
+                    raise _damaged(path, f'has no column "{key}"')
 
     def done(self, **cell: Hashable) -> bool:
         """Whether rows of this cell are in the table."""
@@ -67,13 +80,15 @@ class Ledger:
 
     def _write(self, path: Path, table: pd.DataFrame, float_format: str) -> None:
         text = table.to_csv(index=False, float_format=float_format)
+        held = json.dumps({"rows": _digest(text), "settings": _named(self._settings)})
         with replacing(path, HebbaxError) as unfinished:
-            unfinished.write_text(f"# {self.provenance}\n{text}", encoding="utf-8")
+            unfinished.write_text(f"# {self.provenance} {held}\n{text}", encoding="utf-8")
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Return a ledger's rows; only an empty cell is missing, and # is a sign as any other."""
-    return pd.read_csv(path, skiprows=1, keep_default_na=False, na_values=[""])
+    """Return a ledger's rows; only an empty cell is missing, and # is a sign as any other. Raises
+    `HebbaxError` where they are not those that were written."""
+    return _stored(path).rows
 
 
 def fill(
@@ -98,16 +113,79 @@ def fill(
 
 def provenance(settings: object) -> str:
     """Return one line: versions, machine, and a digest of the settings."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("hebbax", "jax", "numpyro"))
-    digest = hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
+    packages = ", ".join(f"{name} {now}" for name, now in _versions().items())
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
-    return f"{packages}, {machine}, settings {digest}"
+    return f"{packages}, {machine}, settings {_digest(repr(settings))}"
 
 
-def _first_line(path: Path) -> str:
-    with path.open(encoding="utf-8") as file:
-        return file.readline()
+class _Stored(NamedTuple):
+    """A table as it was stored: the versions of what made it, the digest of its settings, these by
+    name (empty where they were not kept), and its rows."""
+
+    versions: dict[str, str]
+    digest: str
+    settings: dict[str, Any]
+    rows: pd.DataFrame
 
 
-def _settings(line: str) -> str:
-    return line.rpartition("settings ")[2].strip()
+def _stored(path: Path) -> _Stored:
+    """Return what is stored; raise `HebbaxError` where it may not be read, or is not as written."""
+    check_readable(path, HebbaxError)
+    try:
+        first, _, text = path.read_text(encoding="utf-8").partition("\n")
+    except UnicodeDecodeError as problem:
+        raise _damaged(path, "is not text") from problem
+    made = MADE.fullmatch(first)
+    try:
+        held = json.loads(made["held"] or "{}") if made else None
+    except (ValueError, RecursionError):
+        held = None
+    if made is None or held is None:
+        raise _damaged(path, "does not say in its first line with what it was made")
+    if held and held.get("rows") != _digest(text):
+        raise _damaged(path, "has other rows than were written")
+    try:
+        rows = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
+    except ValueError as problem:
+        raise _damaged(path, "is no table") from problem
+    by = dict(part.split(" ", 1) for part in made["by"].split(", ") if " " in part)
+    return _Stored(by, made["digest"], held.get("settings", {}), rows)
+
+
+def _check_made_alike(path: Path, stored: _Stored, settings: object) -> None:
+    """Raise `HebbaxError` where rows were made by other versions or with other settings."""
+    where = f"and lies in {path.parent}; move it away"
+    for name, now in _versions().items():
+        if (before := stored.versions.get(name)) != now:
+            raise HebbaxError(
+                f"{path.name}: was made by {name} {before}, whose rows do not go into one table "
+                f"with those of {name} {now}, {where}, install the former, or give another --out."
+            )
+    if stored.digest != _digest(repr(settings)):
+        other = differing.difference(stored.settings, _named(settings)) if stored.settings else None
+        raise HebbaxError(
+            f"{path.name}: was made {other or 'with other settings'}, {where}, or give another "
+            "--out."
+        )
+
+
+def _damaged(path: Path, what: str) -> HebbaxError:
+    return HebbaxError(
+        f"{path.name}: {what}, so that it is damaged or was edited, and lies in {path.parent}; put "
+        "back a copy, or move it away to start anew."
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
+
+
+def _named(settings: object) -> dict[str, Any]:
+    """Return settings by name, as JSON holds them."""
+    parts = settings if isinstance(settings, tuple) else (settings,)
+    named: dict[str, Any] = json.loads(json.dumps(differing.flat(parts), default=repr))
+    return named
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -11,13 +11,14 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5netcdf
 import h5py
 import xarray as xr
 
 from hebbax.errors import HebbaxError
-from hebbax.run.files import replacing
+from hebbax.run.files import check_readable, replacing
 
 
 def write(groups: Mapping[str, xr.Dataset], path: Path, error: type[HebbaxError]) -> None:
@@ -58,14 +59,20 @@ def _check(path: Path, size: int, groups: Mapping[str, xr.Dataset]) -> None:
 @contextmanager
 def reading(path: Path, what: str, error: type[HebbaxError]) -> Iterator[None]:
     """Raise ``error``, which says that the file at ``path`` is no readable ``what``, for whatever
-    goes wrong inside."""
+    goes wrong inside; it says so where the file may not be read at all."""
+    check_readable(path, error)
     try:
         with h5py.File(path, "r") as file:  # h5netcdf leaves what fails here half open
             file.attrs.get("_nc3_strict")
         yield
-    except PermissionError as problem:
-        raise error(f"{path}: cannot be read (permission denied).") from problem
     except Exception as problem:
         raise error(
             f"{path.name}: not a readable {what}; it is damaged, or no netCDF file."
         ) from problem
+
+
+def attributes(path: Path, what: str, error: type[HebbaxError]) -> dict[str, Any]:
+    """Return the attributes of a file without its arrays; raise ``error``, which says that it is no
+    readable ``what``, where that fails."""
+    with reading(path, what, error), h5netcdf.File(path, "r") as file:
+        return {str(name): file.attrs[name] for name in file.attrs}

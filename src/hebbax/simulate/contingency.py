@@ -25,6 +25,7 @@ from scipy.special import expit, logit
 
 from hebbax.data import Sessions
 from hebbax.errors import DataError
+from hebbax.run.files import check_readable
 from hebbax.simulate.environment import Baiting
 from hebbax.typing import Key
 from hebbax.validation.keys import words
@@ -174,10 +175,11 @@ def read_contingencies(path: Path, sessions: Sessions, blocks: np.ndarray) -> Co
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such table of contingencies.")
+    check_readable(path, DataError)
     names = dict.fromkeys(("animal", "stimulus"), str)
     try:
         table = pd.read_csv(path, dtype=names)
-    except (OSError, ValueError) as problem:
+    except ValueError as problem:
         raise DataError(f"{path.name}: not a readable csv table.") from problem
     missing = [name for name in COLUMNS if name not in table]
     if missing:
