@@ -2,7 +2,6 @@
 
 import click
 import pytest
-
 from command import run
 
 from hebbax.cli.commands import commands

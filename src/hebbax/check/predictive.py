@@ -58,7 +58,7 @@ class Settings:
     Attributes:
         replicates: predicted data sets of each kind.
         trials_per_block: length of the blocks, where the recording does not say its own.
-        contingencies: CSV table of known reward probabilities; without it they are estimated.
+        contingencies: table of known reward probabilities; without it they are estimated.
         baiting: whether an armed reward waits until it is collected; ``auto`` lets the recorded
             rewards decide (`hebbax.simulate.baiting`).
     """
@@ -255,6 +255,7 @@ def _notes(
     sessions: Sessions, experiment: Experiment, decision: Decision | None
 ) -> tuple[str, ...]:
     notes = [] if decision is None else [decision.sentence]
+    notes += experiment.contingencies.notes
     if experiment.blocks.max() == 0:
         notes.append("Each session was taken as one block of constant reward probabilities.")
     if not _armed(sessions):

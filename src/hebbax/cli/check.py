@@ -32,7 +32,7 @@ from hebbax.simulate.environment import AskedBaiting
 @blocks_option
 @click.option(
     "--contingencies",
-    metavar="FILE.csv",
+    metavar="TABLE",
     type=click.Path(path_type=Path),
     help="reward probabilities (animal, block, stimulus, probability); estimated by default",
 )

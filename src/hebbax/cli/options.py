@@ -138,7 +138,8 @@ def mapping(columns: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f'"{column}" is not FIELD=HEADER, such as animal=subjID.')
         if name in out:
             raise click.BadParameter(
-                f'--column names "{out[name]}" and "{header}" for {name}; each field has one header.'
+                f'--column names "{out[name]}" and "{header}" for {name}; each field has one '
+                "header."
             )
         out[name] = header
     return out
