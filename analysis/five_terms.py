@@ -3,7 +3,8 @@
 The posteriors of the rules with the terms `1` and `r` on the given recordings, sampled twice from
 different seeds. One row a model, seed and population coefficient: its 5, 50 and 95 % quantiles, the
 probability that it is below zero, and that probability's Monte Carlo error, with the worst R-hat
-and the least effective size of the fit, and the model's log evidence with its Monte Carlo error. The figure shows the draws over two coefficients.
+and the least effective size of the fit, and the log evidence of the model with its Monte Carlo
+error. The figure shows the draws over two coefficients.
 
     python analysis/five_terms.py [DATA] [--quick] --out DIR
 

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,7 @@ VALUES = {
 """Values of a number."""
 
 
+@cache
 def tables() -> dict[str, bytes]:
     """Return text tables by name."""
     out: dict[str, str | bytes] = {
@@ -189,6 +191,7 @@ def tables() -> dict[str, bytes]:
     return {name: v if isinstance(v, bytes) else v.encode() for name, v in out.items()}
 
 
+@cache
 def declared() -> dict[str, bytes]:
     """Return model files by name."""
     values = {
@@ -257,6 +260,7 @@ def sparse_bomb() -> bytes:
     return matlab(X=scipy.sparse.csc_array(([1.0], ([0], [0])), shape=shape))
 
 
+@cache
 def matlab_files() -> dict[str, bytes]:
     """Return .mat files by name."""
     right = matlab()
@@ -298,6 +302,7 @@ def flips(path: Path, number: int, seed: int) -> dict[str, bytes]:
     return out
 
 
+@cache
 def parquet() -> dict[str, bytes]:
     """Return parquet tables by name."""
     table = pd.read_csv(io.StringIO(csv()))

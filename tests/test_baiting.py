@@ -148,7 +148,7 @@ def test_short_sessions_of_many_animals_are_told_right_in_every_task(task, truth
     ("command", "allowed"),
     [
         *((name, ("auto", *BAITINGS)) for name in ("run", "report", "check")),
-        *((name, BAITINGS) for name in ("simulate", "calibrate", "design")),
+        *((name, BAITINGS) for name in ("simulate", "models", "calibrate", "design")),
     ],
 )
 def test_one_option_says_it_in_every_command(command, allowed):

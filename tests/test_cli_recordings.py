@@ -2,6 +2,7 @@
 
 import click
 import pytest
+from command import run
 
 from hebbax.cli.commands import commands
 from hebbax.cli.recordings import described
@@ -58,3 +59,18 @@ def test_a_name_for_no_choice_is_for_tables_of_trials(tmp_path):
         with pytest.raises(DataError) as error:
             described(tmp_path / name, (), "miss")
         assert str(error.value) == f"{name}: {sentence}"
+
+
+@pytest.mark.parametrize("name", sorted(of_data()))
+def test_a_field_has_one_header(name, tmp_path):
+    """The last of two would be taken in silence: another column is another choice."""
+    (tmp_path / "t.csv").write_text("animal,a,b,reward\nm,A,B,1\nm,B,A,0\n")
+    given = ["--model", "reward"] if name == "fit" else []
+    columns = ["--column", "choice=a", "--column", "choice=b"]
+    done = run(name, tmp_path / "t.csv", *given, *columns)
+    assert (done.returncode, done.stderr) == (
+        2,
+        'hebbax: Invalid value: --column names "a" and "b" for choice; each field has one header; '
+        f"`hebbax {name} --help` says what is allowed.\n",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

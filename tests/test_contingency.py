@@ -1,7 +1,11 @@
 """Reward probabilities from rewards: the likelihood again with the armed state, and recovery."""
 
+import gzip
+
+import hostile
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import random_sessions
 from scipy.special import expit, logit
@@ -175,6 +179,22 @@ def test_given_contingencies_have_no_uncertainty(tmp_path, session_blocks):
             "c.csv, row 4, probability: 1.5 given; it lies between 0 and 1.",
         ),
         (
+            [*ROWS[:2], ("animal0", 2, "odour0", "likely")],
+            'c.csv, row 4, probability: "likely" is not a number.',
+        ),
+        (
+            [*ROWS[:2], ("animal0", 2, "odour0", "")],
+            "c.csv, row 4, probability: nothing given; it lies between 0 and 1.",
+        ),
+        (
+            [("animal0", 1.5, "odour0", 0.1)],
+            "c.csv, row 2, block: 1.5 given; there are 1, 2.",
+        ),
+        (
+            [("animal0", 1, "", 0.1)],
+            "c.csv, row 2, stimulus: nothing given; there are odour0, odour1.",
+        ),
+        (
             [*ROWS[:2], ROWS[1]],
             "c.csv, row 4: this animal, block and stimulus were given before.",
         ),
@@ -190,13 +210,86 @@ def test_a_table_that_cannot_be_used_is_one_sentence(tmp_path, session_blocks, r
     assert str(error.value) == sentence
 
 
+def text(rows, separator=",", comma=".", header=COLUMNS):
+    cells = [[str(cell).replace(".", comma) for cell in row] for row in rows]
+    return "\n".join(separator.join(row) for row in (header, *cells)) + "\n"
+
+
+FORMS = {
+    "c.csv": text(ROWS).encode(),
+    "semicolons.csv": text(ROWS, ";", ",").encode(),
+    "tabs.txt": text(ROWS, "\t").encode("utf-16"),
+    "mark.csv": text(ROWS).encode("utf-8-sig"),
+    "comment.csv": b"# known\n" + text(ROWS).encode(),
+    "capitals.csv": text(ROWS, header=[name.title() for name in COLUMNS]).encode(),
+    "packed.csv.gz": gzip.compress(text(ROWS).encode()),
+    "more.csv": text([(*row, 7) for row in ROWS], header=(*COLUMNS, "first trial")).encode(),
+}
+
+
+@pytest.mark.parametrize("name", [*FORMS, "c.parquet"])
+def test_known_probabilities_are_read_in_every_form_of_a_table(tmp_path, session_blocks, name):
+    path = tmp_path / name
+    if name in FORMS:
+        path.write_bytes(FORMS[name])
+    else:
+        pd.DataFrame(ROWS, columns=COLUMNS).to_parquet(path)
+    given = read_contingencies(path, *session_blocks)
+    expected = [[[0.3, 0.7], [0.5, 0.9]]] * 2
+    np.testing.assert_allclose(given.probability, expected)
+    said = {
+        "semicolons.csv": (
+            "semicolons.csv: Columns are separated by semicolons.",
+            'semicolons.csv: probability: "0,3" was read as 0.3.',
+        ),
+        "tabs.txt": ("tabs.txt: Columns are separated by tabs.",),
+    }
+    assert given.notes == said.get(name, ())
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (text(ROWS, header=("animal", "block", "animal", "probability")),
+         'c.csv: the column "animal" stands twice; each header may stand once.'),
+        (",".join(map(str, range(10_001))) + "\n",
+         "c.csv: 10001 columns given; at most 10000 are allowed."),
+        ("", "c.csv: the file is empty."),
+        (text([*ROWS, ("animal1", 2, "odour1")]),
+         "c.csv, row 10: 3 cells given, the header has 4; put a cell that holds a separator in "
+         "quotation marks, and leave an empty cell where nothing was recorded."),
+    ],
+)  # fmt: skip
+def test_known_probabilities_come_by_the_door_of_all_tables(
+    tmp_path, session_blocks, content, sentence
+):
+    (tmp_path / "c.csv").write_text(content)
+    with pytest.raises(DataError) as error:
+        read_contingencies(tmp_path / "c.csv", *session_blocks)
+    assert str(error.value) == sentence
+
+
+# The bomb of gzip is refused by the same door, after a second of work.
+@pytest.mark.parametrize("kind", [kind for kind in hostile.tables() if "bomb" not in kind])
+def test_any_table_of_known_probabilities_is_refused_in_a_sentence(tmp_path, session_blocks, kind):
+    """None of them is one."""
+    (tmp_path / "c.csv").write_bytes(hostile.tables()[kind])
+    with pytest.raises(DataError) as error:
+        read_contingencies(tmp_path / "c.csv", *session_blocks)
+    said = str(error.value)
+    assert said.startswith("c.csv")
+    assert said.endswith(".")
+    assert "\n" not in said
+
+
 def test_a_table_needs_its_columns(tmp_path, session_blocks):
     path = table(tmp_path / "c.csv", [("animal0", 1)], ("animal", "block"))
     with pytest.raises(DataError) as error:
         read_contingencies(path, *session_blocks)
     assert str(error.value) == (
-        "c.csv: no column stimulus, probability; needed are animal, block, stimulus, probability."
+        "c.csv: no column stimulus, probability; needed are animal, stimulus, block, probability, and "
+        "found animal, block."
     )
     with pytest.raises(DataError) as error:
         read_contingencies(tmp_path / "none.csv", *session_blocks)
-    assert str(error.value).endswith("none.csv: there is no such table of contingencies.")
+    assert str(error.value).endswith("none.csv: there is no such table.")

@@ -152,6 +152,37 @@ def test_what_looks_like_something_else_is_asked_about(case):
     assert asked(*arguments) == (sentence,)
 
 
+def test_what_was_hardly_ever_met_is_counted_in_encounters():
+    """Twelve trials with a choice, 120 rejections of A and B each; of C one choice, or one
+    rejection, or two of each."""
+    names = ["A", "B", "C"]
+
+    def asked_of(chosen: int, rejected: int) -> tuple[str, ...]:
+        choices = np.array([0, 1] * 6 + [2] * chosen + [0])
+        rejections = np.zeros((len(choices), 3), dtype=int)
+        rejections[:12, :2] = 10
+        rejections[0, 2] = rejected
+        rewards = np.array(ONES + [1, 0][:chosen] + [0], float)
+        record = Record("m", choices, rewards, rejections=rejections)
+        return describe(from_animals([record], names, "s")).questions
+
+    sentence = '"C" was met in {} of {} encounters; if it is a misprint, correct it.'
+    assert asked_of(1, 0) == (sentence.format(1, 240 + 13 + 1),)
+    assert asked_of(0, 1) == (sentence.format(1, 240 + 13 + 1),)
+    assert asked_of(1, 1) == (sentence.format(2, 240 + 13 + 2),)
+    assert asked_of(2, 2) == ()  # 4 of 257 are more than one in a hundred
+
+
+def test_a_name_of_nothing_among_encounters_is_not_to_be_read_as_no_choice():
+    """``--no-choice`` is refused of such a table."""
+    choices, rewards = np.array([0, 1, 2] * 4), np.array([1.0, 0, 0, 1, 0, 1] * 2)
+    rejections = np.tile([1, 2, 3], (12, 1))
+    record = Record("m", choices, rewards, rejections=rejections)
+    assert describe(from_animals([record], ["A", "B", "none"], "s")).questions == (
+        '"none" was met in 40 encounters; if it stands for none, leave these encounters out.',
+    )
+
+
 @pytest.mark.parametrize("rewards", [ONES, [1, -1, -1, 1] * 3, [0.2, 5, 9, 1] * 3])
 def test_what_looks_like_itself_is_not(rewards):
     assert asked(["A", "B"], AB, rewards) == ()

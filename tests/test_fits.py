@@ -1,5 +1,6 @@
 """Fits in a folder: found by what is in them, whatever the model is called."""
 
+import shutil
 from dataclasses import asdict, replace
 
 import h5py
@@ -17,6 +18,7 @@ from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits, fitting
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.stored import digest
+from hebbax.validation import limits
 
 NAMES = ("reward-0.3", "v1.2", "a.svi", "a", "../escape", "no-learning", "a_curves", "100 %", "nul")
 SETTINGS = nuts.Settings(chains=1, warmup=3, draws=5)
@@ -174,20 +176,75 @@ def test_a_posterior_that_does_not_say_what_it_is_of_is_refused(tmp_path, stored
     assert str(error.value).endswith("; fit the model again with --force.")
 
 
-def test_what_a_fit_takes_is_known_before(tmp_path):
-    sessions = random_sessions(4)
-    few, many = nuts.Settings(draws=10), nuts.Settings(draws=10**12)
+def test_what_a_fit_takes_is_known_before(tmp_path, monkeypatch):
+    sessions, few = random_sessions(4), nuts.Settings(draws=10)
     (found,) = fits.prepare(sessions, [ModelSpec("m", ())], tmp_path, 0, few, anew=False)
     assert (found.result, found.sentence) == (None, "")
+    usage = shutil.disk_usage(tmp_path)._replace(free=300_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(
-        FitError, match=r" MB are free there, and what is to be fitted takes about "
+        FitError, match=r" 0.3 MB are free there, and what is to be fitted takes about "
     ):
-        fits.prepare(sessions, [ModelSpec("m", ())], tmp_path, 0, many, anew=False)
+        fits.prepare(sessions, [ModelSpec("m", ())], tmp_path, 0, few, anew=False)
     sizes = [
         fits.expected_bytes(sessions, ModelSpec("m", ()), settings)
         for settings in (map.Settings(), svi.Settings(draws=100), nuts.Settings(draws=100))
     ]
     assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_fit_has_a_bound_that_counts_what_is_stored(tmp_path, stored, anew):
+    """No stored posterior exceeds what is expected of it, so that one that may be made may be read;
+    of many draws the bound is tight."""
+    spec, sessions = ModelSpec("m", ()), random_sessions(4)
+    fixed, one = (
+        fits.expected_bytes(sessions, spec, replace(SETTINGS, draws=draws)) for draws in (0, 1)
+    )
+    groups = {name: stored[name].nbytes for name in stored.groups()}
+    prior = groups["prior"] + groups["prior_predictive"]
+    drawn = ("posterior", "sample_stats", "log_likelihood", "posterior_predictive")
+    of_draws = sum(groups[name] for name in drawn) / 5
+    assert prior < fixed
+    assert 10 * sessions.n_choices < of_draws < one - fixed < 10 * of_draws
+    long = random_sessions(4, lengths=(5000, 5000))
+    fixed, one = (
+        fits.expected_bytes(long, spec, replace(SETTINGS, draws=draws)) for draws in (0, 1)
+    )
+    # A log likelihood in 64 bits and a predicted choice in 16.
+    assert one - fixed == pytest.approx(10 * long.n_choices, rel=0.01)
+    most = (limits.MAX_STORED - fixed) // (one - fixed)
+    fits.check_size(long, spec, replace(SETTINGS, draws=most))
+    asked = replace(SETTINGS, draws=2 * most)
+    with pytest.raises(FitError) as error:
+        fits.prepare(long, [spec], tmp_path, 0, asked, anew=anew)
+    assert str(error.value) == (
+        f"m: {2 * most} draws would store 20.0 GB; at most 10 GB are allowed, so ask for at most "
+        f"{most} draws."
+    )
+
+
+def test_encounters_count_in_the_bound_of_a_command(tmp_path):
+    """100 animals of 1000 trials, each with 2 encounters and 3 outcomes: 14 bytes a trial and draw."""
+    rng = np.random.default_rng(0)
+    records = [
+        data.Record(f"m{k}", rng.integers(0, 2, 1000), rng.integers(0, 2, 1000) * 1.0,
+                    rejections=np.ones((1000, 2), int))
+        for k in range(100)
+    ]  # fmt: skip
+    data.write(data.from_animals(records, "AB", "s"), tmp_path / "t.nc")
+    (tmp_path / "each.toml").write_text('likelihood = "encounter"\nterms = ["w"]\n')
+    asked = ("--draws", "100000", "--out", tmp_path / "out")
+    each = 14 * 100_000 + 8 * (103 * 6 + 120)
+    fixed = 250_000 + 64 * (103 * 6 + 120) + 200 * (8 * 738 + 24 * 100_000) + 72 * 100_000
+    for command in (("run", "--models"), ("fit", "--model")):
+        done = run(command[0], tmp_path / "t.nc", command[1], tmp_path / "each.toml", *asked)
+        assert (done.returncode, done.stderr) == (
+            2,
+            f"hebbax: each: 100000 draws of 4 chains would store {(fixed + 400_000 * each) / 1e9:.1f} GB; "
+            f"at most 10 GB are allowed, so ask for at most {(10**10 - fixed) // (4 * each)} draws.\n",
+        )
+        assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_name_that_no_file_can_have_is_refused_before_the_fit(tmp_path):

@@ -14,6 +14,7 @@ from hebbax.errors import DataError, FitError
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import to_inference_data
+from hebbax.posterior.observed import observed
 
 TERMS = ("x r", "w", "1")
 SPEC = ModelSpec("test", TERMS, habit_scale=1.0)
@@ -99,7 +100,7 @@ def test_scores_are_mixtures_over_draws():
     # Its last trial has rejections only, two of them.
     coin = np.log([0.5, 0.5, 0.25])
     chosen, animal = np.array([True, True, False]), np.array([0, 0, 1])
-    held = Heldout(log_p, coin, chosen, animal, ("a", "b"), "encounter")
+    held = held_out(log_p, coin, chosen, animal, "encounter")
     table = scores(held).table
     np.testing.assert_allclose(table["trial by trial"], np.log([0.5 * 0.5, 0.375]))
     np.testing.assert_allclose(table["jointly"], np.log([0.09, 0.375]))
@@ -140,21 +141,83 @@ def test_other_sessions_than_those_of_the_training_are_refused(sessions, posteri
         predict(posterior, select(sessions, sessions.animals[:1]), "carried")
 
 
+def held_out(log_p, coin, chosen, animal, kind="choice", values=None, names=("a", "b"), data="d"):
+    """A prediction of two animals; what was observed is one value a trial unless others are given."""
+    values = np.zeros(len(coin)) if values is None else np.array(values)
+    return Heldout(log_p, coin, chosen, animal, names, observed(kind, values, animal, names), data)
+
+
+def evenly(n=3, of_a=2, **given):
+    """Scores of ``n`` trials, ``of_a`` of them of the first animal, each predicted by a half."""
+    log_p, coin = np.log(np.full((1, 2, n), 0.5)), np.log([0.5] * n)
+    animal = np.repeat([0, 1], [of_a, n - of_a])
+    return scores(held_out(log_p, coin, np.ones(n, bool), animal, **given))
+
+
 def test_predicted_choices_and_encounters_have_no_gain_over_each_other():
-    log_p, coin, chosen = np.log(np.full((1, 2, 3), 0.5)), np.log([0.5] * 3), np.ones(3, bool)
-    ours, theirs = (
-        scores(Heldout(log_p, coin, chosen, np.array([0, 0, 1]), ("a", "b"), kind))
-        for kind in ("choice", "encounter")
-    )
+    ours = evenly()
     assert ours.gain(ours).total == 0.0
     # Half of each trial is predicted: two choices of a and one of b, as a coin does.
     assert ours.table["trial by trial"].tolist() == pytest.approx([2 * np.log(0.5), np.log(0.5)])
     assert ours.over_coin.total == pytest.approx(0.0)
     with pytest.raises(FitError) as error:
-        ours.gain(theirs)
+        ours.gain(evenly(kind="encounter"))
     assert str(error.value) == (
-        "one score is a density of the choice of a trial and the other of the encounters of a trial: "
-        'they cannot be compared; give predictions of models with the same "likelihood".'
+        "one score is a density of the choice of a trial (3 observations) and the other a density "
+        "of the encounters of a trial (3 observations): they cannot be compared; give predictions "
+        'of models with the same "likelihood".'
+    )
+
+
+OTHER_TRIALS = {
+    "another number": {"n": 4},
+    "another number of each": {"of_a": 1},
+    "other choices": {"values": [0, 1, 0]},
+    "other animals": {"names": ("a", "c")},
+    "another recording": {"data": "e"},
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_TRIALS)
+def test_predictions_of_other_trials_have_no_gain_over_each_other(kind):
+    other = evenly(**OTHER_TRIALS[kind])
+    n = 4 if kind == "another number" else 3
+    with pytest.raises(FitError) as error:
+        evenly().gain(other)
+    assert str(error.value) == (
+        "one score is a density of the choice of a trial (3 observations) and the other a density "
+        f"of the choice of a trial ({n} observations), of other trials or another recording: they "
+        "cannot be compared; give predictions of the same trials."
+    )
+
+
+def test_both_kinds_of_weights_and_every_model_predict_the_same_trials(sessions, values):
+    seen = first_trials(sessions, 0.5)
+    bare = {"preference": values["preference"]}
+    one, two, other = (
+        scores(predict_from(spec, sessions, given, held, weights))
+        for spec, given, held, weights in (
+            (SPEC, values, seen, "carried"),
+            (ModelSpec("no-learning", ()), bare, seen, "reset"),
+            (ModelSpec("no-learning", ()), bare, seen + 1, "reset"),
+        )
+    )
+    assert one.observed == two.observed
+    assert one.observed.number == one.table["choices"].sum()
+    assert np.isfinite(one.gain(two).total)
+    with pytest.raises(FitError, match="give predictions of the same trials"):
+        one.gain(other)
+
+
+def test_a_value_that_is_no_number_predicts_nothing(sessions, posterior):
+    broken = posterior.copy()
+    broken.posterior["theta"][1, 2, 0, 1] = np.nan
+    with pytest.raises(FitError) as error:
+        predict(broken, sessions, "carried")
+    assert str(error.value) == (
+        "test, theta in posterior, chain 1, draw 2, animal animal0, term w: nan is stored where a "
+        "finite number is needed, and there is no right answer with it; fit the model again with "
+        "--force."
     )
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 import pytest
+from command import run
 
 from hebbax.cli.commands import commands
 from hebbax.cli.options import Written
-from hebbax.cli.ranges import Number, Whole, check_cohort, check_stored
+from hebbax.cli.ranges import Number, Whole, check_cohort
 from hebbax.errors import HebbaxError
 
 NUMBERS = [
@@ -64,13 +65,14 @@ def test_sizes_are_bounded_together():
         "--animals 10000: with 101 trials each these are 1010000 choices; at most 1000000 are simulated."
     )
     check_cohort(10_000, 100)
-    with pytest.raises(HebbaxError) as error:
-        check_stored(4, 100_000, 3000)
-    assert str(error.value) == (
-        "--draws 100000: a log likelihood of each of 3000 choices is stored for every draw of 4 chains; "
-        "at most 83333 draws are allowed."
-    )
-    check_stored(4, 83_333, 3000)
+
+
+def test_a_cohort_without_end_is_refused(tmp_path):
+    done = run("simulate", tmp_path / "c.csv", "--animals", 10**12)
+    assert (done.returncode, done.stderr) == (
+        2, "hebbax: --animals 1000000000000: must be a whole number from 1 to 10000.\n",
+    )  # fmt: skip
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_written_makes_no_folder_on_the_way_there(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import arviz as az
 import jax
 import made
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.stats import chi2, kstest
 
 from hebbax import figures
 from hebbax.check.discrepancy import ANIMAL, COHORT, distances, p_value, tables
-from hebbax.check.predictive import FREE, ONE_STEP, Check, Settings, check
+from hebbax.check.predictive import FREE, ONE_STEP, Check, Settings, check, check_replicates
 from hebbax.errors import FitError
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec, read_spec
@@ -241,3 +242,23 @@ def test_an_animal_called_cohort_is_not_mixed_with_the_cohort(tmp_path):
     ]
     numbers.to_csv(tmp_path / "check.csv", index=False)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "check.csv"), numbers)
+
+
+def test_the_replicates_of_a_check_are_bounded():
+    """Three animals, of which the longest made 2000 choices among two: 12 000 probabilities each."""
+    posterior = az.from_dict(
+        posterior={"preference": np.zeros((1, 1, 3))},
+        constant_data={
+            "chosen": np.repeat([0, 1, -1, 1], [1000, 1000, 500, 100]),
+            "animal_index": np.repeat([0, 1, 2], [2500, 60, 40]),
+        },
+        dims={"preference": ["animal"]},
+        attrs={"model": "m", "n_stimuli": 2},
+    )
+    check_replicates(posterior, 41_666)
+    with pytest.raises(FitError) as error:
+        check_replicates(posterior, 41_667)
+    assert str(error.value) == (
+        "m: 41667 replicates of 3 animals with up to 2000 choices among 2 are 500004000 "
+        "probabilities; at most 500000000 are allowed, so ask for at most 41666 replicates."
+    )

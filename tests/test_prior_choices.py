@@ -10,7 +10,7 @@ from command import run
 from conftest import random_sessions
 
 from hebbax import figures
-from hebbax.check.prior_choices import prior_choices
+from hebbax.check.prior_choices import PriorChoices, prior_choices
 from hebbax.design.rehearsal import Task
 from hebbax.errors import ModelError
 from hebbax.inference.scaling import scaled
@@ -28,6 +28,24 @@ def test_animals_that_cannot_learn_choose_by_preference_alone():
     # Fair coins: 300 x 60 choices, blocks of equal length.
     assert expected.better.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(300 * 60))
     assert not expected.stuck.any()
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (SHORT, "60 trials in 2 blocks with baited rewards of 0.2/0.8"),
+        (Task(9, 1, (0.25, 0.5, 1.0), "independent"),
+         "9 trials with independent rewards of 0.25/0.5/1"),
+    ],
+)  # fmt: skip
+def test_the_sentence_says_in_which_task(task, words):
+    held = np.full((4, task.trials), 0.5)
+    stuck = np.array([True, False, False, False])
+    expected = PriorChoices("m", task, held, np.full(4, 0.5), stuck, None)
+    assert expected.sentence == (
+        "m: animals of the prior choose the better stimulus in 50% of the trials (90 % of them in "
+        f"50% to 50%), and 25% end on one stimulus for good, in a task of {words}."
+    )
 
 
 def test_a_prior_that_shrinks_shows_its_number_of_terms():
@@ -62,11 +80,12 @@ def test_scales_that_are_to_come_from_choices_are_found_before_the_model_is_buil
 
 
 def test_the_command_draws_what_a_prior_expects(tmp_path):
-    done = run("models", "reward", "--draws", "20", "--out", tmp_path)
+    asked = ("--draws", "20", "--baiting", "independent")
+    done = run("models", "reward", *asked, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "reward: animals of the prior choose the better stimulus in" in done.stdout.replace(
-        "\n", " "
-    )
+    said = done.stdout.replace("\n", " ")
+    assert "reward: animals of the prior choose the better stimulus in" in said
+    assert "in a task of 240 trials in 3 blocks with independent rewards of 0.2/0.8." in said
     assert (tmp_path / "prior_reward.png").is_file()
     table = pd.read_csv(tmp_path / "prior_reward.csv", index_col="trial")
     assert len(table) == 240

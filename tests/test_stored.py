@@ -3,6 +3,7 @@
 import json
 import random
 
+import h5py
 import made
 import numpy as np
 import pytest
@@ -321,4 +322,18 @@ def test_a_provenance_says_how_a_fit_was_made():
         posterior.to_inference_data(made.KEY, model, {}, {}, {"method": "mine", "seed": 0})
     assert str(error.value) == (
         'm: the provenance has no "settings"; method, seed and settings are needed.'
+    )
+
+
+@pytest.mark.parametrize("reader", [posterior, estimate])
+def test_a_small_file_that_asks_for_terabytes_is_refused(tmp_path, reader):
+    path = tmp_path / "m.nc"
+    with h5py.File(path, "w") as file:
+        shape = (10**7, 10**6)
+        file.create_dataset("posterior/theta", shape, "f8", chunks=(1000, 1000), compression="gzip")
+    assert path.stat().st_size < 100_000
+    with pytest.raises(FitError) as error:
+        reader.read(path)
+    assert str(error.value) == (
+        "m.nc: its arrays would take 80000.0 GB of memory; at most 10 GB are allowed."
     )

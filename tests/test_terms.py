@@ -5,21 +5,27 @@ from dataclasses import replace
 
 import arviz as az
 import jax
+import made
 import numpy as np
 import pandas as pd
 import pytest
 from command import run
+from conftest import random_sessions
 from scipy.special import expit, logsumexp, softmax
 
+from hebbax.cli.terms import told_of
 from hebbax.data import write_table
-from hebbax.errors import ModelError
-from hebbax.inference import evidence
+from hebbax.errors import FitError, ModelError
+from hebbax.inference import checkpoint, evidence, pseudo_marginal
 from hebbax.inference.climbs import Climb, weight
 from hebbax.inference.density import fisher_information
 from hebbax.inference.scaling import LEAST, MAX_SCALE, candidate_model, typical
 from hebbax.inference.submodels import Breadth, search
+from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior import fits, inference_data
 from hebbax.simulate.cohort import QUICK, simulate
+from hebbax.terms import answer, weighing
 from hebbax.terms.inclusion import SETTLED, Inclusion, Settings
 from hebbax.terms.projection import averaged, of_posterior, project
 from hebbax.terms.readout import (
@@ -328,6 +334,104 @@ def test_leading_submodels_are_confirmed_by_sampling(folder):
     table = pd.read_csv(out / "terms.csv", index_col="term")
     sampled = float(posterior["theta_population"].mean())
     assert table.loc["x r", "5 %"] < sampled < table.loc["x r", "95 %"]
+    check_that_the_same_command_goes_on(folder, out)
+
+
+def check_that_the_same_command_goes_on(folder, out):
+    """What a kill leaves behind is gone on from; what is of something else is refused before the
+    weighing."""
+    command = ("terms", folder / "flies.csv", "--terms", "x r", "--confirm", "1", "--out", out)
+    kept = {path.name: path.read_bytes() for path in out.iterdir()}
+    for extra, sentence in {
+        (
+            "--seed",
+            "1",
+        ): "x r.nc: a finished fit with seed 0, and 1 is asked for; ask for the same, "
+        "use --force to fit it again, or give another --out.",
+        ("--prior", "0.4"): f"{out / 'terms.json'}: an answer with inclusion 0.5, and 0.4 is asked "
+        "for; ask for the same, use --force to replace it, or give another --out.",
+        ("--confirm", "0"): f"{out / 'terms projection.png'}: exists already; --force replaces it.",
+    }.items():
+        done = run(*command, *extra)
+        assert (done.returncode, done.stderr) == (2, f"hebbax: {sentence}\n")
+        assert "In the rule" not in done.stdout
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == kept
+    for name in ("terms_confirmed.csv", "terms_projection.csv", "terms.png"):
+        (out / name).unlink()
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    assert "x r.nc is finished, and taken as it is." in done.stdout
+    tables = [name for name in kept if name.endswith((".csv", ".nc", ".json"))]
+    assert len(tables) == 8
+    assert {name: (out / name).read_bytes() for name in tables} == {n: kept[n] for n in tables}
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return made.posterior(ModelSpec("no term", ()))
+
+
+def test_a_comparison_that_fails_leaves_a_sentence_in_its_place(tmp_path, capsys, plain):
+    broken = plain.copy()
+    broken.log_likelihood["choice"][0, 0, 0] = np.nan
+    evidence = pd.DataFrame({"P": [0.6, 0.4]})
+    told_of({"no term": plain, "x r": broken}, evidence, tmp_path)
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "The comparison could not be made (x r, choice in log_likelihood, chain 0, " in said
+    assert [path.name for path in tmp_path.iterdir()] == ["problems.txt"]
+
+
+@pytest.mark.parametrize("name", ["no term.nc", "x r.state.npz"])
+def test_a_fit_of_something_else_is_refused_before_the_weighing(tmp_path, folder, plain, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    path = out / name
+    if name == "no term.nc":
+        inference_data.write(plain, path)
+        what = "a finished fit of other data; ask for the same, use --force to fit it again"
+    else:
+        model = build_model(ModelSpec("x r", ("x r",)), random_sessions(4))
+        fit = checkpoint.fit_identity(made.KEY, model, pseudo_marginal.Settings())
+        checkpoint.save(path, fit, {}, [], 5)
+        what = "an unfinished fit of other data; ask for the same, use --force to start anew"
+    before = path.read_bytes()
+    command = ("terms", folder / "flies.csv", "--terms", "x r", "w", "--confirm", "1")
+    done = run(*command, "--out", out)
+    assert (done.returncode, done.stderr) == (
+        2, f"hebbax: {name}: {what}, or give another --out.\n",
+    )  # fmt: skip
+    assert "In the rule" not in done.stdout
+    assert (path.read_bytes(), list(out.iterdir())) == (before, [path])
+
+
+def test_fits_of_no_candidate_are_in_nobodys_way(tmp_path, sessions):
+    for name in ("w", "w + x r", "x r + r", "report"):
+        (tmp_path / f"{name}.nc").write_bytes(b"of others")
+    spec = ModelSpec("candidates", ("x r", "w"))
+    with pytest.raises(FitError, match=r"^w\.nc: not a readable posterior"):
+        answer.check_fits(sessions, spec, tmp_path, 0, pseudo_marginal.Settings())
+    (tmp_path / "w.nc").unlink()
+    answer.check_fits(sessions, spec, tmp_path, 0, pseudo_marginal.Settings())
+
+
+def test_the_scales_of_a_sub_model_are_compared_when_they_are_known(tmp_path, sessions):
+    """Before the weighing any scales may be right, after it those that it found."""
+    settings = pseudo_marginal.Settings()
+    candidates = ModelSpec("candidates", ("x r", "w"), scaling="information")
+    own = weighing.sub_model(candidates, {"x r": 0.3})
+    assert (own.name, own.scaling) == ("x r", "declared")
+    model = build_model(own, sessions)
+    fit = checkpoint.fit_identity(fits.random_keys(0)[0], model, settings)
+    checkpoint.save(fits.state_path(tmp_path, "x r"), fit, {}, [], 5)
+    answer.check_fits(sessions, candidates, tmp_path, 0, settings)
+    (found,) = fits.prepare(sessions, [own], tmp_path, 0, settings, anew=False)
+    assert found.sentence.startswith("x r.state.npz goes on after 5 of")
+    other = weighing.sub_model(candidates, {"x r": 0.4})
+    with pytest.raises(FitError) as error:
+        fits.prepare(sessions, [other], tmp_path, 0, settings, anew=False)
+    assert 'with scales {"x r": 0.3}, and {"x r": 0.4} is asked for;' in str(error.value)
+    with pytest.raises(FitError, match="with another random seed"):
+        answer.check_fits(sessions, candidates, tmp_path, 1, settings)
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,9 @@ from hebbax.model.choices import build_model
 from hebbax.model.likelihood import chance
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import pointwise_log_likelihood, spec_of
-from hebbax.posterior.observed import UNITS
-from hebbax.typing import Key, Likelihood
+from hebbax.posterior.observed import Observed, observed
+from hebbax.posterior.stored import CHECKED, check_groups
+from hebbax.typing import Key
 
 Weights = Literal["carried", "reset"]
 
@@ -54,7 +55,8 @@ class Heldout:
         chosen: ``(observation,)`` whether it has a choice; under ``encounter`` some have none.
         animal: ``(observation,)`` index of its animal.
         animals: names of the animals.
-        likelihood: what is predicted, ``choice`` or ``encounter``.
+        observed: what is predicted (`hebbax.posterior.observed`).
+        data: hash of the sessions that it is a part of.
     """
 
     log_p: np.ndarray
@@ -62,7 +64,8 @@ class Heldout:
     chosen: np.ndarray
     animal: np.ndarray
     animals: tuple[str, ...]
-    likelihood: Likelihood
+    observed: Observed
+    data: str
 
     @property
     def chains(self) -> list["Heldout"]:
@@ -78,11 +81,13 @@ class Scores:
         table: one row an animal: number of ``choices``, the log density of its trials ``trial by
             trial`` and ``jointly`` in nats, that of a fair ``coin``, and the ``percent`` of the
             coin's deviance that the first explains, 100 (1 - D / D_coin).
-        likelihood: what is predicted, ``choice`` or ``encounter``.
+        observed: what is predicted (`hebbax.posterior.observed`).
+        data: hash of the sessions that it is a part of.
     """
 
     table: pd.DataFrame
-    likelihood: Likelihood
+    observed: Observed
+    data: str
 
     @property
     def over_coin(self) -> "Gain":
@@ -90,15 +95,21 @@ class Scores:
         return gain(self.table["trial by trial"].to_numpy(), self.table["coin"].to_numpy())
 
     def gain(self, other: "Scores", column: str = "trial by trial") -> "Gain":
-        """Return by how much these scores exceed others of the same animals.
+        """Return by how much these scores exceed others of the same trials.
 
-        Raises `FitError` where the one are of choices and the others of encounters.
+        Raises `FitError` where the one are of choices and the others of encounters, or they are of
+        other trials or another recording.
         """
-        units = [UNITS[scores.likelihood] for scores in (self, other)]
-        if len(set(units)) > 1:
+        one, two = self.observed, other.observed
+        if one.likelihood != two.likelihood:
             raise FitError(
-                f"one score is a density of {units[0]} and the other of {units[1]}: they cannot be "
-                'compared; give predictions of models with the same "likelihood".'
+                f"one score is {one.words} and the other {two.words}: they cannot be compared; "
+                'give predictions of models with the same "likelihood".'
+            )
+        if one != two or self.data != other.data:
+            raise FitError(
+                f"one score is {one.words} and the other {two.words}, of other trials or another "
+                "recording: they cannot be compared; give predictions of the same trials."
             )
         return gain(self.table[column].to_numpy(), other.table[column].to_numpy())
 
@@ -130,8 +141,10 @@ def predict(
     ``sessions`` are the whole ones, of whose beginnings (`hebbax.data.split`) the posterior is.
     Groups named in ``without``, such as ``"preference"``, are set to zero in every draw: what the
     prediction owes to them, everything else being as it was fitted. Raises `FitError` where the
-    posterior is of other trials, or has no such group.
+    posterior lacks a group or holds what is no number, is of other trials, or has no such group of
+    values.
     """
+    check_groups(posterior, CHECKED, str(posterior.attrs["model"]))
     seen = np.asarray(posterior.constant_data["n_trials"])
     fits = seen.shape == sessions.n_trials.shape and (seen < sessions.n_trials).all()
     if not fits or posterior.attrs["data_hash"] != data_hash(split(sessions, seen)[0]):
@@ -166,13 +179,15 @@ def predict_from(
     animal, trial = model.index
     # Reset, the session is the held-out part itself, counted from its own first trial.
     after = model.trials > (seen[animal] if weights == "carried" else 0)
+    held = model.observed[after]
     return Heldout(
         log_p=pointwise_log_likelihood(model, values)[..., after],
-        coin=chance(spec.likelihood, model.observed, sessions.n_stimuli)[after],
+        coin=chance(spec.likelihood, held, sessions.n_stimuli),
         chosen=model.sessions.valid[animal, trial][after],
         animal=animal[after],
         animals=sessions.animals,
-        likelihood=spec.likelihood,
+        observed=observed(spec.likelihood, held, animal[after], sessions.animals),
+        data=data_hash(sessions),
     )
 
 
@@ -212,7 +227,7 @@ def scores(heldout: Heldout) -> Scores:
         },
         index=pd.Index(heldout.animals, name="animal"),
     )
-    return Scores(table, heldout.likelihood)
+    return Scores(table, heldout.observed, heldout.data)
 
 
 def gain(ours: np.ndarray, theirs: np.ndarray) -> Gain:

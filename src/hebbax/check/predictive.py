@@ -40,6 +40,7 @@ from hebbax.simulate.contingency import estimate, read_contingencies
 from hebbax.simulate.environment import AskedBaiting
 from hebbax.typing import Key, Progress, silent
 from hebbax.validation.keys import words
+from hebbax.validation.limits import MAX_PREDICTED
 
 ONE_STEP, FREE = "one step ahead", "free running"
 """The two kinds of check."""
@@ -58,7 +59,7 @@ class Settings:
     Attributes:
         replicates: predicted data sets of each kind.
         trials_per_block: length of the blocks, where the recording does not say its own.
-        contingencies: CSV table of known reward probabilities; without it they are estimated.
+        contingencies: table of known reward probabilities; without it they are estimated.
         baiting: whether an armed reward waits until it is collected; ``auto`` lets the recorded
             rewards decide (`hebbax.simulate.baiting`).
     """
@@ -132,13 +133,14 @@ def check(
     step ahead is made, and `Check.notes` says so.
 
     Raises:
-        FitError: the posterior lacks a group or holds what is no number, or
-            blocks are given where the recording has its own, or with a size below 1.
+        FitError: the posterior lacks a group or holds what is no number, there are too many
+            replicates, or blocks are given where the recording has its own, or with a size below 1.
         DataError: the table of contingencies cannot be used.
     """
     key = words(key)
     settings = settings or Settings()
     check_groups(posterior, CHECKED, str(posterior.attrs["model"]))
+    check_replicates(posterior, settings.replicates)
     verdict = verdict_of(posterior, verdict)
     model = build_model(spec_of(posterior), compact(sessions_of(posterior), "choice"))
     blocks = _blocks(posterior, model.sessions, settings.trials_per_block)
@@ -158,6 +160,23 @@ def check(
         _notes(model.sessions, experiment, decision),
         verdict,
     )
+
+
+def check_replicates(posterior: az.InferenceData, replicates: int) -> None:
+    """Raise `FitError` where a check of a posterior would compute more than `MAX_PREDICTED`
+    probabilities."""
+    trials = posterior.constant_data
+    made = np.asarray(trials["chosen"]) >= 0
+    longest = int(np.bincount(np.asarray(trials["animal_index"])[made]).max())
+    n_animals, n_stimuli = posterior.posterior.sizes["animal"], int(posterior.attrs["n_stimuli"])
+    each = n_animals * longest * n_stimuli
+    most = MAX_PREDICTED // each
+    if replicates > most:
+        raise FitError(
+            f"{posterior.attrs['model']}: {replicates} replicates of {n_animals} animals with up "
+            f"to {longest} choices among {n_stimuli} are {replicates * each} probabilities; at "
+            f"most {MAX_PREDICTED} are allowed, so ask for at most {most} replicates."
+        )
 
 
 def write_tables(checked: Check, folder: Path) -> None:
@@ -255,6 +274,7 @@ def _notes(
     sessions: Sessions, experiment: Experiment, decision: Decision | None
 ) -> tuple[str, ...]:
     notes = [] if decision is None else [decision.sentence]
+    notes += experiment.contingencies.notes
     if experiment.blocks.max() == 0:
         notes.append("Each session was taken as one block of constant reward probabilities.")
     if not _armed(sessions):

@@ -57,7 +57,7 @@ class PriorChoices:
         out = (
             f"{self.model}: animals of the prior choose the better stimulus in {middle:.0%} of the "
             f"trials (90 % of them in {low:.0%} to {high:.0%}), and {self.stuck.mean():.0%} end on "
-            "one stimulus for good."
+            f"one stimulus for good, in a task of {self.task.words}."
         )
         if self.effective is None:
             return out

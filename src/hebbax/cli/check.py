@@ -32,7 +32,7 @@ from hebbax.simulate.environment import AskedBaiting
 @blocks_option
 @click.option(
     "--contingencies",
-    metavar="FILE.csv",
+    metavar="TABLE",
     type=click.Path(path_type=Path),
     help="reward probabilities (animal, block, stimulus, probability); estimated by default",
 )
@@ -65,6 +65,8 @@ def check(
     fits = list(read_posteriors(posteriors).values())
     names = [str(fit.attrs["model"]) for fit in fits]
     _refuse(names, out, force=force)
+    for fit in fits:
+        predictive.check_replicates(fit, replicates)
     prepare_folder(out)
     for name, fit in zip(names, fits, strict=True):
         with progress(name) as tell:

@@ -20,6 +20,7 @@ from hebbax.cli.options import (
 )
 from hebbax.cli.pictures import picture
 from hebbax.cli.ranges import ANIMALS, COEFFICIENT, REPLICATES, TRIALS, check_cohort, seed_option
+from hebbax.design.rehearsal import TASK
 from hebbax.errors import HebbaxError
 from hebbax.model.spec import declared_models, read_spec
 from hebbax.run.files import replacing
@@ -88,10 +89,13 @@ def simulate(
 @click.option(
     "--draws", type=REPLICATES, default=500, help="animals drawn from the prior of each MODEL"
 )
+@baiting_option
 @seed_option
 @out_option
 @click.option("--force", is_flag=True, help="replace an earlier picture")
-def models(names: tuple[str, ...], draws: int, seed: int, out: Path, force: bool) -> None:
+def models(
+    names: tuple[str, ...], draws: int, baiting: Baiting, seed: int, out: Path, force: bool
+) -> None:
     """List the declared models; or draw what the prior of each MODEL (declared, or a .toml file)
     expects of choices.
 
@@ -106,8 +110,9 @@ def models(names: tuple[str, ...], draws: int, seed: int, out: Path, force: bool
         for end in ("png", "csv"):
             refuse_replacing(out / f"prior_{file_name(spec.name)}.{end}", force=force)
     prepare_folder(out)
+    task = TASK._replace(baiting=baiting)
     for spec in specs:
-        expected = prior_choices(jax.random.PRNGKey(seed), spec, draws)
+        expected = prior_choices(jax.random.PRNGKey(seed), spec, draws, task)
         write_table(expected, out)
         picture(partial(figures.prior_choices, expected), out / f"prior_{file_name(spec.name)}.png")
         CONSOLE.print(expected.sentence)

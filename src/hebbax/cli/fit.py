@@ -16,7 +16,7 @@ from hebbax.cli.options import (
     out_option,
     prepare_folder,
 )
-from hebbax.cli.ranges import CHAINS, DRAWS, ITERATIONS, STEPS, check_stored, seed_option
+from hebbax.cli.ranges import CHAINS, DRAWS, ITERATIONS, STEPS, seed_option
 from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.inference import nuts, pseudo_marginal, svi
@@ -82,9 +82,6 @@ def fit(
     """
     settings = _settings(method, given)
     sessions = described(recordings, columns, no_choice)
-    if isinstance(settings, fits.Sampler | svi.Settings):
-        chains = settings.chains if isinstance(settings, fits.Sampler) else 1
-        check_stored(chains, settings.draws, sessions.n_choices)
     specs = [read_spec(name) for name in models]
     check_distinct([spec.name for spec in specs], "--model")
     prepare_folder(out)

@@ -129,12 +129,18 @@ def _spelled(option: click.Option, values: list[Any]) -> list[str]:
 
 
 def mapping(columns: tuple[str, ...]) -> dict[str, str]:
-    """Return header by field of ``--column FIELD=HEADER``."""
-    out = {}
+    """Return header by field of ``--column FIELD=HEADER``; raise `click.BadParameter` for what is
+    not of this form, and for a field that is given twice."""
+    out: dict[str, str] = {}
     for column in columns:
         name, given, header = column.partition("=")
         if not given or not header:
             raise click.BadParameter(f'"{column}" is not FIELD=HEADER, such as animal=subjID.')
+        if name in out:
+            raise click.BadParameter(
+                f'--column names "{out[name]}" and "{header}" for {name}; each field has one '
+                "header."
+            )
         out[name] = header
     return out
 

@@ -75,16 +75,6 @@ SEED = Whole(0, limits.MAX_SEED)
 seed_option = click.option("--seed", type=SEED, default=0, help="random seed")
 
 
-def check_stored(chains: int, draws: int, choices: int) -> None:
-    """Raise `HebbaxError` where a posterior would store more than `limits.MAX_STORED` numbers."""
-    if chains * draws * choices > limits.MAX_STORED:
-        most = limits.MAX_STORED // (chains * choices)
-        raise HebbaxError(
-            f"--draws {draws}: a log likelihood of each of {choices} choices is stored for every "
-            f"draw of {chains} chains; at most {most} draws are allowed."
-        )
-
-
 def check_cohort(animals: int, trials: int, flag: str = "--animals") -> None:
     """Raise `HebbaxError` where a simulated cohort would have more than `limits.MAX_CHOICES`
     choices."""

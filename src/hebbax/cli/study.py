@@ -26,7 +26,7 @@ from hebbax.cli.options import (
     out_option,
     prepare_folder,
 )
-from hebbax.cli.ranges import BLOCKS, DRAWS, ITERATIONS, SEED, check_stored, seed_option
+from hebbax.cli.ranges import BLOCKS, DRAWS, ITERATIONS, SEED, seed_option
 from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
@@ -84,7 +84,6 @@ def run(
     settings = pseudo_marginal.Settings(warmup=warmup, draws=draws)
     checks = predictive.Settings(trials_per_block=blocks, baiting=baiting)
     predictive.check_blocks(sessions, blocks)
-    check_stored(settings.chains, draws, sessions.n_choices)
     prepare_folder(out)
     _study(
         sessions,

@@ -20,7 +20,6 @@ from hebbax.cli.options import (
     no_choice_option,
     out_option,
     prepare_folder,
-    refuse_replacing_any,
 )
 from hebbax.cli.pictures import picture
 from hebbax.cli.ranges import EFFECT, PROBABILITY, SUBMODELS, seed_option
@@ -29,11 +28,16 @@ from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.scaling import candidate_model
 from hebbax.model.spec import ModelSpec, read_spec
-from hebbax.posterior import diagnostics, fitting
+from hebbax.posterior import fits, fitting
 from hebbax.posterior.inference_data import Posterior
+from hebbax.report import study
 from hebbax.rule.taylor import TaylorRule
+from hebbax.run.attempts import DETAILS, Failed, attempt, write_details
 from hebbax.run.files import write_tables
-from hebbax.terms import inclusion, projection, readout, weighing
+from hebbax.terms import answer, inclusion, projection, readout, weighing
+
+SAMPLING = pseudo_marginal.Settings()
+"""How the leading sub-models are sampled."""
 
 SHOWN = 8
 """Sub-models that the terminal shows."""
@@ -73,7 +77,9 @@ def listed(effects: tuple[float, ...]) -> str:
 )
 @seed_option
 @out_option
-@click.option("--force", is_flag=True, help="replace an earlier answer")
+@click.option(
+    "--force", is_flag=True, help="replace an earlier answer, and sample again what is finished"
+)
 def terms(
     recordings: Path,
     columns: tuple[str, ...],
@@ -91,28 +97,34 @@ def terms(
     data cannot tell.
 
     Written are terms.csv, terms_pairs.csv, terms_submodels.csv, terms_rules.csv,
-    terms_projection.csv and two pictures; with --confirm terms_confirmed.csv, and a posterior a
-    sub-model.
+    terms_projection.csv, terms.json with what was asked, and two pictures; with --confirm
+    terms_confirmed.csv, and a posterior a sub-model. The same command with --confirm goes on where
+    it was stopped.
     """
     settings = _settings(effects, prior)
     spec = candidates(read_spec(model), terms)
     projection.check_projected(spec)
     sessions = described(recordings, columns, no_choice)
-    refuse_replacing_any(out, "terms", force=force)
+    asked = answer.question(sessions, spec, settings)
+    if not force:
+        answer.admit(asked, out, confirm=confirm > 0)
+    if confirm and not force:
+        answer.check_fits(sessions, spec, out, seed, SAMPLING)
     prepare_folder(out)
     with progress("terms") as tell:
         weighed = weighing.weigh(sessions, spec, settings, tell)
         reference = projection.averaged(candidate_model(sessions, spec), weighed)
         projected = projection.project(sessions, spec, reference, weighed, tell)
     by_term, by_submodel = readout.term_table(weighed), readout.submodel_table(weighed)
-    tables = {
-        "terms": by_term,
-        "terms_pairs": readout.pair_table(weighed),
-        "terms_submodels": by_submodel,
-        "terms_rules": readout.named_rules(weighed),
-        "terms_projection": projected.table,
-    }
-    write_tables(tables, out, HebbaxError)
+    tables = (
+        by_term,
+        readout.pair_table(weighed),
+        by_submodel,
+        readout.named_rules(weighed),
+        projected.table,
+    )
+    answer.write(asked, out)
+    write_tables(dict(zip(answer.TABLES, tables, strict=True)), out, HebbaxError)
     picture(partial(figures.inclusion, weighed), out / "terms.png")
     picture(partial(figures.projection, projected), out / "terms projection.png")
     CONSOLE.print(_term_table(by_term))
@@ -122,15 +134,24 @@ def terms(
     CONSOLE.print(readout.in_symbols(weighed, projected.smallest))
     if confirm:
         specs = weighing.leading(weighed, spec, confirm)
-        sampled = _sample(sessions, specs, out, seed)
-        verdicts = {name: diagnostics.diagnose(fit) for name, fit in sampled.items()}
-        for name, verdict in verdicts.items():
-            say(name, verdict.sentence)
-        compared = comparison.compare(sampled, verdicts)
-        CONSOLE.print(comparison_table(compared))
-        evidence = by_submodel.iloc[:confirm, :2]
-        evidence = evidence.set_axis(pd.Index([spec.name for spec in specs], name="sub-model"))
-        write_tables({"terms_confirmed": evidence.join(compared.table)}, out, HebbaxError)
+        sampled = _sample(sessions, specs, out, seed, force=force)
+        told_of(sampled, by_submodel.iloc[:confirm, :2], out)
+
+
+def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) -> None:
+    """Say what sampling makes of the leading sub-models, whose ``evidence`` are rows of the same
+    order, and write it."""
+    verdicts = {name: study.verdict_of(name, fit) for name, fit in sampled.items()}
+    for name, verdict in verdicts.items():
+        say(name, verdict.sentence)
+    compared = attempt("The comparison", partial(comparison.compare, sampled, verdicts))
+    if isinstance(compared, Failed):
+        write_details([compared], out)
+        CONSOLE.print(f"{compared.sentence} {out / DETAILS} says where.")
+        return
+    CONSOLE.print(comparison_table(compared))
+    evidence = evidence.set_axis(pd.Index(list(sampled), name="sub-model"))
+    write_tables({"terms_confirmed": evidence.join(compared.table)}, out, HebbaxError)
 
 
 def _term_table(terms: pd.DataFrame) -> Table:
@@ -149,15 +170,17 @@ def _term_table(terms: pd.DataFrame) -> Table:
 
 
 def _sample(
-    sessions: data.Sessions, specs: list[ModelSpec], out: Path, seed: int
+    sessions: data.Sessions, specs: list[ModelSpec], out: Path, seed: int, *, force: bool
 ) -> dict[str, Posterior]:
     """Return the sampled posteriors of sub-models, those in the folder taken as they are."""
+    found = fits.prepare(sessions, specs, out, seed, SAMPLING, anew=force)
+    for standing in found:
+        if standing.sentence:
+            CONSOLE.print(standing.sentence)
     fitted = {}
-    for spec in specs:
+    for spec, standing in zip(specs, found, strict=True):
         with progress(spec.name) as tell:
-            result = fitting.obtain(
-                sessions, spec, out, seed, pseudo_marginal.Settings(), tell, command_line()
-            )
+            result = fitting.finish(standing, out, seed, SAMPLING, tell, command_line())
         fitted[spec.name] = cast(Posterior, result)
     return fitted
 

@@ -30,8 +30,7 @@ def convert(table: pd.DataFrame, separator: str, source: str) -> list[str]:
     """Make names of the columns of names and numbers of those of numbers; return notes."""
     notes = []
     for name in table.columns.intersection(list(LABELS)):
-        _check_labels(table[name], name, source)
-        table[name] = _labels(table[name])
+        table[name] = read_labels(table[name], name, source)
     if "trial" not in table:
         notes.append("There is no column trial: the rows of each animal were taken in their order.")
         table["trial"] = table.groupby("animal", sort=False).cumcount() + 1.0
@@ -44,19 +43,18 @@ def convert(table: pd.DataFrame, separator: str, source: str) -> list[str]:
     return notes
 
 
-def _check_labels(values: pd.Series, name: str, source: str) -> None:
-    """Raise `DataError` for the first cell of a typed table that is no name: bytes, a list, ..."""
+def read_labels(values: pd.Series, name: str, source: str) -> pd.Series:
+    """Return names as a person would write them, None where empty: where all are whole numbers with
+    .0, as pandas writes a column with gaps, they lose it; names that are text stay as they are.
+
+    Raises `DataError` for the first cell of a typed table that is no name: bytes, a list, ...
+    """
     for row, value in values.items():
         if not (_absent(value) or isinstance(value, NAMES)):
             raise DataError(
                 f"{source}, row {row}, {name}: {type(value).__name__} given; a name is text, a "
                 "number or a date."
             )
-
-
-def _labels(values: pd.Series) -> pd.Series:
-    """Return names as a person would write them: where all are whole numbers with .0, as pandas
-    writes a column with gaps, they lose it; names that are text stay as they are."""
     names = [_label(value) for value in values]
     if all(name is None or re.fullmatch(r"-?\d+\.0", name) for name in names):
         names = [name and name.removesuffix(".0") for name in names]
@@ -86,30 +84,41 @@ def _check_identity(table: pd.DataFrame, source: str) -> None:
         check_name(animal, "animal", source)
 
 
-def _numeric(table: pd.DataFrame, name: str, separator: str, source: str) -> tuple[pd.Series, str]:
-    """Return a column as numbers, and a note on how they were written."""
-    values = table[name]
+def read_numeric(values: pd.Series, separator: str, where: str) -> tuple[pd.Series, str]:
+    """Return a column as numbers, NaN where empty, and a note on how they were written.
+
+    Raises `NotANumberError` for the first cell that is none, and `DataError`, which calls the
+    column ``where``, for complex numbers.
+    """
     if pd.api.types.is_numeric_dtype(values):
         if pd.api.types.is_complex_dtype(values):
-            raise DataError(f"{source}, {name}: complex numbers given; real ones are needed.")
-        return pd.Series(values.to_numpy(float, na_value=np.nan), table.index), ""
-    cells = ["" if _absent(cell) else str(cell) for cell in values]
+            raise DataError(f"{where}: complex numbers given; real ones are needed.")
+        return pd.Series(values.to_numpy(float, na_value=np.nan), values.index), ""
+    numbers, note = read_numbers(list(map(_cell, values)), separator)
+    return pd.Series(numbers, values.index), note
+
+
+def _cell(value: Any) -> str:
+    return "" if _absent(value) else str(value)
+
+
+def _numeric(table: pd.DataFrame, name: str, separator: str, source: str) -> tuple[pd.Series, str]:
+    """Return a column of trials as numbers, and a note on how they were written."""
     try:
-        numbers, note = read_numbers(cells, separator)
+        return read_numeric(table[name], separator, f"{source}, {name}")
     except NotANumberError as problem:
         row = table.iloc[problem.place]
-        why = str(problem)
-        if name == "trial" and TIMES.match(cells[problem.place]):
+        why, cell = str(problem), _cell(row[name])
+        if name == "trial" and TIMES.match(cell):
             why = (
-                f'"{cells[problem.place]}" is a time; trials are numbered 1, 2, 3 ..., and without '
-                "the column rows are taken in their order."
+                f'"{cell}" is a time; trials are numbered 1, 2, 3 ..., and without the column rows '
+                "are taken in their order."
             )
         trial = row["trial"]
         trial = f"{trial:g}" if isinstance(trial, float) else printable(str(_label(trial)))
         raise DataError(
             f"{source}, animal {row['animal']}, trial {trial}, {name}: {printable(why)}"
         ) from problem
-    return pd.Series(numbers, table.index), note
 
 
 def _check_whole(table: pd.DataFrame, name: str, source: str) -> None:

@@ -24,7 +24,8 @@ REWARD_CODES = (-999, -99, -9, -1, 9, 99, 999)
 """Numbers that often stand for a missing reward."""
 
 RARE = 0.01
-"""Part of the choices under which an alternative may be a misprint."""
+"""Part of the choices, or of the encounters where these were recorded, under which an alternative
+may be a misprint."""
 
 
 def questions(sessions: Sessions) -> Iterator[str]:
@@ -45,10 +46,16 @@ def _codes(sessions: Sessions) -> Iterator[str]:
         # An omitted trial has no reward of its own: a code is rewarded alike, whenever it stands.
         number = _is_code(name, sessions.stimuli) and len(np.unique(own)) == 1
         if re.sub(r"(?<=\w)[\s_-]+", "", name.casefold()) in NOTHING or number:
-            yield (
-                f'"{name}" was chosen in {len(own)} trials; if it stands for no choice, read the '
-                f"table with {option('no-choice', name)}."
-            )
+            if sessions.rejections is None:
+                yield (
+                    f'"{name}" was chosen in {len(own)} trials; if it stands for no choice, read '
+                    f"the table with {option('no-choice', name)}."
+                )
+            else:  # a row is an encounter, and a trial without a choice needs no row to say so
+                yield (
+                    f'"{name}" was met in {_frequency(sessions)[k]} encounters; if it stands for '
+                    "none, leave these encounters out."
+                )
 
 
 def _is_code(name: str, names: tuple[str, ...]) -> bool:
@@ -74,17 +81,23 @@ def _alike(sessions: Sessions) -> Iterator[str]:
 
 
 def _rare(sessions: Sessions) -> Iterator[str]:
-    """Ask about alternatives that were hardly ever chosen."""
-    chosen = sessions.choices[sessions.valid]
-    counts = np.bincount(chosen, minlength=sessions.n_stimuli)
-    if sessions.rejections is not None:  # one that was met and rejected is no misprint
-        counts = counts + sessions.rejections.sum(axis=(0, 1))
+    """Ask about alternatives that were hardly ever chosen or, where rejections were recorded, met:
+    one that was met and rejected is no misprint."""
+    counts = _frequency(sessions)
+    whole = counts.sum()
+    done, of = ("chosen", "trials") if sessions.rejections is None else ("met", "encounters")
     for name, count in zip(sessions.stimuli, counts, strict=True):
-        if count < RARE * len(chosen):
+        if count < RARE * whole:
             yield (
-                f'"{name}" was chosen in {count} of {len(chosen)} trials; if it is a misprint, '
-                "correct it."
+                f'"{name}" was {done} in {count} of {whole} {of}; if it is a misprint, correct it.'
             )
+
+
+def _frequency(sessions: Sessions) -> np.ndarray:
+    """Return how often each alternative ``(stimulus,)`` was chosen; where rejections were recorded,
+    how often it was met."""
+    counts = np.bincount(sessions.choices[sessions.valid], minlength=sessions.n_stimuli)
+    return counts if sessions.rejections is None else counts + sessions.rejections.sum(axis=(0, 1))
 
 
 def _rewards(sessions: Sessions) -> Iterator[str]:

@@ -9,12 +9,11 @@ import pandas as pd
 
 from hebbax.data import laws
 from hebbax.data.cells import convert, omit
-from hebbax.data.headers import FIELDS, assign, find
+from hebbax.data.columns import read_any
+from hebbax.data.headers import FIELDS, assign
 from hebbax.data.names import check_names
-from hebbax.data.parquet import read_parquet
 from hebbax.data.record import NO_CHOICE, Record, shown
 from hebbax.data.sessions import Sessions, from_animals, natural_order
-from hebbax.data.text import Grid, read_grid
 from hebbax.data.trials import check_restarts, check_trials
 from hebbax.data.unread import unread_notes
 from hebbax.errors import DataError
@@ -35,7 +34,7 @@ def read_table(path: Path, name: str, meaning: Meaning) -> Sessions:
     a trial. An empty choice is an omitted trial. Animals keep their order of appearance; trials are
     numbered from 0 or 1, without gaps; without a column ``trial`` rows are taken in their order.
     """
-    grid = _grid(path, name, meaning.columns)
+    grid = read_any(path, name, [*FIELDS, *meaning.columns.values()])
     fields = assign(list(grid.table.columns), meaning.columns, name)
     if grid.table.empty:
         raise DataError(f"{name}: the table has a header and no rows.")
@@ -63,14 +62,6 @@ def read_table(path: Path, name: str, meaning: Meaning) -> Sessions:
         rows = group.sort_values("trial", kind="stable")
         records.append(make(str(animal), rows, len(stimuli), name))
     return from_animals(records, stimuli, name, [*notes, *unread_notes(others, table)])
-
-
-def _grid(path: Path, name: str, columns: Mapping[str, str]) -> Grid:
-    """Return the table as it is, without empty rows; the index is the row of a spreadsheet."""
-    if path.suffix.lower() == ".parquet":
-        return Grid(read_parquet(path, name), "", [])
-    wanted = [*FIELDS, *columns.values()]
-    return read_grid(path, name, lambda header: find(header, wanted) is not None)
 
 
 def _one_row_an_encounter(table: pd.DataFrame, notes: list[str], source: str) -> bool:

@@ -182,7 +182,8 @@ def _separator(sample: Sequence[str], known: Known, name: str) -> str:
         width = len(rows[0])
         even = width > 1 and all(width <= len(row) <= width + 1 for row in rows)
         # Blanks beside another separator belong to the cells.
-        marks[separator] = (_matches(rows[0], known), even, separator != " ", width)
+        matches = _matches(rows[0][:MAX_COLUMNS], known)  # more are refused
+        marks[separator] = (matches, even, separator != " ", width)
     best = max(marks, key=marks.__getitem__)
     rivals = [sep for sep, mark in marks.items() if mark[:3] == marks[best][:3] and mark[3] > 1]
     if len(rivals) > 1 and marks[best][1]:

@@ -21,7 +21,7 @@ from hebbax.design.detection import POWER, detectable, nats, power
 from hebbax.design.identifiability import FORGETTING
 from hebbax.design.information import covariance_of, known_otherwise
 from hebbax.design.redundancy import listed
-from hebbax.design.rehearsal import Population, Rehearsal, Rehearsals, Task
+from hebbax.design.rehearsal import Population, Rehearsal, Rehearsals, Task, shown
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.fading import PERCENT
@@ -198,11 +198,6 @@ def check_rewards(rewards: tuple[tuple[float, ...], ...]) -> None:
             )
     if len({len(chances) for chances in rewards}) > 1:
         raise HebbaxError("--rewards: designs are compared with equally many stimuli.")
-
-
-def shown(chances: tuple[float, ...]) -> str:
-    """Return reward probabilities as they are written: 0.2/0.8."""
-    return "/".join(f"{chance:g}" for chance in chances)
 
 
 def parse_rewards(text: str) -> tuple[float, ...]:

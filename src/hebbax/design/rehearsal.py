@@ -19,6 +19,11 @@ from hebbax.simulate.environment import Baiting, blocks
 from hebbax.typing import Array, Key
 
 
+def shown(chances: tuple[float, ...]) -> str:
+    """Return reward probabilities as they are written: 0.2/0.8."""
+    return "/".join(f"{chance:g}" for chance in chances)
+
+
 class Task(NamedTuple):
     """One task: trials, blocks, reward probabilities of the first block, baiting."""
 
@@ -32,6 +37,13 @@ class Task(NamedTuple):
         """Probability of arming a reward ``(trial, stimulus)``: blocks as equal as can be."""
         rolled = np.array([np.roll(self.rewards, k) for k in range(self.blocks)])
         return blocks(rolled, -(-self.trials // self.blocks))[: self.trials]
+
+    @property
+    def words(self) -> str:
+        """The task in words, to follow "a task of"."""
+        in_blocks = f" in {self.blocks} blocks" if self.blocks > 1 else ""
+        rewards = f"{self.baiting} rewards of {shown(self.rewards)}"
+        return f"{self.trials} trials{in_blocks} with {rewards}"
 
 
 TASK = Task(240, 3, (0.2, 0.8), "baited")

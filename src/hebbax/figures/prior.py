@@ -32,7 +32,8 @@ def prior_choices(expected: PriorChoices) -> Figure:
         axes[2].set_xlabel("effective number of terms")
         axes[2].set_ylabel("prior density")
     stuck = f"{expected.stuck.mean():.0%} end on one stimulus for good"
-    figure.suptitle(f"{expected.model}: animals of the prior; {stuck}", fontsize=11)
+    task = f"{expected.task.baiting} rewards"
+    figure.suptitle(f"{expected.model}: animals of the prior, {task}; {stuck}", fontsize=11)
     return figure
 
 

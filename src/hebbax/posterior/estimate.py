@@ -21,6 +21,7 @@ from hebbax.posterior.inference_data import attributes, coordinates, spec_of, va
 from hebbax.posterior.stored import check_attributes, check_estimate
 from hebbax.run import netcdf
 from hebbax.typing import Parameters
+from hebbax.validation.limits import MAX_STORED
 
 
 def to_dataset(
@@ -52,6 +53,7 @@ def read(path: Path) -> xr.Dataset:
     version, a damaged one, and one with a number that is none."""
     if not path.is_file():
         raise FitError(f"{path}: there is no such estimate; `hebbax fit --method map` makes one.")
+    netcdf.check_size(path, "point estimate", FitError, MAX_STORED)
     with (
         netcdf.reading(path, "point estimate", FitError),
         xr.open_dataset(path, engine="h5netcdf") as file,

@@ -27,6 +27,7 @@ from hebbax.posterior.stored import check_attributes, is_stored_fit
 from hebbax.run import differing, netcdf
 from hebbax.run.names import file_name
 from hebbax.typing import Key
+from hebbax.validation.limits import MAX_STORED
 
 Method = Literal["pseudo-marginal", "nuts", "svi", "map"]
 
@@ -114,27 +115,42 @@ def standing(
     """Return how far the fit of a declared model is.
 
     Raises `FitError` where a fit of other data, model, seed or settings is in the way, finished or
-    not, naming the difference.
+    not, naming the difference, and where it would be too large to store.
     """
     return _standing(_unscaled(sessions, spec), folder, seed, settings)
 
 
-def _standing(model: Model, folder: Path, seed: int, settings: Settings) -> Standing:
+def refuse_others(
+    sessions: Sessions, specs: Sequence[ModelSpec], folder: Path, seed: int, settings: Settings
+) -> None:
+    """Raise `FitError` where a fit of something else is in the way of models whose prior scales are
+    still to be found, finished or not, naming the difference; scales are none."""
+    for spec in specs:
+        _standing(_unscaled(sessions, spec), folder, seed, settings, but=("scales",))
+
+
+def _standing(
+    model: Model, folder: Path, seed: int, settings: Settings, but: Sequence[str] = ()
+) -> Standing:
+    """Return how far the fit of a model is; parts of its identity named in ``but`` may differ."""
     method, name = method_of(settings), model.spec.name
     path, state = result_path(folder, name, method), state_path(folder, name, method)
     if path.exists():
         stored = estimates.read(path) if method == "map" else posteriors.read(path)
         provenance = {"method": method, "seed": seed, "settings": asdict(settings)}
         asked = posteriors.attributes(model, provenance)
-        if other := difference(_identity(stored.attrs), _identity(asked)):
+        made, wanted = (_without(_identity(a), but) for a in (stored.attrs, asked))
+        if other := difference(made, wanted):
             raise FitError(
                 f"{path.name}: a finished fit {other}; ask for the same, use --force to fit it "
                 "again, or give another --out."
             )
         return Standing(model, stored, f"{path.name} is finished, and taken as it is.")
+    check_size(model.recording, model.spec, settings)
     if state.exists():
         saved = checkpoint.read(state)
-        checkpoint.refuse_other(state, saved, _asked_of(model, seed, settings))
+        own = replace(saved, fit=_without(saved.fit, but))
+        checkpoint.refuse_other(state, own, _without(_asked_of(model, seed, settings), but))
         total = settings.iterations
         said = f"{state.name} goes on after {saved.done} of {total} iterations."
         return Standing(model, None, said)
@@ -161,6 +177,8 @@ def prepare(
         file_name(spec.name)
     if anew:
         found = [Standing(model) for model in models]
+        for model in models:
+            check_size(sessions, model.spec, settings)
         for model in models:
             _remove_other_state(model, folder, seed, settings)
     else:
@@ -192,15 +210,49 @@ def _check_room(folder: Path, needed: int) -> None:
         )
 
 
+def check_size(sessions: Sessions, spec: ModelSpec, settings: Settings) -> None:
+    """Raise `FitError` where a fit would store more than `hebbax.validation.limits.MAX_STORED`."""
+    fixed, each = _sizes(sessions, spec, settings)
+    size = fixed + each * _draws(settings)
+    if isinstance(settings, map.Settings) or size <= MAX_STORED:
+        return
+    chains = settings.chains if isinstance(settings, Sampler) else 1
+    of = f" of {chains} chains" if chains > 1 else ""
+    most = (MAX_STORED - fixed) // (each * chains)
+    raise FitError(
+        f"{spec.name}: {settings.draws} draws{of} would store {size / 1e9:.1f} GB; at most "
+        f"{MAX_STORED / 1e9:g} GB are allowed, so ask for at most {most} draws."
+    )
+
+
 def expected_bytes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> int:
-    """Return about how much a stored fit takes: of each draw its log likelihood and a predicted
-    choice in every trial, and the values of every animal; and what any file takes."""
+    """Return what a stored fit takes at most, before it is compressed."""
+    fixed, each = _sizes(sessions, spec, settings)
+    return fixed + each * _draws(settings)
+
+
+def _draws(settings: Settings) -> int:
+    """Return the number of draws of all chains; a mode is one."""
     if isinstance(settings, map.Settings):
-        draws = 1
-    else:
-        draws = settings.draws * (settings.chains if isinstance(settings, Sampler) else 1)
-    values = sessions.n_animals * (len(spec.terms) + sessions.n_stimuli)
-    return 250_000 + draws * (10 * int(sessions.n_trials.sum()) + 8 * values)
+        return 1
+    return settings.draws * (settings.chains if isinstance(settings, Sampler) else 1)
+
+
+def _sizes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> tuple[int, int]:
+    """Return the bytes that a stored fit takes whatever its draws, and those of each draw: the
+    values of every animal and of the population, and of a posterior the log likelihood of each
+    observation and what is predicted of it."""
+    members = len(spec.terms) + 2 * sessions.n_stimuli + 1
+    values = 8 * ((sessions.n_animals + 3) * members + sessions.n_animals + 20)
+    fixed = 250_000 + 8 * values
+    if isinstance(settings, map.Settings):
+        return fixed, values
+    seen = int(sessions.observed(spec.likelihood).sum())
+    outcomes = sessions.n_stimuli + 1 if spec.likelihood == "encounter" else 1
+    fixed += posteriors.PRIOR_DRAWS * (values + 8 * seen * outcomes) + 8 * seen * (outcomes + 6)
+    if isinstance(settings, svi.Settings):
+        fixed += 8 * settings.steps
+    return fixed, values + seen * (8 + 2 * outcomes)
 
 
 def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,6 +263,10 @@ def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:
         "seed": int(attributes["seed"]),
         **differing.flat(json.loads(attributes["settings"])),
     }
+
+
+def _without(identity: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in identity.items() if name not in names}
 
 
 def _asked_of(model: Model, seed: int, settings: Settings) -> dict[str, Any]:

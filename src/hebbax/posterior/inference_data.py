@@ -36,6 +36,7 @@ from hebbax.posterior.stored import FILE_VERSION, check_attributes, check_poster
 from hebbax.run import netcdf
 from hebbax.typing import Key
 from hebbax.validation.keys import words
+from hebbax.validation.limits import MAX_STORED
 
 Posterior = az.InferenceData
 """A stored posterior: ArviZ InferenceData, opened without hebbax as well."""
@@ -171,9 +172,10 @@ def write(posterior: az.InferenceData, path: Path) -> None:
 
 def read(path: Path) -> az.InferenceData:
     """Return a stored posterior; raise `FitError` for a file hebbax did not write, one of another
-    version, a damaged one, and one with a number that is none."""
+    version, one that is too large, a damaged one, and one with a number that is none."""
     if not path.is_file():
         raise FitError(f"{path}: there is no such posterior; `hebbax fit` makes one.")
+    netcdf.check_size(path, "posterior", FitError, MAX_STORED)
     with netcdf.reading(path, "posterior", FitError):
         stored = az.from_netcdf(str(path), engine="h5netcdf").load()
     if stored.attrs.get("method") == "map":

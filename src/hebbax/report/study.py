@@ -139,7 +139,7 @@ def load(plan: Plan, progress: ProgressOf) -> Study:
 def assess(fitted: Mapping[str, az.InferenceData], plan: Plan, progress: ProgressOf) -> Study:
     """Return what can be said of some posteriors, and write it as tables."""
     key = jax.random.PRNGKey(plan.seed)
-    verdicts = {name: _verdict(name, posterior) for name, posterior in fitted.items()}
+    verdicts = {name: verdict_of(name, posterior) for name, posterior in fitted.items()}
     checks = {
         name: attempt(
             f"The check of {name}",
@@ -159,7 +159,7 @@ def assess(fitted: Mapping[str, az.InferenceData], plan: Plan, progress: Progres
     return replace(study, failures=_write_tables(study, plan.folder))
 
 
-def _verdict(name: str, posterior: az.InferenceData) -> diagnostics.Verdict:
+def verdict_of(name: str, posterior: az.InferenceData) -> diagnostics.Verdict:
     """Return the verdict on a posterior; one that cannot be diagnosed has not passed."""
     verdict = attempt(f"The diagnosis of {name}", partial(diagnostics.diagnose, posterior))
     if isinstance(verdict, Failed):

@@ -7,6 +7,7 @@ their interfaces. So one place takes them all.
 """
 
 import io
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -76,3 +77,21 @@ def attributes(path: Path, what: str, error: type[HebbaxError]) -> dict[str, Any
     readable ``what``, where that fails."""
     with reading(path, what, error), h5netcdf.File(path, "r") as file:
         return {str(name): file.attrs[name] for name in file.attrs}
+
+
+def check_size(path: Path, what: str, error: type[HebbaxError], most: int) -> None:
+    """Raise ``error`` where the arrays of a file, a ``what``, would take more than ``most`` bytes;
+    nothing of them is read: a small file can ask for any size."""
+    with reading(path, what, error), h5py.File(path, "r") as file:
+        sizes: list[int] = []
+
+        def add(_: str, found: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(found, h5py.Dataset):
+                sizes.append(math.prod(found.shape or (0,)) * found.dtype.itemsize)
+
+        file.visititems(add)
+    if (size := sum(sizes)) > most:
+        raise error(
+            f"{path.name}: its arrays would take {size / 1e9:.1f} GB of memory; at most "
+            f"{most / 1e9:g} GB are allowed."
+        )

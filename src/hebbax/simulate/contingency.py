@@ -13,22 +13,25 @@ choice nothing is collected, and a stimulus can be armed where the sessions stil
 Which of the two it is, `hebbax.simulate.baiting` decides.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
-import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from hebbax.data import Sessions
+from hebbax.data.columns import read_columns
+from hebbax.data.headers import listed
+from hebbax.data.record import shown
 from hebbax.errors import DataError
-from hebbax.run.files import check_readable
 from hebbax.simulate.environment import Baiting
 from hebbax.typing import Key
 from hebbax.validation.keys import words
+from hebbax.validation.quoting import plain, printable
 
 CERTAIN = 20.0
 """Log odds at which a reward is as good as certain: between them the likelihood is maximised."""
@@ -43,10 +46,12 @@ class Contingencies:
 
     ``log_odds`` (animal, block, stimulus) is its mean, ``factor`` (animal, stimulus, block, block)
     the Cholesky factor of its covariance over blocks; zero where the probabilities were given.
+    ``notes`` say what the reader of their table took for granted.
     """
 
     log_odds: np.ndarray
     factor: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @property
     def probability(self) -> np.ndarray:
@@ -169,55 +174,61 @@ def estimate(sessions: Sessions, blocks: np.ndarray, baiting: Baiting) -> Contin
 
 
 def read_contingencies(path: Path, sessions: Sessions, blocks: np.ndarray) -> Contingencies:
-    """Return the contingencies of a CSV table: `COLUMNS`, a row an animal, block and stimulus.
+    """Return the contingencies of a table of text or Parquet: `COLUMNS`, a row an animal, block and
+    stimulus.
 
     Raises `DataError` naming what is missing, unknown, given twice or out of range.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such table of contingencies.")
-    check_readable(path, DataError)
-    names = dict.fromkeys(("animal", "stimulus"), str)
-    try:
-        table = pd.read_csv(path, dtype=names)
-    except ValueError as problem:
-        raise DataError(f"{path.name}: not a readable csv table.") from problem
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise DataError(
-            f"{path.name}: no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}."
-        )
+    animal, block, stimulus, probability = COLUMNS
+    table, notes = read_columns(path, (animal, stimulus), (block, probability))
+    source = printable(path.name)
     n_blocks = int(blocks.max()) + 1
-    known: dict[str, list] = {
-        "animal": list(sessions.animals),
-        "block": list(range(1, n_blocks + 1)),
-        "stimulus": list(sessions.stimuli),
+    known = {
+        animal: _places(sessions.animals),
+        block: _places(range(1, n_blocks + 1)),
+        stimulus: _places(sessions.stimuli),
     }
     filled = np.full((sessions.n_animals, n_blocks, sessions.n_stimuli), np.nan)
-    for row, values in enumerate(table.loc[:, list(COLUMNS)].itertuples(index=False), start=2):
-        _fill(filled, known, values, f"{path.name}, row {row}")
+    for row, *values in table.loc[:, list(COLUMNS)].itertuples():
+        _fill(filled, known, values, f"{source}, row {row}")
     for a, b, k in np.argwhere(np.isnan(filled)):
         if (blocks[a, : sessions.n_trials[a]] == b).any():
             raise DataError(
-                f"{path.name}, animal {sessions.animals[a]}, block {b + 1}, stimulus "
+                f"{source}, animal {sessions.animals[a]}, block {b + 1}, stimulus "
                 f"{sessions.stimuli[k]}: no probability given."
             )
     shape = (sessions.n_animals, sessions.n_stimuli, n_blocks, n_blocks)
-    return Contingencies(logit(np.nan_to_num(filled)), np.zeros(shape))
+    told = tuple(f"{source}: {note}" for note in notes)
+    return Contingencies(logit(np.nan_to_num(filled)), np.zeros(shape), told)
 
 
-def _fill(filled: np.ndarray, known: dict[str, list], values: tuple, where: str) -> None:
+def _places(values: Iterable[str | int]) -> dict[str | int, int]:
+    return {value: place for place, value in enumerate(values)}
+
+
+def _fill(
+    filled: np.ndarray, known: dict[str, dict[str | int, int]], values: list, where: str
+) -> None:
     """Put one row of a table into ``(animal, block, stimulus)``, or raise `DataError`."""
+    *labels, probability = values
     place = []
-    for (name, allowed), value in zip(known.items(), values, strict=False):
+    for (name, allowed), value in zip(known.items(), labels, strict=True):
         if value not in allowed:
-            raise DataError(
-                f"{where}, {name}: {value} given; there are {', '.join(map(str, allowed))}."
-            )
-        place.append(allowed.index(value))
+            there = listed(list(map(str, allowed)))
+            raise DataError(f"{where}, {name}: {_shown(value)} given; there are {there}.")
+        place.append(allowed[value])
     cell = tuple(place)
-    probability = pd.to_numeric(values[-1], errors="coerce")
     if not 0 <= probability <= 1:
-        raise DataError(f"{where}, probability: {values[-1]} given; it lies between 0 and 1.")
+        raise DataError(
+            f"{where}, probability: {_shown(probability)} given; it lies between 0 and 1."
+        )
     if np.isfinite(filled[cell]):
         raise DataError(f"{where}: this animal, block and stimulus were given before.")
     filled[cell] = probability
+
+
+def _shown(value: str | float | None) -> str:
+    """Return a cell as a message shows it."""
+    if isinstance(value, float):
+        return shown(value)
+    return "nothing" if value is None else plain(value)

@@ -9,7 +9,7 @@ those that count under the other effects too.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import jax
@@ -35,6 +35,9 @@ from hebbax.model.choices import Model
 from hebbax.model.spec import ModelSpec
 from hebbax.terms.inclusion import SETTLED, Inclusion, Settings, log_prior
 from hebbax.typing import Progress, silent
+
+JOINED, NO_TERM = " + ", "no term"
+"""What stands between the terms in the name of a sub-model, and the name of that without any."""
 
 ROUNDS = 12
 """How often scales are found again at most."""
@@ -205,18 +208,19 @@ def leading(inclusion: Inclusion, spec: ModelSpec, size: int) -> list[ModelSpec]
     """Return the most probable sub-models as declared models, with the scales of the likeliest
     effect; ``spec`` is the model of all candidates."""
     scales = dict(zip(inclusion.terms, map(float, inclusion.scales), strict=True))
-    out = []
-    for k in inclusion.order()[:size]:
-        names = inclusion.terms_of(k)
-        own = {name: scales[name] for name in names}
-        out.append(
-            replace(
-                spec,
-                name=" + ".join(names) or "no term",
-                terms=names,
-                scales=own,
-                prior="normal",
-                text="",
-            )
-        )
-    return out
+    chosen = (inclusion.terms_of(k) for k in inclusion.order()[:size])
+    return [sub_model(spec, {name: scales[name] for name in names}) for names in chosen]
+
+
+def sub_model(spec: ModelSpec, scales: Mapping[str, float]) -> ModelSpec:
+    """Return the sub-model of the terms in ``scales``, which has their prior scales, as a declared
+    model; ``spec`` is the model of all candidates."""
+    return replace(
+        spec,
+        name=JOINED.join(scales) or NO_TERM,
+        terms=tuple(scales),
+        scales=dict(scales),
+        scaling="declared",
+        prior="normal",
+        text="",
+    )

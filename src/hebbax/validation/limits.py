@@ -50,8 +50,13 @@ MAX_DRAWS = 100_000
 MAX_STEPS = 1_000_000
 """Steps of an optimiser."""
 
-MAX_STORED = 1_000_000_000
-"""Log likelihoods that a posterior stores: chains times draws times choices (8 GB)."""
+MAX_STORED = 10_000_000_000
+"""Bytes of a stored posterior before it is compressed, the log likelihood of each observation under
+each draw above all; what is made and what is read."""
+
+MAX_PREDICTED = 500_000_000
+"""Probabilities that a predictive check computes: replicates x animals x longest session x
+alternatives."""
 
 MAX_SUBMODELS = 100
 """Sub-models of an answer that are sampled to confirm it."""
