@@ -34,6 +34,7 @@ from hebbax.inference import stopped
 from hebbax.model.choices import build_model
 from hebbax.model.likelihood import chance
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior.diagnostics import Verdict, marked, verdict_of
 from hebbax.posterior.inference_data import pointwise_log_likelihood, spec_of
 from hebbax.posterior.observed import UNITS
 from hebbax.typing import Key, Likelihood
@@ -55,6 +56,7 @@ class Heldout:
         animal: ``(observation,)`` index of its animal.
         animals: names of the animals.
         likelihood: what is predicted, ``choice`` or ``encounter``.
+        verdict: on the posterior that predicts; None for a point estimate.
     """
 
     log_p: np.ndarray
@@ -63,6 +65,7 @@ class Heldout:
     animal: np.ndarray
     animals: tuple[str, ...]
     likelihood: Likelihood
+    verdict: Verdict | None = None
 
     @property
     def chains(self) -> list["Heldout"]:
@@ -77,17 +80,21 @@ class Scores:
     Attributes:
         table: one row an animal: number of ``choices``, the log density of its trials ``trial by
             trial`` and ``jointly`` in nats, that of a fair ``coin``, and the ``percent`` of the
-            coin's deviance that the first explains, 100 (1 - D / D_coin).
+            coin's deviance that the first explains, 100 (1 - D / D_coin); with the ``diagnostics``
+            of the posterior that predicts.
         likelihood: what is predicted, ``choice`` or ``encounter``.
+        verdict: on the posterior that predicts; None for a point estimate.
     """
 
     table: pd.DataFrame
     likelihood: Likelihood
+    verdict: Verdict | None = None
 
     @property
     def over_coin(self) -> "Gain":
         """By how much the trials are predicted better than by a fair coin, trial by trial."""
-        return gain(self.table["trial by trial"].to_numpy(), self.table["coin"].to_numpy())
+        found = gain(self.table["trial by trial"].to_numpy(), self.table["coin"].to_numpy())
+        return found._replace(diagnostics=_worse(self.verdict))
 
     def gain(self, other: "Scores", column: str = "trial by trial") -> "Gain":
         """Return by how much these scores exceed others of the same animals.
@@ -100,14 +107,16 @@ class Scores:
                 f"one score is a density of {units[0]} and the other of {units[1]}: they cannot be "
                 'compared; give predictions of models with the same "likelihood".'
             )
-        return gain(self.table[column].to_numpy(), other.table[column].to_numpy())
+        found = gain(self.table[column].to_numpy(), other.table[column].to_numpy())
+        return found._replace(diagnostics=_worse(self.verdict, other.verdict))
 
 
 class Gain(NamedTuple):
     """How much better one prediction is than another, animals being the unit.
 
     ``total`` nats of all animals and its standard error over them, their ``median`` and the ends of
-    its 90 % bootstrap interval, and the number of animals that are predicted ``better``.
+    its 90 % bootstrap interval, and the number of animals that are predicted ``better``. Of scores
+    of posteriors ``diagnostics`` says whether they passed, or one of them FAILED.
     """
 
     total: float
@@ -116,6 +125,7 @@ class Gain(NamedTuple):
     low: float
     high: float
     better: int
+    diagnostics: str = ""
 
 
 def predict(
@@ -124,13 +134,15 @@ def predict(
     weights: Weights,
     *,
     without: tuple[str, ...] = (),
+    verdict: Verdict | None = None,
 ) -> Heldout:
     """Return the prediction of all trials after those that a posterior has seen.
 
     ``sessions`` are the whole ones, of whose beginnings (`hebbax.data.split`) the posterior is.
     Groups named in ``without``, such as ``"preference"``, are set to zero in every draw: what the
-    prediction owes to them, everything else being as it was fitted. Raises `FitError` where the
-    posterior is of other trials, or has no such group.
+    prediction owes to them, everything else being as it was fitted. A posterior whose ``verdict``
+    is known already is not diagnosed again. Raises `FitError` where the posterior is of other
+    trials, has no such group, or nothing can be said of it.
     """
     seen = np.asarray(posterior.constant_data["n_trials"])
     fits = seen.shape == sessions.n_trials.shape and (seen < sessions.n_trials).all()
@@ -146,7 +158,8 @@ def predict(
             known = ", ".join(names)
             raise FitError(f'{spec.name}: no group "{name}" to leave out; it has {known}.')
     values = {name: np.asarray(posterior.posterior[name]) * (name not in without) for name in names}
-    return predict_from(spec, sessions, values, seen, weights)
+    found = predict_from(spec, sessions, values, seen, weights)
+    return replace(found, verdict=verdict_of(posterior, verdict))
 
 
 def predict_from(
@@ -212,7 +225,15 @@ def scores(heldout: Heldout) -> Scores:
         },
         index=pd.Index(heldout.animals, name="animal"),
     )
-    return Scores(table, heldout.likelihood)
+    if heldout.verdict is not None:
+        table = marked(table, heldout.verdict)
+    return Scores(table, heldout.likelihood, heldout.verdict)
+
+
+def _worse(*verdicts: Verdict | None) -> str:
+    """Return the worst of some verdicts in a word, nothing where no posterior was diagnosed."""
+    known = [verdict for verdict in verdicts if verdict is not None]
+    return min(known, key=lambda verdict: verdict.passed).word if known else ""
 
 
 def gain(ours: np.ndarray, theirs: np.ndarray) -> Gain:
