@@ -83,6 +83,7 @@ OF_FLIES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_of_the_recorded_flies_alone_is_what_an_integral_says_of_it(flies):
     model = build_model(read_spec("forgetting"), read_sessions(flies))
     found = of_each(jax.random.PRNGKey(0), model)

@@ -32,22 +32,13 @@ SHOWN = [
     "loss (%)",
     "prior sd",
     "sd",
-    "sd, one rule",
     "sd, others known",
     "detectable",
     "loss, detectable (%)",
 ]
 """Columns of the terminal's table; the file has all."""
 
-RANKED = [
-    "sd",
-    "error",
-    "loss, sd (%)",
-    "detectable",
-    "loss, detectable (%)",
-    "power",
-    "nats",
-]
+RANKED = ["sd", "loss, sd (%)", "loss, detectable (%)", "power", "nats"]
 BEST = 10
 """Columns and designs of the terminal's ranking."""
 
@@ -169,10 +160,13 @@ def _in_words(shown: pd.DataFrame) -> pd.DataFrame:
     """Return a table in which what nothing can detect is not called infinite, and the loss of a
     term that fades no weight is empty."""
 
-    def said(size: float) -> str:
+    def said(size: float, digits: int) -> str:
         if np.isnan(size):
             return ""
-        return f"{size:.3f}" if np.isfinite(size) else "not detectable"
+        return f"{size:.{digits}f}" if np.isfinite(size) else "not detectable"
 
-    named = [name for name in shown.columns if name == "detectable" or name.startswith("loss")]
-    return shown.assign(**{name: [said(size) for size in shown[name]] for name in named})
+    digits = {name: 2 if name.endswith("(%)") else 3 for name in shown.columns}
+    return pd.DataFrame(
+        {name: [said(size, digits[name]) for size in shown[name]] for name in shown.columns},
+        index=shown.index,
+    )
