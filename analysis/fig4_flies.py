@@ -109,10 +109,12 @@ def point(sessions: hebbax.Sessions, fit: str, name: str, reward: str) -> list[d
 
 def sampled(posterior: az.InferenceData, name: str, reward: str) -> list[dict[str, Any]]:
     """Return the rows of one posterior: every fly and the population, with 90 % intervals."""
-    verdict = hebbax.diagnose(posterior).brief
-    cell = {"fit": POSTERIOR, "model": name, "reward": reward, "verdict": verdict}
-    flies = summary.animal_table(posterior).rename_axis(["animal", "quantity"]).reset_index()
-    everyone = summary.population_table(posterior).rename_axis("quantity").reset_index()
+    verdict = hebbax.diagnose(posterior)
+    cell = {"fit": POSTERIOR, "model": name, "reward": reward, "verdict": verdict.brief}
+    flies = (
+        summary.animal_table(posterior, verdict).rename_axis(["animal", "quantity"]).reset_index()
+    )
+    everyone = summary.population_table(posterior, verdict).rename_axis("quantity").reset_index()
     found = pd.concat([flies, everyone.assign(animal="population")])
     found["quantity"] = found["quantity"].str.removeprefix("theta ")
     found = found.rename(columns={"median": "value", "5 %": "low", "95 %": "high"})

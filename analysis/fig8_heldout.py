@@ -106,14 +106,17 @@ def hierarchy(
     posterior = fitting.obtain_from_first(
         sessions, fraction, hebbax.read_spec(name), folder, 0, plan.settings, tell
     )
-    verdict = hebbax.diagnose(posterior).brief
+    verdict = hebbax.diagnose(posterior)
     out = []
     for weights in WEIGHTS:
         cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "weights": weights}
-        cell |= {"verdict": verdict}
-        without = heldout.predict(posterior, sessions, weights, without=("preference",))
+        cell |= {"verdict": verdict.brief}
+        without, whole = (
+            heldout.predict(posterior, sessions, weights, without=groups, verdict=verdict)
+            for groups in (("preference",), ())
+        )
         for row, score in zip(
-            rows(cell, heldout.predict(posterior, sessions, weights)),
+            rows(cell, whole),
             heldout.scores(without).table["trial by trial"],
             strict=True,
         ):
@@ -154,8 +157,10 @@ def summary(flies: pd.DataFrame) -> pd.DataFrame:
 
 
 def prefixed(name: str, gain: heldout.Gain) -> dict[str, float]:
-    """Return a gain as columns."""
-    return {f"{key.replace('_', ' ')} over {name}": value for key, value in gain._asdict().items()}
+    """Return a gain as columns; rows have a verdict of their own."""
+    numbers = gain._replace(diagnostics="")._asdict()
+    del numbers["diagnostics"]
+    return {f"{key.replace('_', ' ')} over {name}": value for key, value in numbers.items()}
 
 
 @click.command("fig8_heldout", help=__doc__.split("\n", 1)[0])

@@ -97,9 +97,10 @@ def hierarchy(
     posterior = fitting.obtain_from_first(
         sessions, fraction, hebbax.read_spec(name), folder, 0, plan.settings, tell
     )
-    percent = heldout.scores(heldout.predict(posterior, sessions, "carried")).table["percent"]
-    verdict = hebbax.diagnose(posterior).brief
-    cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "verdict": verdict}
+    verdict = hebbax.diagnose(posterior)
+    rest = heldout.predict(posterior, sessions, "carried", verdict=verdict)
+    percent = heldout.scores(rest).table["percent"]
+    cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "verdict": verdict.brief}
     each, everyone = (
         summary.samples_of(posterior.posterior[name].sel(term=FORGETTING))
         for name in ("theta", "theta_population")

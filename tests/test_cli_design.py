@@ -33,6 +33,14 @@ def test_identify_answers_in_words_tables_and_a_picture(identified):
     assert (table["sd, others known"] <= table["sd"] * (1 + 1e-6)).all()
     assert (table["sd, one rule"] <= table["sd"] * (1 + 1e-6)).all()
     assert (table["sd"] < table["prior sd"]).all()
+    # Two alternatives: a trial adds half of a coefficient to a weight.
+    for lost, size in {
+        "loss (%)": -table["estimate"],
+        "loss, sd (%)": table["sd"],
+        "loss, detectable (%)": table["detectable"],
+    }.items():
+        assert table[lost]["w"] == pytest.approx(50.0 * size["w"], rel=1e-4)
+        assert table[lost].drop("w").isna().all()
     merged = pd.read_csv(folder / "identify_merged.csv")
     assert merged.to_numpy().tolist() == [["x^2", "x", 0.75]]
     assert {path.name for path in folder.iterdir()} == {

@@ -3,9 +3,11 @@
 import click
 import pytest
 from command import run
+from conftest import random_sessions
 
 from hebbax.cli.commands import commands
 from hebbax.cli.recordings import described
+from hebbax.data import describe, read, write_table
 from hebbax.errors import DataError
 
 ROWS = (
@@ -29,6 +31,27 @@ def test_every_command_that_takes_data_can_be_told_what_its_columns_mean():
     assert set(found) >= {"run", "fit", "identify", "terms", "profile"}
     for name, options in found.items():
         assert {"--column", "--no-choice"} <= options, name
+
+
+REQUIRED = {"fit": ("--model", "reward")}
+"""Options without which a command does not begin."""
+
+
+@pytest.mark.parametrize("name", sorted(set(of_data()) - {"describe"}))
+def test_every_command_says_what_was_read_before_it_makes_anything(name, tmp_path):
+    path = tmp_path / "trials.csv"
+    write_table(random_sessions(4), path)
+    # The folder of results would lie in a file: there every command ends.
+    done = run(name, path, *REQUIRED.get(name, ()), "--out", path / "results")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"hebbax: {path / 'results'}: results cannot be written there (Not a directory); give "
+        "another --out.\n"
+    )
+    said = " ".join(done.stdout.split())
+    assert said.startswith("Read from trials.csv: animals 2: animal0, animal1 trials 23,")
+    for count, value in describe(read(path)).counts.items():
+        assert f"{count} {' '.join(value.split())}" in said
 
 
 def test_what_was_read_is_said_before_anything_else(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """`hebbax run` and `hebbax report`, and a run that is killed and goes on."""
 
+import csv
 import html
 import shutil
 import signal
@@ -7,14 +8,17 @@ import subprocess
 import sys
 import time
 
+import made
 import numpy as np
 import pandas as pd
 import pytest
 from command import HEBBAX, LIMIT, run
 from conftest import random_sessions
 
-from hebbax.data import compact, write_table
-from hebbax.posterior.inference_data import read
+from hebbax.data import Record, compact, describe, from_animals, write_table
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior.inference_data import read, write
+from hebbax.run.names import file_name
 from hebbax.simulate.baiting import decide
 
 SMALL = ["--models", "no-learning", "reward", "--warmup", "20", "--draws", "80"]
@@ -118,8 +122,12 @@ def test_the_command_in_the_report_gives_the_same_draws(tmp_path, monkeypatch):
     path = place / "my trials.csv"
     write_table(random_sessions(12, lengths=(14, 12)), path)
     text = path.read_text()
-    path.write_text(text.replace("animal,", "fly id,", 1))
-    options = ("--column", "animal=fly id", "--blocks", "7", "--seed", "3", "--warmup", "20")
+    first, *rows = text.replace("animal,", "fly id,", 1).splitlines()
+    rows = [row.replace(",,", ",no choice,") for row in rows]
+    assert sum("no choice" in row for row in rows) == 4
+    path.write_text("\n".join([first, *rows]) + "\n")
+    options = ("--column", "animal=fly id", "--no-choice", "no choice", "--blocks", "7")
+    options += ("--baiting", "independent", "--seed", "3", "--warmup", "20")
     given = ("run", "my trials.csv", *options, "--draws", "100", "--models", "no-learning")
     with monkeypatch.context() as there:
         there.chdir(place)
@@ -148,6 +156,56 @@ def test_the_command_in_the_report_gives_the_same_draws(tmp_path, monkeypatch):
         for variable, values in before[group].data_vars.items():
             np.testing.assert_array_equal(values, after[group][variable])
     assert (place / "o" / "check_no-learning.csv").read_bytes() == check
+
+
+HOSTILE = ("$x_{$", "[/x]", "<script>alert(1)</script>", "../up", "{task} %s", "cohort", ":smile:")
+
+
+@pytest.mark.filterwarnings("ignore:Passing a dict or None as alias_mapping")  # ArviZ 0.23
+def test_a_report_of_three_alternatives_holds_every_name_as_it_stands(tmp_path):
+    rng = np.random.default_rng(0)
+    records = [Record(name, rng.integers(0, 3, 9), rng.integers(0, 2, 9)) for name in HOSTILE[:3]]
+    sessions = from_animals(records, list(HOSTILE[3:6]), "tr$i_{als [b].csv")
+    model, folder = f"../{HOSTILE[0]} {HOSTILE[1]} <i>", tmp_path / "study"
+    folder.mkdir()
+    fit = made.posterior(ModelSpec(model, ("x r", "w")), sessions, shape=(2, 20))
+    write(fit, folder / f"{file_name(model)}.nc")
+    done = run("report", folder, "--baiting", "baited", "--seed", "0", "--blocks", "3")
+    assert done.returncode == 0, done.stderr
+    assert "could not be made" not in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+
+    text = (folder / "report.html").read_text()
+    assert "<script>" not in text
+    assert "<i>" not in text
+    page = html.unescape(text)
+    for name in (*HOSTILE[:6], model, sessions.source):
+        assert name in page
+    read_part = page.split("What was read")[1].split("<h2")[0]
+    for count, value in describe(sessions).counts.items():
+        assert count in read_part
+        assert value in read_part
+
+    pictures = {path.stem for path in (folder / "figures").iterdir()}
+    kinds = ("forest", "forgetting", "pairs", "sampler", "choice curves", "checks")
+    assert pictures == {"all models comparison", *(f"{file_name(model)} {kind}" for kind in kinds)}
+    assert text.count("data:image/png;base64,") == len(pictures)
+    with (folder / "coefficients.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["animal"] for row in rows} == set(HOSTILE[:3])
+    assert {row["model"] for row in rows} == {model}
+    # One preference a pair of alternatives, against the first.
+    assert {row["value"] for row in rows} >= {f"preference {name}" for name in HOSTILE[4:6]}
+
+
+@pytest.mark.slow
+def test_a_run_with_three_alternatives_ends_in_its_report(tmp_path):
+    write_table(random_sessions(11, 3, lengths=(40, 30)), tmp_path / "trials.csv")
+    models = ("--models", "no-learning", "forgetting", "--warmup", "20", "--draws", "80")
+    done = run("run", tmp_path / "trials.csv", *models, "--out", tmp_path / "o")
+    assert done.returncode == 0, done.stderr
+    assert "could not be made" not in done.stdout
+    assert (tmp_path / "o" / "figures" / "no-learning forest.png").is_file()
 
 
 def test_a_report_is_written_anew_from_what_is_stored(finished):

@@ -4,10 +4,12 @@ import os
 import shlex
 
 import click
+import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hebbax.cli.commands import commands
 from hebbax.cli.options import ListCommand, command_line
 
 VALUE = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
@@ -48,3 +50,38 @@ def test_what_is_said_is_parsed_to_the_same(recordings, columns, draws, effects,
 
 def test_what_was_not_given_is_not_said():
     assert called(["t.csv"])[0] == f"cd {shlex.quote(os.getcwd())} && hebbax command t.csv"
+
+
+OF_DATA = ("--column", "animal=fly id", "--column=choice=-x", "--no-choice", "-9")
+GIVEN = {
+    "run": (
+        "my trials.csv", *OF_DATA, "--models", "no-learning", "a b.toml", "--out", "o", "--blocks",
+        "7", "--baiting", "independent", "--seed", "3", "--warmup", "20", "--draws", "100",
+    ),
+    "fit": (
+        "my trials.csv", *OF_DATA, "--model", "reward", "--model", "a b.toml", "--method", "svi",
+        "--guide", "full", "--steps", "100", "--draws", "50", "--seed", "3",
+    ),
+    "demo": ("--quick", "--seed", "3", "--out", "a; b"),
+    "report": ("a folder", "--blocks", "7", "--baiting", "baited", "--seed", "3"),
+    "terms": (
+        "my trials.csv", *OF_DATA, "--terms", "x r", "w", "--effect", "0.1", "1.5", "--prior",
+        "0.25", "--confirm", "2", "--seed", "3",
+    ),
+}  # fmt: skip
+
+
+def parsed(name, words):
+    """What a command says of itself when it is called with these words, and what it was given."""
+    with commands.commands[name].make_context(name, list(words)) as context:
+        return command_line(), {k: v for k, v in context.params.items() if k != "force"}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_every_command_that_says_how_it_is_repeated_is_parsed_to_the_same(name):
+    force = () if name == "report" else ("--force",)
+    said, values = parsed(name, [*GIVEN[name], *force])
+    assert "--force" not in said
+    program, again, *words = shlex.split(said.partition(" && ")[2])
+    assert (program, again) == ("hebbax", name)
+    assert parsed(name, words) == (said, values)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from hebbax import figures
 from hebbax.design.designs import Settings, check, parse_rewards, rank
 from hebbax.design.identifiability import candidates
 from hebbax.design.information import coefficient_covariance
@@ -72,6 +73,18 @@ def test_power_and_nats_follow_from_the_deviation(ranked):
     np.testing.assert_allclose(z, 0.841621, atol=1e-5)
     z = (part * 0.06 / table["sd"] - 1.959964) / np.sqrt(part)
     np.testing.assert_allclose(table["power"], norm.cdf(z), atol=1e-6)
+
+
+def test_deviations_and_what_is_detectable_are_told_as_losses_in_per_cent(ranked):
+    table, by_level = ranked.table, ranked.effects
+    np.testing.assert_allclose(table["loss, sd (%)"], 50.0 * table["sd"])
+    np.testing.assert_allclose(table["loss, detectable (%)"], 50.0 * table["detectable"])
+    np.testing.assert_allclose(by_level["loss, sd (%)"], 50.0 * by_level["sd"])
+    left, right = figures.designs(ranked).axes
+    assert left.get_ylabel() == "smallest detectable loss of a weight in a trial (%)"
+    assert right.get_xlabel() == "standard deviation of a weight's loss\nin a trial (%)"
+    (true,) = (line for line in left.lines if line.get_linestyle() == "--")
+    np.testing.assert_allclose(true.get_ydata(), 3.0)
 
 
 def test_a_design_that_says_nothing_detects_nothing():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hebbax.errors import FitError
-from hebbax.posterior.diagnostics import convergence, diagnose
+from hebbax.posterior.diagnostics import convergence, diagnose, e_bfmi
 
 SHAPE = (4, 500)
 
@@ -49,6 +49,14 @@ def test_independent_draws_pass_and_the_sentence_gives_the_numbers():
     assert verdict.passed
     assert verdict.sentence.startswith("The posterior passed its diagnostics: R-hat at most 1.0")
     assert verdict.sentence.endswith("0 divergent draws of 2000.")
+
+
+def test_the_energies_of_two_chains_by_hand():
+    # Steps 1, -1, 2 around a mean of 0.75: 6 / 2.75; steps of 1 around 1.5: 3 / 5. The least counts.
+    energy = np.array([[0.0, 1.0, 0.0, 2.0], [0.0, 1.0, 2.0, 3.0]])
+    stored = az.from_dict(posterior={"a": energy}, sample_stats={"energy": energy})
+    assert e_bfmi(stored) == pytest.approx(3 / 5)
+    assert e_bfmi(stored.isel(chain=[0])) == pytest.approx(6 / 2.75)
 
 
 FAILURES = {

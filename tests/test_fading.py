@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hebbax.rule.fading import losses, memory, unsteady
+from hebbax.rule.fading import losses, memory, percent, unsteady
 from hebbax.rule.network import Network, trial_step
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule, all_terms
@@ -94,3 +94,16 @@ def test_weights_that_grow_have_no_memory_time_and_a_wiped_one_none():
     np.testing.assert_array_equal(
         memory(np.array([0.0, -0.05, 1.0, 1.5])), [np.inf] * 2 + [0.0] * 2
     )
+
+
+@pytest.mark.parametrize(
+    ("term", "lost"),
+    [
+        ("w", 2.6), ("x w", 1.95), ("x^2 w", 1.4625), ("x r", np.nan), ("r w", np.nan),
+        ("w^2", np.nan), ("y w", np.nan), ("a term of a rule of one's own", np.nan),
+    ],
+)  # fmt: skip
+def test_a_coefficient_is_told_as_a_loss_in_per_cent(term, lost):
+    assert percent(term, 0.052, RATE, 2) == pytest.approx(lost, nan_ok=True)
+    # The same coefficient is another loss where there are more stimuli.
+    assert percent(term, 0.052, RATE, 4) == pytest.approx(lost / 2, nan_ok=True)

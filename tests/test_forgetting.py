@@ -4,7 +4,7 @@ import arviz as az
 import made
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import expon, norm
 
 from hebbax import figures
 from hebbax.model.spec import ModelSpec
@@ -16,6 +16,9 @@ from hebbax.posterior.forgetting import (
     population_losses,
 )
 from hebbax.posterior.inference_data import spec_attribute
+from hebbax.posterior.summary import animal_table, population_table
+from hebbax.report.study import truth_table
+from hebbax.simulate.cohort import Cohort
 
 GRID = norm.ppf((np.arange(1000) + 0.5) / 1000).reshape(2, 500)
 """Draws whose quantiles are those of a standard normal."""
@@ -67,7 +70,7 @@ def posterior(terms, centres, n_inputs=2, spread=0.01, hierarchy="animals"):
     ],
 )
 def test_the_sentence_tells_what_a_weight_loses_and_its_memory(n_inputs, said):
-    assert forgetting_sentence(posterior(["x r", "w"], [0.3, -0.1], n_inputs)) == (
+    assert forgetting_sentence(posterior(["x r", "w"], [0.3, -0.1], n_inputs), PASSED) == (
         f"{said} That a weight loses is more than 95% probable in 1 of 2 animals, in the "
         "hierarchy, where they share strength. Coefficients in the population: theta(w) = -0.100 "
         "(-0.116 to -0.084)."
@@ -80,7 +83,7 @@ def test_where_the_chosen_weight_loses_something_else_both_are_told():
     # theta(w) + 0.75 theta(x w) is above zero: what is chosen grows, by 1 % in a trial.
     assert np.median(chosen.population) == pytest.approx(-0.01)
     assert np.median(other.population) == pytest.approx(0.02)
-    said = forgetting_sentence(made)
+    said = forgetting_sentence(made, PASSED)
     assert said.startswith(
         "In the population the chosen weight loses -1.0 % of itself in a trial (90 % interval -1.1 "
         "to -0.9 %; a negative loss is growth); that it loses, which is forgetting, has "
@@ -101,7 +104,7 @@ def test_a_rule_that_does_not_fade_weights_has_no_forgetting():
 
 
 def test_without_a_population_animals_are_counted_alone():
-    assert forgetting_sentence(posterior(["w"], [-0.1], hierarchy="none")) == (
+    assert forgetting_sentence(posterior(["w"], [-0.1], hierarchy="none"), PASSED) == (
         "That a weight loses is more than 95% probable in 1 of 2 animals."
     )
 
@@ -117,6 +120,39 @@ def test_tables_of_losses_hold_medians_and_intervals():
     assert list(each.index) == [("fly1", "a weight"), ("fly2", "a weight")]
     assert each.loc[("fly2", "a weight"), "P(loss > 0)"] == pytest.approx(0.5)
     assert each.loc[("fly2", "a weight"), "memory, 95 %"] == np.inf
+
+
+def test_the_table_of_the_truth_holds_what_a_weight_loses():
+    table = truth_table(posterior(["x r", "w"], [0.3, -0.1]), Cohort(), PASSED)
+    assert list(table.index) == ["theta x r", "theta w", "loss of a weight (%)"]
+    lost = table.loc["loss of a weight (%)"]
+    # The cohort has theta(w) = -0.06, and two odours.
+    assert lost["truth"] == pytest.approx(3.0)
+    assert lost["median"] == pytest.approx(5.0, abs=1e-3)
+    assert lost["95 %"] == pytest.approx(100 * (0.1 + 1.6449 * 0.01) / 2, abs=0.01)
+    assert table["in the 90 % interval"].tolist() == ["no", "no", "no"]
+    assert table["diagnostics"].tolist() == ["passed"] * 3
+
+
+def test_of_skewed_draws_every_table_and_sentence_gives_the_median():
+    fit = posterior(["w"], [-0.1])
+    skewed = -0.1 * expon.ppf((np.arange(1000) + 0.5) / 1000).reshape(2, 500)
+    fit.posterior["theta_population"][..., 0] = skewed
+    fit.posterior["theta"][..., 0] = skewed[..., None]
+    median = -0.1 * np.log(2)  # and the mean is -0.1
+    cell = ("fly1", "theta w")
+    assert population_table(fit, PASSED)["median"]["theta w"] == pytest.approx(median, abs=1e-3)
+    assert animal_table(fit, PASSED)["median"][cell] == pytest.approx(median, abs=1e-3)
+    each = animal_losses(fit, PASSED).loc[("fly1", "a weight")]
+    for row in (population_losses(fit, PASSED).loc["a weight"], each):
+        assert row["loss in a trial (%)"] == pytest.approx(-50 * median, abs=0.05)
+        assert row["memory (trials)"] == pytest.approx(-1 / np.log(1 + median / 2), rel=0.01)
+    said = forgetting_sentence(fit, PASSED)
+    assert said.startswith("In the population a weight loses 3.5 % of itself in a trial")
+    assert "theta(w) = -0.069 (" in said
+    rules = {"population": {"w": -0.1}, "spread": {"w": 0.0}}
+    told = truth_table(fit, Cohort(**rules), PASSED)
+    assert told.loc["loss of a weight (%)", "median"] == pytest.approx(-50 * median, abs=0.05)
 
 
 def test_pictures_speak_of_losses_in_per_cent_and_hold_every_memory():

@@ -1,5 +1,7 @@
 """Held-out choices: the density of a slow loop, exact mixtures, and refusals in one sentence."""
 
+from dataclasses import replace
+
 import jax
 import made
 import numpy as np
@@ -13,6 +15,7 @@ from hebbax.data import Record, first_trials, from_animals, select, split
 from hebbax.errors import DataError, FitError
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.inference_data import to_inference_data
 from hebbax.posterior.observed import observed
 
@@ -67,6 +70,22 @@ def test_held_out_density_is_that_of_a_slow_loop(sessions, values, posterior, we
         np.testing.assert_allclose(found.log_p[chain, draw], expected, rtol=1e-10)
     held = [(sessions.choices[a, seen[a] :] >= 0).sum() for a in range(sessions.n_animals)]
     assert np.bincount(found.animal).tolist() == held
+
+
+def test_scores_of_a_posterior_that_failed_say_so(sessions, posterior):
+    lost = predict(posterior, sessions, "carried")  # of so few draws that it fails
+    good = replace(lost, verdict=Verdict((), {}, ""))
+    found = {"FAILED": scores(lost), "passed": scores(good)}
+    for word, one in found.items():
+        assert set(one.table["diagnostics"]) == {word}
+        assert one.over_coin.diagnostics == one.gain(one).diagnostics == word
+    failed, passed = found.values()
+    assert passed.gain(failed).diagnostics == failed.gain(passed).diagnostics == "FAILED"
+    assert set(scores(lost.chains[0]).table["diagnostics"]) == {"FAILED"}
+    # A point estimate has no posterior, and nothing to be diagnosed.
+    estimate = scores(replace(lost, verdict=None))
+    assert "diagnostics" not in estimate.table
+    assert estimate.gain(estimate).diagnostics == ""
 
 
 def test_carried_weights_are_those_of_the_whole_session(sessions, values):

@@ -41,6 +41,12 @@ def model():
     return build_model(ModelSpec("m", ("x r", "w")), random_sessions(11, lengths=(60, 50, 40)))
 
 
+@pytest.fixture(scope="module")
+def whole(model):
+    """Draws of an unbroken fit, and what it says of itself."""
+    return nuts.fit(jax.random.key(5), model, SMALL)
+
+
 def test_the_mode_is_one(model):
     mode, info = map.fit(jax.random.PRNGKey(0), model)
     assert info.gradient_norm < 1e-3
@@ -151,10 +157,23 @@ def test_the_potential_is_the_density_of_the_numpyro_model(model):
     assert potential(model, point) == pytest.approx(float(-joint), abs=1e-9)
 
 
-def test_a_fit_that_was_cut_off_goes_on_bit_for_bit(model, tmp_path):
+def test_the_stored_energy_is_that_at_the_end_of_a_trajectory(model, whole):
+    """Less the potential there, it is the kinetic energy of a momentum of one degree of freedom a
+    value: half a chi-squared."""
+    _, info = whole
+    kinetic = info.energy + info.lp
+    values = sum(int(np.prod(shape)) for shape in latent_sites(model).shapes.values())
+    assert (kinetic > 0.0).all()
+    assert kinetic.mean() == pytest.approx(
+        0.5 * values, abs=5 * np.sqrt(0.5 * values / kinetic.size)
+    )
+    assert kinetic.std() == pytest.approx(np.sqrt(0.5 * values), rel=0.4)
+
+
+def test_a_fit_that_was_cut_off_goes_on_bit_for_bit(model, whole, tmp_path):
     """Nor does it matter of which kind the random key was, before or after."""
     key = jax.random.PRNGKey(5)
-    whole, info = nuts.fit(jax.random.key(5), model, SMALL)
+    unbroken, info = whole
 
     class CutError(Exception):
         pass
@@ -167,7 +186,7 @@ def test_a_fit_that_was_cut_off_goes_on_bit_for_bit(model, tmp_path):
     with pytest.raises(CutError):
         nuts.fit(jax.random.key(5), model, SMALL, store=state, progress=cut)
     resumed, info_resumed = nuts.fit(key, model, SMALL, store=state)
-    for name, value in whole.items():
+    for name, value in unbroken.items():
         np.testing.assert_array_equal(resumed[name], value)
     np.testing.assert_array_equal(info_resumed.energy, info.energy)
 

@@ -138,12 +138,10 @@ def test_a_stored_estimate_is_named_as_a_posterior_is(fitted, tmp_path):
     np.testing.assert_array_equal(stored["theta"], values["theta"])
     assert stored.attrs["loss"] == float(info.final)
     table = estimate.table(stored)
-    assert list(table.columns) == ["theta x r", "theta w", "preference"] or list(table.columns) == [
-        "preference",
-        "theta x r",
-        "theta w",
-    ]
+    lost = "loss of a weight (%)"
+    assert set(table.columns) == {"theta x r", "theta w", "preference", lost}
     np.testing.assert_array_equal(table["theta w"], values["theta"][:, 1])
+    np.testing.assert_allclose(table[lost], -50.0 * values["theta"][:, 1])
     assert estimate.sentence(stored).startswith("A mode of the joint density: loss ")
     stored.attrs["gradient_norm"] = 0.5
     assert estimate.sentence(stored) == (

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import made
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
@@ -12,7 +13,8 @@ from hebbax.check.comparison import compare
 from hebbax.check.predictive import Settings, check
 from hebbax.cli.posteriors import distinct_names, read_posteriors
 from hebbax.errors import FitError, HebbaxError
-from hebbax.posterior.diagnostics import diagnose
+from hebbax.posterior import forgetting, summary
+from hebbax.posterior.diagnostics import Verdict, diagnose
 from hebbax.posterior.inference_data import write
 from hebbax.report.study import deviance_table
 
@@ -42,6 +44,58 @@ def test_every_picture_of_a_posterior_that_failed_says_so(fits, name):
     assert MARK in texts(PICTURES[name](fits["lost"]))
     assert MARK not in texts(PICTURES[name](fits["good"]))
     plt.close("all")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        summary.population_table,
+        summary.animal_table,
+        forgetting.population_losses,
+        forgetting.animal_losses,
+    ],
+)
+def test_every_row_of_a_table_of_a_posterior_that_failed_says_so(fits, table):
+    for name, word in {"lost": "FAILED", "good": "passed"}.items():
+        found = table(fits[name])
+        assert len(found)
+        assert set(found["diagnostics"]) == {word}
+        assert set(table(fits[name], Verdict(("it was said",), {}, ""))["diagnostics"]) == {
+            "FAILED"
+        }
+
+
+def test_what_is_said_of_the_forgetting_of_a_posterior_that_failed_begins_with_it(fits):
+    failed = forgetting.forgetting_sentence(fits["lost"])
+    assert failed.startswith("m (this posterior FAILED its diagnostics): In the population a")
+    assert forgetting.forgetting_sentence(fits["good"]).startswith("In the population a weight ")
+
+
+def test_a_long_name_takes_no_mark_from_what_failed(fits):
+    compared = compare({"good": fits["good"], "n" * 100: fits["lost"]})
+    figure = figures.comparison(compared)
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    assert labels == ["good", f"{'n' * 20}…{'n' * 19}\n(FAILED its diagnostics)"]
+
+
+def test_a_picture_of_held_out_choices_names_the_fractions_that_failed():
+    numbers = dict.fromkeys(
+        ("percent", "percent low", "percent high", "total over no-learning",
+         "total se over no-learning"), 1.0,
+    )  # fmt: skip
+    rows = [
+        {"method": method, "model": model, "fraction": fraction, "weights": "carried",
+         "verdict": verdict, **numbers}
+        for method, model, fraction, verdict in (
+            ("L1", "m", 0.5, ""), ("posterior", "good", 0.5, "passed"),
+            ("posterior", "lost", 0.7, "R-hat of a is 1.2"), ("posterior", "lost", 0.5, "passed"),
+            ("posterior", "lost", 0.9, "R-hat of a is 1.1"),
+        )
+    ]  # fmt: skip
+    (legend,) = figures.held_out(pd.DataFrame(rows), {0.5: 1.0}).legends
+    assert [text.get_text() for text in legend.get_texts()][1:] == [
+        "L1", "good", "lost\n(FAILED at 70%, 90%)",
+    ]  # fmt: skip
 
 
 def test_a_check_of_a_posterior_that_failed_says_so(fits):

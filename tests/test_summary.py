@@ -1,6 +1,7 @@
 """What is said of a posterior: tables and sentences, against closed forms."""
 
 import arviz as az
+import made
 import numpy as np
 import pytest
 
@@ -35,6 +36,7 @@ def posterior():
             "theta": ["animal", "term"],
             "preference": ["animal"],
         },
+        sample_stats=made.statistics((2, 500)),
         attrs={"n_inputs": 2},
     )
 

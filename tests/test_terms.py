@@ -55,7 +55,10 @@ def weighed(sessions):
 
 def test_the_terms_that_made_the_choices_are_found(weighed):
     assert submodel_table(weighed).index[0] == "x r, w"
-    table = term_table(weighed)
+    table = term_table(weighed, 0.75, 2)
+    np.testing.assert_allclose(table["loss (%)"]["w"], -50.0 * table["median"]["w"])
+    np.testing.assert_allclose(table["loss, 95 %"]["w"], -50.0 * table["5 %"]["w"])
+    assert table.index[table["loss (%)"].notna()].tolist() == ["w"]
     assert table.loc["x r", "verdict"] == "in"
     assert table.loc["x r", "5 %"] < 0.35 < table.loc["x r", "95 %"]
     assert table.loc["w", "5 %"] < -0.06 < table.loc["w", "95 %"]

@@ -34,6 +34,7 @@ from hebbax.inference import stopped
 from hebbax.model.choices import build_model
 from hebbax.model.likelihood import chance
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior.diagnostics import Verdict, marked, verdict_of
 from hebbax.posterior.inference_data import pointwise_log_likelihood, spec_of
 from hebbax.posterior.observed import Observed, observed
 from hebbax.posterior.stored import CHECKED, check_groups
@@ -57,6 +58,7 @@ class Heldout:
         animals: names of the animals.
         observed: what is predicted (`hebbax.posterior.observed`).
         data: hash of the sessions that it is a part of.
+        verdict: on the posterior that predicts; None for a point estimate.
     """
 
     log_p: np.ndarray
@@ -66,6 +68,7 @@ class Heldout:
     animals: tuple[str, ...]
     observed: Observed
     data: str
+    verdict: Verdict | None = None
 
     @property
     def chains(self) -> list["Heldout"]:
@@ -80,19 +83,23 @@ class Scores:
     Attributes:
         table: one row an animal: number of ``choices``, the log density of its trials ``trial by
             trial`` and ``jointly`` in nats, that of a fair ``coin``, and the ``percent`` of the
-            coin's deviance that the first explains, 100 (1 - D / D_coin).
+            coin's deviance that the first explains, 100 (1 - D / D_coin); with the ``diagnostics``
+            of the posterior that predicts.
         observed: what is predicted (`hebbax.posterior.observed`).
         data: hash of the sessions that it is a part of.
+        verdict: on the posterior that predicts; None for a point estimate.
     """
 
     table: pd.DataFrame
     observed: Observed
     data: str
+    verdict: Verdict | None = None
 
     @property
     def over_coin(self) -> "Gain":
         """By how much the trials are predicted better than by a fair coin, trial by trial."""
-        return gain(self.table["trial by trial"].to_numpy(), self.table["coin"].to_numpy())
+        found = gain(self.table["trial by trial"].to_numpy(), self.table["coin"].to_numpy())
+        return found._replace(diagnostics=_worse(self.verdict))
 
     def gain(self, other: "Scores", column: str = "trial by trial") -> "Gain":
         """Return by how much these scores exceed others of the same trials.
@@ -111,14 +118,16 @@ class Scores:
                 f"one score is {one.words} and the other {two.words}, of other trials or another "
                 "recording: they cannot be compared; give predictions of the same trials."
             )
-        return gain(self.table[column].to_numpy(), other.table[column].to_numpy())
+        found = gain(self.table[column].to_numpy(), other.table[column].to_numpy())
+        return found._replace(diagnostics=_worse(self.verdict, other.verdict))
 
 
 class Gain(NamedTuple):
     """How much better one prediction is than another, animals being the unit.
 
     ``total`` nats of all animals and its standard error over them, their ``median`` and the ends of
-    its 90 % bootstrap interval, and the number of animals that are predicted ``better``.
+    its 90 % bootstrap interval, and the number of animals that are predicted ``better``. Of scores
+    of posteriors ``diagnostics`` says whether they passed, or one of them FAILED.
     """
 
     total: float
@@ -127,6 +136,7 @@ class Gain(NamedTuple):
     low: float
     high: float
     better: int
+    diagnostics: str = ""
 
 
 def predict(
@@ -135,14 +145,15 @@ def predict(
     weights: Weights,
     *,
     without: tuple[str, ...] = (),
+    verdict: Verdict | None = None,
 ) -> Heldout:
     """Return the prediction of all trials after those that a posterior has seen.
 
     ``sessions`` are the whole ones, of whose beginnings (`hebbax.data.split`) the posterior is.
     Groups named in ``without``, such as ``"preference"``, are set to zero in every draw: what the
-    prediction owes to them, everything else being as it was fitted. Raises `FitError` where the
-    posterior lacks a group or holds what is no number, is of other trials, or has no such group of
-    values.
+    prediction owes to them, everything else being as it was fitted. A posterior whose ``verdict``
+    is known already is not diagnosed again. Raises `FitError` where the posterior lacks a group or
+    holds what is no number, is of other trials, or has no such group of values.
     """
     check_groups(posterior, CHECKED, str(posterior.attrs["model"]))
     seen = np.asarray(posterior.constant_data["n_trials"])
@@ -159,7 +170,8 @@ def predict(
             known = ", ".join(names)
             raise FitError(f'{spec.name}: no group "{name}" to leave out; it has {known}.')
     values = {name: np.asarray(posterior.posterior[name]) * (name not in without) for name in names}
-    return predict_from(spec, sessions, values, seen, weights)
+    found = predict_from(spec, sessions, values, seen, weights)
+    return replace(found, verdict=verdict_of(posterior, verdict))
 
 
 def predict_from(
@@ -227,7 +239,15 @@ def scores(heldout: Heldout) -> Scores:
         },
         index=pd.Index(heldout.animals, name="animal"),
     )
-    return Scores(table, heldout.observed, heldout.data)
+    if heldout.verdict is not None:
+        table = marked(table, heldout.verdict)
+    return Scores(table, heldout.observed, heldout.data, heldout.verdict)
+
+
+def _worse(*verdicts: Verdict | None) -> str:
+    """Return the worst of some verdicts in a word, nothing where no posterior was diagnosed."""
+    known = [verdict for verdict in verdicts if verdict is not None]
+    return min(known, key=lambda verdict: verdict.passed).word if known else ""
 
 
 def gain(ours: np.ndarray, theirs: np.ndarray) -> Gain:

@@ -27,10 +27,18 @@ from hebbax.design import designs, identifiability
 from hebbax.model.spec import read_spec
 from hebbax.simulate.environment import Baiting
 
-SHOWN = ["estimate", "prior sd", "sd", "sd, one rule", "sd, others known", "detectable"]
+SHOWN = [
+    "estimate",
+    "loss (%)",
+    "prior sd",
+    "sd",
+    "sd, others known",
+    "detectable",
+    "loss, detectable (%)",
+]
 """Columns of the terminal's table; the file has all."""
 
-RANKED = ["sd", "error", "detectable", "power", "nats"]
+RANKED = ["sd", "loss, sd (%)", "loss, detectable (%)", "power", "nats"]
 BEST = 10
 """Columns and designs of the terminal's ranking."""
 
@@ -149,8 +157,16 @@ def design(out: Path, terms: str, model: str, force: bool, **grid: Any) -> None:
 
 
 def _in_words(shown: pd.DataFrame) -> pd.DataFrame:
-    """Return a table in which what nothing can detect is not called infinite."""
-    sizes = [
-        f"{size:.3f}" if np.isfinite(size) else "not detectable" for size in shown["detectable"]
-    ]
-    return shown.assign(detectable=sizes)
+    """Return a table in which what nothing can detect is not called infinite, and the loss of a
+    term that fades no weight is empty."""
+
+    def said(size: float, digits: int) -> str:
+        if np.isnan(size):
+            return ""
+        return f"{size:.{digits}f}" if np.isfinite(size) else "not detectable"
+
+    digits = {name: 2 if name.endswith("(%)") else 3 for name in shown.columns}
+    return pd.DataFrame(
+        {name: [said(size, digits[name]) for size in shown[name]] for name in shown.columns},
+        index=shown.index,
+    )

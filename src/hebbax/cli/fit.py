@@ -123,8 +123,8 @@ def _tell(name: str, result: fits.Result) -> None:
     verdict = diagnostics.diagnose(result)
     say(name, verdict.sentence)
     if verdict.passed:
-        CONSOLE.print(table("population", summary.population_table(result)))
-        if said := forgetting.forgetting_sentence(result):
+        CONSOLE.print(table("population", summary.population_table(result, verdict)))
+        if said := forgetting.forgetting_sentence(result, verdict):
             CONSOLE.print(said)
         if (effective := summary.effective_terms(result)) is not None:
             n_terms = result.posterior.sizes["term"]

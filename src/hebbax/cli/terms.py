@@ -115,7 +115,8 @@ def terms(
         weighed = weighing.weigh(sessions, spec, settings, tell)
         reference = projection.averaged(candidate_model(sessions, spec), weighed)
         projected = projection.project(sessions, spec, reference, weighed, tell)
-    by_term, by_submodel = readout.term_table(weighed), readout.submodel_table(weighed)
+    by_term = readout.term_table(weighed, spec.rate, sessions.n_stimuli)
+    by_submodel = readout.submodel_table(weighed)
     tables = (
         by_term,
         readout.pair_table(weighed),
@@ -156,17 +157,24 @@ def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) ->
 
 def _term_table(terms: pd.DataFrame) -> Table:
     """Return the answer of each term for the terminal; terms.csv has all of it."""
-    shown = Table("term", "P(in)", "other priors", "verdict", "coefficient (90 %)")
+    shown = Table(
+        "term", "P(in)", "other priors", "verdict", "coefficient (90 %)", "loss in a trial (%)"
+    )
     others = [column for column in terms.columns if column.startswith("P(in), ")]
     for term, row in terms.iterrows():
-        coefficient = (
-            ""
-            if pd.isna(row["median"])
-            else (f"{row['median']:.3f} ({row['5 %']:.3f} to {row['95 %']:.3f})")
-        )
         between = f"{row[others].min():.2f} to {row[others].max():.2f}"
-        shown.add_row(str(term), f"{row['P(in)']:.2f}", between, row["verdict"], coefficient)
+        coefficient = _interval(row, ("median", "5 %", "95 %"), 3)
+        loss = _interval(row, ("loss (%)", "loss, 5 %", "loss, 95 %"), 1)
+        shown.add_row(str(term), f"{row['P(in)']:.2f}", between, row["verdict"], coefficient, loss)
     return shown
+
+
+def _interval(row: pd.Series, names: tuple[str, str, str], digits: int) -> str:
+    """Return a number of a row with its interval in words; nothing where it is missing."""
+    if pd.isna(row[names[0]]):
+        return ""
+    middle, low, high = (f"{row[name]:.{digits}f}" for name in names)
+    return f"{middle} ({low} to {high})"
 
 
 def _sample(

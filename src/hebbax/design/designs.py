@@ -24,7 +24,7 @@ from hebbax.design.redundancy import listed
 from hebbax.design.rehearsal import Population, Rehearsal, Rehearsals, Task, shown
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.model.spec import ModelSpec
-from hebbax.rule.fading import PERCENT
+from hebbax.rule.fading import PERCENT, percent
 from hebbax.rule.taylor import coefficients, parse_rule
 from hebbax.run import files
 from hebbax.run.ledger import provenance
@@ -73,6 +73,12 @@ class Settings:
         """The true population coefficient of w."""
         return parse_rule(self.rule)[FORGETTING]
 
+    def loss(self, size: float) -> float:
+        """Return what a weight loses in a trial, in per cent, by a coefficient of w below zero by
+        ``size``."""
+        # No x in it: the rate of a stimulus does not matter.
+        return float(percent(FORGETTING, size, 1.0, len(self.rewards[0])))
+
 
 @dataclass(frozen=True)
 class Designs:
@@ -84,9 +90,11 @@ class Designs:
         table: one row a design, best first: `FACTORS`; ``rewarded``, the fraction of choices;
             ``sd`` of the population's coefficient of w and its Monte Carlo ``error``; ``others
             known``, the sd were the other terms known; ``detectable``, the smallest forgetting that
-            the choices would show, infinite where they would show none; ``power`` and ``nats`` at
-            the true coefficient.
-        effects: one row a level of a factor: ``sd``, the geometric mean over designs.
+            the choices would show, infinite where they would show none; ``loss, sd (%)`` and
+            ``loss, detectable (%)``, the same two as what a weight loses in a trial; ``power`` and
+            ``nats`` at the true coefficient.
+        effects: one row a level of a factor: ``sd`` and ``loss, sd (%)``, geometric means over
+            designs.
     """
 
     settings: Settings
@@ -125,7 +133,7 @@ class Designs:
 
     def _percent(self, coefficient: float) -> str:
         """Return the loss in a trial that a coefficient of w of this size stands for."""
-        return f"{PERCENT * coefficient / len(self.settings.rewards[0]):.2f} %"
+        return f"{self.settings.loss(coefficient):.2f} %"
 
     def _matters(self) -> list[str]:
         by_factor = self.effects.groupby("factor", sort=False)["sd"]
@@ -172,7 +180,7 @@ def check(settings: Settings, spec: ModelSpec) -> np.ndarray:
     if settings.simulated < 2:
         raise HebbaxError(f"--simulated: {settings.simulated} given; 2 or more is allowed.")
     check_rewards(settings.rewards)
-    if (loss := PERCENT * -settings.truth / len(settings.rewards[0])) >= PERCENT:
+    if (loss := settings.loss(-settings.truth)) >= PERCENT:
         raise ModelError(
             f'by the rule "{plain(settings.rule)}" a weight loses {loss:g} % of itself in a trial; '
             "less than 100 % is allowed."
@@ -261,7 +269,9 @@ def _rows(
                 "sd": sd,
                 "error": float(np.std(np.sqrt(again))),
                 "others known": float(known_otherwise(covariance)[place]),
-                "detectable": float(detectable(sd, prior)),
+                "detectable": (least := float(detectable(sd, prior))),
+                "loss, sd (%)": settings.loss(sd),
+                "loss, detectable (%)": settings.loss(least),
                 "power": float(power(loss, sd, prior)),
                 "nats": float(nats(loss, sd, prior)),
             }
@@ -272,7 +282,11 @@ def _rows(
 def effects(table: pd.DataFrame) -> pd.DataFrame:
     """Return the geometric mean sd of the designs at each level of each factor."""
     rows = [
-        {"factor": factor, "level": str(level), "sd": float(np.exp(np.log(group["sd"]).mean()))}
+        {
+            "factor": factor,
+            "level": str(level),
+            **{name: float(np.exp(np.log(group[name]).mean())) for name in ("sd", "loss, sd (%)")},
+        }
         for factor in FACTORS
         for level, group in table.groupby(factor, sort=factor != "rewards")
     ]

@@ -36,7 +36,7 @@ from hebbax.inference import pilot
 from hebbax.inference.coordinates import conditional, scales
 from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
-from hebbax.rule.fading import PERCENT, memory
+from hebbax.rule.fading import memory, percent
 from hebbax.rule.taylor import all_terms, parse_term, term_name
 from hebbax.run import files
 from hebbax.typing import Array, Key, Progress, silent
@@ -65,7 +65,9 @@ class Identifiability:
             5 %`` and ``sd, 95 %`` over rules the animals may have; ``sd, one rule`` were all
             animals alike; ``sd, others known`` were the other terms known; ``detectable`` and
             ``detectable, others known``, the smallest that the choices would show
-            (`hebbax.design.detection`), infinite where they would show none.
+            (`hebbax.design.detection`), infinite where they would show none; and what a weight
+            loses in a trial by them, in per cent, ``loss (%)`` by the estimate, ``loss, sd (%)``
+            and ``loss, detectable (%)``, missing for a term that fades no weight.
         correlation: ``(term, term)`` of the estimates.
         directions: one row a direction, weakest first (`hebbax.design.information.weakest`).
         animals, choices, inputs: size of the experiment.
@@ -103,7 +105,7 @@ class Identifiability:
         free, known = row["detectable"], row["detectable, others known"]
         out = [
             "The smallest forgetting they could detect is a weight that loses "
-            f"{PERCENT * free / self.inputs:.1f} % of itself in a trial, |theta(w)| = {free:.3f} "
+            f"{self._percent(free):.1f} % of itself in a trial, |theta(w)| = {free:.3f} "
             f"({POWER:.0%} power, two-sided {LEVEL:.0%}: of a standard deviation of "
             f"{row['prior sd']:.3f} before the choices they leave {row['sd']:.3f}, which may be "
             f"{row['sd, 5 %']:.3f} to {row['sd, 95 %']:.3f}), a memory of "
@@ -122,7 +124,10 @@ class Identifiability:
 
     def _share(self, coefficient: float) -> str:
         """Return the loss in a trial that a coefficient of w stands for, with it in brackets."""
-        return f"{PERCENT * coefficient / self.inputs:.1f} % (theta(w): {coefficient:.3f})"
+        return f"{self._percent(coefficient):.1f} % (theta(w): {coefficient:.3f})"
+
+    def _percent(self, coefficient: float) -> float:
+        return float(percent(FORGETTING, coefficient, self.spec.rate, self.inputs))
 
     def _unknown(self) -> list[str]:
         names = self._silent
@@ -248,7 +253,17 @@ def _expected(key: Key, model: Model, place: Place) -> tuple[pd.DataFrame, np.nd
         "detectable": detectable(sd, prior_sd),
         "detectable, others known": detectable(known, prior_sd),
     }
-    return pd.DataFrame(columns, index=pd.Index(model.spec.terms, name="term")), covariance
+    table = pd.DataFrame(columns, index=pd.Index(model.spec.terms, name="term"))
+    for name, size in (
+        ("loss (%)", -table["estimate"]),
+        ("loss, sd (%)", table["sd"]),
+        ("loss, detectable (%)", table["detectable"]),
+    ):
+        table[name] = [
+            float(percent(str(term), each, model.spec.rate, model.network.n_inputs))
+            for term, each in size.items()
+        ]
+    return table, covariance
 
 
 def write_tables(found: Identifiability, folder: Path) -> None:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hebbax.figures.style import OBSERVED, literal, model_colour
+from hebbax.figures.style import OBSERVED, failed, literal, model_colour
 
 EVERYONE = "population"
 """Name that stands for the population in the column ``animal``."""
@@ -58,8 +58,8 @@ def coefficients(
 
 def _label(rows: pd.DataFrame) -> str:
     fit, model, reward = rows[["fit", "model", "reward"]].iloc[0]
-    failed = "" if str(rows["verdict"].iloc[0]) in ("", "nan", "passed") else " (chains failed)"
-    return f"{fit}: {model}{', raw R' if reward == 'raw' else ''}{failed}"
+    mark = " (FAILED its diagnostics)" if failed(rows["verdict"].iloc[0]) else ""
+    return f"{fit}: {model}{', raw R' if reward == 'raw' else ''}{mark}"
 
 
 def _one_fit(ax: Axes, y: int, rows: pd.DataFrame, colour: str) -> None:

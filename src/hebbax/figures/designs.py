@@ -34,10 +34,10 @@ def every_design(ax: Axes, found: Designs) -> None:
     kinds = table.groupby(["rewards", "blocks", "baiting"]).ngroup()
     aside = np.exp(0.25 * (kinds / max(kinds.max(), 1) - 0.5))
     for row, factor in zip(table.to_dict("records"), aside, strict=True):
-        colour, seen = colours[row["rewards"]], np.isfinite(row["detectable"])
+        colour, seen = colours[row["rewards"]], np.isfinite(row["loss, detectable (%)"])
         ax.plot(
             row["animals"] * row["trials"] * factor,
-            row["detectable"] if seen else 1.0,
+            row["loss, detectable (%)"] if seen else 1.0,
             shapes[row["blocks"]],
             color=colour,
             markerfacecolor=colour if row["baiting"] == "baited" else "white",
@@ -46,10 +46,12 @@ def every_design(ax: Axes, found: Designs) -> None:
             transform=ax.transData if seen else ax.get_xaxis_transform(),
             clip_on=bool(seen),
         )
-    ax.axhline(-found.settings.truth, color=OBSERVED, linewidth=1, linestyle="--")
+    ax.axhline(
+        found.settings.loss(-found.settings.truth), color=OBSERVED, linewidth=1, linestyle="--"
+    )
     _logarithmic(ax, sorted((table["animals"] * table["trials"]).unique()))
     ax.set_xlabel("choices of the experiment (animals x trials)")
-    ax.set_ylabel("smallest detectable |theta(w)|")
+    ax.set_ylabel("smallest detectable loss of a weight in a trial (%)")
     marks = _marks(colours, shapes, sorted(table["baiting"].unique()))
     if np.isinf(table["detectable"]).any():
         marks.append(Line2D([], [], ls="", label="on the upper edge: not detectable"))
@@ -75,7 +77,7 @@ def _marks(colours: dict[str, str], shapes: dict[int, str], baiting: list[str]) 
             Line2D([], [], color="0.3", marker="o", ls="", mfc=faces[name], label=name)
             for name in baiting
         ),
-        Line2D([], [], color=OBSERVED, ls="--", lw=1, label="true |theta(w)|: 80 % power below"),
+        Line2D([], [], color=OBSERVED, ls="--", lw=1, label="true loss: 80 % power below"),
     ]
 
 
@@ -96,11 +98,11 @@ def effects(ax: Axes, found: Designs) -> None:
     y = np.arange(len(table)) + 0.6 * table["factor"].map(factors.index).to_numpy()
     for k, factor in enumerate(factors):
         own = (table["factor"] == factor).to_numpy()
-        ax.plot(table["sd"][own], y[own], "o-", color=PALETTE[k], linewidth=1)
+        ax.plot(table["loss, sd (%)"][own], y[own], "o-", color=PALETTE[k], linewidth=1)
     ax.set_yticks(y, list(map(_level, table["factor"], table["level"])))
     ax.invert_yaxis()
     ax.set_xlim(left=0.0)
-    ax.set_xlabel("standard deviation of theta(w)")
+    ax.set_xlabel("standard deviation of a weight's loss\nin a trial (%)")
     ax.set_title("mean over designs", fontsize=10)
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from hebbax.figures.style import OBSERVED, literal, model_colour
+from hebbax.figures.style import OBSERVED, failed, literal, model_colour
 
 LINEAR = 20.0
 """Percent of deviance up to which the axis is linear; single fits reach minus hundreds."""
@@ -33,8 +33,9 @@ def held_out(table: pd.DataFrame, published: Mapping[float, float]) -> Figure:
 
     Args:
         table: one row a ``method``, ``model``, ``fraction`` and kind of ``weights``, with the
-            columns ``percent``, ``percent low``, ``percent high``, and for posteriors
-            ``total over no-learning`` and ``total se over no-learning``.
+            columns ``percent``, ``percent low``, ``percent high``, ``verdict`` (empty for a point
+            estimate), and for posteriors ``total over no-learning`` and ``total se over
+            no-learning``. Fractions at which a posterior failed are named.
         published: percent of deviance by training fraction.
     """
     kinds = list(table["weights"].unique())
@@ -81,6 +82,9 @@ def _one_method(
     style = {"color": model_colour(model), "markersize": 4, "linewidth": 1.2, "capsize": 2, **line}
     ends = np.abs(rows[["percent low", "percent high"]].to_numpy().T - rows["percent"].to_numpy())
     label = model if method == "posterior" else method
+    lost = rows["fraction"][rows["verdict"].map(failed)]
+    if len(lost):
+        label += f"\n(FAILED at {', '.join(f'{at:.0%}' for at in lost)})"
     top.errorbar(at, rows["percent"], ends, label=label, **style)
     if method == "posterior" and model != "no-learning":
         bottom.errorbar(

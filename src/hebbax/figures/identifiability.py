@@ -5,8 +5,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hebbax.design.identifiability import Identifiability
+from hebbax.design.identifiability import FORGETTING, Identifiability
 from hebbax.figures.style import OBSERVED, PALETTE, literal
+from hebbax.rule.fading import percent
 
 
 @literal
@@ -39,7 +40,11 @@ def deviations(ax: Axes, found: Identifiability) -> None:
     ax.set_yticks(y, list(table.index))
     ax.set_ylim(len(y) - 0.4, -0.6)
     ax.set_xlim(left=0.0)
-    ax.set_xlabel(f"coefficient (a trial adds 1/{found.inputs} of it to a weight)")
+    ax.set_xlabel(
+        f"coefficient (a trial adds 1/{found.inputs} of it to a weight;\n"
+        f"w below zero by 0.1: a weight loses "
+        f"{percent(FORGETTING, 0.1, found.spec.rate, found.inputs):.1f} % in a trial)"
+    )
     handles, labels = ax.get_legend_handles_labels()
     first = [*handles[-1:], *handles[:-1]], [*labels[-1:], *labels[:-1]]
     ax.legend(

@@ -94,10 +94,14 @@ def _cutting(formatter: Formatter) -> Formatter:
     return cutting
 
 
-def _cut(name: str) -> str:
-    if len(name) <= LONGEST:
-        return name
-    return f"{name[: LONGEST // 2]}…{name[len(name) - LONGEST // 2 + 1 :]}"
+def _cut(text: str) -> str:
+    """Return a text whose lines are no longer than `LONGEST`: a mark below a name is kept."""
+    return "\n".join(
+        line
+        if len(line) <= LONGEST
+        else f"{line[: LONGEST // 2]}…{line[len(line) - LONGEST // 2 + 1 :]}"
+        for line in text.split("\n")
+    )
 
 
 def model_colour(name: str) -> str:
@@ -111,6 +115,12 @@ def grey_numbers(ax: Axes, values: np.ndarray, texts: list[list[str]]) -> None:
     for (i, j), value in np.ndenumerate(values):
         colour = "white" if value > 0.75 else "black"
         ax.text(j, i, texts[i][j], ha="center", va="center", fontsize=6.5, color=colour)
+
+
+def failed(verdict: object) -> bool:
+    """Return whether the ``verdict`` in a row of a table (`Verdict.brief`) is that of a posterior
+    that failed; one that is missing is of a fit that has none, a point estimate."""
+    return str(verdict) not in ("", "nan", "passed")
 
 
 def mark_failed(figure: Figure, verdict: Verdict) -> Figure:

@@ -7,6 +7,8 @@ that fails is no posterior, and is not called one.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Protocol
 
 import arviz as az
 import numpy as np
@@ -90,6 +92,25 @@ def marked(table: pd.DataFrame, verdict: Verdict) -> pd.DataFrame:
     """Return a table of a posterior's numbers with a last column ``diagnostics``: whether it passed
     or FAILED."""
     return table.assign(diagnostics=verdict.word)
+
+
+class Table(Protocol):
+    """Makes a table of a posterior's numbers, marked (`marked`) by its ``verdict``, which is made
+    where it is not known already."""
+
+    def __call__(self, posterior: az.InferenceData, verdict: Verdict | None = None) -> pd.DataFrame:
+        """Return the table of a stored posterior."""
+
+
+def marks(make: Callable[[az.InferenceData], pd.DataFrame]) -> Table:
+    """Return what ``make`` returns of a posterior, as a `Table`. Raises `FitError` also for a
+    posterior of which nothing can be said (`admit`)."""
+
+    @wraps(make)
+    def table(posterior: az.InferenceData, verdict: Verdict | None = None) -> pd.DataFrame:
+        return marked(make(posterior), verdict_of(posterior, verdict))
+
+    return table
 
 
 def is_variational(posterior: az.InferenceData) -> bool:

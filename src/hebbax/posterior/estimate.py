@@ -19,6 +19,7 @@ from hebbax.inference.density import constrain, latent_sites
 from hebbax.model.choices import Model
 from hebbax.posterior.inference_data import attributes, coordinates, spec_of, variable_dims
 from hebbax.posterior.stored import check_attributes, check_estimate
+from hebbax.rule.fading import PERCENT, losses
 from hebbax.run import netcdf
 from hebbax.typing import Parameters
 from hebbax.validation.limits import MAX_STORED
@@ -82,7 +83,8 @@ ARRIVED = 1e-3
 
 
 def table(estimate: xr.Dataset) -> pd.DataFrame:
-    """Return the estimates, one row an animal and one column a value."""
+    """Return the estimates, one row an animal and one column a value, with what its weights lose in
+    a trial, in per cent, where a term fades them (`hebbax.rule.fading`)."""
     columns = {}
     for name, values in estimate.data_vars.items():
         if "animal" not in values.dims:
@@ -93,4 +95,9 @@ def table(estimate: xr.Dataset) -> pd.DataFrame:
         (member,) = (d for d in values.dims if d != "animal")
         for label in values[member].to_numpy():
             columns[f"{name} {label}"] = values.sel({member: label}).to_numpy()
+    if "theta" in estimate:
+        terms, rate = [str(term) for term in estimate["term"].to_numpy()], spec_of(estimate).rate
+        theta = estimate["theta"].transpose("animal", "term").to_numpy()
+        for loss in losses(terms, rate, int(estimate.attrs["n_inputs"])):
+            columns[f"loss of {loss.weight} (%)"] = PERCENT * loss.of(theta)
     return pd.DataFrame(columns, index=pd.Index(estimate["animal"].to_numpy(), name="animal"))

@@ -2,7 +2,8 @@
 
 It is told by what a weight loses of itself in a trial (`hebbax.rule.fading`), in per cent, and by
 the memory in trials. A coefficient alone does not say it: the same one is another loss where there
-are more stimuli. The value of a loss is the median of its draws.
+are more stimuli. The value of a loss is the median of its draws. Tables and sentences say whether
+the posterior passed its diagnostics.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import arviz as az
 import numpy as np
 import pandas as pd
 
-from hebbax.posterior import alone
+from hebbax.posterior import alone, diagnostics
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.summary import INTERVAL, population_table, probability, samples_of
 from hebbax.rule.fading import PERCENT, Loss, losses, memory, unsteady
@@ -133,15 +134,21 @@ def forgetting(posterior: az.InferenceData) -> list[Forgetting]:
     return out
 
 
-def forgetting_sentence(posterior: az.InferenceData) -> str:
+def forgetting_sentence(
+    posterior: az.InferenceData, verdict: diagnostics.Verdict | None = None
+) -> str:
     """Return the answer to: is there active forgetting, how large, how sure; beside it the
-    coefficients, and the terms that are no part of it. Empty for a rule without it."""
+    coefficients, and the terms that are no part of it. Empty for a rule without it. It begins with
+    what the ``verdict``, made where it is not known, is of a posterior that failed."""
     said = [term.sentence for term in forgetting(posterior)]
     if not said:
         return ""
+    verdict = diagnostics.verdict_of(posterior, verdict)
+    if not verdict.passed:
+        said.insert(0, f"{posterior.attrs['model']}{verdict.mark}:")
     terms = [str(term) for term in posterior.posterior["term"].to_numpy()]
     if "theta_population" in posterior.posterior:
-        said.append(_beside(population_table(posterior), terms))
+        said.append(_beside(population_table(posterior, verdict), terms))
     if others := unsteady(terms):
         said.append(
             f"What {' and '.join(others)} make{'s' if len(others) == 1 else ''} of a weight is not "
@@ -160,6 +167,7 @@ def _beside(table: pd.DataFrame, terms: list[str]) -> str:
     return f"Coefficients in the population: {', '.join(each)}."
 
 
+@diagnostics.marks
 def population_losses(posterior: az.InferenceData) -> pd.DataFrame:
     """Return one row a weight that loses: the population's loss in a trial and memory, medians and
     90 % intervals, and the probability of a loss; empty where there is no population."""
@@ -171,6 +179,7 @@ def population_losses(posterior: az.InferenceData) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), pd.Index(rows, name="weight"), COLUMNS, dtype=float)
 
 
+@diagnostics.marks
 def animal_losses(posterior: az.InferenceData) -> pd.DataFrame:
     """Return the same of each animal, one row an animal and weight, and beside it the loss by the
     animal's own choices alone (`hebbax.posterior.alone`) where that is stored."""

@@ -1,6 +1,7 @@
 """A posterior in tables: what is said of each coefficient, and of how many matter.
 
-The value of a coefficient is the median of its draws, here and everywhere.
+The value of a coefficient is the median of its draws, here and everywhere. Tables of coefficients
+say in a last column whether the posterior passed its diagnostics (`diagnostics.marks`).
 """
 
 from functools import partial
@@ -14,7 +15,7 @@ import xarray as xr
 
 from hebbax.model.priors import SHRINKING, Group, scale_priors
 from hebbax.model.priors import effective_terms as count
-from hebbax.posterior import alone
+from hebbax.posterior import alone, diagnostics
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.stored import check_finite
 
@@ -25,6 +26,7 @@ COLUMNS = ["median", "sd", "5 %", "95 %", "P(< 0)"]
 """Columns of a table of coefficients."""
 
 
+@diagnostics.marks
 def population_table(posterior: az.InferenceData) -> pd.DataFrame:
     """Return one row a population value: median, sd, ends of the 90 % interval and P(< 0).
 
@@ -38,6 +40,7 @@ def population_table(posterior: az.InferenceData) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=COLUMNS)
 
 
+@diagnostics.marks
 def animal_table(posterior: az.InferenceData) -> pd.DataFrame:
     """Return one row an animal and value: median, sd, ends of the 90 % interval and P(< 0); of the
     coefficients also by the animal's own choices alone (`hebbax.posterior.alone`) where that is
@@ -109,12 +112,13 @@ def samples_of(values: xr.DataArray) -> xr.DataArray:
 def _rows(name: str, samples: xr.DataArray) -> dict[str, dict[str, float]]:
     dims = [str(d) for d in samples.dims if d != "sample"]
     if not dims:
-        return {name: _row(samples.to_numpy())}
+        return {name: row_of(samples.to_numpy())}
     labels = samples[dims[0]].to_numpy()
-    return {f"{name} {k}": _row(samples.sel({dims[0]: k}).to_numpy()) for k in labels}
+    return {f"{name} {k}": row_of(samples.sel({dims[0]: k}).to_numpy()) for k in labels}
 
 
-def _row(drawn: np.ndarray) -> dict[str, float]:
+def row_of(drawn: np.ndarray) -> dict[str, float]:
+    """Return `COLUMNS` of draws ``(sample,)``."""
     low, high = np.quantile(drawn, INTERVAL)
     numbers = (np.median(drawn), drawn.std(), low, high, (drawn < 0).mean())
     return dict(zip(COLUMNS, map(float, numbers), strict=True))

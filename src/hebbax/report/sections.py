@@ -16,6 +16,7 @@ from hebbax import figures
 from hebbax.check.predictive import SUSPICIOUS
 from hebbax.posterior import forgetting, summary
 from hebbax.posterior import inference_data as posteriors
+from hebbax.posterior.diagnostics import Verdict
 from hebbax.report import page
 from hebbax.report.study import Study, answer, deviance_table
 from hebbax.run import attempts
@@ -126,9 +127,9 @@ def _model(name: str, study: Study, folder: Path) -> page.Section:
     """Return the section of one model: verdict, coefficients, checks."""
     posterior, verdict, check = study.posteriors[name], study.verdicts[name], study.checks[name]
     tables: dict[str, Callable[[], pd.DataFrame]] = {
-        **_losses(posterior),
-        "Population": partial(summary.population_table, posterior),
-        "Each animal": partial(summary.animal_table, posterior),
+        **_losses(posterior, verdict),
+        "Population": partial(summary.population_table, posterior, verdict),
+        "Each animal": partial(summary.animal_table, posterior, verdict),
     }
     drawn: dict[str, Draw] = {
         "forest": partial(figures.forest, posterior, verdict),
@@ -151,18 +152,18 @@ def _model(name: str, study: Study, folder: Path) -> page.Section:
     )
 
 
-def _losses(posterior: az.InferenceData) -> dict[str, Callable[[], pd.DataFrame]]:
+def _losses(posterior: az.InferenceData, verdict: Verdict) -> dict[str, Callable[[], pd.DataFrame]]:
     """Return the tables of what weights lose, none for a rule that does not fade them."""
     if not forgetting.fades(posterior):
         return {}
     tables: dict[str, Callable[[], pd.DataFrame]] = {
         "What a weight of each animal loses in a trial": partial(
-            forgetting.animal_losses, posterior
+            forgetting.animal_losses, posterior, verdict
         )
     }
     if posteriors.spec_of(posterior).hierarchy == "none":
         return tables
-    population = partial(forgetting.population_losses, posterior)
+    population = partial(forgetting.population_losses, posterior, verdict)
     return {"What a weight of the population loses in a trial": population, **tables}
 
 
@@ -176,7 +177,8 @@ def _texts(name: str, study: Study) -> list[str | Failed]:
         texts += [
             verdict.sentence,
             attempt(
-                f"The forgetting of {name}", partial(forgetting.forgetting_sentence, posterior)
+                f"The forgetting of {name}",
+                partial(forgetting.forgetting_sentence, posterior, verdict),
             ),
             attempt(f"The number of terms of {name}", partial(_effective, posterior)),
         ]

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import arviz as az
 import jax
+import numpy as np
 import pandas as pd
 
 from hebbax.check import comparison, predictive
@@ -25,6 +26,7 @@ from hebbax.posterior import diagnostics, fits, fitting, forgetting, summary
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.observed import check_comparable
 from hebbax.report import told
+from hebbax.rule.fading import PERCENT
 from hebbax.run import files
 from hebbax.run.attempts import Failed, attempt, said
 from hebbax.run.names import check_distinct
@@ -180,7 +182,8 @@ def answer(study: Study) -> str:
         sentences.append(f"What follows is of {leading}.")
     posterior = study.posteriors[leading]
     term = attempt(
-        f"The forgetting of {leading}", partial(forgetting.forgetting_sentence, posterior)
+        f"The forgetting of {leading}",
+        partial(forgetting.forgetting_sentence, posterior, study.verdicts[leading]),
     )
     missed = attempt(f"The check of {leading}", lambda: study.checks[leading].sentence)
     parts = [*sentences, said(term), said(missed)]
@@ -190,15 +193,28 @@ def answer(study: Study) -> str:
 def truth_table(
     posterior: az.InferenceData, cohort: Cohort, verdict: diagnostics.Verdict
 ) -> pd.DataFrame:
-    """Return the population values a simulated cohort was drawn from, beside their posterior, and
-    its verdict."""
-    table = summary.population_table(posterior)
+    """Return the population values a simulated cohort was drawn from, and what its weights lose in
+    a trial, beside their posterior, and its verdict."""
     truth = {f"theta {term}": value for term, value in cohort.population.items()}
     truth["preference"] = cohort.preference[0]
+    terms = posterior.posterior["term"].to_numpy()
+    coefficients = np.array([cohort.population[str(term)] for term in terms])
+    lost = {}
+    for each in forgetting.forgetting(posterior):
+        name = f"loss of {each.loss.weight} (%)"
+        truth[name] = PERCENT * float(each.loss.of(coefficients))
+        lost[name] = summary.row_of(PERCENT * np.asarray(each.population))
+    table = pd.concat(
+        [
+            summary.population_table(posterior, verdict),
+            diagnostics.marked(pd.DataFrame.from_dict(lost, orient="index"), verdict),
+        ]
+    )
     table.insert(0, "truth", [truth[name] for name in table.index])
     inside = (table["5 %"] <= table["truth"]) & (table["truth"] <= table["95 %"])
-    table["in the 90 % interval"] = ["yes" if covered else "no" for covered in inside]
-    return diagnostics.marked(table, verdict)
+    words = ["yes" if covered else "no" for covered in inside]
+    table.insert(len(table.columns) - 1, "in the 90 % interval", words)
+    return table
 
 
 def deviance_table(
@@ -240,13 +256,10 @@ def _write_tables(study: Study, folder: Path) -> list[Failed]:
     return [made for made in written if isinstance(made, Failed)]
 
 
-def _by_model(
-    study: Study, make: Callable[[az.InferenceData], pd.DataFrame], names: list[str]
-) -> pd.DataFrame:
-    """Return the tables of all models below each other, those of failed posteriors marked."""
+def _by_model(study: Study, make: diagnostics.Table, names: list[str]) -> pd.DataFrame:
+    """Return the tables of all models below each other."""
     each = {
-        name: diagnostics.marked(make(posterior), study.verdicts[name])
-        for name, posterior in study.posteriors.items()
+        name: make(posterior, study.verdicts[name]) for name, posterior in study.posteriors.items()
     }
     filled = {name: table for name, table in each.items() if len(table)}
     return pd.concat(filled or each, names=names)

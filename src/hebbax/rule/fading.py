@@ -19,6 +19,7 @@ import numpy as np
 
 from hebbax.errors import ModelError
 from hebbax.rule.taylor import Exponents, parse_term
+from hebbax.typing import ArrayLike
 
 PERCENT = 100.0
 """Losses are told in per cent."""
@@ -51,6 +52,15 @@ def losses(terms: Sequence[str], rate: float, n_inputs: int) -> list[Loss]:
     if every.any():
         both.append(Loss("every other weight", -every / n_inputs))
     return both
+
+
+def percent(term: str, size: ArrayLike, rate: float, n_inputs: int) -> np.ndarray:
+    """Return the loss in a trial, in per cent, that a coefficient of one term stands for that is
+    below zero by ``size`` (...): of the chosen weight, where the term has an x. Missing for a term
+    that does not fade weights by the same share in every trial."""
+    e = _fading(term)
+    share = np.nan if e is None else rate**e.pre / n_inputs
+    return PERCENT * share * np.asarray(size, float)
 
 
 def unsteady(terms: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from hebbax.rule.fading import percent
 from hebbax.terms.inclusion import Inclusion, Settings
 
 NAMED = {
@@ -48,9 +49,11 @@ def draws(weighed: Inclusion, seed: int = 0) -> np.ndarray:
     return out
 
 
-def term_table(weighed: Inclusion) -> pd.DataFrame:
+def term_table(weighed: Inclusion, rate: float, n_inputs: int) -> pd.DataFrame:
     """Return one row a term: its probability with what is said of it, that under each other prior,
-    and median and 90 % interval of its coefficient where it is in."""
+    median and 90 % interval of its coefficient where it is in, and the loss of a weight in a trial
+    that these stand for, in per cent, empty for a term that fades none
+    (`hebbax.rule.fading.percent`)."""
     probability = weighed.probability()
     table = pd.DataFrame(index=pd.Index(weighed.terms, name="term"))
     table["P(in)"] = probability
@@ -58,11 +61,14 @@ def term_table(weighed: Inclusion) -> pd.DataFrame:
     for (changed, value), weights in weighed.under_other_priors().items():
         table[f"P(in), {changed} {value:.2g}"] = weighed.probability(weights)
     sampled = draws(weighed)
+    numbers = ["median", "5 %", "95 %", "loss (%)", "loss, 5 %", "loss, 95 %"]
+    table[numbers] = np.nan
     for j, term in enumerate(weighed.terms):
         inside = sampled[sampled[:, j] != 0.0, j]
         if inside.size:
-            low, high = np.quantile(inside, [0.05, 0.95])
-            table.loc[term, ["median", "5 %", "95 %"]] = np.median(inside), low, high
+            low, middle, high = np.quantile(inside, [0.05, 0.5, 0.95])
+            lost = percent(term, -np.array([middle, high, low]), rate, n_inputs)
+            table.loc[term, numbers] = middle, low, high, *lost
     table["prior scale"] = weighed.scales
     return table
 
