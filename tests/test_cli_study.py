@@ -158,19 +158,19 @@ def test_the_command_in_the_report_gives_the_same_draws(tmp_path, monkeypatch):
     assert (place / "o" / "check_no-learning.csv").read_bytes() == check
 
 
-HOSTILE = ("$x_{$", "[/x]", "<script>alert(1)</script>", "../up", "{task} %s", "cohort", ":smile:")
+HOSTILE = ("$x_{$", "[/x]", "<script>alert(1)</script>", "../up", "{task} %s", "cohort")
 
 
 @pytest.mark.filterwarnings("ignore:Passing a dict or None as alias_mapping")  # ArviZ 0.23
 def test_a_report_of_three_alternatives_holds_every_name_as_it_stands(tmp_path):
     rng = np.random.default_rng(0)
-    records = [Record(name, rng.integers(0, 3, 9), rng.integers(0, 2, 9)) for name in HOSTILE[:3]]
-    sessions = from_animals(records, list(HOSTILE[3:6]), "tr$i_{als [b].csv")
-    model, folder = f"../{HOSTILE[0]} {HOSTILE[1]} <i>", tmp_path / "study"
+    records = [Record(name, rng.integers(0, 3, 9), rng.integers(0, 3, 9)) for name in HOSTILE[:3]]
+    sessions = from_animals(records, list(HOSTILE[3:]), "tr$i_{als [b].csv")
+    model, folder = "$x_{$ [x] <i> :smile: v1.2", tmp_path / "study"
     folder.mkdir()
     fit = made.posterior(ModelSpec(model, ("x r", "w")), sessions, shape=(2, 20))
     write(fit, folder / f"{file_name(model)}.nc")
-    done = run("report", folder, "--baiting", "baited", "--seed", "0", "--blocks", "3")
+    done = run("report", folder)
     assert done.returncode == 0, done.stderr
     assert "could not be made" not in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
@@ -179,9 +179,10 @@ def test_a_report_of_three_alternatives_holds_every_name_as_it_stands(tmp_path):
     assert "<script>" not in text
     assert "<i>" not in text
     page = html.unescape(text)
-    for name in (*HOSTILE[:6], model, sessions.source):
+    for name in (*HOSTILE, model, sessions.source):
         assert name in page
-    read_part = page.split("What was read")[1].split("<h2")[0]
+    read_part = page.split('id="section-1"')[1].split('id="section-2"')[0]
+    assert "What was read" in read_part
     for count, value in describe(sessions).counts.items():
         assert count in read_part
         assert value in read_part
@@ -194,8 +195,11 @@ def test_a_report_of_three_alternatives_holds_every_name_as_it_stands(tmp_path):
         rows = list(csv.DictReader(file))
     assert {row["animal"] for row in rows} == set(HOSTILE[:3])
     assert {row["model"] for row in rows} == {model}
-    # One preference a pair of alternatives, against the first.
-    assert {row["value"] for row in rows} >= {f"preference {name}" for name in HOSTILE[4:6]}
+    assert {row["value"] for row in rows} == {
+        "theta x r",
+        "theta w",
+        *(f"preference {name} against {HOSTILE[3]}" for name in HOSTILE[4:]),
+    }
 
 
 @pytest.mark.slow
