@@ -108,8 +108,8 @@ def terms(
     asked = answer.question(sessions, spec, settings)
     if not force:
         answer.admit(asked, out, confirm=confirm > 0)
-    if confirm and not force:
-        answer.check_fits(sessions, spec, out, seed, SAMPLING)
+        if confirm:
+            answer.check_fits(sessions, spec, out, seed, SAMPLING)
     prepare_folder(out)
     with progress("terms") as tell:
         weighed = weighing.weigh(sessions, spec, settings, tell)
