@@ -37,12 +37,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 MAPS = Path("/proc/self/maps")
-MANY_MAPS = 20_000
+MANY_MAPS = 15_000
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def _few_programs() -> Iterator[None]:
-    """Forget the compiled programs after a file when they are many: every one of them holds maps of
+    """Forget the compiled programs after a test when they are many: every one of them holds maps of
     memory, of which a process may have some 65 000, and a compiler that gets no more ends it."""
     yield
     if not MAPS.exists() or MAPS.read_bytes().count(b"\n") > MANY_MAPS:

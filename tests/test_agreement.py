@@ -75,6 +75,9 @@ def check_mode(model, settings, restarts):
     assert better.final > found.final - 1e-5
 
 
+# Each of the three has a yardstick of its own in CI: importance sampling in test_inference.py and
+# test_svi.py, the slope and other starts in test_map.py.
+@pytest.mark.slow
 def test_the_three_ways_agree_on_a_small_cohort():
     model = cohort(3, 40)
     quick = map.Settings(epochs=200, starts=2)

@@ -51,8 +51,11 @@ def test_all_runs_every_script_there_is():
     assert {own.stem for own in ANALYSIS.glob("*.py")} - others == set(SCRIPTS)
 
 
-LONG = ("sparse_cohorts",)
-"""Scripts whose parts have a file of tests of their own, here with -m slow: minutes of compiling."""
+LONG = (
+    "benchmark", "benchmark_weighing", "fig3_reward", "fig5_sparsity", "fig8_heldout",
+    "fig9_forgetting", "five_terms", "sparse_cohorts",
+)  # fmt: skip
+"""Scripts whose parts have files of tests of their own, here with -m slow: minutes of compiling."""
 
 
 @pytest.mark.parametrize(
@@ -77,6 +80,7 @@ def test_oja_is_found_without_noise_and_intervals_miss_it_without_inputs(quick):
     assert by_case["a tenth of the inputs unrecorded"] > 1.5 > by_case["well specified"]
 
 
+@pytest.mark.slow
 def test_held_out_simulated_flies_are_predicted_better_than_by_null_and_a_coin(quick):
     table = read(quick("fig8_heldout") / "fig8_summary.csv")
     carried = table[table["weights"] == "carried"].set_index("model")
@@ -87,6 +91,7 @@ def test_held_out_simulated_flies_are_predicted_better_than_by_null_and_a_coin(q
     assert carried.loc["no-learning", "total over coin"] < 0
 
 
+@pytest.mark.slow
 def test_the_forgetting_of_simulated_flies_lies_in_its_interval_from_their_first_half(quick):
     forgetting = read(quick("fig9_forgetting") / "fig9_forgetting.csv")
     everyone = forgetting[forgetting["animal"] == "population"].iloc[0]
@@ -121,6 +126,7 @@ def test_pairs_of_fig4_are_differences_of_the_same_fly():
     assert list(found["better"]) == [6, 6, 0, 0]
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_weighing_times_what_it_counted(quick):
     rows = read(quick("benchmark_weighing") / "benchmark_weighing.csv")
     assert list(rows["what"]) == ["sub-models", "sub-models", "simulation"]
@@ -128,6 +134,7 @@ def test_the_benchmark_of_weighing_times_what_it_counted(quick):
     assert (rows["seconds"] > 0).all()
 
 
+@pytest.mark.slow
 def test_the_benchmark_has_one_row_an_implementation_and_size(quick):
     rows = read(quick("benchmark") / "benchmark.csv")
     timed = rows[rows["section"] == "value and gradient"]

@@ -27,7 +27,6 @@ from hebbax.errors import ModelError
 from hebbax.inference.density import Expansion, padded_observed
 from hebbax.model.choices import Model
 from hebbax.model.likelihood import KINDS
-from hebbax.model.priors import Hierarchy
 from hebbax.rule.network import Network, saturate
 from hebbax.rule.taylor import Rule
 from hebbax.typing import Array, Likelihood
@@ -40,14 +39,13 @@ GROUPS = ("theta", "preference", "habit", "initial_weight")
 
 @dataclass(frozen=True)
 class Frame:
-    """What a compiled program depends on: rule, network, likelihood, the ``groups`` of an animal's
-    values, name and number of members each, and whether animals have a population."""
+    """What a compiled program depends on: rule, network, likelihood, and the ``groups`` of an
+    animal's values, name and number of members each."""
 
     rule: Rule
     network: Network
     likelihood: Likelihood
     groups: tuple[tuple[str, int], ...]
-    hierarchy: Hierarchy
 
     @property
     def n_members(self) -> int:
@@ -78,8 +76,7 @@ def frame_of(model: Model) -> Frame:
                 "pseudo-marginal Metropolis."
             )
     groups = tuple((group.name, group.scales.size) for group in model.groups)
-    spec = model.spec
-    return Frame(model.rule, model.network, spec.likelihood, groups, spec.hierarchy)
+    return Frame(model.rule, model.network, model.spec.likelihood, groups)
 
 
 def trials_of(model: Model) -> Trials:

@@ -18,12 +18,10 @@ from hebbax.inference.pseudo_marginal.evidence import Evidence, log_evidence
 from hebbax.inference.pseudo_marginal.mixture import Mixture
 from hebbax.inference.pseudo_marginal.moves import Known, State
 from hebbax.inference.pseudo_marginal.population import Population, Prior, whitened
-from hebbax.inference.pseudo_marginal.references import References, renewed
+from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, renewed
 from hebbax.inference.pseudo_marginal.settings import Settings
+from hebbax.model.priors import Hierarchy
 from hebbax.typing import Array, Key
-
-REMEMBERED = 512
-"""Draws that references are taken from."""
 
 
 class Chains(NamedTuple):
@@ -76,6 +74,7 @@ class Setup(NamedTuple):
 
     key: Key
     frame: Frame
+    hierarchy: Hierarchy
     prior: Prior
     trials: Trials
     settings: Settings
@@ -105,7 +104,7 @@ class Setup(NamedTuple):
 
     def fitted(self, rng: np.random.Generator, populations: Population) -> Mixture | None:
         """Return the mixture of some populations (draw, member), where there are any."""
-        if self.frame.hierarchy == "none":
+        if self.hierarchy == "none":
             return None
         settings, draws = self.settings, np.asarray(_whitened(self.prior, populations))
         return mixture.fit(rng, draws, settings.components, settings.inflation)
@@ -142,7 +141,7 @@ def _far_apart(key: Key, setup: Setup, found: pilots.Particles) -> np.ndarray:
     """Return which particles of the pilot chains start at ``(chain,)``: some that lie far apart."""
     rng = np.random.default_rng(np.asarray(key))
     particles = np.asarray(found.phi).reshape(len(found.phi), -1)
-    if setup.frame.hierarchy == "animals":
+    if setup.hierarchy == "animals":
         particles = np.asarray(_whitened(setup.prior, found.population))
     z = (particles - particles.mean(0)) / (particles.std(0) + 1e-9)
     chosen = [int(rng.integers(len(z)))]
@@ -188,7 +187,7 @@ def shapes(setup: Setup) -> Chains:
         return Mixture(of(n), of(n, 2 * d + 1), of(n, 2 * d + 1, 2 * d + 1))
 
     init = jax.vmap(partial(moves.init, n_points=settings.points))
-    shape = (d,) if setup.frame.hierarchy == "animals" else (n_animals, d)
+    shape = (d,) if setup.hierarchy == "animals" else (n_animals, d)
     own = of(settings.chains, *shape)
     population = Population(own, own, of(settings.chains))
     return Chains(

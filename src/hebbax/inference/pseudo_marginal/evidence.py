@@ -51,10 +51,11 @@ UNKNOWN = Evidence(np.nan, np.nan, np.nan)
 
 def log_evidence(key: Key, frame: Frame, known: Known, n_points: int, n_draws: int) -> Evidence:
     """Return the evidence by ``n_draws`` populations, each animal integrated by ``n_points``."""
-    whole = frame.hierarchy == "none" or frame.n_members <= mixture.WHOLE
-    if n_draws == 0 or known.prior.shrinkage is not None or not whole:
-        return UNKNOWN
-    if frame.hierarchy == "none" and np.asarray(known.prior.laplace).any():
+    if known.mixture is None:
+        normal = not np.asarray(known.prior.laplace).any()
+    else:
+        normal = frame.n_members <= mixture.WHOLE  # in the coordinates of the mixture
+    if n_draws == 0 or known.prior.shrinkage is not None or not normal:
         return UNKNOWN
     log_weights = np.asarray(_log_weights(key, frame, n_points, n_draws, known))
     parts = [_mean(each) for each in np.atleast_2d(log_weights.T)]
@@ -102,5 +103,5 @@ def _log_weights(key: Key, frame: Frame, n_points: int, n_draws: int, known: Kno
         log_prior = normal + frame.n_members * np.log(2.0)
         return log_p(key, new).sum() + log_prior - mixture.log_density(given, drawn)
 
-    one = animals if frame.hierarchy == "none" else population
+    one = animals if known.mixture is None else population
     return jax.lax.map(one, jax.random.split(key, n_draws), batch_size=BATCH)

@@ -55,7 +55,8 @@ SINGULAR = 1e-7
 
 
 class Known(NamedTuple):
-    """What the moves need beside the state: prior, trials and references by animal, mixture."""
+    """What the moves need beside the state: prior, trials and references by animal, and the mixture
+    of populations where there is one."""
 
     prior: Prior
     trials: Trials
@@ -100,7 +101,7 @@ def step(
 ) -> tuple[State, Info]:
     """Return the state after one iteration."""
     first, second, third, fourth, fifth = jax.random.split(key, 5)
-    if frame.hierarchy == "none":
+    if known.mixture is None:
         population = alone(first, known.prior, state.population, state.phi)
         state, kept = conditional(third, frame, known, state._replace(population=population))
         return state, Info(jnp.ones(()), 1.0 - kept.mean(), kept.mean())

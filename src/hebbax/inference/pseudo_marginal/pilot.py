@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from hebbax.inference.pseudo_marginal import points
 from hebbax.inference.pseudo_marginal.animal import Frame, Trials
 from hebbax.inference.pseudo_marginal.population import Population, Prior, centred, without
-from hebbax.inference.pseudo_marginal.references import References, renewed
+from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, renewed
+from hebbax.model.priors import Hierarchy
 from hebbax.typing import Array, Key, Progress, silent
 
 
@@ -43,6 +45,7 @@ class Particles(NamedTuple):
 def pilot(
     key: Key,
     frame: Frame,
+    hierarchy: Hierarchy,
     prior: Prior,
     trials: Trials,
     settings: Settings,
@@ -53,7 +56,7 @@ def pilot(
     animal_key, key = jax.random.split(key)
     spread = jnp.sqrt(prior.mean**2 + prior.spread**2)
     phi = _alone(animal_key, frame, trials, spread, settings)
-    if frame.hierarchy == "none":
+    if hierarchy == "none":
         begin = partial(without, prior, phi.shape[1])
         population = jax.vmap(begin)(jnp.zeros(len(phi)))
     else:
@@ -67,10 +70,11 @@ def _alone(key: Key, frame: Frame, trials: Trials, spread: Array, settings: Sett
     start_key, key = jax.random.split(key)
     shape = (settings.particles, trials.value.shape[0], frame.n_members)
     phi = spread * jax.random.normal(start_key, shape)
-    none = jnp.zeros((settings.particles, frame.n_members))
+    none = jnp.zeros((REMEMBERED, frame.n_members))
+    all_of_them = np.arange(REMEMBERED) % settings.particles
     for own_key in jax.random.split(key, settings.rounds):
         reference_key, draw_key = jax.random.split(own_key)
-        own = renewed(reference_key, frame, trials, phi, none)
+        own = renewed(reference_key, frame, trials, phi[all_of_them], none)
         phi = _drawn(draw_key, frame, trials, own, spread, settings)
     return phi
 

@@ -14,6 +14,9 @@ import jax.numpy as jnp
 from hebbax.inference.pseudo_marginal.animal import Frame, Trials, expansion
 from hebbax.typing import Array, Key
 
+REMEMBERED = 512
+"""Draws that references are taken from: always as many, so that one program serves all."""
+
 REFERENCES = 256
 CLUSTERS = 12
 ROUNDS = 8

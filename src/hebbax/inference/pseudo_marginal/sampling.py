@@ -92,11 +92,18 @@ def fit(
     key = words(key)
     made_of = checkpoint.fit_identity(key, model, settings)
     pilot_key, start_key, run_key = jax.random.split(key, 3)
-    setup = Setup(run_key, frame_of(model), prior_of(model), trials_of(model), settings)
+    given = prior_of(model), trials_of(model), settings
+    setup = Setup(run_key, frame_of(model), model.spec.hierarchy, *given)
 
     def begun() -> Chains:
         found = pilots.pilot(
-            pilot_key, setup.frame, setup.prior, setup.trials, settings.pilot, progress
+            pilot_key,
+            setup.frame,
+            setup.hierarchy,
+            setup.prior,
+            setup.trials,
+            settings.pilot,
+            progress,
         )
         return started(start_key, setup, found)
 
