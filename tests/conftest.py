@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     shared = hasattr(config, "workerinput")
     settings = {
         "jax_disable_most_optimizations": True,
-        "jax_persistent_cache_min_compile_time_secs": 0.3,
+        "jax_persistent_cache_min_compile_time_secs": 0.05,
         "jax_compilation_cache_dir": os.environ["JAX_COMPILATION_CACHE_DIR"]
         if shared
         else tempfile.mkdtemp(prefix="hebbax-tests-"),

@@ -52,8 +52,8 @@ def test_all_runs_every_script_there_is():
 
 
 LONG = (
-    "benchmark", "benchmark_weighing", "fig3_reward", "fig5_sparsity", "fig8_heldout",
-    "fig9_forgetting", "five_terms", "sparse_cohorts",
+    "benchmark", "benchmark_weighing", "fig3_reward", "fig4_flies", "fig5_sparsity", "fig8_heldout",
+    "fig9_forgetting", "five_terms", "sparse_cohorts", "table2_scale", "table3_rules",
 )  # fmt: skip
 """Scripts whose parts have files of tests of their own, here with -m slow: minutes of compiling."""
 
@@ -98,6 +98,7 @@ def test_the_forgetting_of_simulated_flies_lies_in_its_interval_from_their_first
     assert everyone["low"] < -0.06 < everyone["high"]
 
 
+@pytest.mark.slow
 def test_the_accept_reject_record_tells_more_of_single_flies_than_the_choices(quick):
     flies = read(quick("fig4_flies") / "fig4_flies.csv")
     five = flies[(flies["model"] == "rajagopalan-forgetting") & (flies["reward"] == "expected")]

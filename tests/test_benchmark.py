@@ -107,14 +107,14 @@ def test_the_published_fit_is_timed_once_its_losses_agree(scripts, tmp_path):
     assert (ledger.frame["ms"] > 0).all()
 
 
-def test_an_earlier_table_of_other_settings_is_kept(scripts, tmp_path):
+def test_what_is_no_table_of_the_benchmark_is_kept(scripts, tmp_path):
     benchmark, _ = scripts
     (tmp_path / "benchmark.csv").write_text("earlier")
     with pytest.raises(HebbaxError) as caught:
         benchmark.main(["--quick", "--out", str(tmp_path)], standalone_mode=False)
     assert str(caught.value) == (
-        f"benchmark.csv: was made with other settings and lies in {tmp_path}; remove it, or give "
-        "another --out."
+        "benchmark.csv: does not say in its first line with what it was made, so that it is damaged "
+        f"or was edited, and lies in {tmp_path}; put back a copy, or move it away to start anew."
     )
     assert (tmp_path / "benchmark.csv").read_text() == "earlier"
 

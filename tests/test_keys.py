@@ -277,10 +277,11 @@ CASES = {
 }
 
 STEPS = (
-    "chains.run_block", "chains.started",
-    "mixture.draw", "mixture.draw_block", "moves.another_global", "moves.conditional",
-    "moves.estimates", "moves.non_centred", "moves.propose", "moves.step", "normals.normals",
-    "pilot.pilot", "points.draw_noise", "points.estimate", "points.retained", "population.alone",
+    "candidates.another_global", "candidates.fresh", "candidates.kept", "candidates.proposed",
+    "candidates.same", "chains.run_block", "chains.Setup.evidence", "chains.started",
+    "evidence.log_evidence", "mixture.draw", "mixture.draw_block", "moves.estimates",
+    "moves.non_centred", "moves.step", "moves.tried", "normals.normals", "pilot.pilot",
+    "points.draw_noise", "points.estimate", "points.retained", "population.alone",
     "population.centred", "population.draw_prior", "references.clusters", "references.references",
     "references.renewed", "shrinkage.draw_global",
 )  # fmt: skip

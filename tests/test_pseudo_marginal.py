@@ -21,6 +21,7 @@ from hebbax.inference.density import expansion as whole_expansion
 from hebbax.inference.density import log_likelihood_by_animal, split_groups
 from hebbax.inference.pseudo_marginal import (
     animal,
+    candidates,
     mixture,
     moves,
     points,
@@ -465,13 +466,13 @@ def test_a_step_from_anywhere_gives_numbers(scene):
     rng = np.random.default_rng(2)
     draws = np.abs(rng.normal(size=(100, 2 * frame.n_members + 1)))
     draws[:, -1] = 0.0
-    known = moves.Known(prior, trials, references, mixture.fit(rng, draws, 2, 1.0))
+    known = candidates.Known(prior, trials, references, mixture.fit(rng, draws, 2, 1.0))
     zero = jnp.zeros(())
     far = Population(30.0 * jnp.ones_like(mean), 1e-7 * jnp.ones_like(spread), zero)
     near = Population(mean, spread, zero), Population(0.0 * mean, 10.0 * spread, zero)
     for start in (far, *near):
         phi = start.mean + start.spread * jnp.ones((3, 1))
-        state = moves.init(start, phi, 8)
+        state = candidates.init(start, phi, 8)
         run = jax.jit(partial(moves.step, frame=frame, known=known, n_proposals=2))
         for key in jax.random.split(jax.random.PRNGKey(1), 3):
             state, _ = run(key, state=state)

@@ -326,6 +326,8 @@ def test_the_command_writes_tables_and_pictures_and_keeps_what_was_there(folder)
     )
 
 
+# What refuses, goes on and fails around it has quick tests below.
+@pytest.mark.slow
 def test_leading_submodels_are_confirmed_by_sampling(folder):
     out = folder / "confirmed"
     done = run("terms", folder / "flies.csv", "--terms", "x r", "--confirm", "1", "--out", out)

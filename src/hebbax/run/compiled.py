@@ -16,7 +16,7 @@ from platformdirs import user_cache_path
 MOST_BYTES = 512 * 2**20
 """Size of the folder, above which what was used longest ago is removed."""
 
-LEAST_SECONDS = 0.2
+LEAST_SECONDS = 0.05
 """What compiles faster is not kept."""
 
 PROCESSORS = Path("/proc/cpuinfo")

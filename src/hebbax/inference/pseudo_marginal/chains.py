@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hebbax.inference.pseudo_marginal import mixture, moves
+from hebbax.inference.pseudo_marginal import candidates, mixture, moves
 from hebbax.inference.pseudo_marginal import pilot as pilots
 from hebbax.inference.pseudo_marginal.animal import Frame, Trials
+from hebbax.inference.pseudo_marginal.candidates import Known, State
 from hebbax.inference.pseudo_marginal.evidence import Evidence, log_evidence
 from hebbax.inference.pseudo_marginal.mixture import Mixture
-from hebbax.inference.pseudo_marginal.moves import Known, State
 from hebbax.inference.pseudo_marginal.population import Population, Prior, whitened
 from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, renewed
 from hebbax.inference.pseudo_marginal.settings import Settings
@@ -159,7 +159,7 @@ def started(key: Key, setup: Setup, found: pilots.Particles) -> Chains:
     rng = np.random.default_rng(np.asarray(fit_key))
     population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[own], found.population)
     phi = jnp.asarray(found.phi)
-    init = partial(moves.init, n_points=settings.points)
+    init = partial(candidates.init, n_points=settings.points)
     picked = rng.choice(len(phi), REMEMBERED)
     return Chains(
         state=jax.vmap(init)(population, phi[own]),
@@ -186,7 +186,7 @@ def shapes(setup: Setup) -> Chains:
     def parts(n: int) -> Mixture:
         return Mixture(of(n), of(n, 2 * d + 1), of(n, 2 * d + 1, 2 * d + 1))
 
-    init = jax.vmap(partial(moves.init, n_points=settings.points))
+    init = jax.vmap(partial(candidates.init, n_points=settings.points))
     shape = (d,) if setup.hierarchy == "animals" else (n_animals, d)
     own = of(settings.chains, *shape)
     population = Population(own, own, of(settings.chains))

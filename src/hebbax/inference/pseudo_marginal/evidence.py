@@ -21,7 +21,8 @@ import numpy as np
 
 from hebbax.inference.pseudo_marginal import mixture, points
 from hebbax.inference.pseudo_marginal.animal import Frame
-from hebbax.inference.pseudo_marginal.moves import Known, estimates, moved
+from hebbax.inference.pseudo_marginal.candidates import Known, moved
+from hebbax.inference.pseudo_marginal.moves import components_of, estimates
 from hebbax.inference.pseudo_marginal.population import Population
 from hebbax.typing import Array, Key
 
@@ -82,7 +83,8 @@ def _log_weights(key: Key, frame: Frame, n_points: int, n_draws: int, known: Kno
         noise_key, key = jax.random.split(key)
         keys = jax.random.split(noise_key, n_animals)
         noise = jax.vmap(lambda key: points.draw_noise(key, n_points, frame.n_members))(keys)
-        return estimates(key, frame, known, population, noise).log_p
+        components = components_of(known, population)
+        return estimates(key, frame, known, population, components, noise).log_p
 
     def animals(key: Key) -> Array:
         zero = jnp.zeros(())

@@ -13,7 +13,9 @@ every animal's points, and log p-hat_a. One iteration is
                         global scale at the same coordinates, too
 
 The last is pseudo-marginal Metropolis with correlated estimates (Deligiannidis, Doucet & Pitt
-2018): at kept random numbers the noise of p-hat cancels, whatever the number of animals. Animals
+2018): at kept random numbers the noise of p-hat cancels, whatever the number of animals. It and
+conditional importance sampling try what `hebbax.inference.pseudo_marginal.candidates` makes.
+Animals
 without a population have conditional importance sampling, and Gibbs of the scales of their prior
 (`population.alone`).
 """
@@ -25,53 +27,29 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import log_ndtr, ndtr
 
-from hebbax.inference.pseudo_marginal import mixture, points, shrinkage
-from hebbax.inference.pseudo_marginal.animal import SINGLE, Frame, Trials, expansion
-from hebbax.inference.pseudo_marginal.mixture import Mixture
+from hebbax.inference.pseudo_marginal import points
+from hebbax.inference.pseudo_marginal.animal import Frame, Trials, expansion
+from hebbax.inference.pseudo_marginal.candidates import (
+    Known,
+    State,
+    another_global,
+    fresh,
+    kept,
+    of_animals,
+    proposed,
+    same,
+)
 from hebbax.inference.pseudo_marginal.normals import normals
 from hebbax.inference.pseudo_marginal.points import Noise
-from hebbax.inference.pseudo_marginal.population import (
-    Population,
-    Prior,
-    alone,
-    centred,
-    coloured,
-    part_of,
-    precisions,
-    whitened,
-)
-from hebbax.inference.pseudo_marginal.references import References
+from hebbax.inference.pseudo_marginal.population import Population, alone, centred, precisions
 from hebbax.inference.roots import root_of
 from hebbax.typing import Array, Key
 
 PARTIAL = (0.0, 0.6, 0.9)
 """How much of where it is a non-centred proposal keeps, drawn alike."""
 
-WALK = 0.4
-"""Step of the log global scale in the middle, at the same coordinates."""
-
 SINGULAR = 1e-7
 """Least pivot of a correlation matrix, below which its diagonal is taken."""
-
-
-class Known(NamedTuple):
-    """What the moves need beside the state: prior, trials and references by animal, and the mixture
-    of populations where there is one."""
-
-    prior: Prior
-    trials: Trials
-    references: References
-    mixture: Mixture | None
-
-
-class State(NamedTuple):
-    """One chain: a population, animals ``phi`` (animal, member), log p-hat_a (animal,), and the
-    random numbers of their points."""
-
-    population: Population
-    phi: Array
-    log_p: Array
-    noise: Noise
 
 
 class Info(NamedTuple):
@@ -84,146 +62,86 @@ class Info(NamedTuple):
     kept: Array
 
 
-def init(population: Population, phi: Array, n_points: int) -> State:
-    """Return a chain's state at a population and animals, before a first iteration, which draws the
-    random numbers of the ``n_points`` points of every animal."""
-    n_animals, d = phi.shape
-    noise = Noise(
-        jnp.zeros((n_animals, n_points, d), SINGLE),
-        jnp.ones((n_animals, n_points), SINGLE),
-        jnp.zeros(n_animals, SINGLE),
-    )
-    return State(population, phi, jnp.full(n_animals, jnp.nan), noise)
-
-
 def step(
     key: Key, frame: Frame, known: Known, state: State, n_proposals: int
 ) -> tuple[State, Info]:
     """Return the state after one iteration."""
-    first, second, third, fourth, fifth = jax.random.split(key, 5)
+    first, second, third = jax.random.split(key, 3)
     if known.mixture is None:
         population = alone(first, known.prior, state.population, state.phi)
-        state, kept = conditional(third, frame, known, state._replace(population=population))
-        return state, Info(jnp.ones(()), 1.0 - kept.mean(), kept.mean())
+        state = state._replace(population=population)
+        state, _, stayed = _tried_all(third, frame, known, state, 0)
+        return state, Info(jnp.ones(()), 1.0 - stayed, stayed)
     population = centred(first, known.prior, state.population, state.phi)
     state, moved = non_centred(second, frame, known, state._replace(population=population))
-    state, kept = conditional(third, frame, known, state)
+    state, accepted, stayed = _tried_all(third, frame, known, state, n_proposals)
+    return state, Info(moved, accepted, stayed)
 
-    def proposal(state: State, key: Key) -> tuple[State, Array]:
-        return propose(key, frame, known, state)
 
-    state, accepted = jax.lax.scan(proposal, state, jax.random.split(fourth, n_proposals))
-    if known.prior.shrinkage is not None:
-        state, _ = another_global(fifth, frame, known, state)
-    return state, Info(moved, accepted.mean(), kept.mean())
+def _tried_all(
+    key: Key, frame: Frame, known: Known, state: State, n_proposals: int
+) -> tuple[State, Array, Array]:
+    """Return the state after conditional importance sampling and what follows it, which part of the
+    proposals was accepted, and which part of the animals kept their values in the former."""
+    kinds = [0] + n_proposals * [1] + ([2] if n_proposals and known.prior.shrinkage else [])
+
+    # One loop, so that p-hat is compiled once. All chains do the same kind at a time: under
+    # `jax.vmap` of chains only what it asks for is computed.
+    def one(state: State, at: tuple[Array, Key]) -> tuple[State, tuple[Array, Array]]:
+        kind, key = at
+        return tried(key, frame, known, state, kind, max(kinds))
+
+    keys = jax.random.split(key, len(kinds))
+    state, (accepted, stayed) = jax.lax.scan(one, state, (jnp.array(kinds), keys))
+    return state, accepted[1 : 1 + n_proposals].mean(), stayed[0].mean()
+
+
+def tried(
+    key: Key, frame: Frame, known: Known, state: State, kind: Array, last: int
+) -> tuple[State, tuple[Array, Array]]:
+    """Return the state after Metropolis of a candidate of a ``kind``, of `same`, `proposed` and
+    `another_global` up to the ``last``; whether it was accepted, as the first always is; and which
+    animals ``(animal,)`` kept their values."""
+    candidate_key, noise_key, point_key, accept_key = jax.random.split(key, 4)
+    makers = (same, proposed, another_global)[: last + 1]
+    each = [partial(make, known=known, state=state) for make in makers]
+    new = jax.lax.switch(kind, each, candidate_key)
+    components = components_of(known, new.population)
+    noise, own = jax.lax.cond(kind == 0, fresh, kept, noise_key, state, components)
+    found = estimates(point_key, frame, known, new.population, components, noise)
+    stayed = found.point == own
+    # A point that is drawn again comes back to rounding only: what it was is kept.
+    phi = jnp.where(stayed[:, None], state.phi, found.phi)
+    gain = new.gain + found.log_p.sum() - state.log_p.sum()
+    accepted = (kind == 0) | (jnp.log(jax.random.uniform(accept_key)) < gain)
+    after = State(new.population, phi, found.log_p, noise)
+    return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), after, state), (accepted, stayed)
+
+
+def components_of(known: Known, population: Population) -> points.Components:
+    """Return the mixture of every animal's points under a population."""
+    own = of_animals(population, len(known.references.value))
+    return jax.vmap(points.components)(known.references, *own)
 
 
 def estimates(
-    key: Key, frame: Frame, known: Known, population: Population, noise: Noise
-) -> points.Estimate:
-    """Return p-hat of every animal under a population, at some random numbers."""
-
-    def one(key: Key, trials: Trials, references: References, noise: Noise) -> points.Estimate:
-        of = points.components(references, population.mean, population.spread)
-        return points.estimate(key, frame, trials, of, noise, population.mean, population.spread)
-
-    keys = jax.random.split(key, len(noise.shift))
-    return jax.vmap(one)(keys, known.trials, known.references, noise)
-
-
-def conditional(key: Key, frame: Frame, known: Known, state: State) -> tuple[State, Array]:
-    """Return the state after conditional importance sampling of every animal, and which of them
-    kept their values ``(animal,)``. It is never rejected."""
-    n_animals, n_points = state.noise.scale.shape
-    own_values = state.population.mean, state.population.spread
-    mean, spread = (jnp.broadcast_to(leaf, state.phi.shape) for leaf in own_values)
-
-    def one(
-        key: Key, trials: Trials, references: References, phi: Array, mean: Array, spread: Array
-    ) -> tuple[points.Estimate, Noise, Array]:
-        fresh_key, own_key, key = jax.random.split(key, 3)
-        of = points.components(references, mean, spread)
-        fresh = points.draw_noise(fresh_key, n_points, frame.n_members)
-        noise, own = points.retained(own_key, of, fresh, (phi - mean) / spread)
-        found = points.estimate(key, frame, trials, of, noise, mean, spread)
-        return found, noise, found.point == own
-
-    keys = jax.random.split(key, n_animals)
-    given = known.trials, known.references, state.phi, mean, spread
-    found, noise, stayed = jax.vmap(one)(keys, *given)
-    # A point that is drawn again comes back to rounding only: what it was is kept.
-    phi = jnp.where(stayed[:, None], state.phi, found.phi)
-    return State(state.population, phi, found.log_p, noise), stayed
-
-
-def propose(key: Key, frame: Frame, known: Known, state: State) -> tuple[State, Array]:
-    """Return the state after a block of the population was proposed from the mixture, and whether
-    it was accepted."""
-    block_key, draw_key, point_key, accept_key = jax.random.split(key, 4)
-    prior, population = known.prior, state.population
-    assert known.mixture is not None
-    now = mixture.canonical(whitened(prior, population))
-    block = mixture.draw_block(block_key, frame.n_members)
-    own = now[mixture.places(block, frame.n_members)]
-    given = mixture.given(known.mixture, block, now)
-    drawn = mixture.draw(draw_key, given, len(now))
-    new = moved(prior, population, block, drawn)
-    gain = mixture.log_density(given, own) - mixture.log_density(given, drawn)
-    gain -= 0.5 * jnp.where(given.drawn, drawn**2 - own**2, 0.0).sum()
-    return _tried(point_key, accept_key, frame, known, state, new, gain)
-
-
-def moved(prior: Prior, population: Population, block: mixture.Block, drawn: Array) -> Population:
-    """Return the population with means and spreads of a block at other coordinates ``drawn``
-    (2 width,). The sign of a spread says nothing: with the present one the kept random numbers give
-    nearby points."""
-    members, taken = block
-    mean, size = jnp.split(drawn, 2)
-    spread = jnp.where(population.spread[members] < 0, -1.0, 1.0) * jnp.abs(size)
-    white = Population(mean, spread, population.log_global)
-    new = coloured(part_of(prior, members), white)
-
-    def put(now: Array, new: Array) -> Array:
-        return now.at[members].set(jnp.where(taken, new, now[members]))
-
-    return population._replace(
-        mean=put(population.mean, new.mean), spread=put(population.spread, new.spread)
-    )
-
-
-def another_global(key: Key, frame: Frame, known: Known, state: State) -> tuple[State, Array]:
-    """Return the state after another global scale was proposed, by a random walk of its logarithm,
-    for the same coordinates: all means and spreads shrink or grow with it."""
-    step_key, size_key, point_key, accept_key = jax.random.split(key, 4)
-    white = whitened(known.prior, state.population)
-    step = WALK * jnp.exp(jax.random.normal(size_key)) * jax.random.normal(step_key)
-    new = coloured(known.prior, white._replace(log_global=white.log_global + step))
-    assert known.prior.shrinkage is not None
-    log_prior = partial(shrinkage.log_prior_of_global, known.prior.shrinkage)
-    gain = log_prior(new.log_global) - log_prior(state.population.log_global)
-    return _tried(point_key, accept_key, frame, known, state, new, gain)
-
-
-def _tried(
-    point_key: Key,
-    accept_key: Key,
+    key: Key,
     frame: Frame,
     known: Known,
-    state: State,
-    new: Population,
-    gain: Array,
-) -> tuple[State, Array]:
-    """Return the state after Metropolis of a new population at the same random numbers, and whether
-    it was accepted; ``gain`` is the log ratio of prior and proposal."""
-    found = estimates(point_key, frame, known, new, state.noise)
-    gain = gain + found.log_p.sum() - state.log_p.sum()
-    accepted = jnp.log(jax.random.uniform(accept_key)) < gain
-    proposed = State(new, found.phi, found.log_p, state.noise)
-    return _either(accepted, proposed, state), accepted
+    population: Population,
+    components: points.Components,
+    noise: Noise,
+) -> points.Estimate:
+    """Return p-hat of every animal under a population, at some random numbers."""
+    keys = jax.random.split(key, len(noise.shift))
 
+    def one(
+        key: Key, trials: Trials, of: points.Components, noise: Noise, mean: Array, spread: Array
+    ) -> points.Estimate:
+        return points.estimate(key, frame, trials, of, noise, mean, spread)
 
-def _either(first: Array, one: State, other: State) -> State:
-    return jax.tree.map(lambda a, b: jnp.where(first, a, b), one, other)
+    own = of_animals(population, len(keys))
+    return jax.vmap(one)(keys, known.trials, components, noise, *own)
 
 
 def non_centred(key: Key, frame: Frame, known: Known, state: State) -> tuple[State, Array]:
