@@ -53,7 +53,7 @@ def sampled(
     theta, spread = draws["theta_population"], np.log(draws["theta_spread"])
     animals = draws["theta"].reshape(*theta.shape[:2], -1)
     judged = convergence(np.concatenate([theta, spread, animals], axis=-1))
-    judged |= info.evidence.attributes
+    judged |= {"log_evidence": info.evidence.log_evidence, "its error": info.evidence.error}
     rows: list[dict[str, Any]] = []
     for term, values in zip(model.spec.terms, np.moveaxis(theta, -1, 0), strict=True):
         below = 1.0 * (values < 0)

@@ -1,8 +1,9 @@
 """The evidence of every rule on the flies, from two seeds: how well it is known.
 
 The log marginal likelihood of the choices under declared models, by importance sampling from the
-mixture that the chains propose from, with its Monte Carlo error, and the worst R-hat of the fit.
-One row a model and seed.
+mixture that the chains propose from, with its Monte Carlo error and the effective number of
+importance draws, and the worst R-hat and the least effective size of the chains. One row a model
+and seed; below 50 effective importance draws no evidence is given.
 
     python analysis/fly_evidence.py [DATA] [--quick] --out DIR
 
@@ -52,8 +53,7 @@ def weighed(
         for end in ("", "_population", "_spread")
     ]
     judged = convergence(np.concatenate(values, axis=-1))
-    effective = {"importance draws, effective": info.evidence.effective}
-    return {"model": name, "seed": seed, **info.evidence.attributes, **effective, **judged}
+    return {"model": name, "seed": seed, **info.evidence._asdict(), **judged}
 
 
 @click.command("fly_evidence", help=__doc__.split("\n", 1)[0])

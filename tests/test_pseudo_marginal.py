@@ -22,6 +22,7 @@ from hebbax.inference.density import log_likelihood_by_animal, split_groups
 from hebbax.inference.pseudo_marginal import (
     animal,
     candidates,
+    evidence,
     mixture,
     moves,
     points,
@@ -379,9 +380,9 @@ def test_population_and_spread_are_those_of_quadrature(spread):
         each = k * phi - n * np.logaddexp(0.0, phi)
         log_p = log_p + logsumexp(each, axis=-1, b=weight / np.sqrt(2 * np.pi))
     p = np.exp(log_p - log_p.max())
-    evidence = log_p.max() + np.log(simpson(simpson(p, x=spreads, axis=1), x=means))
+    exact = log_p.max() + np.log(simpson(simpson(p, x=spreads, axis=1), x=means))
     assert info.evidence.error < 0.03
-    assert abs(info.evidence.log_evidence - evidence) < 4 * info.evidence.error + 0.002
+    assert abs(info.evidence.log_evidence - exact) < 4 * info.evidence.error + 0.002
     for name, x, density in (
         ("population", means, simpson(p, x=spreads, axis=1)),
         ("spread", spreads, simpson(p, x=means, axis=0)),
@@ -410,6 +411,17 @@ def test_the_evidence_of_animals_without_a_population_is_the_product_of_their_in
         exact += np.log(simpson(np.exp(log_p), x=phi))
     assert found.error < 0.02
     assert abs(found.log_evidence - exact) < 4 * found.error
+
+
+def test_no_evidence_is_given_where_a_few_draws_have_all_the_weight():
+    normal = np.random.default_rng(1).normal(size=1000)
+    found = evidence.of_weights(0.5 * normal - 7.0)
+    assert abs(found.log_evidence - (0.125 - 7.0)) < 4 * found.error
+    assert found.error < 0.03
+    few = evidence.of_weights(4.0 * normal - 7.0)
+    assert few.effective < 50
+    assert np.isnan(few.log_evidence)
+    assert not few.attributes
 
 
 def test_a_cut_run_goes_on_bit_for_bit(tmp_path):

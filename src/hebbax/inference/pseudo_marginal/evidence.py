@@ -26,6 +26,9 @@ from hebbax.inference.pseudo_marginal.moves import components_of, estimates
 from hebbax.inference.pseudo_marginal.population import Population
 from hebbax.typing import Array, Key
 
+LEAST_EFFECTIVE = 50.0
+"""Importance draws, by their effective number, below which the error is not known either."""
+
 BATCH = 50
 """Populations whose animals are computed side by side."""
 
@@ -33,7 +36,7 @@ BATCH = 50
 class Evidence(NamedTuple):
     """Log marginal likelihood in nats, its Monte Carlo standard error, and the effective number of
     importance draws; NaN where the prior has scales of its own, or more members than a population
-    is proposed of as a whole."""
+    is proposed of as a whole, or a few draws have all the weight."""
 
     log_evidence: float
     error: float
@@ -58,10 +61,18 @@ def log_evidence(key: Key, frame: Frame, known: Known, n_points: int, n_draws: i
         normal = frame.n_members <= mixture.WHOLE  # in the coordinates of the mixture
     if n_draws == 0 or known.prior.shrinkage is not None or not normal:
         return UNKNOWN
-    log_weights = np.asarray(_log_weights(key, frame, n_points, n_draws, known))
+    return of_weights(np.asarray(_log_weights(key, frame, n_points, n_draws, known)))
+
+
+def of_weights(log_weights: np.ndarray) -> Evidence:
+    """Return the evidence from log weights ``(draw,)``, or ``(draw, part)`` of parts that are
+    independent; NaN where fewer than `LEAST_EFFECTIVE` draws carry one of them."""
     parts = [_mean(each) for each in np.atleast_2d(log_weights.T)]
     values, errors, sizes = (np.array(leaf) for leaf in zip(*parts, strict=True))
-    return Evidence(float(values.sum()), float(np.sqrt((errors**2).sum())), float(sizes.min()))
+    effective = float(sizes.min())
+    if effective < LEAST_EFFECTIVE:
+        return UNKNOWN._replace(effective=effective)
+    return Evidence(float(values.sum()), float(np.sqrt((errors**2).sum())), effective)
 
 
 def _mean(log_weights: np.ndarray) -> tuple[float, float, float]:
