@@ -17,7 +17,7 @@ from hebbax.model.spec import read_spec
 from hebbax.posterior import estimate, fits
 from hebbax.posterior import inference_data as posteriors
 from hebbax.report import told
-from hebbax.run import ledger
+from hebbax.run import ledger, records
 from hebbax.simulate.contingency import read_contingencies
 
 NOBODY = 65534
@@ -36,6 +36,7 @@ DOORS = {
     "m.map.nc": estimate.read,
     "m.state.npz": checkpoint.read,
     "study.json": lambda path: told.read(path.parent),
+    "terms.json": lambda path: records.read(path, HebbaxError, "no record"),
     "calibrate.csv": lambda path: ledger.Ledger(path, ("seed",), 0),
     "recovery.csv": ledger.read,
     "p.csv": lambda path: read_contingencies(path, SESSIONS, np.zeros(SESSIONS.choices.shape, int)),

@@ -3,7 +3,6 @@
 Blocks, baiting and the seed of the checks belong to no posterior: ``study.json`` holds them.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,7 +10,7 @@ from typing import Literal, get_args
 import pydantic
 
 from hebbax.errors import FitError
-from hebbax.run.files import check_readable, replacing
+from hebbax.run import records
 from hebbax.simulate.environment import AskedBaiting, Baiting
 from hebbax.validation import limits, schema
 
@@ -50,9 +49,7 @@ class _Stored(pydantic.BaseModel):
 
 def write(told: Told, folder: Path) -> None:
     """Write ``study.json``, in place of that of an earlier study."""
-    with replacing(folder / FILE, FitError) as unfinished:
-        text = json.dumps({"version": FILE_VERSION, **asdict(told)}, indent=1)
-        unfinished.write_text(f"{text}\n", encoding="utf-8")
+    records.write({"version": FILE_VERSION, **asdict(told)}, folder / FILE, FitError)
 
 
 def read(folder: Path) -> Told:
@@ -63,15 +60,11 @@ def read(folder: Path) -> Told:
     path = folder / FILE
     if not path.exists():
         return Told()
-    check_readable(path, FitError)
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        held = None
-    if not isinstance(held, dict):
-        raise FitError(
-            f"{FILE}: not readable as what `hebbax run` wrote; remove it, and give --blocks, "
-            "--baiting and --seed again."
-        )
+    held = records.read(
+        path,
+        FitError,
+        f"{FILE}: not readable as what `hebbax run` wrote; remove it, and give --blocks, --baiting "
+        "and --seed again.",
+    )
     schema.check(_Stored, held, FILE, FitError)
     return Told(held["blocks"], held["baiting"], held["seed"])

@@ -7,7 +7,6 @@ A question is the data, the candidates with their model, and the settings of the
 anything is weighed.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,7 @@ from hebbax.errors import HebbaxError
 from hebbax.model.identity import difference, identity
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits
-from hebbax.run.files import replacing
+from hebbax.run import records
 from hebbax.run.names import name_of
 from hebbax.terms.inclusion import Settings
 from hebbax.terms.weighing import JOINED, NO_TERM, sub_model
@@ -37,8 +36,7 @@ def question(sessions: Sessions, spec: ModelSpec, settings: Settings) -> dict[st
 
 def write(asked: Mapping[str, Any], folder: Path) -> None:
     """Write ``terms.json``, in place of that of an earlier answer."""
-    with replacing(folder / FILE, HebbaxError) as unfinished:
-        unfinished.write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
+    records.write(asked, folder / FILE, HebbaxError)
 
 
 def admit(asked: Mapping[str, Any], folder: Path, *, confirm: bool) -> None:
@@ -51,7 +49,8 @@ def admit(asked: Mapping[str, Any], folder: Path, *, confirm: bool) -> None:
     path = folder / FILE
     if path not in earlier:
         raise exists
-    if other := difference(_read(path), asked):
+    damaged = f"{path}: not readable as what `hebbax terms` wrote; --force replaces the answer."
+    if other := difference(records.read(path, HebbaxError, damaged), asked):
         raise HebbaxError(
             f"{path}: an answer {other}; ask for the same, use --force to replace it, or give "
             "another --out."
@@ -59,19 +58,6 @@ def admit(asked: Mapping[str, Any], folder: Path, *, confirm: bool) -> None:
     complete = all((folder / f"{name}.csv").exists() for name in TABLES)
     if complete and not confirm:
         raise exists
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return the question of an earlier answer; raise `HebbaxError` for what is none."""
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        held = None
-    if not isinstance(held, dict):
-        raise HebbaxError(
-            f"{path}: not readable as what `hebbax terms` wrote; --force replaces the answer."
-        )
-    return held
 
 
 def check_fits(
