@@ -33,6 +33,10 @@ from hebbax.typing import Array, Likelihood
 
 SINGLE = jnp.float32
 
+COMPILER = {"xla_backend_optimization_level": 1}
+"""Options of the compiler: a block of `forgetting` compiles in two thirds of the time, and runs as
+fast."""
+
 GROUPS = ("theta", "preference", "habit", "initial_weight")
 """Values of an animal that the log likelihood reads."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from hebbax.inference.pseudo_marginal import candidates, mixture, moves
 from hebbax.inference.pseudo_marginal import pilot as pilots
-from hebbax.inference.pseudo_marginal.animal import Frame, Trials
+from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame, Trials
 from hebbax.inference.pseudo_marginal.candidates import Known, State
 from hebbax.inference.pseudo_marginal.evidence import Evidence, log_evidence
 from hebbax.inference.pseudo_marginal.mixture import Mixture
@@ -45,7 +45,7 @@ class Drawn(NamedTuple):
     moved: Array
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3))
+@partial(jax.jit, static_argnums=(1, 2, 3), compiler_options=COMPILER)
 def run_block(
     key: Key,
     frame: Frame,
@@ -80,10 +80,19 @@ class Setup(NamedTuple):
     settings: Settings
 
     @property
+    def whole(self) -> bool:
+        """Whether a population is proposed as a whole, and not in blocks."""
+        return self.frame.n_members <= mixture.WHOLE
+
+    @property
     def n_proposals(self) -> int:
         """Populations, or blocks of one, that an iteration proposes."""
-        whole = self.frame.n_members <= mixture.WHOLE
-        return self.settings.proposals if whole else self.settings.block_proposals
+        return self.settings.proposals if self.whole else self.settings.block_proposals
+
+    @property
+    def n_points(self) -> int:
+        """Points of an animal for each p-hat."""
+        return self.settings.points if self.whole else self.settings.block_points
 
     @property
     def warmup(self) -> int:
@@ -100,7 +109,7 @@ class Setup(NamedTuple):
     def evidence(self, key: Key, chains: Chains) -> Evidence:
         """Return the evidence of the model, by what the chains propose from."""
         known = Known(self.prior, self.trials, chains.references, chains.mixture)
-        return log_evidence(key, self.frame, known, self.settings.points, self.settings.evidence)
+        return log_evidence(key, self.frame, known, self.n_points, self.settings.evidence)
 
     def fitted(self, rng: np.random.Generator, populations: Population) -> Mixture | None:
         """Return the mixture of some populations (draw, member), where there are any."""
@@ -153,13 +162,12 @@ def _far_apart(key: Key, setup: Setup, found: pilots.Particles) -> np.ndarray:
 
 def started(key: Key, setup: Setup, found: pilots.Particles) -> Chains:
     """Return chains at particles of the pilot that lie far apart."""
-    settings = setup.settings
     reference_key, pick, fit_key = jax.random.split(key, 3)
     own = _far_apart(pick, setup, found)
     rng = np.random.default_rng(np.asarray(fit_key))
     population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[own], found.population)
     phi = jnp.asarray(found.phi)
-    init = partial(candidates.init, n_points=settings.points)
+    init = partial(candidates.init, n_points=setup.n_points)
     picked = rng.choice(len(phi), REMEMBERED)
     return Chains(
         state=jax.vmap(init)(population, phi[own]),
@@ -186,7 +194,7 @@ def shapes(setup: Setup) -> Chains:
     def parts(n: int) -> Mixture:
         return Mixture(of(n), of(n, 2 * d + 1), of(n, 2 * d + 1, 2 * d + 1))
 
-    init = jax.vmap(partial(candidates.init, n_points=settings.points))
+    init = jax.vmap(partial(candidates.init, n_points=setup.n_points))
     shape = (d,) if setup.hierarchy == "animals" else (n_animals, d)
     own = of(settings.chains, *shape)
     population = Population(own, own, of(settings.chains))

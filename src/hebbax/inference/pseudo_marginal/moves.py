@@ -120,7 +120,7 @@ def tried(
 
 def components_of(known: Known, population: Population) -> points.Components:
     """Return the mixture of every animal's points under a population."""
-    own = of_animals(population, len(known.references.value))
+    own = of_animals(population, len(known.references.phi))
     return jax.vmap(points.components)(known.references, *own)
 
 

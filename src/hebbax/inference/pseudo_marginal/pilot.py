@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.inference.pseudo_marginal import points
-from hebbax.inference.pseudo_marginal.animal import Frame, Trials
+from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame, Trials
 from hebbax.inference.pseudo_marginal.population import Population, Prior, centred, without
 from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, renewed
 from hebbax.model.priors import Hierarchy
@@ -79,7 +79,7 @@ def _alone(key: Key, frame: Frame, trials: Trials, spread: Array, settings: Sett
     return phi
 
 
-@partial(jax.jit, static_argnums=(1, 5))
+@partial(jax.jit, static_argnums=(1, 5), compiler_options=COMPILER)
 def _drawn(
     key: Key, frame: Frame, trials: Trials, own: References, spread: Array, settings: Settings
 ) -> Array:

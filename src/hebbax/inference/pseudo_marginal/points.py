@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln, logsumexp, ndtr
 
+from hebbax.inference.density import Expansion
 from hebbax.inference.pseudo_marginal.animal import SINGLE, Frame, Trials, log_likelihoods
 from hebbax.inference.pseudo_marginal.normals import normals
 from hebbax.inference.pseudo_marginal.references import CLUSTERS, References
@@ -93,24 +94,23 @@ def components(references: References, mean: Array, spread: Array) -> Components
     best by its log likelihood and its distance, with the references' own spread added, since a
     population without spread would else choose by distance alone.
     """
-    around = spread**2 + (0.5 * references.phi.std(0)) ** 2
-    score = references.value - 0.5 * ((references.phi - mean) ** 2 / around).sum(-1)
-    own = references.cluster[None] == jnp.arange(CLUSTERS)[:, None]
-    best = jnp.argmax(jnp.where(own, score, -jnp.inf), axis=-1)
-    chosen = jax.tree.map(lambda leaf: leaf[best], references)
+    around = spread**2 + 0.25 * references.variance
+    score = references.at.value - 0.5 * ((references.phi - mean) ** 2 / around).sum(-1)
+    best = jnp.arange(CLUSTERS), jnp.argmax(score, axis=-1)
+    phi, at = jax.tree.map(lambda leaf: leaf[best], (references.phi, references.at))
 
-    def one(reference: References, score: Array) -> tuple[Array, ...]:
-        information = spread[:, None] * reference.information * spread
+    def one(phi: Array, at: Expansion, score: Array) -> tuple[Array, ...]:
+        information = spread[:, None] * at.information * spread
         root = root_of(information + jnp.eye(len(mean)))
-        pull = spread * (reference.slope + reference.information @ (reference.phi - mean))
+        pull = spread * (at.slope + at.information @ (phi - mean))
         safe = jnp.where(jnp.abs(spread) < 1e-3, 1e-3, spread)
-        offset = (reference.phi - mean) / safe
-        gain = 0.5 * ((root.inverse @ (spread * reference.slope - offset)) ** 2).sum()
+        offset = (phi - mean) / safe
+        gain = 0.5 * ((root.inverse @ (spread * at.slope - offset)) ** 2).sum()
         gain = jnp.where(jnp.isfinite(gain), jnp.minimum(gain, MOST_GAIN), MOST_GAIN)
         part = score + gain - root.half_log_determinant
         return root.solve(pull), root.lower, root.inverse, root.half_log_determinant, part
 
-    centre, lower, inverse, half, part = jax.vmap(one)(chosen, score[best])
+    centre, lower, inverse, half, part = jax.vmap(one)(phi, at, score[best])
     fine = jnp.isfinite(centre).all(-1) & jnp.isfinite(inverse).all((-1, -2))
     eye = jnp.eye(len(mean))
     part = jnp.where(fine & jnp.isfinite(part), part, LOWEST)

@@ -11,14 +11,20 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from hebbax.inference.density import Expansion
 from hebbax.inference.pseudo_marginal.animal import Frame, Trials, expansion
 from hebbax.typing import Array, Key
 
 REMEMBERED = 512
 """Draws that references are taken from: always as many, so that one program serves all."""
 
-REFERENCES = 256
+CHOSEN = 256
+"""Of these, values that are clustered."""
+
 CLUSTERS = 12
+MEMBERS = 20
+"""References of a cluster: all alike, so that the best of each is found along rows."""
+
 ROUNDS = 8
 """Rounds of k-means."""
 
@@ -31,14 +37,12 @@ FARTHEST = 8.0
 
 
 class References(NamedTuple):
-    """Values ``phi`` (reference, member) of one animal, the expansion of its log likelihood there,
-    and the ``cluster`` of each."""
+    """Values ``phi`` (cluster, reference, member) of one animal, its log likelihood ``at`` each,
+    with a value of -inf in a cluster that is empty, and the ``variance`` of all (member,)."""
 
     phi: Array
-    value: Array
-    slope: Array
-    information: Array
-    cluster: Array
+    at: Expansion
+    variance: Array
 
 
 @partial(jax.jit, static_argnums=1)
@@ -55,18 +59,30 @@ def renewed(key: Key, frame: Frame, trials: Trials, phi: Array, means: Array) ->
 def references(key: Key, frame: Frame, trials: Trials, phi: Array, means: Array) -> References:
     """Return the references of one animal from draws of its values ``phi`` (draw, member) and of
     the population's mean ``means`` (draw, member)."""
-    own_key, moved_key, mean_key, cluster_key = jax.random.split(key, 4)
-    n_mean = REFERENCES // AT_MEAN
-    n_own = REFERENCES - n_mean
+    own_key, moved_key, mean_key, order_key, cluster_key = jax.random.split(key, 5)
+    n_mean = CHOSEN // AT_MEAN
+    n_own = CHOSEN - n_mean
     own = phi[jax.random.randint(own_key, (n_own,), 0, len(phi))]
     moved = jnp.arange(n_own) < n_own // MOVED
     step = 0.5 * phi.std(0) * jax.random.normal(moved_key, own.shape)
     own = jnp.where(moved[:, None], own + step, own)
     at_mean = means[jax.random.randint(mean_key, (n_mean,), 0, len(means))]
-    chosen = jnp.concatenate([own, at_mean])
-    at = jax.vmap(lambda phi: expansion(frame, trials, phi))(chosen)
+    values = jax.random.permutation(order_key, jnp.concatenate([own, at_mean]))
+    chosen, known = rows(clusters(cluster_key, values))
+    phi = values[chosen]
+    at = jax.vmap(jax.vmap(lambda phi: expansion(frame, trials, phi)))(phi)
     at = jax.tree.map(lambda leaf: leaf.astype(phi.dtype), at)
-    return References(chosen, at.value, at.slope, at.information, clusters(cluster_key, chosen))
+    at = at._replace(value=jnp.where(known[:, None], at.value, -jnp.inf))
+    return References(phi, at, values.var(0))
+
+
+def rows(cluster: Array) -> tuple[Array, Array]:
+    """Return which values are the references of each cluster ``(cluster, reference)``, in a small
+    one some of them twice, and which clusters have any."""
+    own = cluster == jnp.arange(CLUSTERS)[:, None]
+    count = own.sum(-1, keepdims=True)
+    place = jnp.arange(MEMBERS) % jnp.clip(count, 1, MEMBERS)
+    return jnp.take_along_axis(jnp.argsort(~own, axis=-1), place, axis=-1), count[:, 0] > 0
 
 
 def clusters(key: Key, values: Array) -> Array:

@@ -14,17 +14,19 @@ class Settings:
 
     ``draws`` are kept per chain after ``warmup`` iterations, one of ``thinning`` iterations, which
     is doubled up to ``most_thinning`` until every R-hat is at most ``r_hat`` and every effective
-    size at least ``effective``. An animal has ``points`` for each p-hat; each iteration proposes
-    ``proposals`` populations, or ``block_proposals`` blocks of a large one, from ``components``
-    fitted to the chains' draws with covariances times ``inflation``. ``evidence`` populations give
-    the evidence of the model, none of them no evidence.
+    size at least ``effective``. An animal has ``points`` for each p-hat; an iteration proposes
+    ``proposals`` populations. ``block_points`` and ``block_proposals`` hold where a population is
+    so large that it is proposed in blocks. Proposals are from ``components`` fitted to the chains'
+    draws with covariances times ``inflation``. ``evidence`` populations give the evidence of the
+    model, none of them no evidence.
     """
 
     chains: int = 4
     warmup: int = 650
     draws: int = 1000
     chunk: int = 50
-    points: int = 32
+    points: int = 16
+    block_points: int = 32
     proposals: int = 2
     block_proposals: int = 8
     components: int = 5
