@@ -424,9 +424,14 @@ def test_no_evidence_is_given_where_a_few_draws_have_all_the_weight():
     assert not few.attributes
 
 
-def test_a_cut_run_goes_on_bit_for_bit(tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "cut_at"),
+    [(SMALL, 8), (replace(SMALL, r_hat=1.0, most_thinning=2), 17)],
+    ids=["in its draws", "in draws after more warm-up"],
+)
+def test_a_cut_run_goes_on_bit_for_bit(tmp_path, settings, cut_at):
     model, key, store = _model(), jax.random.key(5), tmp_path / "state.npz"
-    whole, info = pseudo_marginal.fit(key, model, SMALL)
+    whole, info = pseudo_marginal.fit(key, model, settings)
     seen = []
 
     class CutError(Exception):
@@ -434,12 +439,12 @@ def test_a_cut_run_goes_on_bit_for_bit(tmp_path):
 
     def cut(task, done, total):
         seen.append(task)
-        if seen.count("sampling") == 8:
+        if seen.count("sampling") == cut_at:
             raise CutError
 
     with pytest.raises(CutError):
-        pseudo_marginal.fit(key, model, SMALL, store=store, progress=cut)
-    resumed, again = pseudo_marginal.fit(key, model, SMALL, store=store)
+        pseudo_marginal.fit(key, model, settings, store=store, progress=cut)
+    resumed, again = pseudo_marginal.fit(key, model, settings, store=store)
     for name, values in whole.items():
         np.testing.assert_array_equal(values, resumed[name])
     for one, other in zip(info, again, strict=True):

@@ -26,11 +26,13 @@ from hebbax.typing import Array, Key
 
 class Chains(NamedTuple):
     """All that a run goes on from: states by chain, references by animal, the mixture that proposes
-    populations where there is one, and iterations a draw."""
+    populations where there is one, how many sets of draws were ``spent`` on these, and iterations a
+    draw."""
 
     state: State
     references: References
     mixture: Mixture | None
+    spent: Array
     thinning: Array
 
 
@@ -179,6 +181,7 @@ def started(key: Key, setup: Setup, found: pilots.Particles) -> Chains:
             _means(found.population)[picked],
         ),
         mixture=setup.fitted(rng, found.population),
+        spent=jnp.zeros((), int),
         thinning=jnp.ones((), int),
     )
 
@@ -206,5 +209,6 @@ def shapes(setup: Setup) -> Chains:
             of(REMEMBERED, d),
         ),
         mixture=parts(settings.components + 1) if len(shape) == 1 else None,
+        spent=jnp.zeros((), int),
         thinning=jnp.ones((), int),
     )

@@ -5,8 +5,10 @@ of the warm-up the chains run with these; after each the references of every ani
 are taken from the chains' own draws, and from the last on they stay: what is kept is drawn by one
 kernel.
 
-Chains go on, and every other draw is dropped, until R-hat and effective sample sizes are what
-`Settings` ask, at most to ``most_thinning`` iterations a draw.
+A first set of draws that is not what `Settings` ask of R-hat and effective sizes is one more round
+of the warm-up, and the longest: references and mixture are taken from it, and all are drawn anew.
+From then on chains go on, and every other draw is dropped, until they are what is asked, at most to
+``most_thinning`` iterations a draw.
 """
 
 import time
@@ -135,8 +137,8 @@ def _loaded(
     if store is None or not store.is_file():
         return begun(), {}, 0
     settings, chains = setup.settings, shapes(setup)
-    run = partial(run_block, setup.key, setup.frame, settings.block, setup.n_proposals)
-    drawn = jax.eval_shape(partial(run, setup.prior, setup.trials), chains)[1]
+    static = setup.frame, settings.block, setup.n_proposals
+    drawn = run_block.eval_shape(setup.key, *static, setup.prior, setup.trials, chains)[1]
     one = {
         name: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
         for name, leaf in drawn._asdict().items()
@@ -168,11 +170,12 @@ def _warmed(setup: Setup, chains: Chains, done: int, save: Save, progress: Progr
 
 def _sampled(setup: Setup, chains: Chains, kept: Kept, save: Save, progress: Progress) -> Kept:
     """Return the kept draws of all chains, thinned until they are what the settings ask."""
-    settings, first = setup.settings, setup.warmup
+    settings = setup.settings
     while True:
-        thinning = int(chains.thinning)
+        thinning, spent = int(chains.thinning), int(chains.spent)
+        first = setup.warmup + spent * settings.draws
         while (rows := len(kept.get("mean", ()))) < settings.draws:
-            progress("sampling", first + rows, settings.iterations)
+            progress("sampling", setup.warmup + rows, settings.iterations)
             passed = []
             for at in range(thinning):  # whole blocks, so that every draw is as many iterations on
                 done = first + rows * thinning + at * settings.block
@@ -184,13 +187,18 @@ def _sampled(setup: Setup, chains: Chains, kept: Kept, save: Save, progress: Pro
             }
             kept = {k: np.concatenate([kept[k], v]) for k, v in new.items()} if kept else new
             kept = {name: leaf[: settings.draws] for name, leaf in kept.items()}
-            save(chains, kept, first + len(kept["mean"]))
+            save(chains, kept, setup.warmup + len(kept["mean"]))
         if thinning >= settings.most_thinning or _enough(kept, settings):
             progress("sampling", settings.iterations, settings.iterations)
             return kept
-        kept = {name: leaf[1::2] for name, leaf in kept.items()}
-        chains = chains._replace(thinning=chains.thinning * 2)
-        save(chains, kept, first + len(kept["mean"]))
+        if spent:
+            kept = {name: leaf[1::2] for name, leaf in kept.items()}
+            chains = chains._replace(thinning=chains.thinning * 2)
+        else:
+            drawn = Drawn._make(kept[name] for name in Drawn._fields)
+            chains = setup.renewed(chains, [drawn], first + settings.draws)
+            kept, chains = {}, chains._replace(spent=chains.spent + 1)
+        save(chains, kept, setup.warmup + len(kept.get("mean", ())))
 
 
 def _enough(kept: Kept, settings: Settings) -> bool:

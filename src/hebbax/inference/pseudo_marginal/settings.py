@@ -12,13 +12,15 @@ ROUNDS = (1, 2, 4, 6)
 class Settings:
     """Settings of the sampler, stored with every posterior.
 
-    ``draws`` are kept per chain after ``warmup`` iterations, one of ``thinning`` iterations, which
-    is doubled up to ``most_thinning`` until every R-hat is at most ``r_hat`` and every effective
-    size at least ``effective``. An animal has ``points`` for each p-hat; an iteration proposes
-    ``proposals`` populations. ``block_points`` and ``block_proposals`` hold where a population is
-    so large that it is proposed in blocks. Proposals are from ``components`` fitted to the chains'
-    draws with covariances times ``inflation``. ``evidence`` populations give the evidence of the
-    model, none of them no evidence.
+    ``draws`` are kept per chain after ``warmup`` iterations. While an R-hat is above ``r_hat`` or
+    an effective size below ``effective`` they are drawn again after more warm-up, and then one of
+    2, 4 ... iterations up to ``most_thinning``; with 1 they stay as they are.
+
+    An animal has ``points`` for each p-hat; an iteration proposes ``proposals`` populations.
+    ``block_points`` and ``block_proposals`` hold where a population is so large that it is proposed
+    in blocks. Proposals are from ``components`` fitted to the chains' draws with covariances times
+    ``inflation``. ``evidence`` populations give the evidence of the model, none of them no
+    evidence.
     """
 
     chains: int = 4
