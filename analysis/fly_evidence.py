@@ -1,9 +1,9 @@
 """The evidence of every rule on the flies, from two seeds: how well it is known.
 
-The log marginal likelihood of the choices under declared models, by importance sampling from the
-mixture that the chains propose from, with its Monte Carlo error and the effective number of
-importance draws, and the worst R-hat and the least effective size of the chains. One row a model
-and seed; below 50 effective importance draws no evidence is given.
+The log marginal likelihood of the choices under declared models, and under the last with a habit,
+by bridge sampling, with its Monte Carlo error and the effective number of draws, and the worst
+R-hat and the least effective size of the chains. One row a model and seed; below 50 effective draws
+no evidence is given.
 
     python analysis/fly_evidence.py [DATA] [--quick] --out DIR
 
@@ -11,6 +11,7 @@ DATA are recordings of accepted choices; without it, simulated flies. About 12 m
 flies on two cores.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,25 @@ MODELS = (
     "forgetting-habit",
     "rajagopalan",
     "rajagopalan-forgetting",
+    "rajagopalan-forgetting-habit",
 )
 SEEDS = (0, 1)
+
+
+def spec_of(name: str) -> hebbax.ModelSpec:
+    """Return a declared model, or the one before ``-habit`` with that."""
+    if name in hebbax.declared_models():
+        return hebbax.read_spec(name)
+    habit_scale = hebbax.read_spec("forgetting-habit").habit_scale
+    own = hebbax.read_spec(name.removesuffix("-habit"))
+    return replace(own, name=name, habit_scale=habit_scale)
 
 
 def weighed(
     name: str, seed: int, sessions: hebbax.Sessions, settings: pseudo_marginal.Settings
 ) -> dict[str, Any]:
     """Return the row of a declared model by a seed."""
-    model = hebbax.build_model(hebbax.read_spec(name), sessions)
+    model = hebbax.build_model(spec_of(name), sessions)
     draws, info = pseudo_marginal.fit(jax.random.PRNGKey(seed), model, settings)
     values = [
         draws[f"{group.name}{end}"].reshape(*info.lp.shape, -1)

@@ -15,7 +15,7 @@ from hebbax.inference.pseudo_marginal import candidates, mixture, moves
 from hebbax.inference.pseudo_marginal import pilot as pilots
 from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame, Trials
 from hebbax.inference.pseudo_marginal.candidates import Known, State
-from hebbax.inference.pseudo_marginal.evidence import Evidence, log_evidence
+from hebbax.inference.pseudo_marginal.evidence import Evidence, Visited, log_evidence
 from hebbax.inference.pseudo_marginal.mixture import Mixture
 from hebbax.inference.pseudo_marginal.population import Population, Prior, whitened
 from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, renewed
@@ -108,10 +108,11 @@ class Setup(NamedTuple):
         state, drawn = run_block(key, self.frame, self.settings.block, self.n_proposals, *given)
         return chains._replace(state=state), jax.device_get(drawn)
 
-    def evidence(self, key: Key, chains: Chains) -> Evidence:
-        """Return the evidence of the model, by what the chains propose from."""
+    def evidence(self, key: Key, chains: Chains, visited: Visited) -> Evidence:
+        """Return the evidence of the model, by what chains drew and what they propose from."""
         known = Known(self.prior, self.trials, chains.references, chains.mixture)
-        return log_evidence(key, self.frame, known, self.n_points, self.settings.evidence)
+        sizes = self.n_points, self.settings.evidence
+        return log_evidence(key, self.frame, known, visited, *sizes)
 
     def fitted(self, rng: np.random.Generator, populations: Population) -> Mixture | None:
         """Return the mixture of some populations (draw, member), where there are any."""

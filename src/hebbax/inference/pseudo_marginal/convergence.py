@@ -20,8 +20,8 @@ def converged(draws: np.ndarray, most_r_hat: float, least_size: float) -> bool:
         folded = np.abs(values - np.median(values))
         if not max(_r_hat(values), _r_hat(folded)) <= most_r_hat:
             return False
-        sizes = [_size(_normal(values))]
-        sizes += [_size(1.0 * (values <= q)) for q in np.quantile(values, (0.05, 0.95))]
+        sizes = [effective_size(_normal(values))]
+        sizes += [effective_size(1.0 * (values <= q)) for q in np.quantile(values, (0.05, 0.95))]
         if not min(sizes) >= least_size:
             return False
     return True
@@ -31,8 +31,11 @@ def _r_hat(values: np.ndarray) -> float:
     return float(split_gelman_rubin(_normal(values)))
 
 
-def _size(values: np.ndarray) -> float:
-    """Return the effective size of ``values`` (chain, draw), of halves of chains."""
+def effective_size(values: np.ndarray) -> float:
+    """Return the effective size of ``values`` (chain, draw), of halves of chains; their number
+    where they are all the same."""
+    if np.ptp(values) == 0.0:
+        return float(values.size)
     half = values.shape[1] // 2
     return float(effective_sample_size(np.concatenate([values[:, :half], values[:, -half:]])))
 

@@ -1,15 +1,31 @@
-r"""The evidence of a model: its log marginal likelihood by importance sampling.
+r"""The evidence of a model: its log marginal likelihood by bridge sampling (Meng & Wong 1996).
 
-With populations theta_k drawn from the mixture q that the chains propose from, and animals
-integrated out by importance sampling at random numbers of their own,
+The chains draw theta together with all random numbers u of p-hat, from
 
-    Z = integral p(theta) prod_a p(y_a | theta) dtheta
-      = E[ mean_k  p(theta_k) prod_a p-hat_a(theta_k) / q(theta_k) ],
+    pi(theta, u) = p(theta) prod_a p-hat_a(theta, u) q(u) / Z,
 
-which is unbiased since p-hat is. In the coordinates of the mixture the prior is standard normal.
-Where there is no population Z is the product of the animals' own, each the mean of its p-hat.
+whose theta has the posterior, p-hat being unbiased; Z is the marginal likelihood. The mixture that
+they propose from, with fresh random numbers, draws from g(theta, u) = q(theta) q(u). What both have
+of u cancels, so that at draws of either one the ratio
 
-The error is that of the mean, the sum's standard deviation over draws by the delta method.
+    l = p(theta) prod_a p-hat_a(theta, u) / q(theta) = Z pi / g
+
+is known: of the chains from the p-hat that was stored with each draw. Hence, with shares s + t = 1,
+
+    Z = E_g[ l / (s l + t Z) ] / E_pi[ 1 / (s l + t Z) ],
+
+solved for Z. Neither mean has weights without a bound, as importance sampling by g alone has where
+the posterior has a longer tail than the mixture. The variance is least where the shares are those
+of the two numbers of draws, of the chains the effective one (Frühwirth-Schnatter 2004):
+
+    var(log Z) = var_g(f) / (n_g mean(f)^2) + var_pi(h) / (n_pi mean(h)^2)
+
+with f and h what the means are taken of, and n_pi the effective number of h. The mixture is fitted
+to draws of the warm-up, so that it knows nothing of those that it is weighed by.
+
+In the coordinates of the mixture the prior is standard normal, and both densities are of the size
+of a spread, twice those of either sign. Where there is no population q(theta) is missing, and Z is
+the product of the animals' own.
 """
 
 from functools import partial
@@ -18,25 +34,29 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit
 
 from hebbax.inference.pseudo_marginal import mixture, points
 from hebbax.inference.pseudo_marginal.animal import Frame
 from hebbax.inference.pseudo_marginal.candidates import Known, moved
+from hebbax.inference.pseudo_marginal.convergence import effective_size
 from hebbax.inference.pseudo_marginal.moves import components_of, estimates
-from hebbax.inference.pseudo_marginal.population import Population
+from hebbax.inference.pseudo_marginal.population import Population, whitened
 from hebbax.typing import Array, Key
 
 LEAST_EFFECTIVE = 50.0
-"""Importance draws, by their effective number, below which the error is not known either."""
+"""Draws of chains or mixture, by their effective number, below which the error is not known
+either."""
 
 BATCH = 50
-"""Populations whose animals are computed side by side."""
+"""Populations whose animals, or whose densities, are computed side by side."""
 
 
 class Evidence(NamedTuple):
     """Log marginal likelihood in nats, its Monte Carlo standard error, and the effective number of
-    importance draws; NaN where the prior has scales of its own, or more members than a population
-    is proposed of as a whole, or a few draws have all the weight."""
+    draws, of the chains or of the mixture, whichever is less; NaN where the prior has scales of its
+    own, or more members than a population is proposed of as a whole, or a few draws decide."""
 
     log_evidence: float
     error: float
@@ -53,41 +73,113 @@ class Evidence(NamedTuple):
 UNKNOWN = Evidence(np.nan, np.nan, np.nan)
 
 
-def log_evidence(key: Key, frame: Frame, known: Known, n_points: int, n_draws: int) -> Evidence:
-    """Return the evidence by ``n_draws`` populations, each animal integrated by ``n_points``."""
+class Visited(NamedTuple):
+    """What the chains drew: populations, leading dimensions ``(chain, draw)``, and log p-hat
+    ``(chain, draw, animal)`` of their animals."""
+
+    populations: Population
+    log_p: Array
+
+
+def log_evidence(
+    key: Key, frame: Frame, known: Known, visited: Visited, n_points: int, n_draws: int
+) -> Evidence:
+    """Return the evidence by what the chains ``visited`` and by ``n_draws`` populations of the
+    mixture, each animal integrated by ``n_points``."""
     if known.mixture is None:
         normal = not np.asarray(known.prior.laplace).any()
     else:
         normal = frame.n_members <= mixture.WHOLE  # in the coordinates of the mixture
     if n_draws == 0 or known.prior.shrinkage is not None or not normal:
         return UNKNOWN
-    return of_weights(np.asarray(_log_weights(key, frame, n_points, n_draws, known)))
+    drawn = np.asarray(_drawn(key, frame, n_points, n_draws, known))
+    log_p = np.asarray(visited.log_p)
+    if known.mixture is None:
+        return bridged(log_p, drawn)
+    return bridged(log_p.sum(-1) + np.asarray(_log_ratios(known, visited.populations)), drawn)
 
 
-def of_weights(log_weights: np.ndarray) -> Evidence:
-    """Return the evidence from log weights ``(draw,)``, or ``(draw, part)`` of parts that are
-    independent; NaN where fewer than `LEAST_EFFECTIVE` draws carry one of them."""
-    parts = [_mean(each) for each in np.atleast_2d(log_weights.T)]
-    values, errors, sizes = (np.array(leaf) for leaf in zip(*parts, strict=True))
+def bridged(chains: np.ndarray, drawn: np.ndarray) -> Evidence:
+    """Return the evidence from log l of the ``chains`` (chain, draw) and of draws of the mixture
+    (draw,), or with a last dimension of parts that are independent; NaN where fewer than
+    `LEAST_EFFECTIVE` draws carry one of the means."""
+    parts = np.moveaxis(np.atleast_3d(chains), -1, 0), np.atleast_2d(drawn.T)
+    found = [_bridge(*part) for part in zip(*parts, strict=True)]
+    values, errors, sizes = (np.array(leaf) for leaf in zip(*found, strict=True))
     effective = float(sizes.min())
-    if effective < LEAST_EFFECTIVE:
+    if not effective >= LEAST_EFFECTIVE:
         return UNKNOWN._replace(effective=effective)
     return Evidence(float(values.sum()), float(np.sqrt((errors**2).sum())), effective)
 
 
-def _mean(log_weights: np.ndarray) -> tuple[float, float, float]:
-    """Return the log mean of weights ``(draw,)``, its standard error, and their effective size."""
-    n, most = len(log_weights), log_weights.max()
-    weights = np.exp(log_weights - most)
-    mean = weights.mean()
-    effective = weights.sum() ** 2 / (weights**2).sum()
-    return float(most + np.log(mean)), float(weights.std() / mean / np.sqrt(n)), float(effective)
+def _bridge(chains: np.ndarray, drawn: np.ndarray) -> tuple[float, float, float]:
+    """Return log Z, its standard error, and the smaller of the effective sizes of the two means."""
+    size = float(chains.size)
+    for _ in range(2):  # the effective number of draws depends little on the shares
+        share = size / (size + len(drawn))
+        log_z = _solved(chains, drawn, share)
+        of_mixture, of_chains = _terms(chains - log_z, drawn - log_z, share)
+        size = effective_size(of_chains)
+    parts = [(of_mixture, len(drawn)), (of_chains, size)]
+    variance = sum(f.var() / f.mean() ** 2 / n for f, n in parts)
+    least = min(n * f.mean() ** 2 / (f**2).mean() for f, n in parts)
+    return log_z, float(np.sqrt(variance)), float(least)
+
+
+def _solved(chains: np.ndarray, drawn: np.ndarray, share: float) -> float:
+    """Return log Z. The log ratio of the two means falls with it, and is zero between the least
+    and the largest l."""
+
+    def away(log_z: float) -> float:
+        of_mixture, of_chains = _terms(chains - log_z, drawn - log_z, share)
+        return float(np.log(of_mixture.mean()) - np.log(of_chains.mean()))
+
+    ends = min(chains.min(), drawn.min()), max(chains.max(), drawn.max())
+    if ends[0] == ends[1]:
+        return float(ends[0])
+    return float(brentq(away, *ends, xtol=1e-9))
+
+
+def _terms(chains: np.ndarray, drawn: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return l / (s l + t Z) of draws of the mixture and Z / (s l + t Z) of the chains, from
+    log(l / Z) and the share s of the chains."""
+    odds = np.log(share) - np.log1p(-share)
+    return expit(drawn + odds) / share, expit(-chains - odds) / (1.0 - share)
+
+
+@jax.jit
+def _log_ratios(known: Known, populations: Population) -> Array:
+    """Return log p(theta) - log q(theta) ``(chain, draw)`` of some populations."""
+    n_members = populations.mean.shape[-1]
+
+    def one(population: Population) -> Array:
+        assert known.mixture is not None
+        white = mixture.canonical(whitened(known.prior, population))
+        block = _whole(n_members)
+        given = mixture.given(known.mixture, block, white)
+        return _log_ratio(given, white[mixture.places(block, n_members)])
+
+    shape = populations.log_global.shape
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), populations)
+    return jax.lax.map(one, flat, batch_size=BATCH).reshape(shape)
+
+
+def _whole(n_members: int) -> mixture.Block:
+    return mixture.Block(jnp.arange(n_members), jnp.ones(n_members, bool))
+
+
+def _log_ratio(given: mixture.Conditional, drawn: Array) -> Array:
+    """Return log p - log q of means and spreads ``(2 member,)`` in the mixture's coordinates."""
+    n_members = len(drawn) // 2
+    # The density of the mixture is that of the size of a spread: twice that of either sign.
+    log_prior = -0.5 * (drawn**2 + np.log(2.0 * np.pi)).sum() + n_members * np.log(2.0)
+    return log_prior - mixture.log_density(given, drawn)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))
-def _log_weights(key: Key, frame: Frame, n_points: int, n_draws: int, known: Known) -> Array:
-    """Return log weights ``(draw,)`` of populations drawn from the mixture; where there is none,
-    log p-hat ``(draw, animal)`` of the animals."""
+def _drawn(key: Key, frame: Frame, n_points: int, n_draws: int, known: Known) -> Array:
+    """Return log l ``(draw,)`` of populations drawn from the mixture with fresh random numbers;
+    where there is none, log p-hat ``(draw, animal)`` of the animals."""
     n_animals = known.trials.accepted.shape[0]
 
     def log_p(key: Key, population: Population) -> Array:
@@ -103,18 +195,14 @@ def _log_weights(key: Key, frame: Frame, n_points: int, n_draws: int, known: Kno
 
     def population(key: Key) -> Array:
         draw_key, key = jax.random.split(key)
-        block = mixture.draw_block(key, frame.n_members)
-        zeros = jnp.zeros(frame.n_members)
+        zeros, block = jnp.zeros(frame.n_members), _whole(frame.n_members)
         nowhere = Population(zeros, zeros, jnp.zeros(()))
         now = mixture.canonical(nowhere)
         assert known.mixture is not None
         given = mixture.given(known.mixture, block, now)
         drawn = mixture.draw(draw_key, given, len(now))
         new = moved(known.prior, nowhere, block, drawn)
-        # The density of the mixture is that of the size of a spread: twice that of either sign.
-        normal = -0.5 * (drawn**2 + np.log(2.0 * np.pi)).sum()
-        log_prior = normal + frame.n_members * np.log(2.0)
-        return log_p(key, new).sum() + log_prior - mixture.log_density(given, drawn)
+        return log_p(key, new).sum() + _log_ratio(given, drawn)
 
     one = animals if known.mixture is None else population
     return jax.lax.map(one, jax.random.split(key, n_draws), batch_size=BATCH)

@@ -34,7 +34,7 @@ from hebbax.inference.pseudo_marginal.chains import (
     started,
 )
 from hebbax.inference.pseudo_marginal.convergence import converged
-from hebbax.inference.pseudo_marginal.evidence import Evidence
+from hebbax.inference.pseudo_marginal.evidence import Evidence, Visited
 from hebbax.inference.pseudo_marginal.population import (
     Population,
     Prior,
@@ -123,7 +123,7 @@ def fit(
     chains = _warmed(setup, chains, done, save, progress)
     kept = _sampled(setup, chains, kept, save, progress)
     scale_key, evidence_key = jax.random.split(jax.random.fold_in(setup.key, 2**31))
-    found = setup.evidence(evidence_key, chains)
+    found = setup.evidence(evidence_key, chains, _visited(kept))
     return _collect(scale_key, model, setup.prior, kept, found)
 
 
@@ -208,6 +208,13 @@ def _enough(kept: Kept, settings: Settings) -> bool:
         spread = np.log(np.abs(kept["spread"]))
         draws = np.concatenate([kept["mean"], spread, draws], axis=-1)
     return converged(np.swapaxes(draws, 0, 1), settings.r_hat, settings.effective)
+
+
+def _visited(kept: Kept) -> Visited:
+    """Return populations and p-hat of the chains, (chain, draw) leading."""
+    by_chain = {name: jnp.asarray(np.swapaxes(leaf, 0, 1)) for name, leaf in kept.items()}
+    population = Population(*(by_chain[name] for name in Population._fields))
+    return Visited(population, by_chain["log_p"])
 
 
 def _collect(
