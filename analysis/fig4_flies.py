@@ -199,7 +199,7 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
         posteriors[spec.name] = found
         if not ledger.done(fit=POSTERIOR, model=name, reward=reward):
             ledger.add(sampled(found, name, reward))
-    loo = hebbax.compare(posteriors).by_animal
+    loo = hebbax.compare(posteriors).choices.by_animal
     found = pairs(ledger.frame, loo)
     ledger.write_beside(found, "fig4_pairs.csv", "%.4g")
     publish(coefficients(ledger.frame, PUBLISHED), out, "fig4_flies")

@@ -1,13 +1,14 @@
-"""The evidence of every rule on the flies, from two seeds: how well it is known.
+"""The evidence of every rule on the flies, and left-out flies, from two seeds: how well known.
 
 The log marginal likelihood of the choices under declared models, and under the last with a habit,
 by bridge sampling, with its Monte Carlo error and the effective number of draws, and the worst
 R-hat and the least effective size of the chains. One row a model and seed; below 50 effective draws
-no evidence is given.
+no evidence is given. And for each fly log p(its choices | all other flies) by importance sampling
+with its k-hat, one row a model, seed and fly.
 
     python analysis/fly_evidence.py [DATA] [--quick] --out DIR
 
-DATA are recordings of accepted choices; without it, simulated flies. About 12 minutes for the 12
+DATA are recordings of accepted choices; without it, simulated flies. About 15 minutes for the 12
 flies on two cores.
 """
 
@@ -15,17 +16,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import arviz as az
 import click
 import jax
 import numpy as np
+import pandas as pd
 
 import hebbax
+from hebbax.check.new_animal import leave_one_animal_out
+from hebbax.check.score import standard_error
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.inference import pseudo_marginal
 from hebbax.posterior.diagnostics import convergence
+from hebbax.posterior.inference_data import coordinates, variable_dims
+from hebbax.posterior.observed import ANIMALS
 from hebbax.run.ledger import Ledger, fill
 from hebbax.simulate.cohort import QUICK as FEW
 from hebbax.simulate.cohort import Cohort
@@ -41,6 +48,15 @@ MODELS = (
     "rajagopalan-forgetting-habit",
 )
 SEEDS = (0, 1)
+PAIRS = (
+    ("forgetting", "reward"),
+    ("chosen-forgetting", "forgetting"),
+    ("forgetting-habit", "forgetting"),
+    ("rajagopalan-forgetting", "forgetting"),
+    ("rajagopalan-forgetting", "rajagopalan"),
+    ("rajagopalan-forgetting-habit", "rajagopalan-forgetting"),
+)
+"""Rules of which the first is asked to predict a new fly better."""
 
 
 def spec_of(name: str) -> hebbax.ModelSpec:
@@ -52,10 +68,13 @@ def spec_of(name: str) -> hebbax.ModelSpec:
     return replace(own, name=name, habit_scale=habit_scale)
 
 
+Rows = list[dict[str, Any]]
+
+
 def weighed(
     name: str, seed: int, sessions: hebbax.Sessions, settings: pseudo_marginal.Settings
-) -> dict[str, Any]:
-    """Return the row of a declared model by a seed."""
+) -> tuple[Rows, Rows]:
+    """Return the row of a declared model by a seed, and those of its left-out flies."""
     model = hebbax.build_model(spec_of(name), sessions)
     draws, info = pseudo_marginal.fit(jax.random.PRNGKey(seed), model, settings)
     values = [
@@ -64,7 +83,41 @@ def weighed(
         for end in ("", "_population", "_spread")
     ]
     judged = convergence(np.concatenate(values, axis=-1))
-    return {"model": name, "seed": seed, **info.evidence._asdict(), **judged}
+    posterior = az.from_dict(
+        posterior=draws,
+        log_likelihood={ANIMALS: info.log_marginal},
+        coords=coordinates(model),
+        dims=variable_dims(model),
+    )
+    left = leave_one_animal_out(posterior)
+    each = [
+        {"model": name, "seed": seed, "animal": animal, "elpd": elpd, "k": k}
+        for animal, elpd, k in zip(left.animals, left.elpd, left.k, strict=True)
+    ]
+    return [{"model": name, "seed": seed, **info.evidence._asdict(), **judged}], each
+
+
+def sums(left_out: pd.DataFrame) -> pd.DataFrame:
+    """Return the sum over left-out flies of each model and seed, and the worst k-hat."""
+    by = left_out.groupby(["model", "seed"], sort=False)
+    return pd.DataFrame({"left-out flies": by["elpd"].sum(), "worst k-hat": by["k"].max()})
+
+
+def differences(left_out: pd.DataFrame) -> pd.DataFrame:
+    """Return the difference of each of `PAIRS` by seed, summed over left-out flies, with its
+    standard error over them and the number of flies in which the first is better."""
+    by_fly = left_out.pivot(index=["model", "seed"], columns="animal", values="elpd")
+    rows = {}
+    for one, other in PAIRS:
+        for seed in SEEDS:
+            if {(one, seed), (other, seed)} <= set(by_fly.index):
+                difference = (by_fly.loc[(one, seed)] - by_fly.loc[(other, seed)]).to_numpy()
+                rows[f"{one} - {other}", seed] = {
+                    "difference": difference.sum(),
+                    "se": standard_error(difference),
+                    "better": (difference > 0).sum(),
+                }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 @click.command("fly_evidence", help=__doc__.split("\n", 1)[0])
@@ -78,15 +131,19 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
     names = MODELS[1:3] if quick else MODELS
     prepare_folder(out)
     cell = ("model", "seed")
-    ledger = Ledger(out / "fly_evidence.csv", cell, (data_hash(sessions), settings))
+    made_of = data_hash(sessions), settings
+    ledger = Ledger(out / "fly_evidence.csv", cell, made_of)
+    left_out = Ledger(out / "fly_left_out.csv", cell, made_of)
     cells = {f"{name}, seed {k}": {"model": name, "seed": k} for name in names for k in SEEDS}
 
-    def rows(model: str, seed: int) -> list[list[dict[str, Any]]]:
-        return [[weighed(model, seed, sessions, settings)]]
+    def rows(model: str, seed: int) -> list[Rows]:
+        return list(weighed(model, seed, sessions, settings))
 
     with progress("sampling") as report:
-        fill([ledger], cells, rows, report)
+        fill([ledger, left_out], cells, rows, report)
     CONSOLE.print(table("model, seed", ledger.frame.set_index(list(cell))))
+    CONSOLE.print(table("model, seed", sums(left_out.frame)))
+    CONSOLE.print(table("pair, seed", differences(left_out.frame)))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
 
 

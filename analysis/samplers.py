@@ -54,7 +54,7 @@ def by_hebbax(model: Model, settings: pseudo_marginal.Settings) -> Sampled:
     posterior = az.from_dict(
         {"population": np.concatenate(population, -1), "value": np.concatenate(values, -1)},
         sample_stats=info.statistics,
-        dims={"value": ["animal", "member"], "log_marginal": ["animal"]},
+        dims={"value": ["animal", "member"]},
         attrs={"method": "pseudo-marginal"},
     )
     return Sampled(posterior, settings.warmup, seconds - sum(compiling), sum(compiling))

@@ -50,7 +50,8 @@ def test_a_run_answers_in_tables_pictures_and_one_page(finished):
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "no-learning.nc", "reward.nc", "study.json", "report.html", "figures", "comparison.csv",
-        "comparison_by_animal.csv", "population.csv", "coefficients.csv", "deviance.csv",
+        "comparison_by_animal.csv", "comparison_new_animal.csv",
+        "comparison_new_animal_by_animal.csv", "population.csv", "coefficients.csv", "deviance.csv",
         "diagnostics.csv", "check_no-learning.csv", "check_no-learning_curves.csv",
         "check_no-learning_contingencies.csv", "check_reward.csv", "check_reward_curves.csv",
         "check_reward_contingencies.csv",
@@ -58,6 +59,8 @@ def test_a_run_answers_in_tables_pictures_and_one_page(finished):
     for name in (
         "comparison",
         "comparison_by_animal",
+        "comparison_new_animal",
+        "comparison_new_animal_by_animal",
         "population",
         "coefficients",
         "check_reward",

@@ -67,13 +67,13 @@ def exact_loo(prior_sd):
 
 def test_loo_is_that_of_exact_refits_and_sums_go_by_animal():
     compared = compare({"wide": fitted(10.0), "tight": fitted(0.05)})
-    assert list(compared.table.index) == ["wide", "tight"]
+    assert list(compared.choices.table.index) == ["wide", "tight"]
     wide, tight = exact_loo(10.0), exact_loo(0.05)
     # Monte Carlo error of 8000 draws: a few thousandths of a nat an observation.
-    assert compared.table.loc["wide", "elpd_loo"] == pytest.approx(wide.sum(), abs=0.05)
+    assert compared.choices.table.loc["wide", "elpd_loo"] == pytest.approx(wide.sum(), abs=0.05)
     expected = np.bincount(INDEX, tight - wide)
-    np.testing.assert_allclose(compared.by_animal.loc["tight"], expected, atol=0.05)
-    row = compared.table.loc["tight"]
+    np.testing.assert_allclose(compared.choices.by_animal.loc["tight"], expected, atol=0.05)
+    row = compared.choices.table.loc["tight"]
     assert row["difference"] == pytest.approx(expected.sum(), abs=0.05)
     assert row["animal_se"] == pytest.approx(np.sqrt(4 * expected.var(ddof=1)), abs=0.05)
     assert row["difference_se"] == pytest.approx(np.sqrt(N * (tight - wide).var()), abs=0.05)
@@ -84,7 +84,7 @@ def test_waic_is_its_formula():
     posterior = fitted(10.0)
     flat = posterior.log_likelihood["choice"].to_numpy().reshape(-1, N)
     by_hand = logsumexp(flat, axis=0) - np.log(len(flat)) - flat.var(axis=0)
-    table = compare({"wide": posterior}).table
+    table = compare({"wide": posterior}).choices.table
     assert table.loc["wide", "elpd_waic"] == pytest.approx(by_hand.sum(), abs=1e-8)
 
 
@@ -112,6 +112,8 @@ def test_fits_of_different_data_are_not_compared():
     )
 
 
+LACKING = "Of a new animal nothing is said: one has no population that another animal could be of. "
+
 BY_ANIMAL = np.repeat([-2.0, -0.2, -0.2, -0.2], 10)
 """Differences of which nearly all is one animal's: the sums are -20, -2, -2 and -2."""
 
@@ -120,19 +122,20 @@ def test_the_larger_standard_error_decides_whether_a_difference_is_small():
     # Over animals sqrt(4 * 81) = 18.0; over trials sqrt(40 * 0.6075) = 4.9: 26 is five of these.
     compared = compare({"one": scored(np.zeros(N)), "two": scored(BY_ANIMAL)})
     assert compared.sentence == (
-        "one predicts best; two is 26.0 nats behind (± 4.9 over trials, ± 18.0 over animals), too "
-        "small a difference to choose by."
+        f"{LACKING}A choice among known ones: one predicts best; two is 26.0 nats behind (± 4.9 over "
+        "trials, ± 18.0 over animals), too small a difference to choose by."
     )
     even = compare({"one": scored(np.zeros(N)), "two": scored(np.full(N, -0.65))})
     assert even.sentence == (
-        "one predicts best; two is 26.0 nats behind (± 0.0 over trials, ± 0.0 over animals)."
+        f"{LACKING}A choice among known ones: one predicts best; two is 26.0 nats behind (± 0.0 over "
+        "trials, ± 0.0 over animals)."
     )
 
 
 def test_better_in_is_empty_for_the_best_itself(tmp_path):
     compared = compare({"two": scored(BY_ANIMAL), "one": scored(np.zeros(N))})
-    assert compared.table.loc["one", "animals_better"] is pd.NA
-    assert compared.table.loc["two", "animals_better"] == 0
+    assert compared.choices.table.loc["one", "animals_better"] is pd.NA
+    assert compared.choices.table.loc["two", "animals_better"] == 0
     write_tables(compared, tmp_path)
     written = pd.read_csv(
         tmp_path / "comparison.csv", index_col="model", dtype=str, na_filter=False
@@ -153,8 +156,8 @@ def test_a_posterior_that_failed_decides_nothing(tmp_path):
     r_hat = compared.verdicts["lost"].figures["r_hat"]
     assert r_hat > 1.1
     assert compared.sentence == (
-        "one predicts best; two is 26.0 nats behind (± 0.0 over trials, ± 0.0 over animals). "
-        "Posteriors that FAILED the diagnostics, with a score that decides nothing: lost (4.0 nats "
+        f"{LACKING.replace('one', 'lost', 1)}A choice among known ones: one predicts best; two is "
+        "26.0 nats behind (± 0.0 over trials, ± 0.0 over animals). Posteriors that FAILED the diagnostics, with a score that decides nothing: lost (4.0 nats "
         "above one), last (40.0 nats behind one). "
         f"The chains of lost do not meet (R-hat {r_hat:.2f}): its LOO weighs the solutions that "
         "they found by the number of chains in each, and not by their probability."
@@ -170,12 +173,13 @@ def test_a_posterior_that_failed_decides_nothing(tmp_path):
     few = compare({name: fits[name] for name in ("lost", "one")})
     assert few.sentence.startswith(
         "Only one passed its diagnostics, so that no model is said to predict best. "
-        "A posterior that FAILED the diagnostics, with a score that decides nothing: lost (4.0 nats "
+        f"{LACKING.replace('one', 'lost', 1)}A choice among known ones: A posterior that FAILED the diagnostics, with a score that decides nothing: lost (4.0 nats "
         "above one). "
     )
     none = compare({name: fits[name] for name in ("lost", "last")})
     assert none.sentence.startswith(
-        "No posterior passed its diagnostics, so that no model is said to predict best. The chains"
+        "No posterior passed its diagnostics, so that no model is said to predict best. "
+        f"{LACKING.replace('one', 'lost', 1)}The chains"
     )
 
 

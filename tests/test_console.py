@@ -3,8 +3,8 @@
 import pandas as pd
 from rich.console import Console
 
-from hebbax.check.comparison import Comparison
-from hebbax.cli.console import CONSOLE, bars, comparison_table
+from hebbax.check.score import Score
+from hebbax.cli.console import CONSOLE, bars, score_table
 from hebbax.posterior.diagnostics import Verdict
 
 
@@ -18,9 +18,10 @@ def test_no_name_and_no_mark_is_cut_where_the_terminal_is_narrow():
     verdicts = dict(
         zip(names, (Verdict((), {}, ""), Verdict(("R-hat is 1.6",), {}, "")), strict=True)
     )
-    compared = Comparison(table, pd.DataFrame(0.0, names, [f"fly{k}" for k in range(12)]), verdicts)
+    each = pd.DataFrame(0.0, names, [f"fly{k}" for k in range(12)])
+    score = Score("a choice among known ones", table, each, verdicts)
     console = Console(width=80, record=True)
-    console.print(comparison_table(compared))
+    console.print(score_table(score))
     lines = [line for line in console.export_text().split("\n") if line.strip()]
     first, second, *rest = lines[[line[1] for line in lines].index("r") :]
     assert first.split() == ["rajagopalan-forgetting", "-1796.8", "-162.9", "16.2", "39.8", "976"]

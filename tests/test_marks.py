@@ -73,7 +73,7 @@ def test_what_is_said_of_the_forgetting_of_a_posterior_that_failed_begins_with_i
 
 def test_a_long_name_takes_no_mark_from_what_failed(fits):
     compared = compare({"good": fits["good"], "n" * 100: fits["lost"]})
-    figure = figures.comparison(compared)
+    figure = figures.comparison(compared.choices)
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     assert labels == ["good", f"{'n' * 20}…{'n' * 19}\n(FAILED its diagnostics)"]
 
@@ -112,8 +112,8 @@ def test_a_check_of_a_posterior_that_failed_says_so(fits):
 
 def test_a_comparison_marks_the_row_of_what_failed(fits):
     compared = compare(fits)
-    assert compared.table["diagnostics"].to_dict() == {"good": "passed", "lost": "FAILED"}
-    labels = [t.get_text() for t in figures.comparison(compared).axes[0].get_yticklabels()]
+    assert compared.choices.table["diagnostics"].to_dict() == {"good": "passed", "lost": "FAILED"}
+    labels = [t.get_text() for t in figures.comparison(compared.choices).axes[0].get_yticklabels()]
     assert labels == ["good", "lost\n(FAILED its diagnostics)"]
     plt.close("all")
     assert list(deviance_table(fits, compared.verdicts).columns) == [
@@ -126,7 +126,8 @@ def test_a_verdict_that_is_known_is_taken_and_what_is_no_number_refused_all_the_
     failed = diagnose(fits["lost"])
     assert MARK in texts(figures.forest(fits["good"], failed))
     assert (
-        compare({"good": fits["good"]}, {"good": failed}).table["diagnostics"]["good"] == "FAILED"
+        compare({"good": fits["good"]}, {"good": failed}).choices.table["diagnostics"]["good"]
+        == "FAILED"
     )
     checked = check(made.KEY, fits["good"], Settings(replicates=3), verdict=failed)
     assert checked.verdict is failed

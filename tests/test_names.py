@@ -22,7 +22,7 @@ from hebbax import figures
 from hebbax.check import predictive
 from hebbax.check.comparison import compare
 from hebbax.check.profile import profile
-from hebbax.cli.console import CONSOLE, bars, comparison_table, say, table
+from hebbax.cli.console import CONSOLE, bars, say, score_table, table
 from hebbax.data import Record, from_animals
 from hebbax.figures.style import literal
 from hebbax.model.choices import build_model
@@ -95,7 +95,10 @@ def test_pictures_of_a_posterior_show_names_as_they_are(stored):
     for draw in (figures.forgetting_term, figures.pairs, figures.sampler):
         names_in(draw(posterior), [*NASTY[:4], MODEL])
     compared = compare({MODEL: posterior, "other [/x]": posterior})
-    assert names_in(figures.comparison(compared), [MODEL, "other [/x]"]) == {MODEL, "other [/x]"}
+    assert names_in(figures.comparison(compared.choices), [MODEL, "other [/x]"]) == {
+        MODEL,
+        "other [/x]",
+    }
     checked = predictive.check(jax.random.PRNGKey(0), posterior, predictive.Settings(replicates=4))
     drawn = figures.predictive(checked)
     assert names_in(drawn["choice curves"](), NASTY[:4]) == set(NASTY[:4])
@@ -167,7 +170,8 @@ def test_progress_and_comparison_print_names_as_they_stand(stored, capsys):
     with bars() as add:
         for name in NASTY:
             add(name)("fitting", 1, 2)
-    CONSOLE.print(comparison_table(compare({MODEL: stored[1], "[/x]": stored[1]})))
+    compared = compare({MODEL: stored[1], "[/x]": stored[1]})
+    CONSOLE.print(score_table(compared.choices))
     out = capsys.readouterr().out
     assert [name for name in (*NASTY, MODEL) if name not in out] == []
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import arviz as az
+import coins
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,9 +14,8 @@ from conftest import random_sessions
 from numpyro.handlers import seed, trace
 from scipy import stats
 from scipy.integrate import cumulative_trapezoid, simpson
-from scipy.special import expit, logsumexp
 
-from hebbax.data import Record, from_animals
+from hebbax.data import from_animals
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import expansion as whole_expansion
 from hebbax.inference.density import log_likelihood_by_animal, split_groups
@@ -353,41 +353,17 @@ def test_gibbs_given_no_animals_to_speak_of_is_the_prior(laplace):
     assert stats.kstest(np.abs(spread), stats.halfnorm(0, 0.25).cdf).pvalue > 1e-3
 
 
-def _coins(rng, n_animals, n_trials, mean, spread):
-    """Animals that take the second of two odours with a constant probability of their own."""
-    preference = mean + spread * rng.normal(size=n_animals)
-    return [
-        Record(f"a{a}", (rng.random(n_trials) < expit(p)).astype(int), rng.integers(0, 2, n_trials))
-        for a, p in enumerate(preference)
-    ]
-
-
-def _coin_posterior(records):
-    """Return a grid of means, one of spreads, and log prior + log likelihood at both, each animal
-    integrated by quadrature."""
-    means, spreads = np.linspace(-3.5, 3.5, 281), np.linspace(0.0, 2.6, 521)
-    e, weight = np.polynomial.hermite_e.hermegauss(60)
-    log_p = stats.norm.logpdf(means)[:, None] + stats.halfnorm(0, 0.5).logpdf(spreads)
-    phi = means[:, None, None] + spreads[:, None] * e
-    for record in records:
-        n, k = len(record.choices), int(np.sum(record.choices))
-        each = k * phi - n * np.logaddexp(0.0, phi)
-        log_p = log_p + logsumexp(each, axis=-1, b=weight / np.sqrt(2 * np.pi))
-    return means, spreads, log_p
-
-
 @pytest.mark.parametrize("spread", [0.8, 0.0])
 def test_population_and_spread_are_those_of_quadrature(spread):
     """Without learning an animal is a coin: mean and spread of its log odds by a grid of both, each
     animal integrated by its own grid. Quantiles within five Monte Carlo errors."""
-    records = _coins(np.random.default_rng(5), 6, 60, 0.4, spread)
+    records = coins.records(np.random.default_rng(5), 6, 60, 0.4, spread)
     model = build_model(ModelSpec("coins", terms=()), from_animals(records, ["A", "B"], "coins"))
     settings = pseudo_marginal.Settings(draws=2000, most_thinning=1, effective=1.0, r_hat=2.0)
     draws, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, settings)
 
-    means, spreads, log_p = _coin_posterior(records)
-    p = np.exp(log_p - log_p.max())
-    exact = log_p.max() + np.log(simpson(simpson(p, x=spreads, axis=1), x=means))
+    means, spreads, log_p = coins.log_posterior(records)
+    p, exact = np.exp(log_p - log_p.max()), coins.log_evidence(records)
     assert info.evidence.error < 0.03
     assert abs(info.evidence.log_evidence - exact) < 4 * info.evidence.error + 0.002
     for name, x, density in (
@@ -406,7 +382,7 @@ def test_population_and_spread_are_those_of_quadrature(spread):
 
 
 def test_the_evidence_of_animals_without_a_population_is_the_product_of_their_integrals():
-    records = _coins(np.random.default_rng(6), 3, 40, 0.4, 0.5)
+    records = coins.records(np.random.default_rng(6), 3, 40, 0.4, 0.5)
     spec = ModelSpec("coins", terms=(), hierarchy="none")
     model = build_model(spec, from_animals(records, ["A", "B"], "coins"))
     settings = replace(SMALL, draws=150, evidence=400)
@@ -459,11 +435,10 @@ def test_no_evidence_is_given_where_chains_and_mixture_hardly_meet():
 @pytest.mark.slow
 def test_repeated_runs_differ_by_the_stated_error_of_their_evidence():
     """Twelve small runs against quadrature: chi^2, both tails at 5 in 10^4."""
-    records = _coins(np.random.default_rng(8), 4, 25, 0.4, 0.8)
+    records = coins.records(np.random.default_rng(8), 4, 25, 0.4, 0.8)
     model = build_model(ModelSpec("coins", terms=()), from_animals(records, ["A", "B"], "coins"))
     settings = replace(SMALL, draws=150, evidence=100)
-    means, spreads, log_p = _coin_posterior(records)
-    exact = np.log(simpson(simpson(np.exp(log_p), x=spreads, axis=1), x=means))
+    exact = coins.log_evidence(records)
     found = [
         pseudo_marginal.fit(jax.random.PRNGKey(number), model, settings)[1].evidence
         for number in range(12)

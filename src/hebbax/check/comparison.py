@@ -1,15 +1,16 @@
-"""Which model predicts better: LOO and WAIC over trials, and the same difference by animal.
+"""Which model predicts better: one table a question, differences with standard errors over animals.
 
-Trial-wise LOO answers one question: how well is a choice predicted, given the true past, with
-parameters that also saw the rest of the session. The animal is the unit that was sampled, so the
-sums of the pointwise difference over each animal's trials stand beside it, with their standard
-error over animals.
+    a new animal                 leave-one-animal-out, of a hierarchy whose animals were integrated
+                                 out (`hebbax.check.new_animal`)
+    a choice among known ones    LOO and WAIC over trials: how well is a choice predicted, given the
+                                 true past, with parameters that also saw the rest of the session
+
+The animal is the unit that was sampled: beside the standard error over trials stands that of the
+sums over each animal's trials. Where the first question is answered it leads.
 """
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import arviz as az
@@ -17,15 +18,26 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from hebbax.check import new_animal
+from hebbax.check.leave_one_out import heeded, leave_one_out
+from hebbax.check.new_animal import LeftOut
+from hebbax.check.score import Score, ranked, standard_error
 from hebbax.errors import FitError
 from hebbax.model.likelihood import chance
 from hebbax.posterior.diagnostics import Verdict, verdict_of
-from hebbax.posterior.observed import check_comparable
+from hebbax.posterior.observed import check_comparable, site_of
 from hebbax.posterior.stored import SCORED, check_groups
 from hebbax.run import files
 
-SMALL_DIFFERENCE = 4.0
-"""Below this many nats the normal approximation of a LOO difference is not to be trusted."""
+QUESTION = "a choice among known ones"
+
+TABLES = (
+    "comparison.csv",
+    "comparison_by_animal.csv",
+    "comparison_new_animal.csv",
+    "comparison_new_animal_by_animal.csv",
+)
+"""What `write_tables` writes, the last two where a new animal is asked about."""
 
 CHAINS_APART = 1.1
 """R-hat above which chains are said to be in different places (Gelman & Rubin 1992)."""
@@ -36,76 +48,71 @@ class Comparison:
     """Models against each other.
 
     Attributes:
-        table: one row a model, best first, and those that passed their diagnostics before those
-            that failed: elpd and its difference from the first by LOO with the standard error over
-            trials and over animals, the number of animals in which it is better than the first
-            (missing for the first itself), effective parameters, WAIC, worst k-hat, the number of
-            observations with one above the threshold and the threshold, the number of
-            ``observations``, the log evidence and its Monte Carlo error in nats (missing where the
-            method or the prior gives none), and whether its ``diagnostics`` passed or FAILED.
-        by_animal: ``(model, animal)`` sums of the pointwise LOO difference from the first model.
-        verdicts: what the diagnostics say of each model.
+        choices: on a choice among known ones. The table has elpd and its difference from the first
+            by LOO with the standard error over trials and over animals, the number of animals in
+            which it is better than the first (missing for the first itself), effective parameters,
+            WAIC, worst k-hat, the number of observations with one above the threshold and the
+            threshold, the number of ``observations``, the log evidence and its Monte Carlo error in
+            nats (missing where the method or the prior gives none), and whether its ``diagnostics``
+            passed or FAILED.
+        animals: on a new animal (`hebbax.check.new_animal.score`); None where a posterior does not
+            say.
+        left_out: what each model predicts of each left-out animal; empty where one does not say.
+        lacking: why nothing is said of a new animal, a sentence; empty where something is.
     """
 
-    table: pd.DataFrame
-    by_animal: pd.DataFrame
-    verdicts: Mapping[str, Verdict]
+    choices: Score
+    animals: Score | None = None
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    lacking: str = ""
+
+    @property
+    def scores(self) -> list[Score]:
+        """What is answered, the question that leads first."""
+        return [self.choices] if self.animals is None else [self.animals, self.choices]
+
+    @property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """What the diagnostics say of each model."""
+        return self.choices.verdicts
 
     @property
     def ranking(self) -> list[str]:
-        """Names of the models in the order of the table."""
-        return [str(name) for name in self.table.index]
+        """Names of the models in the order of the table that leads."""
+        return self.scores[0].ranking
 
     @property
     def trusted(self) -> list[str]:
         """Names of the models whose posteriors passed their diagnostics, best first."""
-        return [name for name in self.ranking if self.verdicts[name].passed]
+        return self.scores[0].trusted
 
     @property
     def sentence(self) -> str:
-        """The answer in words: what predicts best among the posteriors that passed, which failed,
-        and where LOO cannot be trusted."""
+        """The answers in words: what predicts best among the posteriors that passed, which failed,
+        and where a score cannot be trusted."""
         if len(self.ranking) == 1:
             return f"Only {self.ranking[0]} was given; there is nothing to compare."
-        parts = [self._best, self._failed, *map(self._apart, self.ranking)]
-        return " ".join(part for part in [*parts, *map(self._bad_k, self.ranking)] if part)
+        parts = [self._too_few, self.lacking]
+        for score in self.scores:
+            parts.append(score.sentence)
+            if score is self.animals:
+                parts.append(new_animal.uncertain_sentence(self.left_out))
+        parts += [*map(self._apart, self.ranking), *map(self._bad_k, self.ranking)]
+        return " ".join(part for part in parts if part)
 
     @property
-    def _best(self) -> str:
+    def _too_few(self) -> str:
         if not self.trusted:
             return "No posterior passed its diagnostics, so that no model is said to predict best."
-        first, *others = self.trusted
-        if not others:
-            return f"Only {first} passed its diagnostics, so that no model is said to predict best."
-        row = self.table.loc[others[0]]
-        errors = [(row["difference_se"], "trials"), (row["animal_se"], "animals")]
-        known = [(se, over) for se, over in errors if np.isfinite(se)]
-        small = -row["difference"] < max(SMALL_DIFFERENCE, 2 * max(se for se, _ in known))
-        return (
-            f"{first} predicts best; {others[0]} is {-row['difference']:.1f} nats behind "
-            f"({', '.join(f'± {se:.1f} over {over}' for se, over in known)})"
-            f"{', too small a difference to choose by' if small else ''}."
-        )
-
-    @property
-    def _failed(self) -> str:
-        """Which posteriors failed, and where they would stand."""
-        failed = [name for name in self.ranking if name not in self.trusted]
-        if not failed or not self.trusted:
-            return ""
-        said = []
-        for name in failed:
-            difference = float(self.table["difference"][name])
-            place = "above" if difference > 0 else "behind"
-            said.append(f"{name} ({abs(difference):.1f} nats {place} {self.trusted[0]})")
-        those = "A posterior" if len(said) == 1 else "Posteriors"
-        return (
-            f"{those} that FAILED the diagnostics, with a score that decides nothing: "
-            f"{', '.join(said)}."
-        )
+        if len(self.trusted) == 1:
+            return (
+                f"Only {self.trusted[0]} passed its diagnostics, so that no model is said to "
+                "predict best."
+            )
+        return ""
 
     def _bad_k(self, name: str) -> str:
-        row = self.table.loc[name]
+        row = self.choices.table.loc[name]
         if not row["bad_k"]:
             return ""
         return (
@@ -126,10 +133,13 @@ class Comparison:
 
 
 def compare(
-    posteriors: Mapping[str, az.InferenceData], verdicts: Mapping[str, Verdict] | None = None
+    posteriors: Mapping[str, az.InferenceData],
+    verdicts: Mapping[str, Verdict] | None = None,
+    left_out: Mapping[str, LeftOut] | None = None,
 ) -> Comparison:
     """Return the comparison of posteriors by model name; they must be of the same observations.
-    Those whose ``verdicts`` are known already are not diagnosed again.
+    Those whose ``verdicts`` are known already are not diagnosed again, and of those that are among
+    ``left_out`` animals are not left out again (`hebbax.check.new_animal.refitted`).
 
     Raises `FitError` where they are not, where a group is missing or a number in it is none, and
     for a variational fit that failed its diagnostics: its draws have no expected log predictive
@@ -143,8 +153,26 @@ def compare(
     for name, verdict in verdicts.items():
         if verdict.variational and not verdict.passed:
             raise FitError(f"{name}: not to be compared. {verdict.sentence}")
-    loo = {name: leave_one_out(posterior) for name, posterior in posteriors.items()}
-    order = sorted(loo, key=lambda name: (not verdicts[name].passed, -loo[name].elpd_loo))
+    choices = _of_choices(posteriors, verdicts)
+    for name, posterior in posteriors.items():
+        if why := new_animal.lacking(posterior):
+            said = f"Of {new_animal.QUESTION} nothing is said: {name} {why}."
+            return Comparison(choices, lacking=said)
+    found = {
+        name: (left_out or {}).get(name) or new_animal.leave_one_animal_out(posterior)
+        for name, posterior in posteriors.items()
+    }
+    return Comparison(choices, new_animal.score(found, verdicts), found)
+
+
+def _of_choices(
+    posteriors: Mapping[str, az.InferenceData], verdicts: Mapping[str, Verdict]
+) -> Score:
+    """Return models by LOO over trials."""
+    loo = {
+        name: leave_one_out(posterior, site_of(posterior)) for name, posterior in posteriors.items()
+    }
+    order = ranked({name: found.elpd_loo for name, found in loo.items()}, verdicts)
     reference = posteriors[order[0]]
     animals = np.asarray(reference.posterior["animal"])
     index = np.asarray(reference.constant_data["animal_index"])
@@ -154,7 +182,10 @@ def compare(
         by_animal[name] = np.bincount(index, difference, minlength=len(animals))
         better = pd.NA if name == order[0] else int((by_animal[name] > 0).sum())
         rows[name] = {
-            **_difference(difference, by_animal[name]),
+            "elpd_loo": loo[name].elpd_loo,
+            "difference": float(difference.sum()),
+            "difference_se": float(np.sqrt(len(difference) * difference.var())),
+            "animal_se": standard_error(by_animal[name]),
             "animals_better": better,
             **_quality(loo[name]),
             "elpd_waic": _waic(posteriors[name]),
@@ -163,19 +194,8 @@ def compare(
             "diagnostics": verdicts[name].word,
         }
     table = pd.DataFrame.from_dict(rows, orient="index").astype({"animals_better": "Int64"})
-    table.insert(0, "elpd_loo", [loo[name].elpd_loo for name in order])
     each = pd.DataFrame.from_dict(by_animal, orient="index", columns=animals)
-    return Comparison(table, each, verdicts)
-
-
-def _difference(each: np.ndarray, by_animal: np.ndarray) -> dict[str, float]:
-    """Return a difference ``each`` (observation,) summed, and its two standard errors."""
-    n = len(by_animal)
-    return {
-        "difference": float(each.sum()),
-        "difference_se": float(np.sqrt(len(each) * each.var())),
-        "animal_se": float(np.sqrt(n * by_animal.var(ddof=1))) if n > 1 else np.nan,
-    }
+    return Score(QUESTION, table, each, verdicts)
 
 
 def _quality(loo: az.ELPDData) -> dict[str, float]:
@@ -196,15 +216,23 @@ def _evidence(posterior: az.InferenceData) -> dict[str, float]:
 
 
 def write_tables(compared: Comparison, folder: Path) -> None:
-    """Write ``comparison.csv``, and ``comparison_by_animal.csv`` with a row a model and animal."""
-    files.write_tables({"comparison": compared.table}, folder, FitError, index_label="model")
+    """Write ``comparison.csv``, and ``comparison_by_animal.csv`` with a row a model and animal; of
+    a new animal ``comparison_new_animal.csv`` and ``comparison_new_animal_by_animal.csv``."""
+    choices, verdicts = compared.choices, compared.verdicts
     rows = [
-        (model, animal, difference, compared.verdicts[model].word)
-        for model in compared.ranking
-        for animal, difference in compared.by_animal.loc[model].items()
+        (model, animal, difference, verdicts[model].word)
+        for model in choices.ranking
+        for animal, difference in choices.by_animal.loc[model].items()
     ]
-    table = pd.DataFrame(rows, columns=["model", "animal", "difference", "diagnostics"])
-    files.write_tables({"comparison_by_animal": table}, folder, FitError, index=False)
+    each = pd.DataFrame(rows, columns=["model", "animal", "difference", "diagnostics"])
+    by_model, by_animal = {"comparison": choices.table}, {"comparison_by_animal": each}
+    if compared.animals is not None:
+        by_model["comparison_new_animal"] = compared.animals.table
+        by_animal["comparison_new_animal_by_animal"] = new_animal.animal_table(
+            compared.left_out, compared.animals.by_animal, verdicts
+        )
+    files.write_tables(by_model, folder, FitError, index_label="model")
+    files.write_tables(by_animal, folder, FitError, index=False)
 
 
 def deviance_explained(posterior: az.InferenceData, reference: az.InferenceData) -> pd.DataFrame:
@@ -231,26 +259,11 @@ def deviance_explained(posterior: az.InferenceData, reference: az.InferenceData)
 
 def _log_score(posterior: az.InferenceData) -> np.ndarray:
     """Return log mean_draws P of each observation ``(observation,)``, in nats."""
-    (values,) = posterior.log_likelihood.data_vars.values()
+    values = posterior.log_likelihood[site_of(posterior)]
     flat = values.stack(sample=("chain", "draw")).transpose("sample", "observation").to_numpy()
     return logsumexp(flat, axis=0) - np.log(flat.shape[0])
 
 
-def leave_one_out(posterior: az.InferenceData) -> az.ELPDData:
-    """Return the pointwise LOO of a posterior, by ArviZ."""
-    with _heeded():
-        return az.loo(posterior, pointwise=True)
-
-
 def _waic(posterior: az.InferenceData) -> float:
-    with _heeded():
-        return float(az.waic(posterior).elpd_waic)
-
-
-@contextmanager
-def _heeded() -> Iterator[None]:
-    """Silence what the table says: k-hat and p_waic warnings. The weights of draws that are worlds
-    apart (chains in different solutions) overflow to zero, as they should."""
-    with warnings.catch_warnings(), np.errstate(over="ignore"):
-        warnings.simplefilter("ignore", UserWarning)
-        yield
+    with heeded():
+        return float(az.waic(posterior, var_name=site_of(posterior)).elpd_waic)

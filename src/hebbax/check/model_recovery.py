@@ -2,7 +2,7 @@
 
 Each cohort has its truth drawn from the prior of one model. Every model is then judged by its log
 evidence (Laplace, `hebbax.inference.evidence`, its sub-models solved on the way) and by LOO
-(`hebbax.check.comparison`). Source: Wilson & Collins (2019), confusion and inversion.
+(`hebbax.check.leave_one_out`). Source: Wilson & Collins (2019), confusion and inversion.
 """
 
 import itertools
@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from hebbax.check import calibration, comparison, repeated_fits
+from hebbax.check import calibration, repeated_fits
+from hebbax.check.leave_one_out import leave_one_out
 from hebbax.check.prior_predictive import Lived, as_sessions, generator, template
 from hebbax.check.sbc import Settings, reasons
 from hebbax.data import Sessions
@@ -32,6 +33,7 @@ from hebbax.model.choices import Design, Model, build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics
 from hebbax.posterior.inference_data import Posterior, coordinates, variable_dims
+from hebbax.posterior.observed import site_of
 from hebbax.run import files, workers
 from hebbax.run.ledger import Ledger
 from hebbax.typing import Array, Key, Parameters, Progress, silent
@@ -183,7 +185,7 @@ def simulate(
         spec.name: _judge(own, spec, settings, sessions)
         for spec, own in zip(specs, fit_keys, strict=True)
     }
-    loo = {name: comparison.leave_one_out(stored) for name, (_, stored) in judged.items()}
+    loo = {name: leave_one_out(stored, site_of(stored)) for name, (_, stored) in judged.items()}
     return (
         [
             {
@@ -203,7 +205,7 @@ def simulate(
 def _judge(
     key: Key, spec: ModelSpec, settings: Settings, sessions: Sessions
 ) -> tuple[dict[str, Any], Posterior]:
-    """Return evidence and diagnostics of a fit, and what `hebbax.check.comparison` reads of it."""
+    """Return evidence and diagnostics of a fit, and what leave-one-out reads of it."""
     model = build_model(spec, sessions)
     made = program(spec, settings).judge(key, model.design, jnp.asarray(model.observed))
     judged = jax.device_get(made)

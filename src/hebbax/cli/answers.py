@@ -4,11 +4,12 @@ from functools import partial
 from pathlib import Path
 
 import click
+import jax
 
 from hebbax import figures
-from hebbax.check import comparison
+from hebbax.check import comparison, new_animal
 from hebbax.check import profile as profiles
-from hebbax.cli.console import CONSOLE, comparison_table, progress, say
+from hebbax.cli.console import CONSOLE, bars, progress, say, score_table
 from hebbax.cli.options import (
     ListCommand,
     Written,
@@ -24,6 +25,7 @@ from hebbax.cli.posteriors import read_posteriors
 from hebbax.cli.recordings import described
 from hebbax.model.spec import read_spec
 from hebbax.posterior import diagnostics
+from hebbax.posterior.inference_data import Posterior
 from hebbax.run.names import check_distinct, file_name
 
 
@@ -38,21 +40,42 @@ def diagnose(posteriors: tuple[Path, ...]) -> None:
 @click.command()
 @click.argument("posteriors", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=Written(), help="folder for the tables as CSV")
+@click.option(
+    "--refit", is_flag=True, help="fit again without each left-out animal that is uncertain"
+)
 @click.option("--force", is_flag=True, help="replace earlier tables")
-def compare(posteriors: tuple[Path, ...], out: Path | None, force: bool) -> None:
-    """Compare stored posteriors of the same data by LOO and WAIC, over trials and animals."""
+def compare(posteriors: tuple[Path, ...], out: Path | None, refit: bool, force: bool) -> None:
+    """Compare stored posteriors of the same data: how well they predict a new animal, and a choice
+    among known ones."""
     if out is not None:
-        for name in ("comparison.csv", "comparison_by_animal.csv"):
+        for name in comparison.TABLES:
             refuse_replacing(out / name, force=force)
-    compared = comparison.compare(read_posteriors(posteriors))
+    fits = read_posteriors(posteriors)
+    compared = comparison.compare(fits)
+    if refit:
+        compared = _refitted(fits, compared)
     for name, verdict in compared.verdicts.items():
         if not verdict.passed:
             say(name, verdict.sentence)
     CONSOLE.print(compared.sentence)
-    CONSOLE.print(comparison_table(compared))
+    for score in compared.scores:
+        CONSOLE.print(score_table(score))
     if out is not None:
         prepare_folder(out)
         comparison.write_tables(compared, out)
+
+
+def _refitted(fits: dict[str, Posterior], compared: comparison.Comparison) -> comparison.Comparison:
+    """Return the comparison with the models fitted again without the animals that are uncertain."""
+    with bars() as add:
+        exact = {
+            name: new_animal.refitted(
+                jax.random.PRNGKey(int(fits[name].attrs["seed"])), fits[name], found, add(name)
+            )
+            for name, found in compared.left_out.items()
+            if found.uncertain
+        }
+    return comparison.compare(fits, compared.verdicts, {**compared.left_out, **exact})
 
 
 @click.command(cls=ListCommand)

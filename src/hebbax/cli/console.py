@@ -17,7 +17,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from hebbax.check import comparison
+from hebbax.check.score import Score
 from hebbax.typing import Progress as HebbaxProgress
 
 CONSOLE = Console(markup=False, emoji=False)
@@ -75,21 +75,34 @@ def table(name: str, values: pd.DataFrame) -> Table:
     return table
 
 
-def comparison_table(compared: comparison.Comparison) -> Table:
-    """Return a comparison for the terminal, best model first: LOO, what 80 columns hold of it,
-    names and marks never cut."""
+COLUMNS = {
+    "elpd_loo": "elpd",
+    "elpd": "elpd",
+    "difference": "difference",
+    "difference_se": "SE, trials",
+    "animal_se": "SE, animals",
+    "animals_better": "better in",
+    "bad_k": "bad k",
+}
+"""What 80 columns of the terminal hold of a score, and how it is called there."""
+
+
+def score_table(score: Score) -> Table:
+    """Return models by one score for the terminal, best first, names and marks never cut."""
+    own = [name for name in COLUMNS if name in score.table]
     model = Column("model", overflow="fold", min_width=NAMES)
-    scores = ("elpd", "difference", "SE, trials", "SE, animals", "better in", "bad k")
-    table = Table(model, *scores, box=SIMPLE_HEAD, padding=0)
-    for name, row in compared.table.iterrows():
-        animals, better = compared.by_animal.shape[1], row["animals_better"]
-        table.add_row(
-            compared.verdicts[str(name)].called(str(name)),
-            f"{row['elpd_loo']:.1f}",
-            f"{row['difference']:.1f}",
-            f"{row['difference_se']:.1f}",
-            f"{row['animal_se']:.1f}",
-            "" if pd.isna(better) else f"{better} of {animals}",
-            f"{row['bad_k']}",
-        )
+    title = Text(score.question, style="italic")
+    headers = [COLUMNS[name] for name in own]
+    table = Table(model, *headers, box=SIMPLE_HEAD, padding=0, title=title, title_justify="left")
+    n_animals = score.by_animal.shape[1]
+    for name, row in score.table.iterrows():
+        called = score.verdicts[str(name)].called(str(name))
+        table.add_row(called, *(_shown(column, row[column], n_animals) for column in own))
     return table
+
+
+def _shown(column: str, value: float, n_animals: int) -> str:
+    """Return a cell of a score for the terminal."""
+    if column == "animals_better":
+        return "" if pd.isna(value) else f"{value} of {n_animals}"
+    return f"{value}" if column == "bad_k" else f"{value:.1f}"

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hebbax import data
 from hebbax.check import predictive
-from hebbax.cli.console import CONSOLE, bars, comparison_table, say, table
+from hebbax.cli.console import CONSOLE, bars, say, score_table, table
 from hebbax.cli.options import (
     ListCommand,
     Written,
@@ -162,7 +162,8 @@ def _study(
     for name, verdict in result.verdicts.items():
         say(name, verdict.sentence)
     if not isinstance(result.compared, Failed):
-        CONSOLE.print(comparison_table(result.compared))
+        for score in result.compared.scores:
+            CONSOLE.print(score_table(score))
     truth = None
     if cohort is not None:
         known = result.posteriors["forgetting"], cohort, result.verdicts["forgetting"]

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hebbax import data, figures
 from hebbax.check import comparison
-from hebbax.cli.console import CONSOLE, comparison_table, progress, say, table
+from hebbax.cli.console import CONSOLE, progress, say, score_table, table
 from hebbax.cli.options import (
     ListCommand,
     column_option,
@@ -150,9 +150,10 @@ def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) ->
         write_details([compared], out)
         CONSOLE.print(f"{compared.sentence} {out / DETAILS} says where.")
         return
-    CONSOLE.print(comparison_table(compared))
+    for score in compared.scores:
+        CONSOLE.print(score_table(score))
     evidence = evidence.set_axis(pd.Index(list(sampled), name="sub-model"))
-    write_tables({"terms_confirmed": evidence.join(compared.table)}, out, HebbaxError)
+    write_tables({"terms_confirmed": evidence.join(compared.choices.table)}, out, HebbaxError)
 
 
 def _term_table(terms: pd.DataFrame) -> Table:

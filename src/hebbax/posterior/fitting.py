@@ -132,7 +132,7 @@ def _fitted(
         mode, end = map.fit(key, model, settings, store=state, progress=progress)
         return estimates.to_dataset(model, mode, end, provenance)
     statistics: dict[str, Any]
-    elbo = None
+    elbo = by_animal = None
     if isinstance(settings, svi.Settings):  # draws of the guide, as one chain
         draws, climb = svi.fit(key, model, settings, store=state, progress=progress)
         statistics, elbo = {"log_weights": climb.log_weights, "lp": climb.lp}, climb.elbo
@@ -142,8 +142,11 @@ def _fitted(
     else:
         draws, info = pseudo_marginal.fit(key, model, settings, store=state, progress=progress)
         statistics, provenance = info.statistics, {**provenance, **info.evidence.attributes}
+        by_animal = info.log_marginal if model.spec.hierarchy == "animals" else None
     _, draw_key, alone_key = random_keys(provenance["seed"])
-    out = posteriors.to_inference_data(draw_key, model, draws, statistics, provenance)
+    out = posteriors.to_inference_data(
+        draw_key, model, draws, statistics, provenance, by_animal=by_animal
+    )
     if elbo is not None:
         out.sample_stats = out.sample_stats.assign(elbo=("step", elbo))
     return alone.added(alone_key, model, out, progress)

@@ -3,6 +3,10 @@
 Dimensions: ``animal``, ``term``, ``observation`` (a trial with a choice, or under ``encounter``
 with an encounter; its animal, and its trial in the recording from 1, are in ``constant_data``). The
 file opens in ArviZ without hebbax.
+
+The group ``log_likelihood`` has log P of each observation given the values of its animal, and of a
+hierarchy whose animals were integrated out ``animals`` (chain, draw, animal): log p-hat of all
+choices of an animal given the population (`hebbax.check.new_animal`).
 """
 
 import json
@@ -31,7 +35,7 @@ from hebbax.errors import FitError, ModelError
 from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Model
 from hebbax.model.spec import ModelSpec, stored_spec
-from hebbax.posterior.observed import observed
+from hebbax.posterior.observed import ANIMALS, observed
 from hebbax.posterior.stored import FILE_VERSION, check_attributes, check_posterior, digest
 from hebbax.run import netcdf
 from hebbax.typing import Key
@@ -53,6 +57,8 @@ def to_inference_data(
     draws: Mapping[str, np.ndarray],
     sample_stats: Mapping[str, np.ndarray],
     provenance: Mapping[str, Any],
+    *,
+    by_animal: np.ndarray | None = None,
 ) -> az.InferenceData:
     """Return posterior, sample_stats, log_likelihood, predictive, prior and data in one object.
 
@@ -62,6 +68,8 @@ def to_inference_data(
         draws: site values ``(chain, draw, ...)``.
         sample_stats: statistics of each draw ``(chain, draw)``.
         provenance: method, seed and settings, stored as attributes.
+        by_animal: log p-hat of each animal's choices given the population ``(chain, draw,
+            animal)``, where the method gives it (`hebbax.pseudo_marginal.Info.log_marginal`).
 
     Raises `FitError` where the provenance lacks one of these: such a file could not be read again.
     """
@@ -77,10 +85,13 @@ def to_inference_data(
     prior = _prior(prior_key, model)
     dims = variable_dims(model)
     observed = model.observed
+    log_likelihood_group = {model.site: pointwise_log_likelihood(model, values)}
+    if by_animal is not None:
+        log_likelihood_group[ANIMALS] = by_animal
     return az.from_dict(
         posterior=dict(draws),
         sample_stats=dict(sample_stats) or None,
-        log_likelihood={model.site: pointwise_log_likelihood(model, values)},
+        log_likelihood=log_likelihood_group,
         posterior_predictive={model.site: _predict(predictive_key, model, values)},
         prior={k: v[None] for k, v in prior.items() if k in draws},
         prior_predictive={model.site: prior[model.site][None]},
@@ -115,7 +126,7 @@ def variable_dims(model: Model) -> dict[str, list[str]]:
         "reward": ["observation"],
         "chosen": ["observation"],
         "n_trials": ["animal"],
-        "log_marginal": ["animal"],
+        ANIMALS: ["animal"],
     }
     for group in model.groups:
         member = _member_dims(model, group.name) if group.shape else []

@@ -22,6 +22,11 @@ UNITS: dict[str, str] = {
 """What one observation is, by likelihood."""
 
 
+ANIMALS = "animals"
+"""The log likelihood of all choices of an animal given its population, of a hierarchy whose animals
+were integrated out; beside that of the observations."""
+
+
 class Observed(BaseModel):
     """What a fit was conditioned on.
 
@@ -63,6 +68,12 @@ def observed_of(posterior: az.InferenceData) -> Observed:
     ((site, values),) = posterior.observed_data.data_vars.items()
     index = posterior.constant_data["animal_index"].to_numpy()
     return observed(site, values.to_numpy(), index, posterior.posterior["animal"].to_numpy())
+
+
+def site_of(posterior: az.InferenceData) -> str:
+    """Return the name of the log likelihood of the observations, which is their likelihood's."""
+    (site,) = (str(name) for name in posterior.log_likelihood.data_vars if name in UNITS)
+    return site
 
 
 def check_comparable(posteriors: Mapping[str, az.InferenceData]) -> None:

@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 from hebbax.data import Description
 from hebbax.errors import FitError
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.observed import UNITS, Observed, observed_of
+from hebbax.posterior.observed import ANIMALS, UNITS, Observed, observed_of
 
-FILE_VERSION = 3
+FILE_VERSION = 4
 """Of stored fits. Version 2 says what was observed; the digest of version 3 covers what was read,
-the command and how an estimate was reached."""
+the command and how an estimate was reached; version 4 has a log likelihood of animals."""
 
 SCORED = ("posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data")
 """Groups that a comparison reads."""
@@ -43,10 +43,9 @@ _SAMPLED: dict[str, _Dims] = dict.fromkeys(
 _STATISTICS: dict[str, dict[str, _Dims]] = {
     "svi": {"elbo": ("step",), "log_weights": _DRAWS, "lp": _DRAWS},
     "nuts": _SAMPLED,
-    "pseudo-marginal": {
-        **dict.fromkeys(("acceptance_rate", "kept_animals", "lp", "non_centred"), _DRAWS),
-        "log_marginal": (*_DRAWS, "animal"),
-    },
+    "pseudo-marginal": dict.fromkeys(
+        ("acceptance_rate", "kept_animals", "lp", "non_centred"), _DRAWS
+    ),
 }
 """What the diagnostics read, by method; of any other sampler `_SAMPLED`."""
 _TRIALS: dict[str, _Dims] = {
@@ -193,8 +192,17 @@ def _wanted(posterior: az.InferenceData, group: str) -> dict[str, _Dims]:
     names = [name for name in posterior[group].data_vars if name in UNITS]
     site = str(names[0]) if names else " or ".join(UNITS)
     if group == "log_likelihood":
-        return {site: (*_DRAWS, "observation")}
+        each: dict[str, _Dims] = {site: (*_DRAWS, "observation")}
+        if _integrates_animals(posterior):
+            each[ANIMALS] = (*_DRAWS, "animal")
+        return each
     return {site: ("observation", "outcome") if site == "encounter" else ("observation",)}
+
+
+def _integrates_animals(posterior: az.InferenceData) -> bool:
+    """Return whether a posterior is of a hierarchy whose animals were integrated out."""
+    population = any(str(name).endswith("_population") for name in posterior.posterior.data_vars)
+    return population and posterior.attrs.get("method") == "pseudo-marginal"
 
 
 def _check_variables(dataset: xr.Dataset, wanted: Mapping[str, _Dims], where: str) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hebbax import figures
+from hebbax.check.comparison import Comparison
 from hebbax.check.predictive import SUSPICIOUS
 from hebbax.posterior import forgetting, summary
 from hebbax.posterior import inference_data as posteriors
@@ -24,7 +25,8 @@ from hebbax.run.attempts import Failed, attempt
 from hebbax.run.names import file_name
 
 CAPTIONS = {
-    "comparison": "Each model against the best one. What FAILED its diagnostics decides nothing.",
+    "new animal": "How well each model predicts an animal that was left out, against the best one.",
+    "comparison": "How well each model predicts a choice among known ones, against the best one.",
     "forest": "Coefficients of each animal and of the population.",
     "forgetting": "What a weight loses in a trial, and the memory it stands for.",
     "pairs": "Population values against each other.",
@@ -79,10 +81,7 @@ def _answer(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> 
     """Return the first section: the answer, what failed, the comparison."""
     compared = study.compared
     tables: list[tuple[str, pd.DataFrame | Failed]] = [
-        (
-            "Expected log predictive density of a choice given the true past (LOO and WAIC, nats)",
-            compared if isinstance(compared, Failed) else compared.table,
-        ),
+        *_scores(compared),
         (
             "Deviance explained by each model, in-sample (%)",
             attempt("deviance.csv", partial(deviance_table, study.posteriors, study.verdicts)),
@@ -96,7 +95,9 @@ def _answer(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> 
         tables.insert(0, ("Truth and posterior of the simulated population", truth))
     drawn: dict[str, Draw] = {}
     if not isinstance(compared, Failed):
-        drawn["comparison"] = partial(figures.comparison, compared)
+        if compared.animals is not None:
+            drawn["new animal"] = partial(figures.comparison, compared.animals)
+        drawn["comparison"] = partial(figures.comparison, compared.choices)
     return page.Section(
         "The answer",
         [answer(study)],
@@ -105,6 +106,18 @@ def _answer(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> 
         _pictures(folder, "all models", drawn),
         answer=True,
     )
+
+
+def _scores(compared: Comparison | Failed) -> list[tuple[str, pd.DataFrame | Failed]]:
+    """Return title and table of each question that models are compared by."""
+    known = "A choice among known ones: expected log predictive density by LOO and WAIC (nats)"
+    if isinstance(compared, Failed):
+        return [(known, compared)]
+    tables: list[tuple[str, pd.DataFrame | Failed]] = [(known, compared.choices.table)]
+    if compared.animals is not None:
+        title = "A new animal: log probability of all its choices, each animal left out (nats)"
+        tables.insert(0, (title, compared.animals.table))
+    return tables
 
 
 def _missed(study: Study) -> pd.DataFrame:

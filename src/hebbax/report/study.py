@@ -71,8 +71,9 @@ class Study:
 
     @property
     def ranking(self) -> list[str]:
-        """Names of the models, the one that predicts best by LOO first, those that FAILED their
-        diagnostics last; as they were given where they could not be compared."""
+        """Names of the models, the one that predicts a new animal best first, or where nothing is
+        said of one a choice among known ones; those that FAILED their diagnostics last. As they
+        were given where they could not be compared."""
         if isinstance(self.compared, Failed):
             return list(self.posteriors)
         return self.compared.ranking
@@ -109,9 +110,9 @@ def run(plan: Plan, found: Sequence[fits.Standing], progress: ProgressOf) -> Stu
     tables written.
 
     Written are, for each model, ``<model>.nc`` and ``check_<model>.csv`` with its curves and
-    contingencies, and for all of them ``comparison.csv``, ``comparison_by_animal.csv``,
-    ``population.csv``, ``coefficients.csv``, ``deviance.csv`` and
-    ``diagnostics.csv``, and where a rule fades weights ``losses.csv`` and ``losses_by_animal.csv``;
+    contingencies, and for all of them the tables of `hebbax.check.comparison.write_tables`,
+    ``population.csv``, ``coefficients.csv``, ``deviance.csv`` and ``diagnostics.csv``, and where a
+    rule fades weights ``losses.csv`` and ``losses_by_animal.csv``;
     and what the checks were told (`hebbax.report.told`).
     """
     checks = plan.checks

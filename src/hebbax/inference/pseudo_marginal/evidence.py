@@ -14,14 +14,9 @@ is known: of the chains from the p-hat that was stored with each draw. Hence, wi
 
     Z = E_g[ l / (s l + t Z) ] / E_pi[ 1 / (s l + t Z) ],
 
-solved for Z. Neither mean has weights without a bound, as importance sampling by g alone has where
-the posterior has a longer tail than the mixture. The variance is least where the shares are those
-of the two numbers of draws, of the chains the effective one (Frühwirth-Schnatter 2004):
-
-    var(log Z) = var_g(f) / (n_g mean(f)^2) + var_pi(h) / (n_pi mean(h)^2)
-
-with f and h what the means are taken of, and n_pi the effective number of h. The mixture is fitted
-to draws of the warm-up, so that it knows nothing of those that it is weighed by.
+solved for Z (`hebbax.inference.pseudo_marginal.bridge`). Neither mean has weights without a bound,
+as importance sampling by g alone has where the posterior has a longer tail than the mixture. The
+mixture is fitted to draws of the warm-up, so that it knows nothing of those that it is weighed by.
 
 In the coordinates of the mixture the prior is standard normal, and both densities are of the size
 of a spread, twice those of either sign. Where there is no population q(theta) is missing, and Z is
@@ -34,20 +29,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit
 
-from hebbax.inference.pseudo_marginal import mixture, points
+from hebbax.inference.pseudo_marginal import mixture
 from hebbax.inference.pseudo_marginal.animal import Frame
+from hebbax.inference.pseudo_marginal.bridge import LEAST_EFFECTIVE, bridge
 from hebbax.inference.pseudo_marginal.candidates import Known, moved
-from hebbax.inference.pseudo_marginal.convergence import effective_size
-from hebbax.inference.pseudo_marginal.moves import components_of, estimates
+from hebbax.inference.pseudo_marginal.marginal import log_marginal
 from hebbax.inference.pseudo_marginal.population import Population, whitened
 from hebbax.typing import Array, Key
-
-LEAST_EFFECTIVE = 50.0
-"""Draws of chains or mixture, by their effective number, below which the error is not known
-either."""
 
 BATCH = 50
 """Populations whose animals, or whose densities, are computed side by side."""
@@ -104,47 +93,12 @@ def bridged(chains: np.ndarray, drawn: np.ndarray) -> Evidence:
     (draw,), or with a last dimension of parts that are independent; NaN where fewer than
     `LEAST_EFFECTIVE` draws carry one of the means."""
     parts = np.moveaxis(np.atleast_3d(chains), -1, 0), np.atleast_2d(drawn.T)
-    found = [_bridge(*part) for part in zip(*parts, strict=True)]
+    found = [bridge(*part) for part in zip(*parts, strict=True)]
     values, errors, sizes = (np.array(leaf) for leaf in zip(*found, strict=True))
     effective = float(sizes.min())
     if not effective >= LEAST_EFFECTIVE:
         return UNKNOWN._replace(effective=effective)
     return Evidence(float(values.sum()), float(np.sqrt((errors**2).sum())), effective)
-
-
-def _bridge(chains: np.ndarray, drawn: np.ndarray) -> tuple[float, float, float]:
-    """Return log Z, its standard error, and the smaller of the effective sizes of the two means."""
-    size = float(chains.size)
-    for _ in range(2):  # the effective number of draws depends little on the shares
-        share = size / (size + len(drawn))
-        log_z = _solved(chains, drawn, share)
-        of_mixture, of_chains = _terms(chains - log_z, drawn - log_z, share)
-        size = effective_size(of_chains)
-    parts = [(of_mixture, len(drawn)), (of_chains, size)]
-    variance = sum(f.var() / f.mean() ** 2 / n for f, n in parts)
-    least = min(n * f.mean() ** 2 / (f**2).mean() for f, n in parts)
-    return log_z, float(np.sqrt(variance)), float(least)
-
-
-def _solved(chains: np.ndarray, drawn: np.ndarray, share: float) -> float:
-    """Return log Z. The log ratio of the two means falls with it, and is zero between the least
-    and the largest l."""
-
-    def away(log_z: float) -> float:
-        of_mixture, of_chains = _terms(chains - log_z, drawn - log_z, share)
-        return float(np.log(of_mixture.mean()) - np.log(of_chains.mean()))
-
-    ends = min(chains.min(), drawn.min()), max(chains.max(), drawn.max())
-    if ends[0] == ends[1]:
-        return float(ends[0])
-    return float(brentq(away, *ends, xtol=1e-9))
-
-
-def _terms(chains: np.ndarray, drawn: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return l / (s l + t Z) of draws of the mixture and Z / (s l + t Z) of the chains, from
-    log(l / Z) and the share s of the chains."""
-    odds = np.log(share) - np.log1p(-share)
-    return expit(drawn + odds) / share, expit(-chains - odds) / (1.0 - share)
 
 
 @jax.jit
@@ -180,18 +134,16 @@ def _log_ratio(given: mixture.Conditional, drawn: Array) -> Array:
 def _drawn(key: Key, frame: Frame, n_points: int, n_draws: int, known: Known) -> Array:
     """Return log l ``(draw,)`` of populations drawn from the mixture with fresh random numbers;
     where there is none, log p-hat ``(draw, animal)`` of the animals."""
-    n_animals = known.trials.accepted.shape[0]
-
-    def log_p(key: Key, population: Population) -> Array:
-        noise_key, key = jax.random.split(key)
-        keys = jax.random.split(noise_key, n_animals)
-        noise = jax.vmap(lambda key: points.draw_noise(key, n_points, frame.n_members))(keys)
-        components = components_of(known, population)
-        return estimates(key, frame, known, population, components, noise).log_p
 
     def animals(key: Key) -> Array:
         zero = jnp.zeros(())
-        return log_p(key, Population(jnp.zeros_like(known.prior.mean), known.prior.mean, zero))
+        return log_marginal(
+            key,
+            frame,
+            known,
+            n_points,
+            Population(jnp.zeros_like(known.prior.mean), known.prior.mean, zero),
+        )
 
     def population(key: Key) -> Array:
         draw_key, key = jax.random.split(key)
@@ -202,7 +154,8 @@ def _drawn(key: Key, frame: Frame, n_points: int, n_draws: int, known: Known) ->
         given = mixture.given(known.mixture, block, now)
         drawn = mixture.draw(draw_key, given, len(now))
         new = moved(known.prior, nowhere, block, drawn)
-        return log_p(key, new).sum() + _log_ratio(given, drawn)
+        log_p = log_marginal(key, frame, known, n_points, new)
+        return log_p.sum() + _log_ratio(given, drawn)
 
     one = animals if known.mixture is None else population
     return jax.lax.map(one, jax.random.split(key, n_draws), batch_size=BATCH)

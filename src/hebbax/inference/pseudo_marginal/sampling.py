@@ -60,7 +60,8 @@ class Info(NamedTuple):
     ``acceptance_rate`` is the part of the proposed populations that was accepted, ``non_centred``
     that of the non-centred steps, ``kept_animals`` the part of the animals that kept their values
     in conditional importance sampling. ``log_marginal`` (chain, draw, animal) is log p-hat of each
-    animal's choices given the population. ``evidence`` is of the model as a whole.
+    animal's choices given the population, a log likelihood. ``evidence`` is of the model as a
+    whole.
     """
 
     lp: np.ndarray
@@ -73,7 +74,8 @@ class Info(NamedTuple):
     @property
     def statistics(self) -> dict[str, np.ndarray]:
         """What is said of each draw, by name."""
-        return {name: leaf for name, leaf in self._asdict().items() if name != "evidence"}
+        others = "log_marginal", "evidence"
+        return {name: leaf for name, leaf in self._asdict().items() if name not in others}
 
 
 def fit(

@@ -1,0 +1,208 @@
+r"""How well a model predicts a new animal: leave-one-animal-out, the animals integrated out.
+
+The chains of `hebbax.inference.pseudo_marginal` draw the population theta together with the random
+numbers u_a of each animal's p-hat_a, from a density proportional to
+
+    p(theta) prod_b p-hat_b(theta, u_b) q(u_b).
+
+Weighted by 1 / p-hat_a this is the same without the factor p-hat_a: u_a is then integrated out by
+itself, and theta has exactly the posterior given all other animals. So the noise of p-hat does no
+harm, and with draws s
+
+    p(y_a | y_b, b != a) = 1 / mean_s (1 / p-hat_a(theta_s, u_as)).
+
+The weights are smoothed by a Pareto tail (PSIS; Vehtari, Gelman & Gabry 2017); where its shape
+k-hat is over 0.7 the draws say too little of the posterior without the animal. Then the model is
+fitted again without it. Draws of the one posterior and of the other, whose ratio is p-hat_a,
+give log p(y_a | others) by bridge sampling (`hebbax.inference.pseudo_marginal.bridge`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import arviz as az
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from hebbax.check.leave_one_out import leave_one_out
+from hebbax.check.score import Score, ranked, standard_error
+from hebbax.data import Sessions, select
+from hebbax.errors import FitError
+from hebbax.inference import pseudo_marginal
+from hebbax.inference.pseudo_marginal.bridge import LEAST_EFFECTIVE, Ratio, bridge
+from hebbax.inference.pseudo_marginal.marginal import of_new_animal
+from hebbax.model.choices import Model, build_model
+from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, Verdict, convergence
+from hebbax.posterior.inference_data import animal_values, sessions_of, spec_of
+from hebbax.posterior.observed import ANIMALS
+from hebbax.typing import Key, Progress, silent
+
+QUESTION = "a new animal"
+
+INTEGRATED = 1000
+"""Draws of a refit, at most, under which the left-out animal is integrated."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What one model predicts of each of its animals when it is left out.
+
+    Attributes:
+        animals: their names.
+        elpd: log p(choices of the animal | the others) ``(animal,)`` in nats.
+        k: Pareto k-hat ``(animal,)`` of the importance weights; missing where the model was fitted
+            again without the animal.
+        error: Monte Carlo standard error ``(animal,)`` of a refit in nats; missing of all others,
+            for which k-hat speaks.
+        good_k: the k-hat above which a value is uncertain.
+    """
+
+    animals: tuple[str, ...]
+    elpd: np.ndarray
+    k: np.ndarray
+    error: np.ndarray
+    good_k: float
+
+    @property
+    def uncertain(self) -> list[str]:
+        """Names of the animals whose k-hat is too large."""
+        return [name for name, k in zip(self.animals, self.k, strict=True) if k > self.good_k]
+
+
+def lacking(posterior: az.InferenceData) -> str:
+    """Return why a posterior says nothing of a new animal, in words; nothing where it does."""
+    if not any(str(name).endswith("_population") for name in posterior.posterior.data_vars):
+        return "has no population that another animal could be of"
+    if ANIMALS not in posterior.log_likelihood.data_vars:
+        method = posterior.attrs.get("method", "another method")
+        return f"was fitted by {method}, which does not integrate the animals out"
+    return ""
+
+
+def leave_one_animal_out(posterior: az.InferenceData) -> LeftOut:
+    """Return what a posterior predicts of each animal left out, by importance sampling.
+
+    Raises `FitError` where it has no log likelihood of animals: NUTS and SVI draw the animals
+    themselves, and without a population there is none that a new one could be of.
+    """
+    if why := lacking(posterior):
+        raise FitError(f"{posterior.attrs.get('model', 'a posterior')}: {why}.")
+    loo = leave_one_out(posterior, ANIMALS)
+    names = tuple(map(str, posterior.posterior["animal"].to_numpy()))
+    k, elpd = np.asarray(loo.pareto_k, float), np.asarray(loo.loo_i, float)
+    return LeftOut(names, elpd, k, np.full_like(k, np.nan), float(loo.good_k))
+
+
+def refitted(
+    key: Key, posterior: az.InferenceData, found: LeftOut, progress: Progress = silent
+) -> LeftOut:
+    """Return the same with the model fitted again without each animal that is uncertain.
+
+    An animal whose refit does not converge, or whose two posteriors hardly meet, stays as it was,
+    and uncertain.
+    """
+    spec, sessions = spec_of(posterior), sessions_of(posterior)
+    model = build_model(spec, sessions)
+    elpd, k, error = found.elpd.copy(), found.k.copy(), found.error.copy()
+    for done, animal in enumerate(found.uncertain):
+        progress(f"without {animal}", done, len(found.uncertain))
+        a = sessions.animals.index(animal)
+        exact = _without(key, posterior, model, sessions, a)
+        if exact is not None:
+            elpd[a], k[a], error[a] = exact.log_ratio, np.nan, exact.error
+    progress("refits", len(found.uncertain), len(found.uncertain))
+    return replace(found, elpd=elpd, k=k, error=error)
+
+
+def _without(
+    key: Key, posterior: az.InferenceData, model: Model, sessions: Sessions, animal: int
+) -> Ratio | None:
+    """Return log p(choices of an animal | the others) by a fit of the others; None where that did
+    not converge, or few draws of either posterior decide."""
+    others = [name for a, name in enumerate(sessions.animals) if a != animal]
+    settings = replace(settings_of(posterior), evidence=0)
+    part = build_model(model.spec, select(sessions, others))
+    draws, _ = pseudo_marginal.fit(key, part, settings)
+    population = {name: v for name, v in draws.items() if name.endswith(("_population", "_spread"))}
+    flat = [v.reshape(*v.shape[:2], -1) for v in population.values()]
+    if not convergence(np.concatenate(flat, axis=-1))["r_hat"] <= MAX_R_HAT_SHORT:
+        return None
+    n_chains, n_draws = flat[0].shape[:2]
+    step = -(-n_chains * n_draws // INTEGRATED)
+    thinned = {k: v[:, ::step].reshape(-1, *v.shape[2:]) for k, v in population.items()}
+    values = animal_values(posterior, model)
+    without = of_new_animal(key, model, animal, thinned, values, settings.points)
+    within = posterior.log_likelihood[ANIMALS].to_numpy()[..., animal]
+    found = bridge(within, without.reshape(n_chains, -1))
+    return found if found.effective >= LEAST_EFFECTIVE else None
+
+
+def settings_of(posterior: az.InferenceData) -> pseudo_marginal.Settings:
+    """Return the settings that a posterior was sampled with."""
+    return TypeAdapter(pseudo_marginal.Settings).validate_json(posterior.attrs["settings"])
+
+
+def score(left_out: Mapping[str, LeftOut], verdicts: Mapping[str, Verdict]) -> Score:
+    """Return models by what they predict of left-out animals.
+
+    The table has the sum of ``elpd`` over animals with its standard error, the ``difference`` from
+    the first with its own, the number of animals in which a model is better than the first
+    (missing for the first itself), the worst k-hat, how many animals are uncertain (``bad_k``,
+    above ``good_k``), how many were left out by a refit, and the ``diagnostics``.
+    """
+    order = ranked({name: found.elpd.sum() for name, found in left_out.items()}, verdicts)
+    first, rows, by_animal = left_out[order[0]], {}, {}
+    for name in order:
+        own = left_out[name]
+        difference = by_animal[name] = own.elpd - first.elpd
+        known = own.k[np.isfinite(own.k)]
+        rows[name] = {
+            "elpd": own.elpd.sum(),
+            "elpd_se": standard_error(own.elpd),
+            "difference": difference.sum(),
+            "animal_se": standard_error(difference),
+            "animals_better": pd.NA if name == order[0] else int((difference > 0).sum()),
+            "worst_k": known.max(initial=-np.inf) if known.size else np.nan,
+            "bad_k": len(own.uncertain),
+            "good_k": own.good_k,
+            "refitted": int(np.isnan(own.k).sum()),
+            "diagnostics": verdicts[name].word,
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").astype({"animals_better": "Int64"})
+    each = pd.DataFrame.from_dict(by_animal, orient="index", columns=list(first.animals))
+    return Score(QUESTION, table, each, verdicts)
+
+
+def uncertain_sentence(left_out: Mapping[str, LeftOut]) -> str:
+    """Return which animals are uncertain and what to do, or nothing where none is."""
+    bad = {name: found.uncertain for name, found in left_out.items() if found.uncertain}
+    if not bad:
+        return ""
+    of = "; ".join(f"{', '.join(animals)} under {name}" for name, animals in bad.items())
+    good_k = next(iter(left_out.values())).good_k
+    return (
+        f"Left out, these are uncertain (Pareto k above {good_k:.2f}): {of}; `hebbax compare` with "
+        "--refit fits the model again without each of them."
+    )
+
+
+def animal_table(
+    left_out: Mapping[str, LeftOut], by_animal: pd.DataFrame, verdicts: Mapping[str, Verdict]
+) -> pd.DataFrame:
+    """Return a row a model and animal: log p(choices | the others), its difference from the first
+    model's, k-hat or, of a refit, the Monte Carlo error, and the diagnostics of the model."""
+    each = []
+    for name in map(str, by_animal.index):
+        own = left_out[name]
+        columns = {
+            "model": name,
+            "animal": own.animals,
+            "elpd": own.elpd,
+            "difference": by_animal.loc[name].to_numpy(),
+            "k": own.k,
+            "error": own.error,
+            "diagnostics": verdicts[name].word,
+        }
+        each.append(pd.DataFrame(columns))
+    return pd.concat(each, ignore_index=True)
