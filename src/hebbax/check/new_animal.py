@@ -34,14 +34,14 @@ from hebbax.inference.pseudo_marginal.bridge import LEAST_EFFECTIVE, Ratio, brid
 from hebbax.inference.pseudo_marginal.marginal import of_new_animal
 from hebbax.model.choices import Model, build_model
 from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, Verdict, convergence
-from hebbax.posterior.inference_data import animal_values, sessions_of, spec_of
+from hebbax.posterior.inference_data import sessions_of, spec_of
 from hebbax.posterior.observed import ANIMALS
 from hebbax.typing import Key, Progress, silent
 
 QUESTION = "a new animal"
 
-INTEGRATED = 1000
-"""Draws of a refit, at most, under which the left-out animal is integrated."""
+INTEGRATED = 2000
+"""Draws of each of the two posteriors, at most, under which a left-out animal is integrated."""
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,21 @@ def _without(
     flat = [v.reshape(*v.shape[:2], -1) for v in population.values()]
     if not convergence(np.concatenate(flat, axis=-1))["r_hat"] <= MAX_R_HAT_SHORT:
         return None
-    n_chains, n_draws = flat[0].shape[:2]
-    step = -(-n_chains * n_draws // INTEGRATED)
-    thinned = {k: v[:, ::step].reshape(-1, *v.shape[2:]) for k, v in population.items()}
-    values = animal_values(posterior, model)
-    without = of_new_animal(key, model, animal, thinned, values, settings.points)
-    within = posterior.log_likelihood[ANIMALS].to_numpy()[..., animal]
-    found = bridge(within, without.reshape(n_chains, -1))
+    names = [*population, *(group.name for group in model.groups)]
+    stored = {name: posterior.posterior[name].to_numpy() for name in names}
+    within, without = _thinned(stored), _thinned(population)
+    log_p = of_new_animal(key, model, animal, within, without, settings.points)
+    # Both by chain again: the effective numbers of draws are those of chains.
+    found = bridge(*(own.reshape(settings.chains, -1) for own in log_p))
     return found if found.effective >= LEAST_EFFECTIVE else None
+
+
+def _thinned(draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return draws (chain, draw, ...) as ``(draw, ...)``, chain by chain, at most `INTEGRATED` or
+    so."""
+    n_chains, n_draws = next(iter(draws.values())).shape[:2]
+    step = -(-n_chains * n_draws // INTEGRATED)
+    return {name: v[:, ::step].reshape(-1, *v.shape[2:]) for name, v in draws.items()}
 
 
 def settings_of(posterior: az.InferenceData) -> pseudo_marginal.Settings:

@@ -1,10 +1,12 @@
-r"""log p(choices of an animal | population) by importance sampling with fresh random numbers.
+r"""log p(choices of an animal | population) by importance sampling.
 
     p-hat_a(theta) = mean_k  p(y_a | phi_k) N(e_k) / q(e_k),    phi_k = mean + spread e_k
 
 with points e_k of a mixture q that follows the population
 (`hebbax.inference.pseudo_marginal.points`), is unbiased whatever population and references are: an
-animal that the population was not fitted to has its p-hat too, with references of its own.
+animal that the population was not fitted to has its p-hat too, with references of its own. Random
+numbers of a draw that has the animal's values are drawn given these, as in conditional importance
+sampling: population and random numbers are then as a chain has them.
 """
 
 from collections.abc import Mapping
@@ -16,7 +18,7 @@ import numpy as np
 
 from hebbax.inference.pseudo_marginal import points
 from hebbax.inference.pseudo_marginal.animal import Frame, frame_of, trials_of
-from hebbax.inference.pseudo_marginal.candidates import Known
+from hebbax.inference.pseudo_marginal.candidates import Known, fresh, init
 from hebbax.inference.pseudo_marginal.moves import components_of, estimates
 from hebbax.inference.pseudo_marginal.population import Population, prior_of
 from hebbax.inference.pseudo_marginal.references import REMEMBERED, renewed
@@ -41,34 +43,52 @@ def log_marginal(
     return estimates(key, frame, known, population, components, noise).log_p
 
 
+def given_its_values(
+    key: Key, frame: Frame, known: Known, n_points: int, population: Population, phi: Array
+) -> Array:
+    """Return log p-hat ``(animal,)`` as a chain has it, which holds animals ``phi`` (animal,
+    member) under a population: with random numbers that give one point of each its values."""
+    noise_key, key = jax.random.split(key)
+    components = components_of(known, population)
+    noise, _ = fresh(noise_key, init(population, phi, n_points), components)
+    return estimates(key, frame, known, population, components, noise).log_p
+
+
 def of_new_animal(
-    key: Key, model: Model, animal: int, populations: Draws, values: Draws, n_points: int
-) -> np.ndarray:
-    """Return log p-hat ``(draw,)`` of one animal of a model under some populations, in nats.
+    key: Key, model: Model, animal: int, within: Draws, without: Draws, n_points: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return log p-hat of one animal under draws of two posteriors, each ``(draw,)`` in nats: with
+    and without its choices, whose densities of population and random numbers have p-hat as ratio.
 
     Args:
         key: random key of the points.
         model: the model, which has the trials of the animal.
         animal: its index.
-        populations: ``(draw, ...)`` of the sites of the population, fitted with or without it.
-        values: ``(draw, animal, ...)`` of the animals by group, for the references of this one.
+        within: ``(draw, ...)`` of the sites of the population and of the animals by group.
+        without: ``(draw, ...)`` of the sites of the population, fitted without the animal.
         n_points: points of each p-hat.
     """
-    reference_key, pick, key = jax.random.split(words(key), 3)
-    mean, spread = (_flat(model, populations, end) for end in ("_population", "_spread"))
-    phi = jnp.concatenate(
-        [jnp.reshape(values[g.name][:, animal], (len(values[g.name]), -1)) for g in model.groups],
-        axis=-1,
-    )
     frame, trials = frame_of(model), trials_of(model)
     trials = jax.tree.map(lambda leaf: leaf[animal : animal + 1], trials)
-    one, two = jax.random.split(pick)
-    own = phi[jax.random.randint(one, (REMEMBERED,), 0, len(phi))]
-    means = mean[jax.random.randint(two, (REMEMBERED,), 0, len(mean))]
-    references = renewed(reference_key, frame, trials, own[:, None], means)
+    each = {name: within[name][:, animal] for name in (group.name for group in model.groups)}
+    phi = _flat(model, each, "")
+    populations = [
+        Population(_flat(model, own, "_population"), _flat(model, own, "_spread"), _zeros(own))
+        for own in (within, without)
+    ]
+    reference_key, pick, within_key, without_key = jax.random.split(words(key), 4)
+    own = jax.random.randint(pick, (REMEMBERED,), 0, len(phi))
+    means = populations[0].mean[own]
+    references = renewed(reference_key, frame, trials, phi[own][:, None], means)
     known = Known(prior_of(model), trials, references, None)
-    every = Population(mean, spread, jnp.zeros(len(mean)))
-    return np.asarray(_of_each(key, frame, n_points, known, every))[:, 0]
+    held = _of_each(within_key, frame, n_points, known, populations[0], phi[:, None])
+    new = _of_each(without_key, frame, n_points, known, populations[1], None)
+    return np.asarray(held)[:, 0], np.asarray(new)[:, 0]
+
+
+def _zeros(draws: Draws) -> Array:
+    """Return zero for every draw: p-hat does not depend on the global scale."""
+    return jnp.zeros(len(next(iter(draws.values()))))
 
 
 def _flat(model: Model, draws: Draws, end: str) -> Array:
@@ -78,11 +98,22 @@ def _flat(model: Model, draws: Draws, end: str) -> Array:
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _of_each(key: Key, frame: Frame, n_points: int, known: Known, populations: Population) -> Array:
-    """Return log p-hat ``(draw, animal)`` under each of some populations."""
+def _of_each(
+    key: Key,
+    frame: Frame,
+    n_points: int,
+    known: Known,
+    populations: Population,
+    phi: Array | None,
+) -> Array:
+    """Return log p-hat ``(draw, animal)`` under each of some populations, at fresh random numbers
+    or at those of animals ``phi`` (draw, animal, member)."""
     keys = jax.random.split(key, len(populations.mean))
-    return jax.lax.map(
-        lambda at: log_marginal(at[0], frame, known, n_points, at[1]),
-        (keys, populations),
-        batch_size=BATCH,
-    )
+
+    def one(at: tuple[Key, Population, Array | None]) -> Array:
+        key, population, phi = at
+        if phi is None:
+            return log_marginal(key, frame, known, n_points, population)
+        return given_its_values(key, frame, known, n_points, population, phi)
+
+    return jax.lax.map(one, (keys, populations, phi), batch_size=BATCH)
