@@ -15,6 +15,7 @@ from hebbax.data.recordings import recordings
 from hebbax.errors import DataError, ModelError
 from hebbax.inference import adam, gauss_newton
 from hebbax.model.activity import activity_model
+from hebbax.model.priors import Laplace, RegularisedHorseshoe
 from hebbax.rule.layer import Layer, recorded
 from hebbax.rule.taylor import TaylorRule
 from hebbax.simulate.recording_task import OJA, Experiment, coefficients_of, record
@@ -141,7 +142,7 @@ def test_a_true_term_outside_the_rule():
 
 
 def test_gauss_newton_refuses_a_laplace_prior():
-    laplace = activity_model(small(), LAYER, SCALES, prior="laplace")
+    laplace = activity_model(small(), LAYER, SCALES, prior=Laplace())
     with pytest.raises(ModelError, match="Gauss-Newton needs a normal prior and known initial"):
         gauss_newton.fit(laplace)
 
@@ -182,7 +183,7 @@ def test_missing_neurons_change_nothing_for_the_others():
     np.testing.assert_allclose(some.activity, everyone.activity[..., some.neurons], atol=1e-14)
 
 
-@pytest.mark.parametrize("prior", ["laplace", "regularised horseshoe"])
+@pytest.mark.parametrize("prior", [Laplace(), RegularisedHorseshoe()])
 def test_other_priors_and_unknown_initial_weights_draw(prior):
     unknown = replace(small(), initial=None)
     own = activity_model(unknown, LAYER, SCALES, prior=prior, initial_scale=0.3)

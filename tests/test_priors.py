@@ -18,25 +18,17 @@ from hebbax.errors import ModelError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.pseudo_marginal import animal, sampling
 from hebbax.model.choices import build_model
-from hebbax.model.priors import (
-    SHRINKING,
-    Group,
-    effective_terms,
-    relative_variance,
-    sample_group,
-    sample_scales,
-    value_prior,
-)
-from hebbax.model.sparsity import Sparsity, expected_share, global_scale
+from hebbax.model.groups import Group, sample_group, sample_scales
+from hebbax.model.priors import PRIORS
+from hebbax.model.sparsity import expected_share, global_scale
 from hebbax.model.spec import ModelSpec
 
 SCALES = np.array([0.02, 0.3, 1.0, 0.2, 0.1])
-PRIORS = ("normal", "laplace", *SHRINKING)
-HYPER = Sparsity(expected=1.5, effect=0.3, choices=400)
+HYPER = ModelSpec("hyper", (), expected_terms=1.5, effect=0.3)
 
 
-def group(prior, hyper=HYPER):
-    return Group("theta", SCALES, prior, "animals", hyper)
+def group(prior, choices=400, **changes):
+    return Group("theta", SCALES, replace(HYPER, prior=prior, **changes).own_prior(choices))
 
 
 def drawn(one, n=20_000):
@@ -54,7 +46,7 @@ def drawn(one, n=20_000):
 )
 def test_a_prior_without_scales_is_that_of_scipy(prior, law):
     theta = np.linspace(-0.5, 0.5, 7)[:, None]
-    found = value_prior(group(prior), {}).log_prob(theta)
+    found = group(prior).prior.value(SCALES).log_prob(theta)
     np.testing.assert_allclose(found, law.logpdf(theta), rtol=1e-12)
 
 
@@ -62,7 +54,7 @@ def test_a_horseshoe_coefficient_has_the_law_of_its_integral():
     """P(|theta| > x) at a given global scale by integration over the half-Cauchy local scale."""
     values = drawn(group("horseshoe"))
     theta, tau = (np.asarray(values[k]) for k in ("theta_population", "theta_global_scale"))
-    relative = np.abs(theta[:, 1]) / (tau * SCALES[1] / HYPER.told)
+    relative = np.abs(theta[:, 1]) / (tau * SCALES[1] / (0.3 * np.sqrt(400)))
     for x in (0.01, 0.3, 3.0, 100.0):
 
         def beyond(log_local, x=x):
@@ -86,21 +78,22 @@ def test_the_global_scale_gives_the_expected_number_of_terms():
 
 @pytest.mark.parametrize("prior", ["horseshoe", "regularised horseshoe"])
 def test_half_of_the_global_scales_expect_fewer_terms_than_asked_for(prior):
-    one = group(prior, replace(HYPER, choices=40_000))
+    one = group(prior, choices=40_000)
     values = drawn(one)
     tau = np.asarray(values["theta_global_scale"])
-    tau_0 = global_scale(5, HYPER.expected, 1.0 if prior == "horseshoe" else HYPER.degrees)
+    tau_0 = global_scale(5, HYPER.expected_terms, one.prior.degrees)
     assert (tau < tau_0).mean() == pytest.approx(0.5, abs=0.015)
     near = np.abs(np.log(tau / tau_0)) < 0.1
-    counted = np.asarray(jax.vmap(partial(effective_terms, one))(values))[near]
-    assert abs(counted.mean() - HYPER.expected) < 4 * counted.std() / np.sqrt(counted.size) + 0.02
+    counted = np.asarray(jax.vmap(one.prior.effective_terms)(*one.own_scales(values)))[near]
+    assert (
+        abs(counted.mean() - HYPER.expected_terms)
+        < 4 * counted.std() / np.sqrt(counted.size) + 0.02
+    )
 
 
 def test_no_coefficient_leaves_the_slab():
-    values = drawn(group("regularised horseshoe"))
-    variance = np.asarray(
-        jax.vmap(partial(relative_variance, group("regularised horseshoe")))(values)
-    )
+    one = group("regularised horseshoe")
+    variance = np.asarray(jax.vmap(one.prior.relative_variance)(*one.own_scales(drawn(one))))
     assert variance.max() <= 1.0
     assert variance.min() >= 0.0
 
@@ -109,7 +102,9 @@ def test_r2d2_divides_its_share_of_a_choice_among_the_terms():
     one = group("r2d2")
     values = drawn(one)
     information = (HYPER.effect / SCALES) ** 2  # of one choice
-    variance = np.asarray(jax.vmap(partial(relative_variance, one))(values)) * SCALES**2
+    variance = (
+        np.asarray(jax.vmap(one.prior.relative_variance)(*one.own_scales(values))) * SCALES**2
+    )
     each = variance * information
     total = each.sum(1)
     # R^2 is Beta(a, b) of mean 0.2 with a = 5 terms x 1/2, a member of Dirichlet(1/2, ...) Beta(1/2, 2).
@@ -169,7 +164,7 @@ def test_without_choices_the_posterior_is_the_prior(prior, terms, hierarchy, mon
 
 def test_more_terms_than_there_are_cannot_be_expected():
     with pytest.raises(ModelError) as error:
-        seed(partial(sample_scales, group("horseshoe", replace(HYPER, expected=7.0))), 0)()
+        seed(partial(sample_scales, group("horseshoe", expected_terms=7.0)), 0)()
     assert str(error.value) == (
         "expected_terms must lie between 0 and the number of terms (5), 7 given."
     )

@@ -34,6 +34,7 @@ from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
 from hebbax.inference.pseudo_marginal.population import Population
 from hebbax.inference.pseudo_marginal.references import renewed
 from hebbax.model.choices import build_model
+from hebbax.model.priors import Laplace, Normal, with_key
 from hebbax.model.spec import ModelSpec
 
 FIVE = ("1", "r", "x", "x r", "w")
@@ -280,7 +281,7 @@ def test_a_block_given_the_rest_is_the_conditional_of_scipy():
     np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-6)
 
 
-SHRINKING = ("horseshoe", "regularised horseshoe", "r2d2")
+SHRINKING = with_key("effect")
 
 
 def _shrunk(prior, terms=("x r", "w"), **changes):
@@ -336,7 +337,9 @@ def test_a_prior_with_its_local_scales_summed_out_is_the_one_that_numpyro_draws(
 def test_gibbs_given_no_animals_to_speak_of_is_the_prior(laplace):
     """One animal drawn anew from its population each time: mean and spread are of the prior."""
     shape = jnp.ones(2)
-    prior = population.Prior(0.5 * shape, 0.25 * shape, jnp.array([laplace, laplace]), None)
+    prior = population.Prior(
+        0.5 * shape, 0.25 * shape, jnp.zeros(2, int), (Laplace() if laplace else Normal(),), None
+    )
 
     def step(carry, key):
         one, two = jax.random.split(key)

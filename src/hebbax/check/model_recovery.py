@@ -30,6 +30,7 @@ from hebbax.inference.climbs import Climb, weight
 from hebbax.inference.density import log_likelihood
 from hebbax.inference.submodels import MANY_TERMS, enumerate_all
 from hebbax.model.choices import Design, Model, build_model
+from hebbax.model.priors import Normal
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics
 from hebbax.posterior.inference_data import Posterior, coordinates, variable_dims
@@ -126,7 +127,7 @@ def check(specs: Sequence[ModelSpec]) -> None:
     for k, spec in enumerate(specs):
         if spec.name in names[:k]:
             raise HebbaxError(f"{spec.name}: is given twice; each model may stand once.")
-        if spec.prior != "normal" or spec.hierarchy == "none":
+        if spec.prior_type is not Normal or not spec.population:
             raise ModelError(
                 f"{spec.name}: models are told apart by evidence, which is there for animals "
                 'around a population with prior = "normal".'

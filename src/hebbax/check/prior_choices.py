@@ -16,7 +16,7 @@ from hebbax.check.behaviour import Trials, choice_curve
 from hebbax.check.prior_predictive import generator, template
 from hebbax.design.rehearsal import TASK, Task
 from hebbax.errors import HebbaxError
-from hebbax.model.priors import SHRINKING, effective_terms
+from hebbax.model.priors import Shrinking
 from hebbax.model.spec import ModelSpec
 from hebbax.run import files
 from hebbax.run.names import file_name
@@ -79,8 +79,8 @@ def prior_choices(key: Key, spec: ModelSpec, draws: int, task: Task = TASK) -> P
     trials = Trials(choices, choices, rewards, block, best[:1], len(task.rewards))
     theta = model.groups[0]
     effective = None
-    if theta.name == "theta" and theta.prior in SHRINKING:
-        counted = jax.vmap(lambda truth: effective_terms(theta, truth))(lived.truth)
+    if isinstance(theta.prior, Shrinking):
+        counted = jax.vmap(theta.prior.effective_terms)(*theta.own_scales(lived.truth))
         effective = np.asarray(counted)
     end = choices[:, -LAST:]
     return PriorChoices(

@@ -26,7 +26,7 @@ from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Design, Model, build_model
-from hebbax.model.priors import SHRINKING
+from hebbax.model.priors import Shrinking
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics
 from hebbax.run import files, workers
@@ -113,12 +113,11 @@ def quantities(model: Model) -> tuple[Quantity, ...]:
     animal's values, and the scales of a horseshoe."""
     found = []
     for group in model.groups:
-        kinds = {"population": f"{group.name}_population", "spread": f"{group.name}_spread"}
-        if model.spec.hierarchy == "none":
-            kinds = {}
-        if group.prior in SHRINKING:
-            found.append(Quantity("global scale", "scale", f"{group.name}_global_scale", ()))
-            kinds["scale"] = f"{group.name}_local_scale"
+        parts = ("population", "spread") if group.population else ()
+        kinds = {part: f"{group.name}_{part}" for part in parts}
+        if isinstance(group.prior, Shrinking):
+            whole, kinds["scale"] = group.scale_sites
+            found.append(Quantity("global scale", "scale", whole, ()))
         for kind, site in {**kinds, "animal": group.name}.items():
             for index in np.ndindex(group.shape):
                 name = _member(model, group.name, index)

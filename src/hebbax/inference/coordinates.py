@@ -33,7 +33,7 @@ from hebbax.inference.density import (
 )
 from hebbax.inference.roots import Root, root_of
 from hebbax.model.choices import Model
-from hebbax.model.priors import population_scale
+from hebbax.model.groups import population_scale
 from hebbax.typing import Array, Parameters
 
 POPULATION, ANIMAL = "population coordinates", "animal coordinates"
@@ -79,14 +79,14 @@ def shapes(model: Model) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the standard normal coordinates."""
     members = model.scales.size
     out: dict[str, tuple[int, ...]] = {ANIMAL: (model.sessions.n_animals, members)}
-    if model.spec.hierarchy == "animals":
+    if model.spec.population:
         out[POPULATION] = (members,)
     return out
 
 
 def scales(model: Model, sites: Parameters) -> Scales:
     """Return spreads and prior scales from the unconstrained sites that are left alone."""
-    if model.spec.hierarchy == "none":
+    if not model.spec.population:
         return Scales(jnp.asarray(model.scales), None)
     values = constrain(latent_sites(model), sites)
     prior = [jnp.ravel(population_scale(g, values)) for g in model.groups]
@@ -104,14 +104,14 @@ def around(model: Model, sites: Parameters) -> tuple[Scales, Array]:
 
 def deviations(model: Model, sites: Parameters) -> Array:
     """Return each animal's deviations from the population in spreads ``(animal, member)``."""
-    if model.spec.hierarchy == "none":
+    if not model.spec.population:
         return flatten_groups(model, sites) / jnp.asarray(model.scales)
     return flatten_groups(model, {g.name: sites[f"{g.name}_offset"] for g in model.groups})
 
 
 def with_deviations(model: Model, sites: Parameters, e: Array) -> Parameters:
     """Return the sites with other deviations of the animals."""
-    if model.spec.hierarchy == "none":
+    if not model.spec.population:
         return sites | split_groups(model, e * jnp.asarray(model.scales))
     return sites | sites_of(model, e, "offset")
 
@@ -133,7 +133,7 @@ def sites_given(
     """Return what `to_sites` does, where the `conditional` at the coordinates is known already."""
     offsets = given.means + unwhiten(given.roots, coordinates[ANIMAL])
     log_jacobian = given.log_population - given.roots.half_log_determinant.sum()
-    if model.spec.hierarchy == "none":
+    if not model.spec.population:
         log_size = model.sessions.n_animals * jnp.log(given.spread).sum()
         return with_deviations(model, {}, offsets), log_jacobian + log_size
     sites = {name: coordinates[name] for name in left_alone(model)}

@@ -52,15 +52,7 @@ def prior_potential(model: Model, unconstrained: Parameters) -> Array:
 
 def animal_values(model: Model, values: Parameters) -> Parameters:
     """Return each animal's values by group name, from constrained site values."""
-    out = {}
-    for group in model.groups:
-        if group.hierarchy == "none":
-            out[group.name] = values[group.name]
-        else:
-            population = values[f"{group.name}_population"]
-            spread = values[f"{group.name}_spread"]
-            out[group.name] = population + spread * values[f"{group.name}_offset"]
-    return out
+    return {group.name: group.animals(values) for group in model.groups}
 
 
 def log_likelihood(model: Model, values: Parameters) -> Array:

@@ -27,6 +27,7 @@ import numpy as np
 from hebbax.data.recordings import excerpt
 from hebbax.errors import ModelError
 from hebbax.model.activity import ActivityModel, Given
+from hebbax.model.priors import Normal
 from hebbax.rule.layer import Layer, sensitivities
 from hebbax.typing import Array, Progress, silent
 
@@ -117,7 +118,7 @@ def fit(
             takes such a model as it is.
     """
     settings = settings or Settings()
-    if model.group.prior != "normal" or model.initial_scale is not None:
+    if not isinstance(model.group.prior, Normal) or model.initial_scale is not None:
         raise ModelError(
             f"{model.recordings.source}: Gauss-Newton needs a normal prior and known initial "
             "weights; sample this model by NumPyro's NUTS."

@@ -58,13 +58,9 @@ def polish(model: Model, steps: int, point: Parameters) -> tuple[Parameters, Arr
 
 
 def kinks(model: Model) -> dict[str, Array]:
-    """Return the prior scales of the sites with a Laplace prior, by site name."""
+    """Return the prior scales of the sites whose prior has a kink, by site name."""
     return {
-        group.name if group.hierarchy == "none" else f"{group.name}_population": jnp.asarray(
-            group.scales
-        )
-        for group in model.groups
-        if group.prior == "laplace"
+        group.value_site: jnp.asarray(group.scales) for group in model.groups if group.prior.kinked
     }
 
 

@@ -55,7 +55,7 @@ def candidate_model(sessions: Sessions, spec: ModelSpec) -> Model:
     """Return the model of all candidates; raise `ModelError` where they cannot be weighed."""
     if not spec.terms:
         raise ModelError(f"{spec.name}: has no terms to choose from; name some with --terms.")
-    if spec.hierarchy == "none":
+    if not spec.population:
         raise ModelError(
             f'{spec.name}: terms are weighed in a population of animals; use hierarchy = "animals".'
         )

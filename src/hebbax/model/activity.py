@@ -22,8 +22,8 @@ import numpyro.distributions as dist
 from hebbax.data.recordings import Recordings
 from hebbax.errors import ModelError
 from hebbax.model.conditioning import shown
-from hebbax.model.priors import Group, Prior, sample_scales, value_prior
-from hebbax.model.sparsity import Sparsity
+from hebbax.model.groups import NORMAL, Group, sample_scales
+from hebbax.model.priors import Prior
 from hebbax.rule.layer import Layer, recorded
 from hebbax.typing import Array
 from hebbax.validation.precision import warn_if_single
@@ -70,7 +70,7 @@ class ActivityModel:
         `ModelError` for another name, and for activity of another shape than recorded.
         """
         seen = shown(observed, "activity", self.recordings.activity.ravel())
-        prior = value_prior(self.group, sample_scales(self.group))
+        prior = self.group.prior.value(self.group.scales, *sample_scales(self.group))
         theta = numpyro.sample("theta", prior.to_event(1))
         noise = numpyro.sample("noise", dist.HalfNormal(self.noise_scale))
         mean = self.noiseless(theta, self._initial())
@@ -97,8 +97,7 @@ def activity_model(
     layer: Layer,
     scales: Mapping[str, float],
     *,
-    prior: Prior = "normal",
-    expected_terms: float = 2.0,
+    prior: Prior = NORMAL,
     noise_scale: float = 1.0,
     initial_scale: float | None = None,
 ) -> ActivityModel:
@@ -111,7 +110,6 @@ def activity_model(
         layer: rule, unit and readout.
         scales: prior scale of each term of the rule.
         prior: of the coefficients, one of those of `hebbax.model.priors`.
-        expected_terms: number of terms expected to matter (horseshoes only).
         noise_scale: prior scale of the noise, in units of activity.
         initial_scale: prior scale of the initial weights where they are unknown.
 
@@ -139,5 +137,5 @@ def activity_model(
     if not noise_scale > 0 or not (initial_scale is None or initial_scale > 0):
         raise ModelError(f"{source}: noise_scale and initial_scale must be positive.")
     values = np.array([scales[term] for term in rule.terms])
-    group = Group("theta", values, prior, "none", Sparsity(expected_terms))
+    group = Group("theta", values, prior, population=False)
     return ActivityModel(recordings, layer, group, noise_scale, initial_scale)

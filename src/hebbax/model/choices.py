@@ -3,7 +3,7 @@
 Generative equations, for animal a and trial t (one with a choice, or under `Encounters` with an
 encounter; without a choice w, E[R] and the last choice stay as they are):
 
-    theta_a, preference_a, ...  ~ hierarchy of `hebbax.model.priors`
+    theta_a, preference_a, ...  ~ hierarchy of `hebbax.model.groups`
     w_a1 = initial weights;  w_a,t+1 = saturate(w_at + g(x, y, w_at, r) / n_inputs)
     logit_atk = gain * mean_h tanh(x_k w_at)
     choice_at ~ Choice(logit_at, offset_at)    or    Encounters(logit_at, offset_at)
@@ -27,8 +27,8 @@ from hebbax.data import NO_CHOICE, Sessions, compact, observation_index
 from hebbax.errors import ModelError
 from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
 from hebbax.model.conditioning import shown
+from hebbax.model.groups import Group, sample_group
 from hebbax.model.likelihood import KINDS, Choice, Encounters
-from hebbax.model.priors import Group, sample_group
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.network import Network, accept_logits, drives, replay
 from hebbax.rule.reward import reward_signal
@@ -238,18 +238,17 @@ def _groups(spec: ModelSpec, sessions: Sessions) -> tuple[Group, ...]:
     groups, n_stimuli = [], sessions.n_stimuli
     if spec.terms:
         scales = np.array([spec.scale(term) for term in spec.terms])
-        sparsity = spec.sparsity(sessions.n_choices)
-        groups.append(Group("theta", scales, spec.prior, spec.hierarchy, sparsity))
+        groups.append(Group("theta", scales, spec.own_prior(sessions.n_choices), spec.population))
     shape: tuple[int, ...] = (n_stimuli,)
     if spec.likelihood == "choice":
         shape = () if n_stimuli == 2 else (n_stimuli - 1,)
     scale = np.full(shape, spec.preference_scale)
-    groups.append(Group("preference", scale, hierarchy=spec.hierarchy))
+    groups.append(Group("preference", scale, population=spec.population))
     if spec.habit_scale:
-        groups.append(Group("habit", np.array(spec.habit_scale), hierarchy=spec.hierarchy))
+        groups.append(Group("habit", np.array(spec.habit_scale), population=spec.population))
     if spec.initial_weight_scale:
         scale = np.full(n_stimuli, spec.initial_weight_scale)
-        groups.append(Group("initial_weight", scale, hierarchy=spec.hierarchy))
+        groups.append(Group("initial_weight", scale, population=spec.population))
     return tuple(groups)
 
 

@@ -17,7 +17,6 @@ The global scale tau_0 for p_0 expected terms of D is the one at which that numb
 takes its part, is p_0 on average over the local scales; for half-Cauchy ones it is p_0 / (D - p_0).
 """
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -26,7 +25,7 @@ from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from hebbax.errors import ModelError
-from hebbax.typing import Array
+from hebbax.typing import Array, ArrayLike
 
 LOCAL_DEGREES = 3.0
 """Degrees of freedom of the half-t local scales of the regularised horseshoe; lighter tails than a
@@ -36,38 +35,7 @@ CAUCHY_DEGREES = 1.0
 """Degrees of freedom of the half-Cauchy local scales of the horseshoe."""
 
 
-@dataclass(frozen=True)
-class Sparsity:
-    """Hyper-parameters of the priors that shrink.
-
-    Attributes:
-        expected: number of terms expected to matter (both horseshoes).
-        degrees: degrees of freedom of the half-t local scales (regularised horseshoe).
-        r2_mean: prior mean of R^2, the part of a choice that is due to the rule (R2D2).
-        concentration: of the Dirichlet that divides R^2 among the terms; the smaller, the fewer get
-            most of it (R2D2).
-        effect: size of one prior scale, s sqrt(F of one choice).
-        choices: number of choices.
-    """
-
-    expected: float = 2.0
-    degrees: float = LOCAL_DEGREES
-    r2_mean: float = 0.2
-    concentration: float = 0.5
-    effect: float = 1.0
-    choices: int = 1
-
-    @property
-    def told(self) -> float:
-        """Posterior standard deviations in one prior scale, effect sqrt(choices)."""
-        return self.effect * float(np.sqrt(self.choices))
-
-    def r2_beta(self, n_terms: int) -> float:
-        """Return b of R^2 ~ Beta(a, b) with the mean asked for, a = n_terms concentration."""
-        return n_terms * self.concentration * (1.0 - self.r2_mean) / self.r2_mean
-
-
-def share(variance: Array, told: float) -> Array:
+def share(variance: Array, told: ArrayLike) -> Array:
     """Return 1 - kappa of each coefficient, given its prior variance in squared prior scales."""
     information = variance * told**2
     return information / (1.0 + information)

@@ -16,16 +16,33 @@ import pydantic
 from pydantic import AfterValidator
 
 from hebbax.errors import ModelError
-from hebbax.model.priors import SHRINKING, Hierarchy, Prior
-from hebbax.model.sparsity import Sparsity
+from hebbax.model.priors import (
+    PRIORS,
+    R2D2,
+    Horseshoe,
+    Prior,
+    RegularisedHorseshoe,
+    Shrinking,
+    with_key,
+)
 from hebbax.rule.reward import RewardSignal
 from hebbax.rule.taylor import parse_term, term_name
 from hebbax.run.files import check_readable
 from hebbax.typing import Likelihood
 from hebbax.validation import limits
 from hebbax.validation.quoting import plain
-from hebbax.validation.schema import STRICT, check, choice, number, storable_name, text, whole
+from hebbax.validation.schema import (
+    STRICT,
+    check,
+    choice,
+    key_of,
+    number,
+    storable_name,
+    text,
+    whole,
+)
 
+Hierarchy = Literal["animals", "none"]
 Scaling = Literal["declared", "information"]
 
 EFFECT = 0.3
@@ -75,7 +92,7 @@ class ModelSpec:
         effect: size of one prior scale, in units of what one choice can tell of a coefficient.
         expected_terms: number of terms expected to matter (the horseshoes).
         local_degrees: degrees of freedom of the local scales (regularised horseshoe).
-        r2_mean, concentration: of R2D2 (`hebbax.model.sparsity.Sparsity`).
+        r2_mean, concentration: of R2D2 (`hebbax.model.priors.R2D2`).
         preference_scale: prior scale of the innate preference, in log odds.
         habit_scale: prior scale of the habit (log odds of the last choice); 0 leaves it out.
         initial_weight_scale: prior scale of latent starting weights; 0 starts all at zero.
@@ -92,16 +109,16 @@ class ModelSpec:
     window: Annotated[int, whole(1, limits.MAX_WINDOW, "past rewards")] = 10
     rate: Annotated[float, number(0.01, 10.0)] = 0.75
     hierarchy: Annotated[Hierarchy, choice(get_args(Hierarchy))] = "animals"
-    prior: Annotated[Prior, choice(get_args(Prior))] = "normal"
+    prior: Annotated[str, key_of(PRIORS), choice(tuple(PRIORS))] = "normal"
     scales: Annotated[Mapping[TermName, Scale], pydantic.Field(description=SCALES)] = field(
         default_factory=dict, hash=False
     )
     scaling: Annotated[Scaling, choice(get_args(Scaling))] = "declared"
     effect: Annotated[float, number(0.001, 100.0)] = EFFECT
-    expected_terms: Annotated[float, number(0.001, limits.MAX_TERMS)] = Sparsity.expected
-    local_degrees: Annotated[float, number(0.5, 100.0)] = Sparsity.degrees
-    r2_mean: Annotated[float, number(0.001, 0.999)] = Sparsity.r2_mean
-    concentration: Annotated[float, number(0.001, 100.0)] = Sparsity.concentration
+    expected_terms: Annotated[float, number(0.001, limits.MAX_TERMS)] = Horseshoe.expected_terms
+    local_degrees: Annotated[float, number(0.5, 100.0)] = RegularisedHorseshoe.local_degrees
+    r2_mean: Annotated[float, number(0.001, 0.999)] = R2D2.r2_mean
+    concentration: Annotated[float, number(0.001, 100.0)] = R2D2.concentration
     preference_scale: Annotated[float, number(0.001, 100.0)] = 1.0
     habit_scale: Annotated[float, number(0.0, 100.0)] = 0.0
     initial_weight_scale: Annotated[float, number(0.0, 5.0)] = 0.0
@@ -123,16 +140,19 @@ class ModelSpec:
         scales = {term: scale for term, scale in self.scales.items() if term in terms}
         return replace(self, terms=terms, scales=scales)
 
-    def sparsity(self, choices: int) -> Sparsity:
-        """Return the hyper-parameters of the priors that shrink, for a number of choices."""
-        return Sparsity(
-            self.expected_terms,
-            self.local_degrees,
-            self.r2_mean,
-            self.concentration,
-            self.effect,
-            choices,
-        )
+    @property
+    def prior_type(self) -> type[Prior]:
+        """The prior of the population coefficients."""
+        return PRIORS[self.prior]
+
+    def own_prior(self, choices: int) -> Prior:
+        """Return that prior by the keys of this model, for a number of choices."""
+        return self.prior_type.declared(vars(self), choices)
+
+    @property
+    def population(self) -> bool:
+        """Whether the animals lie around a population."""
+        return self.hierarchy == "animals"
 
     def scale(self, term: str) -> float:
         """Return the prior scale of a term's population coefficient.
@@ -164,14 +184,6 @@ _KEYS: dict[str, Any] = {
 }
 _SCHEMA = pydantic.create_model("ModelFile", __config__=STRICT, **_KEYS)
 """The keys of a model file with their types and bounds: the fields of `ModelSpec`."""
-
-_OWNERS: dict[str, tuple[str, ...]] = {
-    "expected_terms": ("horseshoe", "regularised horseshoe"),
-    "local_degrees": ("regularised horseshoe",),
-    "r2_mean": ("r2d2",),
-    "concentration": ("r2d2",),
-}
-"""Priors that each hyper-parameter belongs to."""
 
 
 def declared_models() -> dict[str, Path]:
@@ -211,7 +223,7 @@ def parse_spec(table: Mapping[str, Any], source: str = "model") -> ModelSpec:
                 f"({', '.join(terms)})."
             )
     _check_owners(spec, table, source)
-    few = spec.prior in _OWNERS["expected_terms"] and terms
+    few = "expected_terms" in spec.prior_type.reads() and terms
     if few and not spec.expected_terms < len(terms):
         raise ModelError(
             f'{source}: "expected_terms" must be less than the number of terms ({len(terms)}), '
@@ -283,24 +295,25 @@ def _canonical(terms: tuple[str, ...], key: str, source: str) -> tuple[str, ...]
 
 def _check_owners(spec: ModelSpec, table: Mapping[str, Any], source: str) -> None:
     """Raise `ModelError` for a key that does nothing beside the others, naming those it needs."""
-    for key, owners in _OWNERS.items():
-        if key in table and spec.prior not in owners:
+    for key in table:
+        owners = with_key(key)
+        if owners and spec.prior not in owners and key != "effect":
             raise ModelError(
                 f'{source}: "{key}" belongs to the prior {_quoted(owners)}, and "prior" is '
                 f'"{spec.prior}".'
             )
     informed = spec.scaling == "information"
-    if "effect" in table and not informed and spec.prior not in SHRINKING:
+    if "effect" in table and not informed and not issubclass(spec.prior_type, Shrinking):
         raise ModelError(
             f'{source}: "effect" belongs to scaling = "information" or to the prior '
-            f'{_quoted(SHRINKING)}, and "prior" is "{spec.prior}".'
+            f'{_quoted(with_key("effect"))}, and "prior" is "{spec.prior}".'
         )
     if informed and spec.scales:
         raise ModelError(
             f'{source}: with scaling = "information" the scales come from the choices; leave out '
             '"scales".'
         )
-    if informed and spec.hierarchy == "none":
+    if informed and not spec.population:
         raise ModelError(
             f'{source}: scaling = "information" needs a population of animals; use hierarchy = '
             '"animals" or give "scales".'

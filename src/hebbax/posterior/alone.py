@@ -14,7 +14,6 @@ import xarray as xr
 
 from hebbax.inference import pseudo_marginal
 from hebbax.model.choices import Model
-from hebbax.model.priors import SHRINKING, Prior
 from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT
 from hebbax.rule.fading import losses
 from hebbax.typing import Key, Progress, silent
@@ -79,12 +78,8 @@ def of_each(
 
 def without_population(model: Model) -> Model:
     """Return the model of the same animals, each with the prior for itself."""
-
-    def own(prior: Prior) -> Prior:
-        return "normal" if prior in SHRINKING else prior
-
-    groups = [replace(g, hierarchy="none", prior=own(g.prior)) for g in model.groups]
-    spec = replace(model.spec, hierarchy="none", prior=own(model.spec.prior))
+    groups = [replace(g, population=False, prior=g.prior.alone) for g in model.groups]
+    spec = replace(model.spec, hierarchy="none")
     return replace(model, spec=spec, groups=tuple(groups))
 
 
@@ -93,7 +88,7 @@ def added(
 ) -> az.InferenceData:
     """Return a posterior with what each animal says alone as the group `GROUP`; as it is where the
     model has no coefficients, or no population to share strength in."""
-    if model.rule.parameters and model.spec.hierarchy == "animals":
+    if model.rule.parameters and model.spec.population:
         posterior.add_groups({GROUP: of_each(key, model, progress=progress)})
     return posterior
 

@@ -176,7 +176,7 @@ def _value_dims(spec: ModelSpec, n_stimuli: int) -> dict[str, _Dims]:
     if spec.initial_weight_scale:
         members["initial_weight"] = ("stimulus",)
     out: dict[str, _Dims] = {name: ("animal", *dims) for name, dims in members.items()}
-    if spec.hierarchy == "animals":
+    if spec.population:
         out |= {f"{name}_population": dims for name, dims in members.items()}
     return out
 

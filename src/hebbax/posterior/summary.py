@@ -4,8 +4,6 @@ The value of a coefficient is the median of its draws, here and everywhere. Tabl
 say in a last column whether the posterior passed its diagnostics (`diagnostics.marks`).
 """
 
-from functools import partial
-
 import arviz as az
 import jax
 import jax.numpy as jnp
@@ -13,8 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hebbax.model.priors import SHRINKING, Group, scale_priors
-from hebbax.model.priors import effective_terms as count
+from hebbax.model.groups import Group
+from hebbax.model.priors import Shrinking
 from hebbax.posterior import alone, diagnostics
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.stored import check_finite
@@ -71,18 +69,14 @@ def effective_terms(posterior: az.InferenceData) -> pd.DataFrame | None:
     the choices (normal), or no number at all given the scales (Laplace).
     """
     spec = spec_of(posterior)
-    if spec.prior not in SHRINKING or not spec.terms:
+    prior = spec.own_prior(int((posterior.constant_data["chosen"] >= 0).sum()))
+    if not isinstance(prior, Shrinking) or not spec.terms:
         return None
-    choices = int((posterior.constant_data["chosen"] >= 0).sum())
-    ones = np.ones(len(spec.terms))
-    group = Group("theta", ones, spec.prior, spec.hierarchy, spec.sparsity(choices))
+    sites = Group("theta", np.ones(len(spec.terms)), prior).scale_sites
     rows = {}
     for name, draws in (("prior", posterior.prior), ("posterior", posterior.posterior)):
-        values = {
-            site: jnp.asarray(samples_of(draws[site]).transpose("sample", ...))
-            for site in scale_priors(group)
-        }
-        drawn = np.asarray(jax.vmap(partial(count, group))(values))
+        own = (jnp.asarray(samples_of(draws[site]).transpose("sample", ...)) for site in sites)
+        drawn = np.asarray(jax.vmap(prior.effective_terms)(*own))
         rows[name] = [np.median(drawn), *np.quantile(drawn, INTERVAL)]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["median", "5 %", "95 %"])
 

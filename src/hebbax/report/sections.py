@@ -174,7 +174,7 @@ def _losses(posterior: az.InferenceData, verdict: Verdict) -> dict[str, Callable
             forgetting.animal_losses, posterior, verdict
         )
     }
-    if posteriors.spec_of(posterior).hierarchy == "none":
+    if not posteriors.spec_of(posterior).population:
         return tables
     population = partial(forgetting.population_losses, posterior, verdict)
     return {"What a weight of the population loses in a trial": population, **tables}

@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from hebbax.errors import HebbaxError
@@ -37,6 +37,18 @@ def text(longest: int) -> Any:
 def choice(allowed: Sequence[str]) -> Any:
     """Return the field of one of a few words."""
     return Field(description=" or ".join(f'"{word}"' for word in allowed))
+
+
+def key_of(known: Mapping[str, Any]) -> Any:
+    """Return the validator of one of the names that are ``known`` when it is asked."""
+
+    def one(name: str) -> str:
+        if name not in known:
+            allowed = " or ".join(f'"{word}"' for word in known)
+            raise PydanticCustomError("allowed", "{allowed}", {"allowed": allowed})
+        return name
+
+    return AfterValidator(one)
 
 
 def storable_name(name: str) -> str:

@@ -43,13 +43,14 @@ GROUPS = ("theta", "preference", "habit", "initial_weight")
 
 @dataclass(frozen=True)
 class Frame:
-    """What a compiled program depends on: rule, network, likelihood, and the ``groups`` of an
-    animal's values, name and number of members each."""
+    """What a compiled program depends on: rule, network, likelihood, the ``groups`` of an animal's
+    values, name and number of members each, and whether animals lie around a ``population``."""
 
     rule: Rule
     network: Network
     likelihood: Likelihood
     groups: tuple[tuple[str, int], ...]
+    population: bool
 
     @property
     def n_members(self) -> int:
@@ -80,7 +81,8 @@ def frame_of(model: Model) -> Frame:
                 "pseudo-marginal Metropolis."
             )
     groups = tuple((group.name, group.scales.size) for group in model.groups)
-    return Frame(model.rule, model.network, model.spec.likelihood, groups)
+    spec = model.spec
+    return Frame(model.rule, model.network, spec.likelihood, groups, spec.population)
 
 
 def trials_of(model: Model) -> Trials:

@@ -20,7 +20,6 @@ from hebbax.inference.pseudo_marginal.mixture import Mixture
 from hebbax.inference.pseudo_marginal.population import Population, Prior, whitened
 from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, renewed
 from hebbax.inference.pseudo_marginal.settings import Settings
-from hebbax.model.priors import Hierarchy
 from hebbax.typing import Array, Key
 
 
@@ -76,7 +75,6 @@ class Setup(NamedTuple):
 
     key: Key
     frame: Frame
-    hierarchy: Hierarchy
     prior: Prior
     trials: Trials
     settings: Settings
@@ -116,7 +114,7 @@ class Setup(NamedTuple):
 
     def fitted(self, rng: np.random.Generator, populations: Population) -> Mixture | None:
         """Return the mixture of some populations (draw, member), where there are any."""
-        if self.hierarchy == "none":
+        if not self.frame.population:
             return None
         settings, draws = self.settings, np.asarray(_whitened(self.prior, populations))
         return mixture.fit(rng, draws, settings.components, settings.inflation)
@@ -153,7 +151,7 @@ def _far_apart(key: Key, setup: Setup, found: pilots.Particles) -> np.ndarray:
     """Return which particles of the pilot chains start at ``(chain,)``: some that lie far apart."""
     rng = np.random.default_rng(np.asarray(key))
     particles = np.asarray(found.phi).reshape(len(found.phi), -1)
-    if setup.hierarchy == "animals":
+    if setup.frame.population:
         particles = np.asarray(_whitened(setup.prior, found.population))
     z = (particles - particles.mean(0)) / (particles.std(0) + 1e-9)
     chosen = [int(rng.integers(len(z)))]
@@ -199,7 +197,7 @@ def shapes(setup: Setup) -> Chains:
         return Mixture(of(n), of(n, 2 * d + 1), of(n, 2 * d + 1, 2 * d + 1))
 
     init = jax.vmap(partial(candidates.init, n_points=setup.n_points))
-    shape = (d,) if setup.hierarchy == "animals" else (n_animals, d)
+    shape = (d,) if setup.frame.population else (n_animals, d)
     own = of(settings.chains, *shape)
     population = Population(own, own, of(settings.chains))
     return Chains(

@@ -76,10 +76,10 @@ def log_evidence(
     """Return the evidence by what the chains ``visited`` and by ``n_draws`` populations of the
     mixture, each animal integrated by ``n_points``."""
     if known.mixture is None:
-        normal = not np.asarray(known.prior.laplace).any()
-    else:
-        normal = frame.n_members <= mixture.WHOLE  # in the coordinates of the mixture
-    if n_draws == 0 or known.prior.shrinkage is not None or not normal:
+        normal = known.prior.normal
+    else:  # in the coordinates of the mixture
+        normal = known.prior.shrinkage is None and frame.n_members <= mixture.WHOLE
+    if n_draws == 0 or not normal:
         return UNKNOWN
     drawn = np.asarray(_drawn(key, frame, n_points, n_draws, known))
     log_p = np.asarray(visited.log_p)

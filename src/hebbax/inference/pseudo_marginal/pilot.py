@@ -20,7 +20,6 @@ from hebbax.inference.pseudo_marginal import points
 from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame, Trials
 from hebbax.inference.pseudo_marginal.population import Population, Prior, centred, without
 from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, renewed
-from hebbax.model.priors import Hierarchy
 from hebbax.typing import Array, Key, Progress, silent
 
 
@@ -45,7 +44,6 @@ class Particles(NamedTuple):
 def pilot(
     key: Key,
     frame: Frame,
-    hierarchy: Hierarchy,
     prior: Prior,
     trials: Trials,
     settings: Settings,
@@ -56,11 +54,11 @@ def pilot(
     animal_key, key = jax.random.split(key)
     spread = jnp.sqrt(prior.mean**2 + prior.spread**2)
     phi = _alone(animal_key, frame, trials, spread, settings)
-    if hierarchy == "none":
+    if frame.population:
+        population = _given(key, prior, phi, settings.sweeps)
+    else:
         begin = partial(without, prior, phi.shape[1])
         population = jax.vmap(begin)(jnp.zeros(len(phi)))
-    else:
-        population = _given(key, prior, phi, settings.sweeps)
     progress("finding the starts", 1, 1)
     return Particles(population, phi)
 

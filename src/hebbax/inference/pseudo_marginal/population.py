@@ -3,27 +3,27 @@ r"""The population of a hierarchy: its prior, with signed spreads, and Gibbs giv
     mean_j ~ N(0, (b_j u_j)^2),    spread_j ~ N(0, (b_j v_j / 2)^2),    phi_aj ~ N(mean_j,
     spread_j^2)
 
-with the prior scales b. A signed spread is the half-normal one of `hebbax.model.priors` with a sign
+with the prior scales b. A signed spread is the half-normal one of `hebbax.model.groups` with a sign
 that nothing sees: its density is smooth through zero, where the logarithm of the spread has a tail
-that no proposal fits. u_j and v_j are 1 under a normal prior. Under a Laplace one u_j is
-exponential, which it makes a mixture of normals (Andrews & Mallows 1974): u_j^2 ~ Exp(1 / 2). Under
-a prior that shrinks u_j = v_j is the term's relative standard deviation, of a global and a local
+that no proposal fits. v_j is 1 under an independent prior, whose class says what u_j is; under a
+prior that shrinks u_j = v_j is the term's relative standard deviation, of a global and a local
 scale (`hebbax.inference.pseudo_marginal.shrinkage`).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import log_ndtr, logsumexp, ndtr, ndtri
+from jax.scipy.special import log_ndtr, logsumexp, ndtr
 
 from hebbax.inference.pseudo_marginal import shrinkage
 from hebbax.inference.pseudo_marginal.normals import normals
 from hebbax.inference.pseudo_marginal.shrinkage import Shrinkage, shrinkage_of
 from hebbax.model.choices import Model
-from hebbax.model.priors import SPREAD_FRACTION
-from hebbax.typing import Array, Key
+from hebbax.model.priors import SPREAD_FRACTION, Independent, Normal
+from hebbax.typing import Array, ArrayLike, Key
 
 SWEEPS = 3
 STEPS = (0.15, 1.5)
@@ -44,23 +44,36 @@ class Population(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """Prior scales of mean and spread ``(member,)``, which means have a Laplace prior, and which
-    members are shrunk."""
+    """Prior scales of mean and spread ``(member,)``, by number the law of each mean, one of the
+    ``laws``, and which members are shrunk instead."""
 
     mean: Array
     spread: Array
-    laplace: Array
+    law: Array
+    laws: tuple[Independent, ...]
     shrinkage: Shrinkage | None
+
+    @property
+    def normal(self) -> bool:
+        """Whether mean and spread of every member are normal."""
+        return self.shrinkage is None and all(isinstance(law, Normal) for law in self.laws)
+
+    def by_law(self, of: Callable[[Independent], ArrayLike]) -> Array:
+        """Return what ``of`` gives for the law of each member."""
+        first, *others = map(of, self.laws)
+        out = jnp.asarray(first)
+        for k, other in enumerate(others, 1):
+            out = jnp.where(self.law == k, other, out)
+        return out
 
 
 def prior_of(model: Model) -> Prior:
     """Return the prior of a model's population."""
     scales = jnp.asarray(model.scales)
-    laplace = np.concatenate(
-        [np.full(group.scales.size, group.prior == "laplace") for group in model.groups]
-    )
-    shrinks = shrinkage_of(model)
-    return Prior(scales, SPREAD_FRACTION * scales, jnp.asarray(laplace), shrinks)
+    each = [group.prior.alone for group in model.groups]
+    laws = tuple(dict.fromkeys(each))
+    law = np.repeat([laws.index(own) for own in each], [g.scales.size for g in model.groups])
+    return Prior(scales, SPREAD_FRACTION * scales, jnp.asarray(law), laws, shrinkage_of(model))
 
 
 def part_of(prior: Prior, members: Array) -> Prior:
@@ -68,15 +81,15 @@ def part_of(prior: Prior, members: Array) -> Prior:
     shrinks = prior.shrinkage
     if shrinks is not None:
         shrinks = shrinks._replace(shrinks=shrinks.shrinks[members])
-    return Prior(prior.mean[members], prior.spread[members], prior.laplace[members], shrinks)
+    mean, spread, law = (leaf[members] for leaf in prior[:3])
+    return Prior(mean, spread, law, prior.laws, shrinks)
 
 
 def log_prior(prior: Prior, population: Population) -> Array:
     """Return the log density of a population, in nats, with local scales integrated out."""
     z, q = population.mean / prior.mean, population.spread / prior.spread
     scales = jnp.log(prior.mean) + jnp.log(prior.spread)
-    normal = -0.5 * z**2 - 0.5 * np.log(2.0 * np.pi)
-    mean = jnp.where(prior.laplace, -jnp.abs(z) - np.log(2.0), normal)
+    mean = prior.by_law(lambda law: law.log_density(z))
     total = mean - 0.5 * q**2 - 0.5 * np.log(2.0 * np.pi)
     if prior.shrinkage is None:
         return (total - scales).sum()
@@ -99,8 +112,7 @@ def whitened(prior: Prior, population: Population) -> Population:
     """Return the coordinates of mean and spread that are standard normal under the prior given the
     global scale."""
     z, q = population.mean / prior.mean, population.spread / prior.spread
-    tail = jnp.log(0.5) - jnp.abs(z)
-    white = jnp.where(prior.laplace, -jnp.sign(z) * ndtri(jnp.exp(tail)), z)
+    white = prior.by_law(lambda law: law.whitened(z))
     if prior.shrinkage is None:
         return population._replace(mean=white, spread=q)
     own = prior.shrinkage
@@ -113,8 +125,7 @@ def whitened(prior: Prior, population: Population) -> Population:
 def coloured(prior: Prior, white: Population) -> Population:
     """Return the population at such coordinates: the inverse of `whitened`."""
     z, q = white.mean, white.spread
-    laplace = -jnp.sign(z) * (log_ndtr(-jnp.abs(z)) + np.log(2.0))
-    mean = jnp.where(prior.laplace, laplace, z)
+    mean = prior.by_law(lambda law: law.coloured(z))
     if prior.shrinkage is not None:
         own = prior.shrinkage
         normal = z**2 + q**2 + LEAST_RADIUS
@@ -126,12 +137,9 @@ def coloured(prior: Prior, white: Population) -> Population:
 
 def precisions(normal: Array, prior: Prior, population: Population) -> tuple[Array, Array]:
     """Return the prior precisions of mean and spread ``(member,)`` given the local scales that are
-    drawn given these, by two normal numbers a member: of a Laplace prior
-
-        1 / u^2 ~ inverse Gaussian(b / |mean|, 1)."""
-    ratio = prior.mean / jnp.maximum(jnp.abs(population.mean), 1e-12 * prior.mean)
-    of_mean = jnp.where(prior.laplace, _inverse_gaussian(normal, ratio), 1.0)
-    of_spread = jnp.ones_like(of_mean)
+    drawn given these, by two normal numbers a member."""
+    of_mean = _precision(normal, prior, population.mean)
+    of_spread = jnp.ones_like(prior.mean)
     if prior.shrinkage is not None:
         own = prior.shrinkage
         cell = local_cells(ndtr(normal[0]), prior, population)
@@ -150,14 +158,10 @@ def local_cells(uniform: Array, prior: Prior, population: Population) -> Array:
     return shrinkage.draw_cell(uniform, log_cell)
 
 
-def _inverse_gaussian(normal: Array, mean: Array) -> Array:
-    """Return draws of the inverse Gaussian of shape 1 (Michael, Schucany & Haas 1976)."""
-    square = normal[0] ** 2
-    # mean + mean^2 y / 2 - mean / 2 sqrt(4 mean y + mean^2 y^2), without its cancellation.
-    root = jnp.sqrt(4.0 / mean * square + square**2)
-    least = 2.0 / (2.0 / mean + square + root)
-    smaller = ndtr(normal[1]) <= mean / (mean + least)
-    return jnp.where(smaller, least, mean**2 / least)
+def _precision(normal: Array, prior: Prior, values: Array) -> Array:
+    """Return draws of the precision of values in squared prior scales, under independent priors."""
+    inverse = prior.mean / jnp.maximum(jnp.abs(values), 1e-12 * prior.mean)
+    return prior.by_law(lambda law: law.precision(normal, inverse))
 
 
 def centred(key: Key, prior: Prior, population: Population, phi: Array) -> Population:
@@ -196,7 +200,7 @@ def centred(key: Key, prior: Prior, population: Population, phi: Array) -> Popul
 def without(prior: Prior, n_animals: int, log_global: Array) -> Population:
     """Return what stands for a population where there is none: mean zero and prior standard
     deviation of every animal's values ``(animal, member)``, to begin with."""
-    scale = prior.mean * jnp.where(prior.laplace, np.sqrt(2.0), 1.0)
+    scale = prior.mean * prior.by_law(lambda law: law.deviation())
     spread = jnp.broadcast_to(scale, (n_animals, *scale.shape))
     return Population(jnp.zeros_like(spread), spread, log_global)
 
@@ -204,13 +208,12 @@ def without(prior: Prior, n_animals: int, log_global: Array) -> Population:
 def alone(key: Key, prior: Prior, population: Population, phi: Array) -> Population:
     """Return mean zero and prior standard deviation of animals without a population, ``(animal,
     member)``, after Gibbs of the prior's scales given the animals ``phi``: one of each value under
-    a Laplace prior, those of the terms for all animals under a prior that shrinks."""
+    an independent prior, those of the terms for all animals under a prior that shrinks."""
     n_animals, d = phi.shape
     normal = normals(key, (2 * n_animals * d + d + 3,))
     own, shared = normal[: 2 * n_animals * d], normal[2 * n_animals * d :]
-    ratio = prior.mean / jnp.maximum(jnp.abs(phi), 1e-12 * prior.mean)
-    mixed = prior.mean / jnp.sqrt(_inverse_gaussian(own.reshape(2, n_animals, d), ratio))
-    spread = jnp.where(prior.laplace, mixed, prior.mean)
+    precision = _precision(own.reshape(2, n_animals, d), prior, phi)
+    spread = jnp.broadcast_to(prior.mean / jnp.sqrt(precision), phi.shape)
     if prior.shrinkage is None:
         return population._replace(spread=spread)
     shrinks, log_global = prior.shrinkage, population.log_global

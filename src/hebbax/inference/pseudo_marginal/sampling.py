@@ -44,8 +44,8 @@ from hebbax.inference.pseudo_marginal.population import (
     prior_of,
 )
 from hebbax.inference.pseudo_marginal.settings import Settings
+from hebbax.inference.pseudo_marginal.shrinkage import shrunk_group
 from hebbax.model.choices import Model
-from hebbax.model.priors import SHRINKING, scale_sites
 from hebbax.typing import Array, Key, Progress, silent
 from hebbax.validation.keys import words
 
@@ -97,13 +97,12 @@ def fit(
     made_of = checkpoint.fit_identity(key, model, settings)
     pilot_key, start_key, run_key = jax.random.split(key, 3)
     given = prior_of(model), trials_of(model), settings
-    setup = Setup(run_key, frame_of(model), model.spec.hierarchy, *given)
+    setup = Setup(run_key, frame_of(model), *given)
 
     def begun() -> Chains:
         found = pilots.pilot(
             pilot_key,
             setup.frame,
-            setup.hierarchy,
             setup.prior,
             setup.trials,
             settings.pilot,
@@ -226,7 +225,7 @@ def _collect(
     swapped = Drawn(*(jnp.asarray(np.swapaxes(kept[n], 0, 1)) for n in Drawn._fields))
     mean, spread, log_global, phi, log_p, moved = swapped
     populations, lp = Population(mean, spread, log_global), log_p.sum(-1)
-    if model.spec.hierarchy == "animals":
+    if model.spec.population:
         lp = lp + jax.jit(jax.vmap(jax.vmap(partial(log_prior, prior))))(populations)
     draws = _by_site(key, model, prior, populations, phi)
     accepted, non_centred, stayed = np.moveaxis(np.asarray(moved), -1, 0)
@@ -238,7 +237,7 @@ def _by_site(
 ) -> dict[str, np.ndarray]:
     """Return populations and animals, leading dimensions (chain, draw), by site of the model."""
     by_site = {"": phi}
-    if model.spec.hierarchy == "animals":
+    if model.spec.population:
         size = jnp.abs(populations.spread)
         offset = (phi - populations.mean[:, :, None]) / size[:, :, None]
         by_site |= {"_population": populations.mean, "_spread": size, "_offset": offset}
@@ -253,14 +252,14 @@ def _by_site(
 def _scales(key: Key, model: Model, prior: Prior, populations: Population) -> dict[str, np.ndarray]:
     """Return draws of the global and local scales of a prior that shrinks, by site: a local scale
     is drawn given all else."""
-    if prior.shrinkage is None:
+    found, own = shrunk_group(model), prior.shrinkage
+    if found is None or own is None:
         return {}
-    (group,) = (group for group in model.groups if group.prior in SHRINKING)
-    own = prior.shrinkage
+    group, _ = found
     width = own.log_local[1] - own.log_local[0]
     shape = (*populations.log_global.shape, len(own.shrinks))
     which, where = jax.random.uniform(key, (2, *shape))
-    if model.spec.hierarchy == "animals":
+    if model.spec.population:
         one = jax.vmap(jax.vmap(lambda uniform, at: local_cells(uniform, prior, at)))
         cells = jax.jit(one)(which, populations)
     else:
@@ -269,4 +268,4 @@ def _scales(key: Key, model: Model, prior: Prior, populations: Population) -> di
     members = np.flatnonzero(own.shrinks)
     local = np.exp(log_local)[..., members].reshape(*shape[:2], *group.shape)
     values = np.exp(populations.log_global), local
-    return dict(zip(scale_sites(group), map(np.asarray, values), strict=True))
+    return dict(zip(group.scale_sites, map(np.asarray, values), strict=True))

@@ -2,12 +2,12 @@ r"""Priors that shrink, with their local scales summed out: each term is a mixtu
 
 Given the global scale tau, mean and signed spread of a term with prior scale b are
 
-    (mean / b, 2 spread / b)  ~  sum_c w_c N(0, v_c I),    log v_c = power log tau + k log l_c - u
+    (mean / b, 2 spread / b)  ~  sum_c w_c N(0, v_c I),    v_c = V(tau, l_c)
 
-over a grid of local scales l_c with their prior weights w_c (`hebbax.model.priors`; a slab makes
-v / (1 + v) of v). The trapezoid rule on a logarithmic grid is exact to rounding for such densities.
-It is a density of the radius rho = |(mean / b, 2 spread / b)| alone, whose distribution function is
-a sum of exponentials,
+over a grid of local scales l_c with their prior weights w_c and V of `hebbax.model.priors`. The
+trapezoid rule on a logarithmic grid is exact to rounding for such densities. It is a
+density of the radius rho = |(mean / b, 2 spread / b)| alone, whose distribution function is a sum
+of exponentials,
 
     P(radius > rho | tau) = sum_c w_c exp(-rho^2 / 2 v_c),
 
@@ -22,10 +22,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
+from numpyro.distributions import Distribution
 
 from hebbax.model.choices import Model
-from hebbax.model.priors import SHRINKING, degrees, local_prior, scale_powers
-from hebbax.model.sparsity import global_scale
+from hebbax.model.groups import Group
+from hebbax.model.priors import Shrinking
 from hebbax.typing import Array, Key
 
 LEAST, MOST, CELLS = -9.0, 7.0, 64
@@ -39,73 +40,56 @@ NEWTON = 10
 class Shrinkage(NamedTuple):
     """One prior that shrinks, as numbers.
 
-    ``shrinks`` (member,) says which values of an animal have it. Over the grid (cell,): the log
-    local scale, the log variance at a global scale of one, and the log weight; ``power`` is that
-    of the global scale in a variance. ``slab`` and ``gamma``: whether there is a slab, and whether
-    the global scale is of a gamma distribution of shape ``of_global`` or of a half-Cauchy one of
-    that scale.
+    ``shrinks`` (member,) says which values of an animal have the ``prior``, ``of_global`` is the
+    prior of its global scale. Over the grid (cell,): log local scale and log weight.
     """
 
     shrinks: Array
     log_local: Array
-    log_variance: Array
     log_weight: Array
-    power: Array
-    slab: Array
-    gamma: Array
-    of_global: Array
+    prior: Shrinking
+    of_global: Distribution
+
+
+def shrunk_group(model: Model) -> tuple[Group, Shrinking] | None:
+    """Return the group of a model's values whose prior shrinks, with it, or None."""
+    for group in model.groups:
+        if isinstance(group.prior, Shrinking):
+            return group, group.prior
+    return None
 
 
 def shrinkage_of(model: Model) -> Shrinkage | None:
     """Return the prior that shrinks some of a model's values, or None."""
-    shrinking = [group for group in model.groups if group.prior in SHRINKING]
-    if not shrinking:
+    found = shrunk_group(model)
+    if found is None:
         return None
-    (group,) = shrinking
-    sparsity, gamma = group.sparsity, group.prior == "r2d2"
-    power, of_local = scale_powers(group)
-    width = (MOST - LEAST) / CELLS * 2.0 / of_local
-    log_local = 2.0 / of_local * LEAST + width * (np.arange(CELLS) + 0.5)
-    one = local_prior(group)
-    member = (slice(None),) + (0,) * len(group.shape)
-    log_weight = one.log_prob(np.exp(log_local).reshape(-1, *(1,) * len(group.shape)))[member]
-    log_weight = log_weight + log_local
-    unit = 2.0 * np.log(sparsity.effect if gamma else sparsity.told)
-    n = group.scales.size
+    group, prior = found
+    width = (MOST - LEAST) / CELLS * 2.0 / prior.local_power
+    log_local = 2.0 / prior.local_power * LEAST + width * (np.arange(CELLS) + 0.5)
+    log_weight = prior.local_prior().log_prob(np.exp(log_local)) + log_local
     return Shrinkage(
         shrinks=jnp.concatenate([jnp.full(g.scales.size, g is group) for g in model.groups]),
         log_local=jnp.asarray(log_local),
-        log_variance=jnp.asarray(of_local * log_local - unit),
         log_weight=log_weight - logsumexp(log_weight),
-        power=jnp.asarray(power),
-        slab=jnp.asarray(group.prior == "regularised horseshoe"),
-        gamma=jnp.asarray(gamma),
-        of_global=jnp.asarray(
-            sparsity.r2_beta(n) if gamma else global_scale(n, sparsity.expected, degrees(group))
-        ),
+        prior=prior,
+        of_global=prior.global_prior(group.scales.size),
     )
 
 
 def log_prior_of_global(of: Shrinkage, log_global: Array) -> Array:
-    """Return the log prior density of the log global scale, but for a constant under R2D2."""
-    by_gamma = of.of_global * log_global - jnp.exp(log_global)
-    x = log_global - jnp.log(of.of_global)
-    by_cauchy = np.log(2.0 / np.pi) + x - jnp.logaddexp(0.0, 2.0 * x)
-    return jnp.where(of.gamma, by_gamma, by_cauchy)
+    """Return the log prior density of the log global scale."""
+    return of.of_global.log_prob(jnp.exp(log_global)) + log_global
 
 
 def draw_global(key: Key, of: Shrinkage) -> Array:
     """Return a log global scale drawn from its prior."""
-    one, two = jax.random.split(key)
-    by_gamma = jnp.log(jax.random.gamma(one, of.of_global))
-    by_cauchy = jnp.log(of.of_global) + jnp.log(jnp.abs(jax.random.cauchy(two)))
-    return jnp.where(of.gamma, by_gamma, by_cauchy)
+    return jnp.log(of.of_global.sample(key))
 
 
 def log_variances(of: Shrinkage, log_global: Array) -> Array:
     """Return the log variance of each cell ``(cell,)`` in squared prior scales."""
-    log_v = of.power * log_global + of.log_variance
-    return jnp.where(of.slab, log_v - jnp.logaddexp(0.0, log_v), log_v)
+    return jnp.log(of.prior.relative_variance(jnp.exp(log_global), jnp.exp(of.log_local)))
 
 
 def log_density(of: Shrinkage, log_global: Array, square: Array) -> Array:

@@ -1,0 +1,106 @@
+"""Groups of values that every animal has, and the hierarchy of animals around a population.
+
+For one named group of latent variables (the coefficients ``theta``, the innate ``preference``, ...)
+
+    population_j ~ prior with scale s_j (`hebbax.model.priors`)
+    spread_j     ~ HalfNormal(d_j / 2)
+    value_aj     = population_j + spread_j * offset_aj,    offset_aj ~ Normal(0, 1)
+
+where d_j is s_j, and under a prior that shrinks the standard deviation of the population value
+given its scales. Without a population the prior is that of every animal's value. The offsets are
+written out (non-centred) so that the joint density has a mode and a spread of zero is an ordinary
+point. Sites are ``<group>_population``, ``<group>_spread``, ``<group>_offset``, those of the
+prior's own scales, and the deterministic ``<group>``.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+
+from hebbax.model.priors import SPREAD_FRACTION, Normal, Prior
+from hebbax.typing import Array, Parameters
+
+NORMAL = Normal()
+
+
+@dataclass(frozen=True)
+class Group:
+    """One named group of latent variables of every animal.
+
+    ``scales`` holds the prior scale of each member; its shape is the shape of one animal's value,
+    ``()`` or ``(member,)``. ``population``: whether the animals lie around one.
+    """
+
+    name: str
+    scales: np.ndarray | Array
+    prior: Prior = NORMAL
+    population: bool = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one animal's value."""
+        return self.scales.shape
+
+    @property
+    def scale_sites(self) -> tuple[str, ...]:
+        """Sites of the prior's own scales."""
+        return tuple(f"{self.name}_{ending}" for ending in self.prior.sites)
+
+    @property
+    def value_site(self) -> str:
+        """Site of what the prior is of: the population's values, or every animal's."""
+        return f"{self.name}_population" if self.population else self.name
+
+    def own_scales(self, values: Parameters) -> tuple[Array, ...]:
+        """Return the prior's own scales among sampled ``values``."""
+        return tuple(values[site] for site in self.scale_sites)
+
+    def animals(self, values: Parameters) -> Array:
+        """Return each animal's values ``(animal, *shape)``, from the values of all sites."""
+        if not self.population:
+            return values[self.name]
+        population, spread = (values[f"{self.name}_{end}"] for end in ("population", "spread"))
+        return population + spread * values[f"{self.name}_offset"]
+
+
+def population_scale(group: Group, values: Parameters) -> Array:
+    """Return the prior standard deviation of the group's population values, given its own scales
+    among the sampled ``values``."""
+    return jnp.asarray(group.scales) * group.prior.deviation(*group.own_scales(values))
+
+
+def sample_scales(group: Group) -> tuple[Array, ...]:
+    """Return the prior's own scales as NumPyro sites.
+
+    Raises `ModelError` for an expected number of terms that cannot be.
+    """
+    priors = group.prior.own_priors(group.shape)
+    return tuple(
+        numpyro.sample(site, prior.to_event(len(prior.batch_shape)))
+        for site, prior in zip(group.scale_sites, priors, strict=True)
+    )
+
+
+def sample_group(group: Group, n_animals: int) -> Array:
+    """Return one group's values ``(animal, *shape)`` as NumPyro sites (see the module)."""
+    event, every = len(group.shape), (n_animals, *group.shape)
+    own = sample_scales(group)
+    prior = group.prior.value(group.scales, *own)
+    if not group.population:
+        return numpyro.sample(group.name, prior.expand(every).to_event(event + 1))
+    scale = SPREAD_FRACTION * (jnp.asarray(group.scales) * group.prior.spread_scale(*own))
+    offset = dist.Normal(0.0, 1.0).expand(every).to_event(event + 1)
+    values = {
+        name: numpyro.sample(f"{group.name}_{name}", of)
+        for name, of in (
+            ("population", prior.to_event(event)),
+            ("spread", dist.HalfNormal(scale).to_event(event)),
+            ("offset", offset),
+        )
+    }
+    return numpyro.deterministic(
+        group.name, values["population"] + values["spread"] * values["offset"]
+    )
