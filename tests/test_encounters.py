@@ -130,7 +130,7 @@ def lived(p, most, n_trials):
         jax.random.PRNGKey(0),
         TaylorRule(()),
         Network(one_hot(2)),
-        Animal(jnp.zeros(0), jnp.zeros((2, 1)), preference, jnp.zeros(())),
+        Animal(jnp.zeros(0), jnp.zeros((2, 1)), lambda repeat, logits: preference),
         Environment(np.full((n_trials, 2), 0.5), most_encounters=most),
         Task("raw", 10, "encounter"),
     )

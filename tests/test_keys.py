@@ -126,7 +126,7 @@ def distribution():
 
 
 def animal():
-    return environment.Animal(THETA, jnp.zeros((2, 1)), jnp.zeros(2), jnp.zeros(()))
+    return environment.Animal(THETA, jnp.zeros((2, 1)), lambda repeat, logits: jnp.zeros(2))
 
 
 def mlp_start():

@@ -12,6 +12,7 @@ from slow_reference import choice_log_likelihood, encounter_log_likelihood, sess
 from hebbax.data import Record, from_animals, split
 from hebbax.inference.density import log_likelihood, log_likelihood_by_animal
 from hebbax.model.choices import build_model
+from hebbax.model.likelihood import Choice
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.network import Network, drives, replay
 from hebbax.rule.reward import expected_reward, reward_signal
@@ -21,7 +22,6 @@ from hebbax.simulate.environment import (
     Animal,
     Environment,
     Task,
-    attraction,
     blocks,
     generate,
     reject,
@@ -147,7 +147,7 @@ def test_replay_gives_back_the_generators_own_log_probability(rule, signal, like
     spec = ModelSpec("m", terms, likelihood=likelihood, reward=signal, habit_scale=1.0)
     theta = jnp.array([0.5, -0.1, 0.2, 0.4, -0.05])[: len(terms)]
     preference = jnp.array([0.0, 0.4]) if likelihood == "choice" else jnp.array([-0.3, 0.4])
-    animal = Animal(theta, jnp.zeros((2, 1)), preference, jnp.array(0.3))
+    animal = Animal(theta, jnp.zeros((2, 1)), lambda last, logits: preference + 0.3 * last)
     environment = Environment(blocks(np.array([[0.2, 0.8], [0.9, 0.1]]), 40), most_encounters=most)
     network = Network(one_hot(2))
     task = Task(signal, 10, likelihood)
@@ -173,7 +173,7 @@ def test_rejections_have_the_mean_of_their_geometric_law():
     # One trial many times: rejections of k before an acceptance have mean q_k (1 - p_k) / sum q p.
     logits, offset = jnp.array([-1.0, 0.5]), jnp.zeros(2)
 
-    offer, accept = attraction(logits, offset, "choice")
+    offer, accept = Choice.attraction(logits, offset)
     keys = jax.random.split(jax.random.PRNGKey(0), 20_000)
     drawn = jax.vmap(lambda key: reject(key, offer, accept))(keys)
     p = jax.nn.sigmoid(logits)

@@ -101,7 +101,7 @@ def profile(
                 f'{spec.name}: no term "{term}" to profile; '
                 f"it has {', '.join(spec.terms) or 'none'}."
             )
-    if sessions.n_stimuli != 2 or spec.likelihood != "choice":
+    if sessions.n_stimuli != 2 or spec.kind is not Choice:
         raise ModelError(
             f"{spec.name}: the profile is drawn for two alternatives and the choice likelihood."
         )

@@ -19,7 +19,7 @@ from hebbax.check.behaviour import Trials
 from hebbax.model.choices import Model
 from hebbax.posterior.inference_data import animal_values
 from hebbax.simulate.contingency import Contingencies
-from hebbax.simulate.environment import Animal, Baiting, Environment, Task, attraction, generate
+from hebbax.simulate.environment import Animal, Baiting, Environment, Task, generate
 from hebbax.typing import Array, Key, Parameters
 
 
@@ -55,7 +55,7 @@ def one_step(
     """
 
     def one(key: Key, draw: Parameters) -> tuple[Array, Array]:
-        offer, accept = attraction(*model.readout(draw), model.spec.likelihood)
+        offer, accept = model.kind.attraction(*model.readout(draw))
         log_p = jax.nn.log_softmax(offer + accept)
         return jax.random.categorical(key, log_p), jnp.exp(log_p)
 

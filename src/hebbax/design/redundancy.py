@@ -114,7 +114,7 @@ def _stacked_slopes(key: Key, model: Model) -> np.ndarray:
 
     def at(point: jax.Array) -> jax.Array:
         slopes = natural_slopes(model, jnp.broadcast_to(point, (n, scales.size)))
-        if model.spec.likelihood == "choice":  # only differences between stimuli matter
+        if model.kind.relative:  # only differences between stimuli matter
             slopes = slopes[..., 1:] - slopes[..., :1]
         return jnp.moveaxis(slopes, 0, -1)
 
@@ -134,7 +134,7 @@ def _less_own(slopes: np.ndarray, n_terms: int) -> np.ndarray:
 
 def _shifts_all(model: Model, term: int) -> bool:
     """Whether the term moves all weights alike where no other acts, and choices do not see that."""
-    if model.spec.likelihood != "choice":
+    if not model.kind.relative:
         return False
     n = model.sessions.n_animals
     values = {g.name: jnp.zeros((n, *g.shape)) for g in model.groups}

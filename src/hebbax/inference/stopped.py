@@ -21,7 +21,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from hebbax.data import NO_CHOICE
 from hebbax.errors import FitError
 from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Model
@@ -72,11 +71,11 @@ def fit(
     animal, _ = model.index
     last = np.full((1, len(model.sessions.animals)), np.inf) if parts is None else parts
     used = model.trials <= last[:, animal]
-    events = used * _encounters(model)
+    events = used * model.kind.events(model.observed)
     counts = np.stack([np.bincount(animal, row, minlength=last.shape[1]) for row in events])
     if (counts == 0).any():
         row = int(np.argwhere(counts == 0)[0, 1])
-        what = {"choice": "a choice", "encounter": "an encounter"}[model.spec.likelihood]
+        what = model.kind.event
         raise FitError(
             f"{model.sessions.source}, animal {model.sessions.animals[row]}: a part without {what} "
             "cannot be fitted."
@@ -94,17 +93,10 @@ def path(
     key = words(key)
     settings = settings or Settings()
     animal, _ = model.index
-    encounters = _encounters(model)
+    encounters = model.kind.events(model.observed)
     weight = 1.0 / np.bincount(animal, encounters)[animal]
     weights = jnp.broadcast_to(weight, (len(strengths), weight.size))
     return jax.block_until_ready(_fit(model, settings, key, weights, jnp.array(strengths))[0])
-
-
-def _encounters(model: Model) -> np.ndarray:
-    """Return the number of encounters in each observed trial ``(observation,)``."""
-    if model.spec.likelihood == "choice":
-        return np.ones(len(model.observed))
-    return model.observed[:, :-1].sum(axis=1) + (model.observed[:, -1] != NO_CHOICE)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -7,7 +7,7 @@ encounter; without a choice w, E[R] and the last choice stay as they are):
     w_a1 = initial weights;  w_a,t+1 = saturate(w_at + g(x, y, w_at, r) / n_inputs)
     logit_atk = gain * mean_h tanh(x_k w_at)
     choice_at ~ Choice(logit_at, offset_at)    or    Encounters(logit_at, offset_at)
-    offset_atk = preference_ak + habit_a * [k was chosen last]
+    offset_atk of `hebbax.model.choice_parameters`, from preference, habit ...
 
 `build_model` returns an ordinary NumPyro model: `MCMC`, `SVI`, `Predictive` and ArviZ take it
 without hebbax.
@@ -26,9 +26,10 @@ import numpyro
 from hebbax.data import NO_CHOICE, Sessions, compact, observation_index
 from hebbax.errors import ModelError
 from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
+from hebbax.model.choice_parameters import PARAMETERS, Trial, initial_weights, offsets
 from hebbax.model.conditioning import shown
 from hebbax.model.groups import Group, sample_group
-from hebbax.model.likelihood import KINDS, Choice, Encounters
+from hebbax.model.likelihood import Choice, Encounters, Kind
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.network import Network, accept_logits, drives, replay
 from hebbax.rule.reward import reward_signal
@@ -131,11 +132,11 @@ class Model:
         counts = self.sessions.n_trials
         logits, offset = self.readout(values)
         most = flat(counts, self.design.most)
-        return self._distribution(flat(counts, logits), flat(counts, offset), most)
+        return self.kind.of(flat(counts, logits), flat(counts, offset), most)
 
     def padded_distribution(self, values: Parameters) -> Choice | Encounters:
         """Return the same by ``(animal, trial)``, with whatever comes out in padding."""
-        return self._distribution(*self.readout(values), self.design.most)
+        return self.kind.of(*self.readout(values), self.design.most)
 
     def readout(self, values: Parameters) -> tuple[Array, Array]:
         """Return logits of acceptance and offsets, each ``(animal, trial, stimulus)``."""
@@ -145,31 +146,33 @@ class Model:
         """Return the weight of each stimulus before each trial ``(animal, trial, input)``."""
         return jax.vmap(self._animal_weights)(values, self.design)[..., 0]
 
-    def animal_parameters(self, values: Parameters) -> tuple[Array, Array, Array, Array]:
-        """Return one animal's theta (term,), initial weights (input, 1), offset (stimulus,) and
-        habit, from its values by group name: absent groups are zero."""
-        theta = values.get("theta", jnp.zeros(0))
-        start = values.get("initial_weight", jnp.zeros(self.network.n_inputs))[:, None]
-        preference = jnp.atleast_1d(values["preference"])
-        if self.spec.likelihood == "choice":  # log odds against the first stimulus
-            preference = jnp.concatenate([jnp.zeros(1), preference])
-        return theta, start, preference, values.get("habit", jnp.zeros(()))
+    def animal_parameters(
+        self, values: Parameters
+    ) -> tuple[Array, Array, Callable[[Array, Array], Array]]:
+        """Return one animal's theta (term,) and initial weights (input, 1), from its values by
+        group name, and the function that gives its offsets ``(..., stimulus)`` where these were
+        chosen last and have these logits."""
+        own = {name: list(jnp.atleast_1d(value)) for name, value in values.items()}
+        start = jnp.stack(initial_weights(own, self.network.n_inputs))[:, None]
+
+        def offset(repeat: Array, logits: Array) -> Array:
+            rows = (jnp.moveaxis(leaf, -1, 0) for leaf in (repeat, logits))
+            each = offsets(own, Trial(self.kind, *map(list, rows)))
+            # Where no trial is read they are the same in every one: an exponential.
+            return jnp.broadcast_to(jnp.stack(jnp.broadcast_arrays(*each), -1), logits.shape)
+
+        return values.get("theta", jnp.zeros(0)), start, offset
 
     @property
-    def kind(self) -> type[Choice] | type[Encounters]:
+    def kind(self) -> Kind:
         """The distribution of what an animal did in a trial, of logits and offsets."""
-        return KINDS[self.spec.likelihood]
-
-    def _distribution(self, logits: Array, offset: Array, most: Array) -> Choice | Encounters:
-        if self.kind is Choice:
-            return Choice(logits, offset)
-        return Encounters(logits, offset, most)
+        return self.spec.kind
 
     def _animal_distribution(self, animal: tuple[Parameters, Design]) -> Choice | Encounters:
-        return self._distribution(*self._animal_readout(*animal), animal[1].most)
+        return self.kind.of(*self._animal_readout(*animal), animal[1].most)
 
     def _animal_weights(self, values: Parameters, design: Design) -> Array:
-        theta, start, _, _ = self.animal_parameters(values)
+        theta, start, _ = self.animal_parameters(values)
         if not self.rule.parameters:
             return jnp.broadcast_to(start, (design.valid.shape[0], *start.shape))
         # The choice likelihood sees no trial without one: nothing to skip, and a faster loop.
@@ -178,12 +181,9 @@ class Model:
 
     def _animal_readout(self, values: Parameters, design: Design) -> tuple[Array, Array]:
         weights = self._animal_weights(values, design)
-        _, _, preference, habit = self.animal_parameters(values)
+        _, _, offset = self.animal_parameters(values)
         logits = jax.vmap(partial(accept_logits, self.network))(weights)
-        offset = jnp.broadcast_to(preference, logits.shape)
-        if "habit" in values:  # without one, offsets are the same in every trial: an exponential
-            offset += habit * design.repeat
-        return logits, offset
+        return logits, offset(design.repeat, logits)
 
 
 def build_model(
@@ -210,11 +210,7 @@ def build_model(
             f"{spec.name}: its prior scales come from the choices; "
             "hebbax.inference.scaling.scaled finds them."
         )
-    if spec.likelihood == "encounter" and sessions.rejections is None:
-        raise ModelError(
-            f'{spec.name}: the "encounter" likelihood needs every encounter, and {sessions.source} '
-            'has accepted choices only; use likelihood = "choice".'
-        )
+    observed = spec.kind.recorded(sessions, spec.name)
     warn_if_single()
     recording, trials = sessions, observation_index(sessions, spec.likelihood)[1] + 1
     sessions = compact(recording, spec.likelihood)
@@ -226,39 +222,27 @@ def build_model(
         sessions=sessions,
         rule=plasticity,
         network=network,
-        groups=_groups(spec, sessions),
-        observed=_observed(spec, sessions),
+        groups=groups_of(spec, sessions.n_stimuli, sessions.n_choices),
+        observed=observed,
         trials=trials,
         design=_design(spec, sessions, plasticity, network),
     )
 
 
-def _groups(spec: ModelSpec, sessions: Sessions) -> tuple[Group, ...]:
-    """Return the latent variables of each animal that this model declares."""
-    groups, n_stimuli = [], sessions.n_stimuli
+def groups_of(spec: ModelSpec, n_stimuli: int, n_choices: int) -> tuple[Group, ...]:
+    """Return the latent variables of each animal that a model declares, for so many choices."""
+    groups = []
     if spec.terms:
         scales = np.array([spec.scale(term) for term in spec.terms])
-        groups.append(Group("theta", scales, spec.own_prior(sessions.n_choices), spec.population))
-    shape: tuple[int, ...] = (n_stimuli,)
-    if spec.likelihood == "choice":
-        shape = () if n_stimuli == 2 else (n_stimuli - 1,)
-    scale = np.full(shape, spec.preference_scale)
-    groups.append(Group("preference", scale, population=spec.population))
-    if spec.habit_scale:
-        groups.append(Group("habit", np.array(spec.habit_scale), population=spec.population))
-    if spec.initial_weight_scale:
-        scale = np.full(n_stimuli, spec.initial_weight_scale)
-        groups.append(Group("initial_weight", scale, population=spec.population))
+        prior = spec.own_prior(n_choices)
+        groups.append(Group("theta", scales, prior, spec.population, ("term",)))
+    sizes = {"stimulus": n_stimuli, "contrast": n_stimuli - 1}
+    for name, parameter in PARAMETERS.items():
+        scale, dims = parameter.scale(spec), parameter.dims(spec.kind, n_stimuli)
+        if scale:
+            scales = np.full([sizes[dim] for dim in dims], scale)
+            groups.append(Group(name, scales, population=spec.population, dims=dims))
     return tuple(groups)
-
-
-def _observed(spec: ModelSpec, sessions: Sessions) -> np.ndarray:
-    """Return what the observed site is conditioned on, without padding."""
-    index = observation_index(sessions, spec.likelihood)
-    choices = sessions.choices[index]
-    if spec.likelihood == "choice" or sessions.rejections is None:
-        return choices
-    return np.column_stack([sessions.rejections[index], choices]).astype(float)
 
 
 def _design(spec: ModelSpec, sessions: Sessions, rule: Rule, network: Network) -> Design:

@@ -31,13 +31,15 @@ class Group:
     """One named group of latent variables of every animal.
 
     ``scales`` holds the prior scale of each member; its shape is the shape of one animal's value,
-    ``()`` or ``(member,)``. ``population``: whether the animals lie around one.
+    ``()`` or ``(member,)``, its dimension one of the names ``dims``. ``population``: whether the
+    animals lie around one.
     """
 
     name: str
     scales: np.ndarray | Array
     prior: Prior = NORMAL
     population: bool = True
+    dims: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:

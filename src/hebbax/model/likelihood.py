@@ -2,17 +2,18 @@
 
 Both take ``logits`` of acceptance ``(..., stimulus)`` and ``offset`` ``(..., stimulus)``. A trial
 without a choice (`NO_CHOICE`) says what its rejections say: without any, or to `Choice`, which does
-not see them, nothing (log P = 0, no slopes).
+not see them, nothing (log P = 0, no slopes). `KINDS` holds them by their name in a model file.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpyro.distributions import Distribution, constraints
 
-from hebbax.data import NO_CHOICE
+from hebbax.data import NO_CHOICE, Sessions, observation_index
+from hebbax.errors import ModelError
 from hebbax.typing import Array, ArrayLike, Key, Likelihood
 
 LEAST_SD = 1e-30
@@ -38,6 +39,15 @@ class Choice(Distribution):
     constant): the innate preference and, where the model has one, the habit.
     """
 
+    event = "a choice"
+    """What one event is called."""
+    unit = "the choice of a trial"
+    """What one observation is called."""
+    outcome: tuple[str, ...] = ()
+    """Dimensions of an observation."""
+    relative = True
+    """Whether only differences between stimuli are seen."""
+
     arg_constraints: ClassVar = {
         "logits": constraints.real_vector,
         "offset": constraints.real_vector,
@@ -48,6 +58,29 @@ class Choice(Distribution):
         self.logits, self.offset = logits, offset
         shape = jnp.broadcast_shapes(jnp.shape(logits), jnp.shape(offset))
         super().__init__(batch_shape=shape[:-1], event_shape=(), validate_args=validate_args)
+
+    @classmethod
+    def of(cls, logits: Array, offset: Array, most: Array) -> "Choice":
+        """Return the distribution of a recorded trial; see `Encounters` for ``most``."""
+        del most
+        return cls(logits, offset)
+
+    @staticmethod
+    def recorded(sessions: Sessions, name: str) -> np.ndarray:
+        """Return what it sees of recorded trials ``(observation,)``; ``name`` is the model's."""
+        del name
+        return sessions.choices[observation_index(sessions, "choice")]
+
+    @staticmethod
+    def events(value: np.ndarray) -> np.ndarray:
+        """Return the number of choices in each observation ``(observation,)``: one."""
+        return np.ones(len(value))
+
+    @staticmethod
+    def attraction(logits: Array, offset: Array) -> tuple[Array, Array]:
+        """Return log odds of the offers and log probability of acceptance, each ``(...,
+        stimulus)``: the offset is the log odds q of meeting each stimulus."""
+        return offset, jax.nn.log_sigmoid(logits)
 
     @property
     def support(self) -> Any:
@@ -176,6 +209,11 @@ class Encounters(Distribution):
     only `sample` reads it.
     """
 
+    event = "an encounter"
+    unit = "the encounters of a trial"
+    outcome: tuple[str, ...] = ("outcome",)
+    relative = False
+
     arg_constraints: ClassVar = {
         "logits": constraints.real_vector,
         "offset": constraints.real_vector,
@@ -196,6 +234,36 @@ class Encounters(Distribution):
         super().__init__(
             batch_shape=shape[:-1], event_shape=(shape[-1] + 1,), validate_args=validate_args
         )
+
+    @classmethod
+    def of(cls, logits: Array, offset: Array, most: Array) -> "Encounters":
+        """Return the distribution of a recorded trial."""
+        return cls(logits, offset, most)
+
+    @staticmethod
+    def recorded(sessions: Sessions, name: str) -> np.ndarray:
+        """Return what it sees of recorded trials ``(observation, stimulus + 1)``.
+
+        Raises `ModelError`, naming the model, where rejections were not recorded.
+        """
+        if sessions.rejections is None:
+            raise ModelError(
+                f'{name}: the "encounter" likelihood needs every encounter, and {sessions.source} '
+                'has accepted choices only; use likelihood = "choice".'
+            )
+        index = observation_index(sessions, "encounter")
+        return np.column_stack([sessions.rejections[index], sessions.choices[index]]).astype(float)
+
+    @staticmethod
+    def events(value: np.ndarray) -> np.ndarray:
+        """Return the number of encounters in each observation ``(observation,)``."""
+        return value[:, :-1].sum(axis=1) + (value[:, -1] != NO_CHOICE)
+
+    @staticmethod
+    def attraction(logits: Array, offset: Array) -> tuple[Array, Array]:
+        """Return log odds of the offers and log probability of acceptance, each ``(...,
+        stimulus)``: offers are data, and even in a generated session."""
+        return jnp.zeros_like(offset), jax.nn.log_sigmoid(logits + offset)
 
     @property
     def natural(self) -> Array:
@@ -251,7 +319,9 @@ class Encounters(Distribution):
         return jnp.concatenate([rejections, choice[..., None].astype(logit.dtype)], axis=-1)
 
 
-KINDS: dict[Likelihood, type[Choice] | type[Encounters]] = {
+Kind: TypeAlias = type[Choice] | type[Encounters]
+
+KINDS: dict[Likelihood, Kind] = {
     "choice": Choice,
     "encounter": Encounters,
 }

@@ -16,6 +16,7 @@ import pydantic
 from pydantic import AfterValidator
 
 from hebbax.errors import ModelError
+from hebbax.model.likelihood import KINDS, Kind
 from hebbax.model.priors import (
     PRIORS,
     R2D2,
@@ -139,6 +140,11 @@ class ModelSpec:
         """Return the model with other terms, keeping the scales of those it has."""
         scales = {term: scale for term, scale in self.scales.items() if term in terms}
         return replace(self, terms=terms, scales=scales)
+
+    @property
+    def kind(self) -> Kind:
+        """The distribution of what an animal did in a trial, of logits and offsets."""
+        return KINDS[self.likelihood]
 
     @property
     def prior_type(self) -> type[Prior]:

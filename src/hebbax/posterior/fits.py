@@ -248,7 +248,7 @@ def _sizes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> tuple[int
     if isinstance(settings, map.Settings):
         return fixed, values
     seen = int(sessions.observed(spec.likelihood).sum())
-    outcomes = sessions.n_stimuli + 1 if spec.likelihood == "encounter" else 1
+    outcomes = sessions.n_stimuli + 1 if spec.kind.outcome else 1
     fixed += posteriors.PRIOR_DRAWS * (values + 8 * seen * outcomes) + 8 * seen * (outcomes + 6)
     if isinstance(settings, svi.Settings):
         fixed += 8 * settings.steps

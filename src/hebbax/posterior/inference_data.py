@@ -129,12 +129,11 @@ def variable_dims(model: Model) -> dict[str, list[str]]:
         ANIMALS: ["animal"],
     }
     for group in model.groups:
-        member = _member_dims(model, group.name) if group.shape else []
+        member = list(group.dims)
         dims[group.name] = ["animal", *member]
         for end in ("population", "spread", "local_scale"):
             dims[f"{group.name}_{end}"] = member
-    outcome = ["outcome"] if model.spec.likelihood == "encounter" else []
-    dims[model.site] = ["observation", *outcome]
+    dims[model.site] = ["observation", *model.kind.outcome]
     return dims
 
 
@@ -244,14 +243,6 @@ def _observed(model: Model) -> str:
     index, names = model.index[0], model.sessions.animals
     seen = observed(model.spec.likelihood, model.observed, index, names)
     return seen.model_dump_json()
-
-
-def _member_dims(model: Model, group: str) -> list[str]:
-    if group == "theta":
-        return ["term"]
-    if group == "preference" and model.spec.likelihood == "choice":
-        return ["contrast"]
-    return ["stimulus"]
 
 
 def _chains(values: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:

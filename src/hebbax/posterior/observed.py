@@ -13,13 +13,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hebbax.errors import FitError
+from hebbax.model.likelihood import KINDS
 from hebbax.typing import Likelihood
-
-UNITS: dict[str, str] = {
-    "choice": "the choice of a trial",
-    "encounter": "the encounters of a trial",
-}
-"""What one observation is, by likelihood."""
 
 
 ANIMALS = "animals"
@@ -57,7 +52,7 @@ def observed(
     digest.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
     return Observed(
         likelihood=likelihood,
-        unit=UNITS[likelihood],
+        unit=KINDS[likelihood].unit,
         number=len(values),
         hash=digest.hexdigest(),
     )

@@ -17,8 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
 from hebbax.data import Description
 from hebbax.errors import FitError
+from hebbax.model.choices import groups_of
+from hebbax.model.likelihood import KINDS
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.observed import ANIMALS, UNITS, Observed, observed_of
+from hebbax.posterior.observed import ANIMALS, Observed, observed_of
 
 FILE_VERSION = 4
 """Of stored fits. Version 2 says what was observed; the digest of version 3 covers what was read,
@@ -166,15 +168,7 @@ def check_finite(values: xr.DataArray, where: str) -> None:
 
 def _value_dims(spec: ModelSpec, n_stimuli: int) -> dict[str, _Dims]:
     """Return the dimensions of each animal's values and of the population's, by name."""
-    members: dict[str, _Dims] = {"theta": ("term",)} if spec.terms else {}
-    if spec.likelihood == "encounter":
-        members["preference"] = ("stimulus",)
-    else:
-        members["preference"] = () if n_stimuli == 2 else ("contrast",)
-    if spec.habit_scale:
-        members["habit"] = ()
-    if spec.initial_weight_scale:
-        members["initial_weight"] = ("stimulus",)
+    members = {group.name: group.dims for group in groups_of(spec, n_stimuli, 1)}
     out: dict[str, _Dims] = {name: ("animal", *dims) for name, dims in members.items()}
     if spec.population:
         out |= {f"{name}_population": dims for name, dims in members.items()}
@@ -189,14 +183,14 @@ def _wanted(posterior: az.InferenceData, group: str) -> dict[str, _Dims]:
         return _TRIALS
     if group not in ("log_likelihood", "observed_data"):
         return {}
-    names = [name for name in posterior[group].data_vars if name in UNITS]
-    site = str(names[0]) if names else " or ".join(UNITS)
+    names = [name for name in posterior[group].data_vars if name in KINDS]
+    site = str(names[0]) if names else " or ".join(KINDS)
     if group == "log_likelihood":
         each: dict[str, _Dims] = {site: (*_DRAWS, "observation")}
         if _integrates_animals(posterior):
             each[ANIMALS] = (*_DRAWS, "animal")
         return each
-    return {site: ("observation", "outcome") if site == "encounter" else ("observation",)}
+    return {site: ("observation", *(KINDS[site].outcome if site in KINDS else ()))}
 
 
 def _integrates_animals(posterior: az.InferenceData) -> bool:

@@ -109,7 +109,7 @@ def generator(spec: ModelSpec, baiting: Baiting, most_encounters: float = np.inf
     ) -> tuple[Array, Array, Array]:
         network = Network(one_hot(start.shape[0], spec.rate))
         offset = jnp.concatenate([jnp.zeros(1), preference])
-        animal = Animal(theta, start, offset, jnp.zeros(()))
+        animal = Animal(theta, start, lambda repeat, logits: offset)
         environment = Environment(jnp.asarray(chances), baiting, most_encounters)
         made = generate(key, rule, network, animal, environment, task)
         return made.choices, made.rewards, made.rejections

@@ -5,6 +5,7 @@ In each trial every stimulus may be armed with a reward, with the probability of
 drawn anew. `generate` closes the loop: environment -> choice -> reward -> weights.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.data import NO_CHOICE
+from hebbax.model.likelihood import KINDS
 from hebbax.rule.network import Network, accept_logits, free_step
 from hebbax.rule.reward import RewardSignal, remember, signal_now
 from hebbax.rule.taylor import Rule
@@ -41,14 +43,14 @@ def blocks(probabilities: np.ndarray, trials_per_block: int) -> np.ndarray:
 class Animal(NamedTuple):
     """Parameters of one generated animal.
 
-    ``theta`` (term,), ``initial`` weights (input, hidden), ``offset`` (stimulus,): log odds of the
-    offers, the innate preference, and ``habit``: added log odds of the stimulus chosen last.
+    ``theta`` (term,), ``initial`` weights (input, hidden), and the function that gives the
+    ``offset`` (stimulus,), log odds of the offers, from which stimulus was chosen last and the
+    logits of acceptance (`hebbax.model.choice_parameters`).
     """
 
     theta: Array
     initial: Array
-    offset: Array
-    habit: Array
+    offset: Callable[[Array, Array], Array]
 
 
 class Session(NamedTuple):
@@ -71,17 +73,6 @@ class Task(NamedTuple):
     signal: RewardSignal
     window: int
     likelihood: Likelihood
-
-
-def attraction(logits: Array, offset: Array, likelihood: Likelihood) -> tuple[Array, Array]:
-    """Return log odds of the offers and log probability of acceptance, each ``(stimulus,)``.
-
-    Under ``choice`` the offset is the log odds q of meeting each stimulus; under ``encounter``,
-    where the offers are data and even in a generated session, it shifts the acceptance logit.
-    """
-    if likelihood == "choice":
-        return offset, jax.nn.log_sigmoid(logits)
-    return jnp.zeros_like(offset), jax.nn.log_sigmoid(logits + offset)
 
 
 def reject(key: Key, log_offer: Array, log_accept: Array, most: float = np.inf) -> Array:
@@ -131,8 +122,9 @@ def generate(
         weights, armed, history, last = state
         key, chances = trial
         choice_key, reward_key, reject_key = jax.random.split(key, 3)
-        offset = animal.offset + animal.habit * (jnp.arange(n_stimuli) == last)
-        offer, accept = attraction(accept_logits(network, weights), offset, task.likelihood)
+        logits = accept_logits(network, weights)
+        offset = animal.offset(jnp.arange(n_stimuli) == last, logits)
+        offer, accept = KINDS[task.likelihood].attraction(logits, offset)
         choice = jax.random.categorical(choice_key, jax.nn.log_softmax(offer + accept))
         rejections = reject(reject_key, offer, accept, environment.most_encounters)
         accepted = rejections.sum() < environment.most_encounters
@@ -152,7 +144,7 @@ def _log_probability(
     log_offer: Array, log_accept: Array, choice: Array, rejections: Array, likelihood: Likelihood
 ) -> Array:
     """Return log P of what a likelihood sees of one trial, in nats."""
-    if likelihood == "choice":
+    if KINDS[likelihood].relative:
         return jnp.where(
             choice == NO_CHOICE, 0.0, jax.nn.log_softmax(log_offer + log_accept)[choice]
         )

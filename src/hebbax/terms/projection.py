@@ -104,7 +104,7 @@ def of_posterior(posterior: az.InferenceData, model: Model) -> np.ndarray:
 
 def check_projected(spec: ModelSpec) -> None:
     """Raise `ModelError` for a model of encounters: only choices are projected."""
-    if spec.likelihood != "choice":
+    if spec.kind is not Choice:
         raise ModelError(f"{spec.name}: only the choice likelihood is projected.")
 
 

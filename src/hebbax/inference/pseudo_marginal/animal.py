@@ -23,13 +23,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_batching import custom_vmap
 
-from hebbax.errors import ModelError
 from hebbax.inference.density import Expansion, padded_observed
+from hebbax.model.choice_parameters import Trial, initial_weights, offsets
 from hebbax.model.choices import Model
-from hebbax.model.likelihood import KINDS
+from hebbax.model.likelihood import Kind
 from hebbax.rule.network import Network, saturate
 from hebbax.rule.taylor import Rule
-from hebbax.typing import Array, Likelihood
+from hebbax.typing import Array
 
 SINGLE = jnp.float32
 
@@ -37,18 +37,16 @@ COMPILER = {"xla_backend_optimization_level": 1}
 """Options of the compiler: a block of `forgetting` compiles in two thirds of the time, and runs as
 fast."""
 
-GROUPS = ("theta", "preference", "habit", "initial_weight")
-"""Values of an animal that the log likelihood reads."""
-
 
 @dataclass(frozen=True)
 class Frame:
-    """What a compiled program depends on: rule, network, likelihood, the ``groups`` of an animal's
-    values, name and number of members each, and whether animals lie around a ``population``."""
+    """What a compiled program depends on: rule, network, ``kind`` of likelihood, the
+    ``groups`` of an animal's values, name and number of members each, and whether animals lie
+    around a ``population``."""
 
     rule: Rule
     network: Network
-    likelihood: Likelihood
+    kind: Kind
     groups: tuple[tuple[str, int], ...]
     population: bool
 
@@ -70,19 +68,10 @@ class Trials(NamedTuple):
 
 
 def frame_of(model: Model) -> Frame:
-    """Return what a program for a model depends on.
-
-    Raises `ModelError` for a group of values that `log_likelihood` would not see.
-    """
-    for group in model.groups:
-        if group.name not in GROUPS:
-            raise ModelError(
-                f'{model.spec.name}: the values "{group.name}" of an animal are not known to '
-                "pseudo-marginal Metropolis."
-            )
+    """Return what a program for a model depends on."""
     groups = tuple((group.name, group.scales.size) for group in model.groups)
     spec = model.spec
-    return Frame(model.rule, model.network, spec.likelihood, groups, spec.population)
+    return Frame(model.rule, model.network, spec.kind, groups, spec.population)
 
 
 def trials_of(model: Model) -> Trials:
@@ -106,7 +95,7 @@ def log_likelihood(frame: Frame, trials: Trials, phi: Array) -> Array:
         weights, logits, offset = _trial(frame, values, weights, trial)
         return (
             weights,
-            total + KINDS[frame.likelihood](logits, offset).log_prob(trial.value),
+            total + frame.kind(logits, offset).log_prob(trial.value),
         ), None
 
     total = jax.lax.scan(step, (_start(frame, values), jnp.zeros((), SINGLE)), trials)[0][1]
@@ -178,7 +167,7 @@ def expansion(frame: Frame, trials: Trials, phi: Array) -> Expansion:
         (after, logits, offset), (moved, d_logits, d_offset) = jax.vmap(along, out_axes=(None, 0))(
             directions, moved
         )
-        kind = KINDS[frame.likelihood](logits, offset)
+        kind = frame.kind(logits, offset)
         for part in kind.parts(kind.counts(trial.value), d_logits, d_offset):
             slope = slope + part.change * part.slope
             information = information + part.change[:, None] * part.change
@@ -210,8 +199,7 @@ def _values(frame: Frame, phi: Array) -> Values:
 
 def _start(frame: Frame, values: Values) -> list[Array]:
     """Return the weight of each input before the first trial."""
-    zeros = [jnp.zeros((), SINGLE)] * frame.network.n_inputs
-    return values.get("initial_weight", zeros)
+    return [weight.astype(SINGLE) for weight in initial_weights(values, frame.network.n_inputs)]
 
 
 def _trial(
@@ -224,14 +212,9 @@ def _trial(
         network.gain * jnp.tanh(sum(float(r) * w for r, w in zip(row, weights, strict=True) if r))
         for row in rates
     ]
-    offset = values["preference"]
-    if frame.likelihood == "choice":  # log odds against the first stimulus
-        offset = [jnp.zeros_like(offset[0]), *offset]
-    if "habit" in values:
-        (habit,) = values["habit"]
-        offset = [o + habit * trial.repeat[k] for k, o in enumerate(offset)]
     after = _learnt(frame, values.get("theta", []), weights, trial)
-    return after, jnp.stack(logits), jnp.stack(offset)
+    offset = offsets(values, Trial(frame.kind, list(trial.repeat), logits))
+    return after, jnp.stack(logits), jnp.stack([jnp.asarray(each, SINGLE) for each in offset])
 
 
 def _learnt(frame: Frame, theta: list[Array], weights: list[Array], trial: Trials) -> list[Array]:
