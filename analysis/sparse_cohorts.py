@@ -74,7 +74,6 @@ from hebbax.errors import HebbaxError
 from hebbax.figures.style import PALETTE
 from hebbax.inference import pseudo_marginal, stopped
 from hebbax.model.choices import Model, build_model
-from hebbax.model.priors import Prior
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, convergence
 from hebbax.run.files import write_tables
@@ -111,7 +110,7 @@ class Design:
         scales = dict(self.written.scales)
         return ModelSpec("candidates", tuple(scales), likelihood="encounter", scales=scales)
 
-    def model(self, prior: Prior = "normal", expected_terms: float = 1.0) -> Model:
+    def model(self, prior: str = "normal", expected_terms: float = 1.0) -> Model:
         """Return a model of all candidates on recordings of this size, whatever was chosen."""
         spec = replace(self.spec, prior=prior, expected_terms=expected_terms)
         return template(spec, self.animals, self.task)
@@ -239,7 +238,7 @@ LEAST = 0.1
 """Size in written scales from which a sampled coefficient counts as one."""
 
 
-def shrunk(prior: Prior, sessions: Sessions, plan: Plan) -> list[dict]:
+def shrunk(prior: str, sessions: Sessions, plan: Plan) -> list[dict]:
     """Return the score of each term by the posterior under a prior that shrinks."""
     spec = replace(plan.design.spec, prior=prior, expected_terms=plan.expected_terms)
     model = build_model(spec, sessions)
