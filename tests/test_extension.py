@@ -13,6 +13,7 @@ from numpyro.handlers import seed, trace
 from scipy.special import expit
 
 from hebbax.data import NO_CHOICE
+from hebbax.errors import ModelError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import log_likelihood
 from hebbax.inference.pseudo_marginal import animal, sampling
@@ -124,5 +125,5 @@ def test_both_are_fitted_and_without_choices_the_posterior_is_the_prior(model, m
 
 def test_a_model_file_names_a_prior_only_while_it_is_there():
     assert "lasso" not in PRIORS
-    with pytest.raises(Exception, match=r'"prior" must be "normal" or .*, "lasso" given\.'):
+    with pytest.raises(ModelError, match=r'"prior" must be "normal" or .*, "lasso" given\.'):
         parse_spec({"name": "m", "terms": ["w"], "prior": "lasso"})
