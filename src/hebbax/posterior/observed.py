@@ -16,7 +16,6 @@ from hebbax.errors import FitError
 from hebbax.model.likelihood import KINDS
 from hebbax.typing import Likelihood
 
-
 ANIMALS = "animals"
 """The log likelihood of all choices of an animal given its population, of a hierarchy whose animals
 were integrated out; beside that of the observations."""
@@ -67,7 +66,7 @@ def observed_of(posterior: az.InferenceData) -> Observed:
 
 def site_of(posterior: az.InferenceData) -> str:
     """Return the name of the log likelihood of the observations, which is their likelihood's."""
-    (site,) = (str(name) for name in posterior.log_likelihood.data_vars if name in UNITS)
+    (site,) = (str(name) for name in posterior.log_likelihood.data_vars if name in KINDS)
     return site
 
 
