@@ -67,7 +67,7 @@ class Plan:
     held_out: int = 7
     experiment: Experiment = Experiment()  # noqa: RUF009
     epochs: int = 351
-    posterior: shrinkage.Settings = shrinkage.Settings(blocks=10)  # noqa: RUF009
+    posterior: shrinkage.Settings = shrinkage.Settings()  # noqa: RUF009
     starts: int = 3
     guide: variational.Settings = variational.Settings()  # noqa: RUF009
 
@@ -95,12 +95,12 @@ def fits(seed: int, plan: Plan, truth: Truth) -> tuple[dict[str, Fitted], dict, 
     form, path = published(keys[0], plan.experiment, batch, own[0], mlp=False)
     by_l1 = Fitted(form, path[0, -1], path[0, -1:])
     mlp = by_hand(keys[1], [truth], plan.experiment, own[1], mlp=True)[0]
-    posterior, sampled = taylor(keys[2], plan.experiment, data, by_l1.estimate, plan.posterior)
+    posterior, sampled = taylor(keys[2], plan.experiment, data, plan.posterior)
     pooled, modes = mlp_modes(keys[3], plan.experiment, data, mlp.estimate, plan.starts)
     network, log_weights = mlp_variational(keys[3], pooled, data, modes, plan.guide)
     said = {
         "Taylor, posterior": {
-            "acceptance": float(sampled.acceptance.mean()),
+            "acceptance": float(sampled.accepted.mean()),
         },
         "MLP, variational": {
             "k_hat": float(az.psislw(log_weights)[1]),

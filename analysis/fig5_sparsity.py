@@ -31,7 +31,6 @@ from hebbax.mehta2024.behavioural import (
     DISTINCT,
     FEW,
     PUBLISHED,
-    SWEEP,
     Fitted,
     merged,
     published,
@@ -59,7 +58,7 @@ class Plan:
     held_out: int = 7
     experiment: Experiment = Experiment()  # noqa: RUF009
     epochs: int = 351
-    posterior: shrinkage.Settings = SWEEP
+    posterior: shrinkage.Settings = shrinkage.Settings()  # noqa: RUF009
 
 
 FULL = Plan()
@@ -77,8 +76,8 @@ def spurious(fitted: Fitted, plan: Plan) -> float:
     return float(np.abs(np.delete(theta, DISTINCT.terms.index("x r"))).sum())
 
 
-def by_strength(seed: int, truth: Truth, plan: Plan) -> tuple[list[dict], jax.Array]:
-    """Return the rows of all strengths, and the coefficients (strength, term)."""
+def by_strength(seed: int, truth: Truth, plan: Plan) -> list[dict]:
+    """Return the rows of all strengths."""
     data = recorded(truth.train, plan.experiment.network)
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(plan.strengths)), data)
     settings = replace(PUBLISHED, epochs=plan.epochs)
@@ -91,7 +90,7 @@ def by_strength(seed: int, truth: Truth, plan: Plan) -> tuple[list[dict], jax.Ar
         fitted = Fitted(form, end, end[None])
         row = scored("Taylor, published way", seed, truth, fitted, plan.experiment)
         rows.append(row | {"l1": strength, "spurious": spurious(fitted, plan)})
-    return rows, path[:, -1]
+    return rows
 
 
 def cell(seed: int, plan: Plan) -> list[dict]:
@@ -100,10 +99,10 @@ def cell(seed: int, plan: Plan) -> list[dict]:
     sizes = {"size": plan.trajectories, "held_out": plan.held_out}
     truth = simulated(key, {"x r": 1.0}, plan.experiment, **sizes)
     data = recorded(truth.train, plan.experiment.network)
-    rows, ends = by_strength(seed, truth, plan)
+    rows = by_strength(seed, truth, plan)
     for family in plan.families:
         settings = replace(plan.posterior, prior=Prior(family))
-        found, _ = taylor(key, plan.experiment, data, ends[-1], settings)
+        found, _ = taylor(key, plan.experiment, data, settings)
         row = scored(f"Taylor, {family}", seed, truth, found, plan.experiment)
         rows.append(row | {"spurious": spurious(found, plan)})
     return [{"seed": seed, **row} for row in rows]

@@ -29,7 +29,6 @@ from hebbax.mehta2024 import shrinkage
 from hebbax.mehta2024.behavioural import (
     DISTINCT,
     FEW,
-    SWEEP,
     TAYLOR,
     merged,
     scored,
@@ -61,7 +60,7 @@ class Plan:
     held_out: int = 7
     trials_per_block: int = 80
     epochs: int = 351
-    posterior: shrinkage.Settings = SWEEP
+    posterior: shrinkage.Settings = shrinkage.Settings()  # noqa: RUF009
 
 
 FULL = Plan()

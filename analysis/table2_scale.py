@@ -26,7 +26,7 @@ from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.figures import publish, sweep
 from hebbax.mehta2024 import shrinkage
-from hebbax.mehta2024.behavioural import FEW, SWEEP, Fitted, scored, simulated, three_ways
+from hebbax.mehta2024.behavioural import FEW, Fitted, scored, simulated, three_ways
 from hebbax.mehta2024.experiment import Experiment
 from hebbax.mehta2024.pooled import Recorded, log_likelihood, recorded
 from hebbax.run.ledger import Ledger, fill
@@ -47,7 +47,7 @@ class Plan:
     trajectories: int = 25
     held_out: int = 7
     epochs: int = 351
-    posterior: shrinkage.Settings = SWEEP
+    posterior: shrinkage.Settings = shrinkage.Settings()  # noqa: RUF009
 
 
 FULL = Plan()

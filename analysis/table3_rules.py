@@ -10,7 +10,7 @@ the published way), oracle (the rule itself), posterior; 18 training and 7 held-
 An hour for one seed of one meaning on one core shared with other work (--quick: one minute).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
@@ -39,6 +39,7 @@ from hebbax.mehta2024.behavioural import (
 from hebbax.mehta2024.experiment import Experiment
 from hebbax.mehta2024.pooled import recorded
 from hebbax.mehta2024.scores import Truth, oracle
+from hebbax.posterior.diagnostics import MAX_R_HAT
 from hebbax.rule.taylor import parse_rule
 from hebbax.run.ledger import Ledger
 
@@ -59,11 +60,7 @@ class Plan:
     held_out: int = 7
     experiment: Experiment = field(default_factory=Experiment)
     epochs: int = 351
-    posterior: shrinkage.Settings = field(
-        default_factory=lambda: shrinkage.Settings(
-            rounds=5, sweeps=200, chains=2, block=60, blocks=4
-        )
-    )
+    posterior: shrinkage.Settings | None = field(default_factory=shrinkage.Settings)
 
 
 FULL = Plan()
@@ -92,27 +89,32 @@ def covered(fitted: Fitted, truth: Truth, plan: Plan) -> dict:
     }  # fmt: skip
 
 
-def cell(seed: int, truth: Truth, taylor_fit: Fitted, mlp_fit: Fitted, plan: Plan) -> list[dict]:
-    """Return the rows of one rule: its own deviance, the published fits, the posteriors."""
+def posterior_row(seed: int, truth: Truth, plan: Plan) -> dict:
+    """Return the row of the posterior of one rule: its scores, whether its chains met, and the
+    deviance of the rule itself."""
     experiment = plan.experiment
     data = recorded(truth.train, experiment.network)
-    keys = jax.random.split(jax.random.key(100 + seed))
-    posterior, _ = taylor(keys[0], experiment, data, taylor_fit.estimate, plan.posterior)
-    form, found = mlp_modes(keys[1], experiment, data, mlp_fit.estimate, 1)
+    fitted, sampled = taylor(jax.random.key(100 + seed), experiment, data, plan.posterior)
+    said = covered(fitted, truth, plan) | {
+        "draws": sampled.tau.size, "accepted": float(sampled.accepted.mean()),
+    }  # fmt: skip
+    known = oracle(truth, fitted.pooled, experiment)
+    return scored("Taylor, posterior", seed, truth, fitted, experiment) | known | said
+
+
+def point_rows(
+    seed: int, truth: Truth, taylor_fit: Fitted, mlp_fit: Fitted, plan: Plan
+) -> list[dict]:
+    """Return the rows of the point estimates of a rule: the published ones, the mode of an MLP."""
+    experiment = plan.experiment
+    data = recorded(truth.train, experiment.network)
+    form, found = mlp_modes(jax.random.key(200 + seed), experiment, data, mlp_fit.estimate, 1)
     fits = {
         "Taylor, published way": taylor_fit,
         "MLP, published way": mlp_fit,
-        "Taylor, posterior": posterior,
         "MLP, MAP": Fitted(form, found.mean[0], found.mean),
     }
-    known = oracle(truth, posterior.pooled, experiment)
-    said = covered(posterior, truth, plan)
-    return [
-        scored(name, seed, truth, fitted, experiment)
-        | known
-        | (said if name == "Taylor, posterior" else {})
-        for name, fitted in fits.items()
-    ]
+    return [scored(name, seed, truth, fitted, experiment) for name, fitted in fits.items()]
 
 
 def summary(cells: pd.DataFrame, meaning: str) -> pd.DataFrame:
@@ -155,21 +157,37 @@ def draw(found: pd.DataFrame) -> Figure:
     return figure
 
 
-def fill(ledger: Ledger, meaning: str, seed: int, rules: list[str], plan: Plan) -> None:
-    """Add the rules of one meaning and seed that the ledger does not have."""
-    names = [{"meaning": meaning, "seed": seed, "rule": rule} for rule in rules]
+def posteriors(ledger: Ledger, names: list[dict], plan: Plan) -> None:
+    """Add the posteriors of the rules that the ledger does not have."""
+    with progress("table 3, posteriors") as report:
+        for k, name in enumerate(names):
+            report(f"{name['meaning']}, seed {name['seed']}: {name['rule']}", k, len(names))
+            if not ledger.done(**name):
+                ledger.add([name | posterior_row(name["seed"], truth_of(name, plan), plan)])
+
+
+def points(ledger: Ledger, names: list[dict], plan: Plan) -> None:
+    """Add the point estimates of rules, of one meaning and seed, unless the ledger has them all."""
     if all(ledger.done(**name) for name in names):
         return
-    key, sizes = jax.random.key(seed), {"size": plan.trajectories, "held_out": plan.held_out}
-    with progress(f"table 3, {meaning}") as report:
-        report(f"seed {seed}: published fits", 0, len(rules))
-        known = [simulated(key, parse_rule(rule), plan.experiment, **sizes) for rule in rules]
-        fits = both_by_hand(key, known, plan.experiment, plan.epochs)
+    seed = names[0]["seed"]
+    with progress("table 3, point estimates") as report:
+        report(f"{names[0]['meaning']}, seed {seed}: published fits", 0, len(names))
+        known = [truth_of(name, plan) for name in names]
+        fits = both_by_hand(jax.random.key(seed), known, plan.experiment, plan.epochs)
         for k, name in enumerate(names):
             if not ledger.done(**name):
-                rows = cell(seed, known[k], fits[0][k], fits[1][k], plan)
+                rows = point_rows(seed, known[k], fits[0][k], fits[1][k], plan)
                 ledger.add([name | row for row in rows])
-            report(f"seed {seed}", k + 1, len(rules))
+            report(f"seed {seed}", k + 1, len(names))
+
+
+def truth_of(name: dict, plan: Plan) -> Truth:
+    """Return the simulated animals of one rule."""
+    sizes = {"size": plan.trajectories, "held_out": plan.held_out}
+    return simulated(
+        jax.random.key(name["seed"]), parse_rule(name["rule"]), plan.experiment, **sizes
+    )
 
 
 @click.command("table3_rules", help=__doc__.split("\n", 1)[0])
@@ -180,12 +198,23 @@ def main(seeds: int, quick: bool, out: Path) -> None:
     plan = QUICK if quick else FULL
     prepare_folder(out)
     listed = pd.read_csv(PUBLISHED_TABLE, comment="#").head(plan.rows)
-    ledger = Ledger(out / "table3_cells.csv", ("meaning", "seed", "rule"), plan)
-    for meaning, size in (("simulated", seeds), ("printed", 0 if quick else 1)):
-        for seed in range(size):
-            fill(ledger, meaning, seed, sorted(set(listed[meaning])), plan)
+    keys = ("meaning", "seed", "rule")
+    ledger = Ledger(out / "table3_posteriors.csv", keys, replace(plan, epochs=0))
+    others = Ledger(out / "table3_points.csv", keys, replace(plan, posterior=None))
+    groups = [
+        [{"meaning": meaning, "seed": seed, "rule": rule} for rule in sorted(set(listed[meaning]))]
+        for meaning, size in (("simulated", seeds), ("printed", 0 if quick else 1))
+        for seed in range(size)
+    ]
+    # Posteriors first: they need no point estimate, and are redone alone where a sampler changes.
+    for names in groups:
+        posteriors(ledger, names, plan)
+    told = ledger.frame.drop_duplicates(["meaning", "rule"]).groupby("meaning")["r_hat"]
+    CONSOLE.print(told.agg(passed=lambda r_hat: (r_hat <= MAX_R_HAT).sum(), of="size"))
+    for names in groups:
+        points(others, names, plan)
     for meaning in sorted(set(ledger.frame["meaning"])):
-        found = summary(ledger.frame, meaning)
+        found = summary(pd.concat([ledger.frame, others.frame]), meaning)
         ledger.write_beside(found, f"table3_{meaning}.csv", "%.3f")
         publish(draw(found), out, f"table3_{meaning}")
         CONSOLE.print(f"{meaning}: {found['reached'].sum()} of {len(found)} rows reached")

@@ -66,7 +66,7 @@ POPULATIONS = pseudo_marginal.Settings(
     pilot=PilotSettings(particles=16, points=4, rounds=1),
 )
 SAMPLER = nuts.Settings(chains=2, warmup=3, draws=4, chunk=3, max_tree_depth=2, search=POPULATIONS)
-SHRUNK = shrinkage.Settings(rounds=1, sweeps=4, blocks=2)
+SHRUNK = shrinkage.Settings(rounds=1, sweeps=4, block=4, stages=1, places=2, least=1, most=1)
 
 
 @cache
@@ -202,10 +202,10 @@ CASES = {
     "inference.pilot.fit": lambda key, _: pilot.fit(key, model(), SEARCH),
     "mehta2024.mode.draws": lambda key, _: climb.draws(key, gaussian(), 3),
     "mehta2024.scales.update": lambda key, _: scales.update(
-        key, scales.Prior("horseshoe", 0.5), THETA, scales.first(scales.Prior("horseshoe", 0.5), 2)
+        key, scales.Prior("horseshoe", 0.5), THETA, jnp.zeros(())
     ),
     "mehta2024.shrinkage.fit": lambda key, _: shrinkage.fit(
-        key, pooled.Pooled(RULE, LIVED.network), recorded(), THETA, SHRUNK
+        key, pooled.Pooled(RULE, LIVED.network), recorded(), SHRUNK
     ),
     "inference.stopped.fit": lambda key, _: stopped.fit(key, model(), stopped.Settings(epochs=2)),
     "inference.stopped.path": lambda key, _: stopped.path(
@@ -264,7 +264,7 @@ CASES = {
         key, LIVED, recorded(), mlp_start(), 2
     )[1],
     "mehta2024.behavioural.taylor": lambda key, _: (
-        behavioural.taylor(key, LIVED, recorded(), jnp.zeros(81), SHRUNK)[0].draws
+        behavioural.taylor(key, LIVED, recorded(), SHRUNK)[0].draws
     ),
     "mehta2024.variational.fit": lambda key, _: variational.fit(
         key,
@@ -292,6 +292,10 @@ INSIDE = {
     "posterior.alone.added": "of_each hands its key on",
     "mehta2024.behavioural.by_hand": "both_by_hand is two of it",
     "mehta2024.behavioural.published": "by_hand hands its key on",
+    "mehta2024.scales.walk": "a step of scales.update",
+    "mehta2024.quadratic.draw": "a step of shrinkage.fit",
+    "mehta2024.quadratic.refresh": "a step of shrinkage.fit",
+    "mehta2024.quadratic.proposal": "a step of shrinkage.fit",
     "mehta2024.behavioural.three_ways": "both_by_hand and taylor, one after the other",
     "mehta2024.behavioural.mlp_variational": "inference.variational.fit and inference.pooled.draws",
     "model.blocks.Blocks.sample": "likelihood.Choice.sample of each animal, on keys it has split",
@@ -304,13 +308,14 @@ TRACED = {
     "mehta2024.behavioural.mlp_modes", "simulate.environment.generate", "simulate.environment.reject", "mehta2024.experiment.cohort",
     "mehta2024.experiment.live", "mehta2024.experiment.meet", "mehta2024.descent.fit",
     "mehta2024.mode.draws", "mehta2024.scales.update",
-    "mehta2024.shrinkage.fit", "mehta2024.variational.fit", "model.likelihood.Choice.sample",
+    "mehta2024.variational.fit", "model.likelihood.Choice.sample",
     "mehta2024.pooled.fresh_run", "check.prior_predictive.draw_truth",
 }  # fmt: skip
 """Programs of JAX alone: that they take a key is seen where they are traced; they run if slow."""
 
 LONG = TRACED | {
     "mehta2024.behavioural.both_by_hand", "mehta2024.behavioural.simulated", "mehta2024.behavioural.taylor",
+    "mehta2024.shrinkage.fit",
     "design.identifiability.identify", "inference.adam.fit", "inference.nuts.fit",
     "inference.pseudo_marginal.sampling.fit",
     "inference.svi.fit",

@@ -6,19 +6,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from hebbax.mehta2024 import mode as climb
-from hebbax.mehta2024 import shrinkage, variational
+from hebbax.mehta2024 import quadratic, scales, shrinkage, variational
 from hebbax.mehta2024.experiment import Experiment, cohort
 from hebbax.mehta2024.pooled import Pooled, log_likelihood, recorded
+from hebbax.mehta2024.quadratic import Quadratics
 from hebbax.mehta2024.scales import Prior
 from hebbax.posterior.diagnostics import convergence
 from hebbax.rule.taylor import TaylorRule
 
 EXPERIMENT = Experiment(trials_per_block=15, hidden_units=1, initial_scale=0.0, noise=0.0)
 POOLED = Pooled(TaylorRule(("x r", "x")), EXPERIMENT.network)
-SETTINGS = dict(rounds=3, sweeps=100, blocks=20)
+SETTINGS = dict(rounds=3, sweeps=100, block=500, least=3, most=3)
 SCALE, SLAB = 0.3, 0.8
+GRID_STEP = 2.0 / np.pi / np.sqrt(2.0 * np.pi) * 18 / 1200
+"""What `log_prior` of the horseshoe leaves out at a global scale of one."""
 
 
 @cache
@@ -51,9 +55,8 @@ def log_prior(family, theta, tau):
     return np.logaddexp.reduce(each + np.log(local), axis=0)
 
 
-def moments(family):
+def moments(family, across, up, log_p):
     """Mean and standard deviation of both coefficients, tau and all scales summed out."""
-    across, up, log_p = likelihood()
     taus = np.exp(np.linspace(np.log(0.002), np.log(60), 161))
     prior = np.logaddexp.reduce(
         [
@@ -87,11 +90,11 @@ def summed(across, up, log_density):
 )
 def test_draws_are_of_the_exact_posterior(family):
     settings = shrinkage.Settings(Prior(family, SCALE, SLAB), **SETTINGS)
-    found = shrinkage.fit(jax.random.key(0), POOLED, written(), jnp.zeros(2), settings)
+    found = shrinkage.fit(jax.random.key(0), POOLED, written(), settings)
     draws = np.asarray(found.theta)
     worst = convergence(draws)
     assert worst["r_hat"] < 1.02
-    mean, sd = moments(family)
+    mean, sd = moments(family, *likelihood())
     flat = draws.reshape(-1, 2)
     np.testing.assert_array_less(
         abs(flat.mean(0) - mean), 4 * sd / np.sqrt(worst["ess"]) + 0.01 * sd
@@ -99,6 +102,51 @@ def test_draws_are_of_the_exact_posterior(family):
     np.testing.assert_allclose(flat.std(0), sd, rtol=0.1)
     again = log_likelihood(POOLED, found.theta[1, -1], written()).sum()
     assert found.log_likelihood[1, -1] == pytest.approx(float(again))
+
+
+@pytest.mark.parametrize(
+    ("family", "density"),
+    [
+        ("normal", scipy.stats.norm.pdf),
+        ("laplace", scipy.stats.laplace.pdf),
+        ("student", scipy.stats.t(3).pdf),
+        ("horseshoe", lambda theta: np.exp(log_prior("horseshoe", theta, 1.0)) * GRID_STEP),
+    ],
+)
+def test_normals_over_the_grid_have_the_density_of_the_prior(family, density):
+    log_local, log_weight = scales.grid(Prior(family))
+    theta = np.array([0.01, 0.3, 1.0, 4.0, 9.0])
+    each = scipy.stats.norm.pdf(theta[:, None], scale=np.exp(0.5 * log_local))
+    np.testing.assert_allclose(each @ np.exp(log_weight), density(theta), rtol=5e-3)
+
+
+@pytest.mark.parametrize("family", ["student", pytest.param("horseshoe", marks=pytest.mark.slow)])
+def test_proposals_alone_have_the_posterior_of_two_linear_gaussian_likelihoods(family):
+    prior = Prior(family, SCALE, SLAB)
+    # The second terms are nearly one in the first, and both solutions have a fair share.
+    information = jnp.array([[[30.0, 57.0], [57.0, 120.0]], [[60.0, 5.0], [5.0, 90.0]]])
+    peaks = jnp.array([[0.9, 0.1], [0.2, -0.3]])
+    linear = jnp.einsum("kij,kj->ki", information, peaks)
+    both = Quadratics(jnp.array([-14.0, -3.0]), linear, information)
+
+    def sweep(state, key):
+        theta, chosen = state
+        proposal_key, scale_key = jax.random.split(key)
+        theta, chosen = quadratic.proposal(proposal_key, prior, both, chosen, sweeps=1)
+        chosen = scales.update(scale_key, prior, theta, chosen.log_tau)
+        return (theta, chosen), theta
+
+    start = jnp.zeros(2), scales.Scales(jnp.log(SCALE), jnp.zeros(2))
+    drawn = jax.jit(lambda key: jax.lax.scan(sweep, start, jax.random.split(key, 12000))[1])
+    theta = np.asarray(drawn(jax.random.key(0)))
+    axes = np.linspace(-0.9, 1.9, 181), np.linspace(-0.95, 0.95, 182)
+    grid = jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2))
+    q = jax.vmap(lambda theta: jax.nn.logsumexp(quadratic.values(both, theta)))(grid)
+    mean, sd = moments(family, *axes, np.asarray(q).reshape(181, 182))
+    size = convergence(theta.reshape(4, -1, 2))["ess"]
+    assert size > 1000
+    np.testing.assert_array_less(abs(theta.mean(0) - mean), 4 * sd / np.sqrt(size) + 0.01 * sd)
+    np.testing.assert_allclose(theta.std(0), sd, rtol=0.05)
 
 
 def test_the_variational_gaussian_has_the_moments_of_the_posterior():

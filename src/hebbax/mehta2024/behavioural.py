@@ -35,12 +35,8 @@ MLP = MLPRule()
 PUBLISHED = descent.Settings()
 PUBLISHED_MLP = descent.Settings(first=0.01, l1=0.0)
 
-FEW = shrinkage.Settings(rounds=2, sweeps=50, chains=2, block=10, blocks=2, places=4)
+FEW = shrinkage.Settings(rounds=2, sweeps=50, chains=2, block=10, least=2, most=2, places=4)
 """A posterior too short to mean anything: for a quick look at whether all runs."""
-
-SWEEP = shrinkage.Settings(rounds=4, sweeps=150, block=60, blocks=4)
-"""A posterior at every point of a sweep: long enough for the slope of x r, of which the sweeps
-speak, and too short for terms that stand in for each other."""
 
 MLP_SCALE = 0.3
 """Prior standard deviation of the MLP's weights."""
@@ -106,7 +102,7 @@ def three_ways(
     published_fits = both_by_hand(keys[0], truths, experiment, epochs)
     for key, truth, by_l1, mlp in zip(keys, truths, *published_fits, strict=True):
         data = recorded(truth.train, experiment.network)
-        posterior = taylor(key, experiment, data, by_l1.estimate, settings)[0]
+        posterior = taylor(key, experiment, data, settings)[0]
         fits.append(
             {
                 "Taylor, published way": by_l1,
@@ -154,16 +150,11 @@ def published(
 
 
 def taylor(
-    key: Key, experiment: Experiment, data: Recorded, first: Array, settings: shrinkage.Settings
+    key: Key, experiment: Experiment, data: Recorded, settings: shrinkage.Settings
 ) -> tuple[Fitted, shrinkage.Posterior]:
-    """Return the posterior of the 54 distinct Taylor terms; its estimate is the posterior mean.
-
-    The climb to where it is sampled begins at ``first``, a published estimate of all 81: begun at
-    zero it may end where weights run away.
-    """
+    """Return the posterior of the 54 distinct Taylor terms; its estimate is the posterior mean."""
     pooled = Pooled(DISTINCT, experiment.network, experiment.noise)
-    start = jnp.asarray(merged(np.asarray(first), experiment.rate))
-    found = shrinkage.fit(key, pooled, data, start, settings)
+    found = shrinkage.fit(key, pooled, data, settings)
     flat = found.theta.reshape(-1, found.theta.shape[-1])
     theta = np.asarray(found.theta)
     at = [DISTINCT.terms.index("x r")]

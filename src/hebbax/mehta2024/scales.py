@@ -1,26 +1,29 @@
-r"""Priors that shrink, and their scales: normal, Laplace, Student, horseshoe.
+r"""Priors that shrink, as mixtures of normals over a grid: normal, Laplace, Student, horseshoe.
 
-All are mixtures of normals over a global scale tau and local variances l_j,
+With a global scale tau and local variances l_j of the coefficients,
 
     theta_j ~ Normal(0, tau^2 l_j) * Normal(0, slab^2),    tau ~ HalfCauchy(global_scale)
     normal: l = 1                                laplace: l ~ Exponential(1/2)
     student: l ~ InverseGamma(3/2, 3/2)          horseshoe: sqrt(l) ~ HalfCauchy(1)
 
-(the slab as a second factor: Nishimura & Suchard 2022). Given theta, the scales have conditionals
-in closed form (Park & Casella 2008; Makalic & Schmidt 2016).
+(the slab as a second factor: Nishimura & Suchard 2022). The local variance is one of `CELLS` on a
+logarithmic grid, where the trapezoid rule is exact to rounding for such densities, so that it is
+summed out of the conditional of tau and drawn exactly from its own.
 
 They differ in how they pull at a coefficient of which the data are sure to a standard deviation sd:
 Laplace by sd^2 / tau, however large it is; Student (3 degrees of freedom) by 4 sd^2 / |theta|,
 which is little for a large one; the horseshoe by as little, but with a peak at zero that is
-infinite, so that of two terms that stand in for each other a chain keeps one.
+infinite, so that of two terms that stand in for each other a draw keeps one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import logsumexp
 
 from hebbax.typing import Array, Key
 
@@ -28,6 +31,19 @@ Family = Literal["normal", "laplace", "student", "horseshoe"]
 
 DEGREES = 3.0
 """Degrees of freedom of Student: the fewest with a variance."""
+
+CELLS = 64
+"""Local variances of the grid."""
+
+RANGES: dict[Family, tuple[float, float]] = {
+    "laplace": (-14.0, 5.0),
+    "student": (-3.0, 14.0),
+    "horseshoe": (-18.0, 18.0),
+}
+"""Range of the log local variance; less than 1e-3 of the prior, in its tails, lies beyond it."""
+
+WALK = (0.05, 1.0)
+"""Least and greatest step of a random walk of log tau given the coefficients."""
 
 
 @dataclass(frozen=True)
@@ -40,45 +56,76 @@ class Prior:
 
 
 class Scales(NamedTuple):
-    """Global variance tau^2 with its auxiliary, local variances (parameter,) with theirs."""
+    """The log of the global scale tau, and log local variances (parameter,)."""
 
-    tau2: Array
-    tau_aux: Array
-    local: Array
-    local_aux: Array
+    log_tau: Array
+    log_local: Array
 
 
-def first(prior: Prior, size: int) -> Scales:
-    """Return scales to begin with, of ``size`` parameters."""
-    local = jnp.ones(size)
-    return Scales(jnp.array(prior.global_scale**2), jnp.ones(()), local, local)
+def grid(prior: Prior) -> tuple[np.ndarray, np.ndarray]:
+    """Return log local variances and the log of their prior probabilities, each ``(cell,)``."""
+    if prior.family == "normal":
+        return np.zeros(1), np.zeros(1)
+    low, high = RANGES[prior.family]
+    log_local = low + (high - low) * (np.arange(CELLS) + 0.5) / CELLS
+    local = np.exp(log_local)
+    log_density = {
+        "laplace": -0.5 * local,
+        "student": -(0.5 * DEGREES + 1.0) * log_local - 0.5 * DEGREES / local,
+        "horseshoe": -0.5 * log_local - np.log1p(local),
+    }[prior.family]
+    log_weight = log_density + log_local
+    return log_local, log_weight - np.logaddexp.reduce(log_weight)
 
 
 def precision(prior: Prior, scales: Scales) -> Array:
     """Return the prior precision of each coefficient given the scales ``(parameter,)``."""
-    return 1.0 / (scales.tau2 * scales.local) + prior.slab**-2
+    return jnp.exp(-2.0 * scales.log_tau - scales.log_local) + prior.slab**-2
 
 
-def update(key: Key, prior: Prior, theta: Array, scales: Scales) -> Scales:
-    """Return the scales drawn from their conditionals given theta ``(parameter,)``."""
-    local_key, aux_key, tau_key, tau_aux_key = jax.random.split(key, 4)
-    squares = jnp.maximum(theta**2, 1e-24)
-    local, local_aux = scales.local, scales.local_aux
-    if prior.family == "laplace":
-        inverse = jax.random.wald(local_key, jnp.sqrt(scales.tau2 / squares))
-        local = 1.0 / jnp.maximum(inverse, 1e-12)
-    if prior.family == "student":
-        rate = 0.5 * (DEGREES + squares / scales.tau2)
-        local = _inverse_gamma(local_key, np.full(theta.shape, 0.5 * (DEGREES + 1.0)), rate)
-    if prior.family == "horseshoe":
-        rate = 1.0 / local_aux + 0.5 * squares / scales.tau2
-        local = _inverse_gamma(local_key, np.ones(theta.shape), rate)
-        local_aux = _inverse_gamma(aux_key, np.ones(theta.shape), 1.0 + 1.0 / local)
-    rate = 1.0 / scales.tau_aux + 0.5 * (squares / local).sum()
-    tau2 = _inverse_gamma(tau_key, 0.5 * (len(theta) + 1), rate)
-    tau_aux = _inverse_gamma(tau_aux_key, 1.0, prior.global_scale**-2 + 1.0 / tau2)
-    return Scales(tau2, tau_aux, local, local_aux)
+def log_prior_of_tau(prior: Prior, log_tau: Array) -> Array:
+    """Return the log prior density of log tau, but for a constant."""
+    return log_tau - jnp.log1p(jnp.exp(2.0 * log_tau) / prior.global_scale**2)
 
 
-def _inverse_gamma(key: Key, shape: np.ndarray | float, rate: Array) -> Array:
-    return rate / jax.random.gamma(key, shape)
+def update(key: Key, prior: Prior, theta: Array, log_tau: Array, *, steps: int = 2) -> Scales:
+    """Return scales drawn given theta ``(parameter,)``: tau by ``steps`` of random-walk Metropolis
+    with the local variances summed out, and these from their conditional given tau."""
+    log_local, log_weight = (jnp.asarray(leaf) for leaf in grid(prior))
+
+    def log_cells(log_tau: Array) -> Array:
+        """Return the log probability of each cell and coefficient ``(parameter, cell)``."""
+        square = theta[:, None] ** 2 * jnp.exp(-2.0 * log_tau - log_local)
+        return log_weight - 0.5 * (log_local + square)
+
+    def log_density(log_tau: Array) -> Array:
+        summed = logsumexp(log_cells(log_tau), axis=-1).sum() - len(theta) * log_tau
+        return summed + log_prior_of_tau(prior, log_tau)
+
+    walk_key, cell_key = jax.random.split(key)
+    log_tau = walk(walk_key, log_density, log_tau, steps=steps, sizes=WALK)
+    cell = jax.random.categorical(cell_key, log_cells(log_tau), axis=-1)
+    return Scales(log_tau, log_local[cell])
+
+
+def walk(
+    key: Key,
+    log_density: Callable[[Array], Array],
+    at: Array,
+    *,
+    steps: int,
+    sizes: tuple[float, float],
+) -> Array:
+    """Return a number after some steps of random-walk Metropolis, each of a random size."""
+
+    def step(state: tuple[Array, Array], key: Key) -> tuple[tuple[Array, Array], None]:
+        size_key, move_key, test_key = jax.random.split(key, 3)
+        log_size = jax.random.uniform(size_key, minval=np.log(sizes[0]), maxval=np.log(sizes[1]))
+        new = state[0] + jnp.exp(log_size) * jax.random.normal(move_key)
+        value = log_density(new)
+        taken = jnp.log(jax.random.uniform(test_key)) < value - state[1]
+        return (jnp.where(taken, new, state[0]), jnp.where(taken, value, state[1])), None
+
+    start = at, log_density(at)
+    (at, _), _ = jax.lax.scan(step, start, jax.random.split(key, steps))
+    return at

@@ -1,19 +1,24 @@
-r"""The exact posterior of one shared rule under priors that shrink (`hebbax.mehta2024.scales`).
+r"""The exact posterior of one shared rule under priors that shrink, by surrogate transitions.
 
-The scales are drawn given theta, and theta given the scales, in turn. Given the scales, the prior
-is normal, and the log likelihood not far from a quadratic q: theta moves by Hamiltonian dynamics
-whose normal part is solved exactly. In the coordinates z in which q and the prior together are a
-standard normal, every leapfrog turns (z, momentum) by an angle and kicks the momentum by the slope
-of what q leaves out (Shahbaba et al. 2014):
+Coefficients theta and scales are moved at once: a chain on the posterior with a mixture of
+quadratics q in place of the log likelihood (`hebbax.mehta2024.quadratic`), which costs no pass over
+the recordings, ends in a proposal, and a Metropolis test makes good what q leaves out (Liu 2001,
+section 9.4.3),
 
-    p += angle/2 * slope(log P(encounters | theta) - q(theta))
-    z, p = cos(angle) z + sin(angle) p, cos(angle) p - sin(angle) z
-    p += angle/2 * slope(...)
+    d(theta) = log P(encounters | theta) - q(theta)
+    accepted with probability min(1, exp(d(theta') - d(theta)))
 
-followed by a Metropolis test. Were q exact, every angle would be accepted. q is placed at the mode
-first and then, the mode being far from where the draws are, twice at draws of the warm-up, with
-their mean curvature and mean slope. That scales shrink coefficients by orders of magnitude, a trap
-for a sampler in fixed coordinates, costs nothing here.
+Two thirds of these proposals are accepted where recordings tell the coefficients well, and each
+forgets where the chain was. Beside them the coefficients turn by a random angle a around the mean m
+of one of the quadratics given the scales (preconditioned Crank-Nicolson), tested alike, for places
+where d is large:
+
+    theta' = m + cos(a) (theta - m) + sin(a) H^(-1/2) z,    z ~ Normal(0, I)
+
+The mode being far from where the draws are, the quadratics are placed at draws of the warm-up,
+first one at those of each chain, then each at the draws that are its own: where chains have found
+several solutions, each has one. A last one is flatter, because far from the mode log likelihoods
+are. No gradient is taken while sampling: it costs ten times the value.
 """
 
 from collections.abc import Callable
@@ -23,16 +28,23 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import cho_solve, solve_triangular
+import numpy as np
+from jax.scipy.special import logsumexp
 
+from hebbax.inference.pseudo_marginal.convergence import converged
 from hebbax.mehta2024 import mode as climb
+from hebbax.mehta2024 import quadratic as surrogate
 from hebbax.mehta2024 import scales as shrink
 from hebbax.mehta2024.pooled import Pooled, Recorded, log_likelihood
+from hebbax.mehta2024.quadratic import Quadratics
 from hebbax.mehta2024.scales import Prior, Scales
 from hebbax.typing import Array, Key
 
-Known = Callable[[Array], tuple[Array, Array]]
-"""The log likelihood of coefficients and its slope."""
+APART = 2.0
+"""Logs by which the global scales that chains start at lie to either side of the mode's."""
+
+FLATTER, FLAT_PART = 0.5, 0.1
+"""Curvature of the flat quadratic, of the mean of the others, and its part of the coefficients."""
 
 
 @dataclass(frozen=True)
@@ -40,228 +52,264 @@ class Settings:
     """The ``prior``, and how long the sampler runs.
 
     The mode is found in ``rounds`` of a climb and ``sweeps`` of its own quadratic. Then ``chains``
-    go through blocks of ``block`` iterations: ``stages`` of them, after each of which the quadratic
-    is placed at ``places`` of their draws, one more to find the angle anew, and ``blocks`` that are
-    kept. An iteration is
-    ``updates`` of the scales and ``leapfrogs`` of theta; in the warm-up the angle of a leapfrog is
-    moved until a share ``target`` of the moves is accepted. A move takes between the share
-    ``shortest`` and the whole of that angle, at random.
+    go through blocks of ``block`` iterations: ``stages`` of them, after each of which the
+    quadratics, one a chain, are placed at ``places`` of their draws each, and then blocks that are
+    kept, ``least`` of them and more until R-hat of every coefficient is at most ``most_r_hat`` and
+    its bulk and tail effective size at least ``least_size``, but at most ``most``. A proposal is
+    made by ``inner`` sweeps.
     """
 
     prior: Prior = field(default_factory=Prior)
-    rounds: int = 6
-    sweeps: int = 300
+    rounds: int = 4
+    sweeps: int = 200
     chains: int = 4
-    block: int = 80
+    block: int = 250
     stages: int = 2
-    places: int = 16
-    blocks: int = 6
-    updates: int = 3
-    leapfrogs: int = 4
-    target: float = 0.85
-    shortest: float = 0.5
+    places: int = 4
+    least: int = 4
+    most: int = 16
+    inner: int = 2
+    most_r_hat: float = 1.008
+    least_size: float = 500.0
 
 
 class Posterior(NamedTuple):
     """Draws ``theta`` (chain, draw, parameter), ``tau`` (chain, draw), the exact log likelihood
-    ``log_likelihood`` (chain, draw) in nats, the probability of ``acceptance`` of each move, and
-    the ``mode`` (parameter,) from which chains started."""
+    ``log_likelihood`` (chain, draw) in nats, whether each proposal was ``accepted`` (chain, draw),
+    and the ``mode`` (parameter,) from whose Gaussian chains started."""
 
     theta: Array
     tau: Array
     log_likelihood: Array
-    acceptance: Array
+    accepted: Array
     mode: Array
 
 
-class _Quadratic(NamedTuple):
-    """A quadratic log likelihood: ``linear`` theta - 1/2 theta ``information`` theta."""
-
-    information: Array
-    linear: Array
-
-
-class _Place(NamedTuple):
-    """Where a chain is: theta, its log likelihood and slope."""
+class State(NamedTuple):
+    """Where a chain is: coefficients (parameter,), their log likelihood in nats, the scales."""
 
     theta: Array
-    value: Array
-    slope: Array
-
-
-class _Chains(NamedTuple):
-    """All chains: where they are, with leading dimension ``chain``, and the log of the angle, as it
-    is moved and averaged over its path."""
-
-    at: _Place
+    log_likelihood: Array
     scales: Scales
-    log_angle: Array
-    averaged: Array
+
+
+class Drawn(NamedTuple):
+    """What is kept of an iteration: see `Posterior`."""
+
+    theta: Array
+    tau: Array
+    log_likelihood: Array
+    accepted: Array
+
+
+def fit(key: Key, pooled: Pooled, data: Recorded, settings: Settings) -> Posterior:
+    """Return the posterior of the shared coefficients, the climb starting at zero."""
+    place_key, start_key, run_key = jax.random.split(key, 3)
+    mode, quadratics, scales = _place(place_key, pooled, data, settings)
+    state = _dispersed(start_key, pooled, data, quadratics, scales, settings)
+    run = partial(_run, pooled=pooled, settings=settings)
+    own = jnp.arange(settings.chains)
+    for stage in range(settings.stages):
+        block_key = jax.random.fold_in(run_key, stage)
+        state, drawn = run(block_key, data, quadratics, state)
+        late = jax.tree.map(lambda leaf: leaf[settings.block // 2 :], drawn)
+        belongs = _nearest(quadratics, late.theta) if stage else own + 0 * late.accepted
+        whole = _placed(pooled, data, quadratics, late, np.asarray(belongs), settings.places)
+        quadratics = _with_flat(settings.prior, whole, late.theta, state.scales)
+    kept: list[Drawn] = []
+    for block in range(settings.most):
+        block_key = jax.random.fold_in(run_key, settings.stages + block)
+        state, drawn = run(block_key, data, quadratics, state)
+        kept.append(drawn)
+        found = jax.tree.map(lambda *leaves: np.swapaxes(np.concatenate(leaves), 0, 1), *kept)
+        enough = len(kept) >= settings.least
+        if enough and converged(found.theta, settings.most_r_hat, settings.least_size):
+            break
+    theta, tau, log_p, accepted = (jnp.asarray(leaf) for leaf in found)
+    return Posterior(theta, tau, log_p, accepted, mode)
+
+
+@partial(jax.jit, static_argnames="pooled")
+def around(pooled: Pooled, data: Recorded, theta: Array, log_likelihood: Array) -> Quadratics:
+    """Return one quadratic a component, with the mean curvature, slope and log likelihood at
+    ``theta`` (component, place, parameter) with a ``log_likelihood`` (component, place)."""
+    n = theta.shape[-1]
+    slopes, curvatures = jax.lax.map(
+        partial(climb.curvature, pooled, data, jnp.zeros(n)), theta.reshape(-1, n)
+    )
+    information = curvatures.reshape(*theta.shape, n).mean(axis=1)
+    slope, centre = slopes.reshape(theta.shape).mean(axis=1), theta.mean(axis=1)
+    linear = slope + (information @ centre[..., None])[..., 0]
+    still = Quadratics(jnp.zeros(len(theta)), linear, information)
+    expected = jax.vmap(jax.vmap(partial(surrogate.values, still)))(theta)
+    own = jnp.diagonal(expected, axis1=0, axis2=2).T
+    return still._replace(level=(log_likelihood - own).mean(axis=1))
+
+
+@jax.jit
+def _nearest(quadratics: Quadratics, theta: Array) -> Array:
+    """Return the component, but the last, by which draws (draw, chain, parameter) are likeliest."""
+    each = jax.vmap(jax.vmap(partial(surrogate.values, quadratics)))(theta)
+    return each[..., :-1].argmax(axis=-1)
+
+
+def _placed(
+    pooled: Pooled,
+    data: Recorded,
+    quadratics: Quadratics,
+    late: Drawn,
+    belongs: np.ndarray,
+    places: int,
+) -> Quadratics:
+    """Return each component but the last at some of the draws that belong to it; one without any
+    stays where it is."""
+    n = len(quadratics.level) - 1
+    rows = [np.argwhere(belongs == k) for k in range(n)]
+    lost = jnp.array([not len(own) for own in rows])
+    rows = [own if len(own) else np.argwhere(belongs >= 0) for own in rows]
+    picked = np.stack([own[np.linspace(0, len(own) - 1, places).astype(int)] for own in rows])
+    at = picked[..., 0], picked[..., 1]
+    new = around(pooled, data, late.theta[at], late.log_likelihood[at])
+
+    def choose(new: Array, old: Array) -> Array:
+        return jnp.where(lost.reshape(-1, *(1,) * (new.ndim - 1)), old[:-1], new)
+
+    return jax.tree.map(choose, new, quadratics)
+
+
+@partial(jax.jit, static_argnames="prior")
+def _with_flat(prior: Prior, quadratics: Quadratics, theta: Array, scales: Scales) -> Quadratics:
+    """Return the quadratics and a last one of `FLATTER` mean curvature around the mean of draws
+    (..., parameter), with a part `FLAT_PART` of the coefficients given the scales of a chain."""
+    flat = FLATTER * quadratics.information.mean(axis=0)
+    centre = theta.reshape(-1, theta.shape[-1]).mean(axis=0)
+    own = Quadratics(jnp.zeros(1), (flat @ centre)[None], flat[None])
+    one = jax.tree.map(lambda leaf: leaf[0], scales)
+    others = surrogate.given(prior, quadratics, one).log_weight
+    alone = surrogate.given(prior, own, one).log_weight
+    own = own._replace(level=np.log(FLAT_PART) + logsumexp(others) - alone)
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), quadratics, own)
 
 
 @partial(jax.jit, static_argnames=("pooled", "settings"))
-def fit(key: Key, pooled: Pooled, data: Recorded, start: Array, settings: Settings) -> Posterior:
-    """Return the posterior of the shared coefficients, the climb starting at ``start``."""
-    place_key, run_key = jax.random.split(key)
-    mode, quadratic, scales = _place(place_key, pooled, data, start, settings)
-    known = jax.value_and_grad(lambda theta: log_likelihood(pooled, theta, data).sum())
+def _run(
+    key: Key,
+    data: Recorded,
+    quadratics: Quadratics,
+    state: State,
+    *,
+    pooled: Pooled,
+    settings: Settings,
+) -> tuple[State, Drawn]:
+    """Return all chains after a block of iterations, and what they drew ``(iteration, chain)``."""
+    step = partial(_iterate, pooled, data, quadratics, settings)
 
-    def block(state: tuple, now: tuple[Array, Key]) -> tuple[tuple, tuple[Array, ...]]:
-        quadratic, chains = state
-        number, key = now
-        step = partial(_iterate, known, quadratic, settings, number <= settings.stages)
-        steps = (jnp.arange(settings.block), jax.random.split(key, settings.block))
-        chains, kept = jax.lax.scan(step, chains, steps)
-        late = kept[0][settings.block // 2 :].reshape(-1, len(start))
-        some = late[jnp.linspace(0, len(late) - 1, settings.places).astype(int)]
-        quadratic = jax.lax.cond(
-            number < settings.stages,
-            lambda: _around(pooled, data, some),
-            lambda: quadratic,
-        )
-        return (quadratic, chains), kept
+    def iteration(state: State, key: Key) -> tuple[State, Drawn]:
+        state, accepted = jax.vmap(step)(jax.random.split(key, settings.chains), state)
+        tau = jnp.exp(state.scales.log_tau)
+        return state, Drawn(state.theta, tau, state.log_likelihood, accepted)
 
-    def spread(leaf: Array) -> Array:
-        return jnp.broadcast_to(leaf, (settings.chains, *jnp.shape(leaf)))
-
-    angle = jnp.log(0.3)
-    at, scales = jax.tree.map(spread, (_Place(mode, *known(mode)), scales))
-    state = (quadratic, _Chains(at, scales, angle, angle))
-    total = settings.stages + 1 + settings.blocks
-    kept = jax.lax.scan(block, state, (jnp.arange(total), jax.random.split(run_key, total)))[1]
-    theta, tau, value, accepted = (
-        jnp.moveaxis(leaf[settings.stages + 1 :].reshape(-1, *leaf.shape[2:]), 0, 1)
-        for leaf in kept
-    )
-    return Posterior(theta, tau, value, accepted, mode)
-
-
-def _around(pooled: Pooled, data: Recorded, some: Array) -> _Quadratic:
-    """Return the quadratic with the mean curvature and slope at ``some`` (place, parameter)."""
-    flat = jnp.zeros(some.shape[1])
-    slopes, curvatures = jax.lax.map(partial(climb.curvature, pooled, data, flat), some)
-    information = curvatures.mean(axis=0)
-    return _Quadratic(information, slopes.mean(axis=0) + information @ some.mean(axis=0))
+    return jax.lax.scan(iteration, state, jax.random.split(key, settings.block))
 
 
 def _iterate(
-    known: Known,
-    quadratic: _Quadratic,
+    pooled: Pooled,
+    data: Recorded,
+    quadratics: Quadratics,
     settings: Settings,
-    warming: Array,
-    chains: _Chains,
-    now: tuple[Array, Key],
-) -> tuple[_Chains, tuple[Array, ...]]:
-    """Return all chains after one iteration, and what is kept of it; the angle is moved only while
-    ``warming``."""
-    count, key = now
-    angle = jnp.exp(jnp.where(warming, chains.log_angle, chains.averaged))
-
-    def one(key: Key, at: _Place, scales: Scales) -> tuple[_Place, Scales, Array]:
-        move_key, *scale_keys = jax.random.split(key, 1 + settings.updates)
-        for scale_key in scale_keys:
-            scales = shrink.update(scale_key, settings.prior, at.theta, scales)
-        precision = shrink.precision(settings.prior, scales)
-        at, accepted = _move(move_key, known, quadratic, precision, at, angle, settings)
-        return at, scales, accepted
-
-    keys = jax.random.split(key, settings.chains)
-    at, scales, accepted = jax.vmap(one)(keys, chains.at, chains.scales)
-    # Robbins-Monro, and the average of its path for the draws.
-    share = (count + 1.0) ** -0.6
-    moved = chains.log_angle + 2.0 * share * (accepted.mean() - settings.target)
-    moved = jnp.minimum(moved, jnp.log(jnp.pi / 2))
-    averaged = (1.0 - share) * chains.averaged + share * moved
-    averaged = jnp.where(warming, averaged, chains.averaged)
-    kept = (at.theta, jnp.sqrt(scales.tau2), at.value, accepted)
-    return _Chains(at, scales, moved, averaged), kept
-
-
-def _move(
     key: Key,
-    known: Known,
-    quadratic: _Quadratic,
-    precision: Array,
-    at: _Place,
-    angle: Array,
-    settings: Settings,
-) -> tuple[_Place, Array]:
-    """Return where a chain is after one trajectory, and the probability that it was accepted."""
-    push_key, angle_key, test_key = jax.random.split(key, 3)
-    mean, factor = _normal(quadratic, precision)
-    turn = angle * jax.random.uniform(angle_key, minval=settings.shortest)
-    cos, sin = jnp.cos(turn), jnp.sin(turn)
+    state: State,
+) -> tuple[State, Array]:
+    """Return one chain after an iteration, and whether its proposal was accepted."""
+    prior = settings.prior
+    keys = jax.random.split(key, 7)
 
-    def kick(at: _Place) -> Array:
-        left = at.slope - quadratic.linear + quadratic.information @ at.theta
-        return 0.5 * turn * solve_triangular(factor, left, lower=True)
+    def decide(key: Key, new: State, q: Callable[[Array], Array]) -> tuple[State, Array]:
+        gain = new.log_likelihood - q(new.theta) - state.log_likelihood + q(state.theta)
+        # A place where anything is not a number is never taken.
+        taken = jnp.log(jax.random.uniform(key)) < jnp.nan_to_num(gain, nan=-jnp.inf)
+        return jax.tree.map(lambda new, old: jnp.where(taken, new, old), new, state), taken
 
-    def leapfrog(state: tuple, _: None) -> tuple[tuple, None]:
-        z, p, at = state
-        p = p + kick(at)
-        z, p = cos * z + sin * p, cos * p - sin * z
-        theta = mean + solve_triangular(factor.T, z, lower=False)
-        at = _Place(theta, *known(theta))
-        return (z, p + kick(at), at), None
+    def at(theta: Array, scales: Scales) -> State:
+        return State(theta, log_likelihood(pooled, theta, data).sum(), scales)
 
-    def density(z: Array, p: Array, at: _Place) -> Array:
-        return at.value - _value(quadratic, at.theta) - 0.5 * (z @ z + p @ p)
+    scales = shrink.update(keys[0], prior, state.theta, state.scales.log_tau)
+    state = state._replace(scales=scales)
+    proposed = surrogate.proposal(keys[1], prior, quadratics, scales, sweeps=settings.inner)
+    state, accepted = decide(
+        keys[2], at(*proposed), lambda theta: logsumexp(surrogate.values(quadratics, theta))
+    )
+    scales = shrink.update(keys[3], prior, state.theta, state.scales.log_tau)
+    state = state._replace(scales=scales)
+    k = jax.random.randint(keys[4], (), 0, len(quadratics.level))
+    one = jax.tree.map(lambda leaf: leaf[k][None], quadratics)
+    turned = _turned(keys[5], surrogate.given(prior, one, scales), state.theta)
+    state, _ = decide(keys[6], at(turned, scales), lambda theta: surrogate.values(one, theta)[0])
+    return state, accepted
 
-    p = jax.random.normal(push_key, mean.shape)
-    first = (factor.T @ (at.theta - mean), p, at)
-    last, _ = jax.lax.scan(leapfrog, first, None, length=settings.leapfrogs)
-    # A place where anything is not a number is never taken.
-    gain = jnp.nan_to_num(density(*last) - density(*first), nan=-jnp.inf)
-    taken = jnp.log(jax.random.uniform(test_key)) < gain
-    now = jax.tree.map(lambda new, old: jnp.where(taken, new, old), last[2], at)
-    return now, jnp.exp(jnp.minimum(gain, 0.0))
+
+def _turned(key: Key, normal: surrogate.Normals, theta: Array) -> Array:
+    """Return coefficients turned around the mean of the one normal by a random angle, more often a
+    small one."""
+    angle_key, z_key = jax.random.split(key)
+    angle = 0.5 * jnp.pi * jax.random.uniform(angle_key) ** 2
+    away = surrogate.spread(normal.root[0], jax.random.normal(z_key, theta.shape))
+    mean = normal.mean[0]
+    return mean + jnp.cos(angle) * (theta - mean) + jnp.sin(angle) * away
 
 
 def _place(
+    key: Key, pooled: Pooled, data: Recorded, settings: Settings
+) -> tuple[Array, Quadratics, Scales]:
+    """Return the mode under the average prior precision of the posterior, the quadratic there, once
+    a component, and scales to begin with: expectation-maximisation over the scales, the expectation
+    sampled."""
+    theta = jnp.zeros(len(pooled.rule.parameters))
+    scales = Scales(jnp.log(settings.prior.global_scale), theta)
+    precision = shrink.precision(settings.prior, scales)
+    for round_key in jax.random.split(key, settings.rounds):
+        found = climb.fit(pooled, data, precision, theta)
+        theta = found.mean
+        information = found.precision - jnp.diag(precision)
+        # At the mode the slope of the log likelihood is that of the prior, precision * theta.
+        one = Quadratics(jnp.zeros(()), found.precision @ theta, information)
+        quadratics = jax.tree.map(lambda leaf: jnp.stack([leaf] * (settings.chains + 1)), one)
+        scales, precision = _expected(round_key, settings, quadratics, scales)
+    return theta, quadratics, scales
+
+
+@partial(jax.jit, static_argnames="settings")
+def _expected(
+    key: Key, settings: Settings, quadratics: Quadratics, scales: Scales
+) -> tuple[Scales, Array]:
+    """Return scales and their mean prior precision after ``sweeps`` under quadratics."""
+    prior = settings.prior
+
+    def sweep(scales: Scales, key: Key) -> tuple[Scales, Array]:
+        refresh_key, scale_key = jax.random.split(key)
+        theta, scales = surrogate.refresh(refresh_key, prior, quadratics, scales)
+        scales = shrink.update(scale_key, prior, theta, scales.log_tau)
+        return scales, shrink.precision(prior, scales)
+
+    scales, seen = jax.lax.scan(sweep, scales, jax.random.split(key, settings.sweeps))
+    return scales, seen[settings.sweeps // 3 :].mean(axis=0)
+
+
+@partial(jax.jit, static_argnames=("pooled", "settings"))
+def _dispersed(
     key: Key,
     pooled: Pooled,
     data: Recorded,
-    start: Array,
+    quadratics: Quadratics,
+    scales: Scales,
     settings: Settings,
-) -> tuple[Array, _Quadratic, Scales]:
-    """Return the mode under the average prior precision of the posterior, the quadratic there and
-    scales to begin with: expectation-maximisation over the scales, the expectation sampled."""
-    prior = settings.prior
+) -> State:
+    """Return chains at draws under global scales that lie far apart."""
 
-    def sweep(quadratic: _Quadratic, state: tuple, key: Key) -> tuple[tuple, Array]:
-        theta, scales = state
-        move_key, scale_key = jax.random.split(key)
-        mean, factor = _normal(quadratic, shrink.precision(prior, scales))
-        normal = jax.random.normal(move_key, theta.shape)
-        theta = mean + solve_triangular(factor.T, normal, lower=False)
-        scales = shrink.update(scale_key, prior, theta, scales)
-        return (theta, scales), shrink.precision(prior, scales)
+    def one(key: Key, log_tau: Array) -> State:
+        own = Scales(log_tau, jnp.zeros_like(scales.log_local))
+        theta = surrogate.draw(key, surrogate.given(settings.prior, quadratics, own))
+        return State(theta, log_likelihood(pooled, theta, data).sum(), own)
 
-    def round_(state: tuple, key: Key) -> tuple[tuple, None]:
-        theta, precision, scales, _ = state
-        found = climb.fit(pooled, data, precision, theta)
-        information = found.precision - jnp.diag(precision)
-        # At the mode the slope of the log likelihood is that of the prior, precision * theta.
-        quadratic = _Quadratic(information, found.precision @ found.mean)
-        keys = jax.random.split(key, settings.sweeps)
-        (_, scales), seen = jax.lax.scan(partial(sweep, quadratic), (found.mean, scales), keys)
-        return (found.mean, seen[settings.sweeps // 3 :].mean(axis=0), scales, quadratic), None
-
-    n = len(start)
-    scales = shrink.first(prior, n)
-    empty = _Quadratic(jnp.zeros((n, n)), jnp.zeros(n))
-    state = (start, shrink.precision(prior, scales), scales, empty)
-    keys = jax.random.split(key, settings.rounds)
-    (mode, _, scales, quadratic), _ = jax.lax.scan(round_, state, keys)
-    return mode, quadratic, scales
-
-
-def _normal(quadratic: _Quadratic, precision: Array) -> tuple[Array, Array]:
-    """Return mean and Cholesky factor of the precision of the normal that the quadratic and a prior
-    of this ``precision`` (parameter,) make."""
-    factor = jnp.linalg.cholesky(quadratic.information + jnp.diag(precision))
-    return cho_solve((factor, True), quadratic.linear), factor
-
-
-def _value(quadratic: _Quadratic, theta: Array) -> Array:
-    return quadratic.linear @ theta - 0.5 * theta @ quadratic.information @ theta
+    log_taus = scales.log_tau + jnp.linspace(-APART, APART, settings.chains)
+    return jax.vmap(one)(jax.random.split(key, settings.chains), log_taus)
