@@ -37,9 +37,11 @@ from hebbax.mehta2024.behavioural import (
     taylor,
 )
 from hebbax.mehta2024.experiment import Experiment
+from hebbax.mehta2024.identified import combinations, named
 from hebbax.mehta2024.pooled import recorded
 from hebbax.mehta2024.scores import Truth, oracle
-from hebbax.posterior.diagnostics import MAX_R_HAT
+from hebbax.mehta2024.shrinkage import Posterior
+from hebbax.posterior.diagnostics import MAX_R_HAT, convergence
 from hebbax.rule.taylor import parse_rule
 from hebbax.run.ledger import Ledger
 
@@ -89,13 +91,28 @@ def covered(fitted: Fitted, truth: Truth, plan: Plan) -> dict:
     }  # fmt: skip
 
 
+def coordinates(sampled: Posterior) -> dict:
+    """Return the terms whose chains are apart, how many combinations of terms are identified, the
+    worst R-hat and least effective size of these, and the names of the best known."""
+    theta = np.asarray(sampled.theta)
+    apart = [convergence(theta[..., [j]])["r_hat"] > MAX_R_HAT for j in range(theta.shape[-1])]
+    found = combinations(np.asarray(sampled.information), float(np.median(sampled.tau)))
+    of_found = convergence(theta @ found.T) if len(found) else {}
+    return {
+        "apart": "; ".join(np.array(DISTINCT.terms)[apart]),
+        "identified": len(found),
+        "combinations": "; ".join(named(DISTINCT.terms, one) for one in found[:4]),
+        **{f"identified {name}": value for name, value in of_found.items()},
+    }
+
+
 def posterior_row(seed: int, truth: Truth, plan: Plan) -> dict:
     """Return the row of the posterior of one rule: its scores, whether its chains met, and the
     deviance of the rule itself."""
     experiment = plan.experiment
     data = recorded(truth.train, experiment.network)
     fitted, sampled = taylor(jax.random.key(100 + seed), experiment, data, plan.posterior)
-    said = covered(fitted, truth, plan) | {
+    said = covered(fitted, truth, plan) | coordinates(sampled) | {
         "draws": sampled.tau.size, "accepted": float(sampled.accepted.mean()),
     }  # fmt: skip
     known = oracle(truth, fitted.pooled, experiment)

@@ -11,6 +11,7 @@ import scipy.stats
 from hebbax.mehta2024 import mode as climb
 from hebbax.mehta2024 import quadratic, scales, shrinkage, variational
 from hebbax.mehta2024.experiment import Experiment, cohort
+from hebbax.mehta2024.identified import combinations, named
 from hebbax.mehta2024.pooled import Pooled, log_likelihood, recorded
 from hebbax.mehta2024.quadratic import Quadratics
 from hebbax.mehta2024.scales import Prior
@@ -147,6 +148,15 @@ def test_proposals_alone_have_the_posterior_of_two_linear_gaussian_likelihoods(f
     assert size > 1000
     np.testing.assert_array_less(abs(theta.mean(0) - mean), 4 * sd / np.sqrt(size) + 0.01 * sd)
     np.testing.assert_allclose(theta.std(0), sd, rtol=0.05)
+
+
+def test_of_two_terms_that_are_nearly_one_the_sum_is_identified_and_named():
+    # Rates differ by a tenth: x^2 r is 0.75 x r, but for a little.
+    slopes = np.array([[1.0, 0.76, 0.0], [1.0, 0.74, 0.0], [0.0, 0.0, 0.5]])
+    found = combinations(1e4 * slopes.T @ slopes, tau=0.05)
+    names = [named(("x r", "x^2 r", "w"), one) for one in found]
+    assert names == ["x r + 0.75 x^2 r", "w"]
+    np.testing.assert_allclose(found @ found.T, np.eye(2), atol=1e-12)
 
 
 def test_the_variational_gaussian_has_the_moments_of_the_posterior():

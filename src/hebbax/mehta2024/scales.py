@@ -16,7 +16,6 @@ which is little for a large one; the horseshoe by as little, but with a peak at 
 infinite, so that of two terms that stand in for each other a draw keeps one.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -44,6 +43,9 @@ RANGES: dict[Family, tuple[float, float]] = {
 
 WALK = (0.05, 1.0)
 """Least and greatest step of a random walk of log tau given the coefficients."""
+
+STEPS = 2
+"""Steps of that walk in one update."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ def log_prior_of_tau(prior: Prior, log_tau: Array) -> Array:
     return log_tau - jnp.log1p(jnp.exp(2.0 * log_tau) / prior.global_scale**2)
 
 
-def update(key: Key, prior: Prior, theta: Array, log_tau: Array, *, steps: int = 2) -> Scales:
-    """Return scales drawn given theta ``(parameter,)``: tau by ``steps`` of random-walk Metropolis
+def update(key: Key, prior: Prior, theta: Array, log_tau: Array) -> Scales:
+    """Return scales drawn given theta ``(parameter,)``: tau by `STEPS` of random-walk Metropolis
     with the local variances summed out, and these from their conditional given tau."""
     log_local, log_weight = (jnp.asarray(leaf) for leaf in grid(prior))
 
@@ -102,30 +104,20 @@ def update(key: Key, prior: Prior, theta: Array, log_tau: Array, *, steps: int =
         summed = logsumexp(log_cells(log_tau), axis=-1).sum() - len(theta) * log_tau
         return summed + log_prior_of_tau(prior, log_tau)
 
+    def step(at: Array, key: Key) -> tuple[Array, None]:
+        walk_key, test_key = jax.random.split(key)
+        new = walked(walk_key, at, WALK)
+        taken = jnp.log(jax.random.uniform(test_key)) < log_density(new) - log_density(at)
+        return jnp.where(taken, new, at), None
+
     walk_key, cell_key = jax.random.split(key)
-    log_tau = walk(walk_key, log_density, log_tau, steps=steps, sizes=WALK)
+    log_tau, _ = jax.lax.scan(step, log_tau, jax.random.split(walk_key, STEPS))
     cell = jax.random.categorical(cell_key, log_cells(log_tau), axis=-1)
     return Scales(log_tau, log_local[cell])
 
 
-def walk(
-    key: Key,
-    log_density: Callable[[Array], Array],
-    at: Array,
-    *,
-    steps: int,
-    sizes: tuple[float, float],
-) -> Array:
-    """Return a number after some steps of random-walk Metropolis, each of a random size."""
-
-    def step(state: tuple[Array, Array], key: Key) -> tuple[tuple[Array, Array], None]:
-        size_key, move_key, test_key = jax.random.split(key, 3)
-        log_size = jax.random.uniform(size_key, minval=np.log(sizes[0]), maxval=np.log(sizes[1]))
-        new = state[0] + jnp.exp(log_size) * jax.random.normal(move_key)
-        value = log_density(new)
-        taken = jnp.log(jax.random.uniform(test_key)) < value - state[1]
-        return (jnp.where(taken, new, state[0]), jnp.where(taken, value, state[1])), None
-
-    start = at, log_density(at)
-    (at, _), _ = jax.lax.scan(step, start, jax.random.split(key, steps))
-    return at
+def walked(key: Key, at: Array, sizes: tuple[float, float]) -> Array:
+    """Return where a random walk proposes to go, by a normal step of a random size between two."""
+    size_key, move_key = jax.random.split(key)
+    log_size = jax.random.uniform(size_key, minval=np.log(sizes[0]), maxval=np.log(sizes[1]))
+    return at + jnp.exp(log_size) * jax.random.normal(move_key)

@@ -68,7 +68,7 @@ class Settings:
     places: int = 4
     least: int = 4
     most: int = 16
-    inner: int = 2
+    inner: int = 1
     most_r_hat: float = 1.008
     least_size: float = 500.0
 
@@ -76,13 +76,14 @@ class Settings:
 class Posterior(NamedTuple):
     """Draws ``theta`` (chain, draw, parameter), ``tau`` (chain, draw), the exact log likelihood
     ``log_likelihood`` (chain, draw) in nats, whether each proposal was ``accepted`` (chain, draw),
-    and the ``mode`` (parameter,) from whose Gaussian chains started."""
+    and the ``information`` (parameter, parameter) of the recordings, its mean over the places of
+    the quadratics."""
 
     theta: Array
     tau: Array
     log_likelihood: Array
     accepted: Array
-    mode: Array
+    information: Array
 
 
 class State(NamedTuple):
@@ -105,7 +106,7 @@ class Drawn(NamedTuple):
 def fit(key: Key, pooled: Pooled, data: Recorded, settings: Settings) -> Posterior:
     """Return the posterior of the shared coefficients, the climb starting at zero."""
     place_key, start_key, run_key = jax.random.split(key, 3)
-    mode, quadratics, scales = _place(place_key, pooled, data, settings)
+    quadratics, scales = _place(place_key, pooled, data, settings)
     state = _dispersed(start_key, pooled, data, quadratics, scales, settings)
     run = partial(_run, pooled=pooled, settings=settings)
     own = jnp.arange(settings.chains)
@@ -126,7 +127,7 @@ def fit(key: Key, pooled: Pooled, data: Recorded, settings: Settings) -> Posteri
         if enough and converged(found.theta, settings.most_r_hat, settings.least_size):
             break
     theta, tau, log_p, accepted = (jnp.asarray(leaf) for leaf in found)
-    return Posterior(theta, tau, log_p, accepted, mode)
+    return Posterior(theta, tau, log_p, accepted, quadratics.information[:-1].mean(axis=0))
 
 
 @partial(jax.jit, static_argnames="pooled")
@@ -253,16 +254,16 @@ def _turned(key: Key, normal: surrogate.Normals, theta: Array) -> Array:
     small one."""
     angle_key, z_key = jax.random.split(key)
     angle = 0.5 * jnp.pi * jax.random.uniform(angle_key) ** 2
-    away = surrogate.spread(normal.root[0], jax.random.normal(z_key, theta.shape))
-    mean = normal.mean[0]
+    away = surrogate.unwhitened(normal.root[0], jax.random.normal(z_key, theta.shape))
+    mean = surrogate.unwhitened(normal.root[0], normal.half[0])
     return mean + jnp.cos(angle) * (theta - mean) + jnp.sin(angle) * away
 
 
 def _place(
     key: Key, pooled: Pooled, data: Recorded, settings: Settings
-) -> tuple[Array, Quadratics, Scales]:
-    """Return the mode under the average prior precision of the posterior, the quadratic there, once
-    a component, and scales to begin with: expectation-maximisation over the scales, the expectation
+) -> tuple[Quadratics, Scales]:
+    """Return the quadratic at the mode under the average prior precision of the posterior, once a
+    component, and scales to begin with: expectation-maximisation over the scales, the expectation
     sampled."""
     theta = jnp.zeros(len(pooled.rule.parameters))
     scales = Scales(jnp.log(settings.prior.global_scale), theta)
@@ -275,7 +276,7 @@ def _place(
         one = Quadratics(jnp.zeros(()), found.precision @ theta, information)
         quadratics = jax.tree.map(lambda leaf: jnp.stack([leaf] * (settings.chains + 1)), one)
         scales, precision = _expected(round_key, settings, quadratics, scales)
-    return theta, quadratics, scales
+    return quadratics, scales
 
 
 @partial(jax.jit, static_argnames="settings")
