@@ -293,6 +293,7 @@ INSIDE = {
     "mehta2024.behavioural.by_hand": "both_by_hand is two of it",
     "mehta2024.behavioural.published": "by_hand hands its key on",
     "mehta2024.scales.walked": "a step of scales.update",
+    "mehta2024.placing.at_mode": "a step of shrinkage.fit",
     "mehta2024.quadratic.draw": "a step of shrinkage.fit",
     "mehta2024.quadratic.refresh": "a step of shrinkage.fit",
     "mehta2024.quadratic.proposal": "a step of shrinkage.fit",

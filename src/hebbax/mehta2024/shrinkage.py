@@ -32,7 +32,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 
 from hebbax.inference.pseudo_marginal.convergence import converged
-from hebbax.mehta2024 import mode as climb
+from hebbax.mehta2024 import placing
 from hebbax.mehta2024 import quadratic as surrogate
 from hebbax.mehta2024 import scales as shrink
 from hebbax.mehta2024.pooled import Pooled, Recorded, log_likelihood
@@ -42,9 +42,6 @@ from hebbax.typing import Array, Key
 
 APART = 2.0
 """Logs by which the global scales that chains start at lie to either side of the mode's."""
-
-FLATTER, FLAT_PART = 0.5, 0.1
-"""Curvature of the flat quadratic, of the mean of the others, and its part of the coefficients."""
 
 
 @dataclass(frozen=True)
@@ -106,17 +103,23 @@ class Drawn(NamedTuple):
 def fit(key: Key, pooled: Pooled, data: Recorded, settings: Settings) -> Posterior:
     """Return the posterior of the shared coefficients, the climb starting at zero."""
     place_key, start_key, run_key = jax.random.split(key, 3)
-    quadratics, scales = _place(place_key, pooled, data, settings)
+    prior, n = settings.prior, settings.chains
+    one, scales = placing.at_mode(
+        place_key, pooled, data, prior, rounds=settings.rounds, sweeps=settings.sweeps
+    )
+    # As many from the start as there will be, so that one program serves.
+    quadratics = jax.tree.map(lambda leaf: jnp.repeat(leaf, n + 1, axis=0), one)
     state = _dispersed(start_key, pooled, data, quadratics, scales, settings)
     run = partial(_run, pooled=pooled, settings=settings)
-    own = jnp.arange(settings.chains)
     for stage in range(settings.stages):
         block_key = jax.random.fold_in(run_key, stage)
         state, drawn = run(block_key, data, quadratics, state)
-        late = jax.tree.map(lambda leaf: leaf[settings.block // 2 :], drawn)
-        belongs = _nearest(quadratics, late.theta) if stage else own + 0 * late.accepted
-        whole = _placed(pooled, data, quadratics, late, np.asarray(belongs), settings.places)
-        quadratics = _with_flat(settings.prior, whole, late.theta, state.scales)
+        half = settings.block // 2
+        late = placing.Draws(drawn.theta[half:], drawn.log_likelihood[half:])
+        by_chain = jnp.broadcast_to(jnp.arange(n), late.log_likelihood.shape)
+        belongs = placing.nearest(quadratics, late.theta) if stage else by_chain
+        new = placing.placed(pooled, data, quadratics, late, np.asarray(belongs), settings.places)
+        quadratics = placing.with_flat(prior, new, late.theta, state.scales)
     kept: list[Drawn] = []
     for block in range(settings.most):
         block_key = jax.random.fold_in(run_key, settings.stages + block)
@@ -128,68 +131,6 @@ def fit(key: Key, pooled: Pooled, data: Recorded, settings: Settings) -> Posteri
             break
     theta, tau, log_p, accepted = (jnp.asarray(leaf) for leaf in found)
     return Posterior(theta, tau, log_p, accepted, quadratics.information[:-1].mean(axis=0))
-
-
-@partial(jax.jit, static_argnames="pooled")
-def around(pooled: Pooled, data: Recorded, theta: Array, log_likelihood: Array) -> Quadratics:
-    """Return one quadratic a component, with the mean curvature, slope and log likelihood at
-    ``theta`` (component, place, parameter) with a ``log_likelihood`` (component, place)."""
-    n = theta.shape[-1]
-    slopes, curvatures = jax.lax.map(
-        partial(climb.curvature, pooled, data, jnp.zeros(n)), theta.reshape(-1, n)
-    )
-    information = curvatures.reshape(*theta.shape, n).mean(axis=1)
-    slope, centre = slopes.reshape(theta.shape).mean(axis=1), theta.mean(axis=1)
-    linear = slope + (information @ centre[..., None])[..., 0]
-    still = Quadratics(jnp.zeros(len(theta)), linear, information)
-    expected = jax.vmap(jax.vmap(partial(surrogate.values, still)))(theta)
-    own = jnp.diagonal(expected, axis1=0, axis2=2).T
-    return still._replace(level=(log_likelihood - own).mean(axis=1))
-
-
-@jax.jit
-def _nearest(quadratics: Quadratics, theta: Array) -> Array:
-    """Return the component, but the last, by which draws (draw, chain, parameter) are likeliest."""
-    each = jax.vmap(jax.vmap(partial(surrogate.values, quadratics)))(theta)
-    return each[..., :-1].argmax(axis=-1)
-
-
-def _placed(
-    pooled: Pooled,
-    data: Recorded,
-    quadratics: Quadratics,
-    late: Drawn,
-    belongs: np.ndarray,
-    places: int,
-) -> Quadratics:
-    """Return each component but the last at some of the draws that belong to it; one without any
-    stays where it is."""
-    n = len(quadratics.level) - 1
-    rows = [np.argwhere(belongs == k) for k in range(n)]
-    lost = jnp.array([not len(own) for own in rows])
-    rows = [own if len(own) else np.argwhere(belongs >= 0) for own in rows]
-    picked = np.stack([own[np.linspace(0, len(own) - 1, places).astype(int)] for own in rows])
-    at = picked[..., 0], picked[..., 1]
-    new = around(pooled, data, late.theta[at], late.log_likelihood[at])
-
-    def choose(new: Array, old: Array) -> Array:
-        return jnp.where(lost.reshape(-1, *(1,) * (new.ndim - 1)), old[:-1], new)
-
-    return jax.tree.map(choose, new, quadratics)
-
-
-@partial(jax.jit, static_argnames="prior")
-def _with_flat(prior: Prior, quadratics: Quadratics, theta: Array, scales: Scales) -> Quadratics:
-    """Return the quadratics and a last one of `FLATTER` mean curvature around the mean of draws
-    (..., parameter), with a part `FLAT_PART` of the coefficients given the scales of a chain."""
-    flat = FLATTER * quadratics.information.mean(axis=0)
-    centre = theta.reshape(-1, theta.shape[-1]).mean(axis=0)
-    own = Quadratics(jnp.zeros(1), (flat @ centre)[None], flat[None])
-    one = jax.tree.map(lambda leaf: leaf[0], scales)
-    others = surrogate.given(prior, quadratics, one).log_weight
-    alone = surrogate.given(prior, own, one).log_weight
-    own = own._replace(level=np.log(FLAT_PART) + logsumexp(others) - alone)
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), quadratics, own)
 
 
 @partial(jax.jit, static_argnames=("pooled", "settings"))
@@ -257,43 +198,6 @@ def _turned(key: Key, normal: surrogate.Normals, theta: Array) -> Array:
     away = surrogate.unwhitened(normal.root[0], jax.random.normal(z_key, theta.shape))
     mean = surrogate.unwhitened(normal.root[0], normal.half[0])
     return mean + jnp.cos(angle) * (theta - mean) + jnp.sin(angle) * away
-
-
-def _place(
-    key: Key, pooled: Pooled, data: Recorded, settings: Settings
-) -> tuple[Quadratics, Scales]:
-    """Return the quadratic at the mode under the average prior precision of the posterior, once a
-    component, and scales to begin with: expectation-maximisation over the scales, the expectation
-    sampled."""
-    theta = jnp.zeros(len(pooled.rule.parameters))
-    scales = Scales(jnp.log(settings.prior.global_scale), theta)
-    precision = shrink.precision(settings.prior, scales)
-    for round_key in jax.random.split(key, settings.rounds):
-        found = climb.fit(pooled, data, precision, theta)
-        theta = found.mean
-        information = found.precision - jnp.diag(precision)
-        # At the mode the slope of the log likelihood is that of the prior, precision * theta.
-        one = Quadratics(jnp.zeros(()), found.precision @ theta, information)
-        quadratics = jax.tree.map(lambda leaf: jnp.stack([leaf] * (settings.chains + 1)), one)
-        scales, precision = _expected(round_key, settings, quadratics, scales)
-    return quadratics, scales
-
-
-@partial(jax.jit, static_argnames="settings")
-def _expected(
-    key: Key, settings: Settings, quadratics: Quadratics, scales: Scales
-) -> tuple[Scales, Array]:
-    """Return scales and their mean prior precision after ``sweeps`` under quadratics."""
-    prior = settings.prior
-
-    def sweep(scales: Scales, key: Key) -> tuple[Scales, Array]:
-        refresh_key, scale_key = jax.random.split(key)
-        theta, scales = surrogate.refresh(refresh_key, prior, quadratics, scales)
-        scales = shrink.update(scale_key, prior, theta, scales.log_tau)
-        return scales, shrink.precision(prior, scales)
-
-    scales, seen = jax.lax.scan(sweep, scales, jax.random.split(key, settings.sweeps))
-    return scales, seen[settings.sweeps // 3 :].mean(axis=0)
 
 
 @partial(jax.jit, static_argnames=("pooled", "settings"))
