@@ -279,7 +279,8 @@ CASES = {
 STEPS = (
     "candidates.another_global", "candidates.fresh", "candidates.kept", "candidates.proposed",
     "candidates.same", "chains.run_block", "chains.Setup.evidence", "chains.started",
-    "evidence.log_evidence", "mixture.draw", "mixture.draw_block", "moves.estimates",
+    "evidence.log_evidence", "marginal.given_its_values", "marginal.log_marginal",
+    "marginal.of_new_animal", "mixture.draw", "mixture.draw_block", "moves.estimates",
     "moves.non_centred", "moves.step", "moves.tried", "normals.normals", "pilot.pilot",
     "points.draw_noise", "points.estimate", "points.retained", "population.alone",
     "population.centred", "population.draw_prior", "references.clusters", "references.references",
@@ -290,6 +291,7 @@ INSIDE = {
     **{f"inference.pseudo_marginal.{n}": "a step of pseudo_marginal.sampling.fit" for n in STEPS},
     "posterior.alone.of_each": "pseudo_marginal.sampling.fit hands its key on",
     "posterior.alone.added": "of_each hands its key on",
+    "check.new_animal.refitted": "pseudo_marginal.sampling.fit hands its key on",
     "mehta2024.behavioural.by_hand": "both_by_hand is two of it",
     "mehta2024.behavioural.published": "by_hand hands its key on",
     "mehta2024.scales.walked": "a step of scales.update",
