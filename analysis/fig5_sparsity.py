@@ -2,8 +2,8 @@
 
 The rule x r fitted the published way with seven strengths, all in one descent: too weak a penalty
 keeps spurious terms, too strong a one shrinks the true one, and the best is only known because the
-truth is. Beside them the posteriors of the 54 distinct terms under a normal, a Laplace and a
-horseshoe prior, whose scale is inferred with the coefficients.
+truth is. Beside them the posteriors of the 54 distinct terms under a normal, a Laplace, a
+Student and a horseshoe prior, whose scale is inferred with the coefficients.
 
     python analysis/fig5_sparsity.py [--quick] --out DIR
 

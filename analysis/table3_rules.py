@@ -7,7 +7,10 @@ the published way), oracle (the rule itself), posterior; 18 training and 7 held-
 
     python analysis/table3_rules.py [--quick] --out DIR
 
-An hour for one seed of one meaning on one core shared with other work (--quick: one minute).
+Posteriors come first (table3_posteriors.csv), a minute of a core each, and need no point estimate;
+then the point estimates (table3_points.csv), half an hour a meaning (--quick: one minute in all).
+Where chains are apart in some terms, these are named, and the combinations of terms that the
+recordings identify are judged in their place.
 """
 
 from dataclasses import dataclass, field, replace
