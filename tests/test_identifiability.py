@@ -14,8 +14,8 @@ from hebbax.data import Record, from_animals, select
 from hebbax.design.identifiability import candidates, identify
 from hebbax.design.information import coefficient_covariance, direction, known_otherwise, weakest
 from hebbax.errors import ModelError
-from hebbax.inference.coordinates import Factors, deviation, population
 from hebbax.inference.density import fisher_information, log_likelihood_by_animal, split_groups
+from hebbax.inference.mixed import conditional, deviations
 from hebbax.model.choices import build_model
 from hebbax.model.spec import read_spec
 from hebbax.simulate.cohort import Cohort, simulate
@@ -27,7 +27,7 @@ def factors_at(model, phi):
     """Each animal's Gaussian factor from score and Fisher information at one point."""
     information = fisher_information(model, phi)
     score = jax.grad(lambda p: log_likelihood_by_animal(model, split_groups(model, p)).sum())(phi)
-    return Factors(information, score + jnp.einsum("aij,aj->ai", information, phi))
+    return information, score + jnp.einsum("aij,aj->ai", information, phi)
 
 
 def by_cohort(factors):
@@ -38,9 +38,9 @@ def fits(model, spread, prior, start, steps):
     """Population values (cohort, member) at the mode given the spreads, by Fisher scoring."""
 
     def one(factors):
-        location, _ = population(spread, prior, factors)
-        e = jax.vmap(lambda own: deviation(spread, location, own)[0])(factors)
-        return location, location + spread * e
+        given = conditional(spread, prior, *factors)
+        e = deviations(given.own, spread, *factors, given.population)
+        return given.population, given.population + spread * e
 
     @jax.jit
     def step(phi):

@@ -8,24 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import random_sessions
-from numpyro.distributions import HalfNormal, Normal
 from numpyro.infer.util import log_density
 
 from hebbax.errors import FitError
-from hebbax.inference import map, nuts, pilot
-from hebbax.inference.coordinates import (
-    ANIMAL,
-    POPULATION,
-    Factors,
-    to_coordinates,
-    to_sites,
-)
+from hebbax.inference import map, nuts
 from hebbax.inference.density import (
     constrain,
     fisher_information,
-    hyper_log_prior,
     latent_sites,
-    log_likelihood_by_animal,
     potential,
     split_groups,
     start,
@@ -54,32 +44,6 @@ def test_the_mode_is_one(model):
     assert potential(model, mode) < potential(model, away)
 
 
-@pytest.mark.parametrize("hierarchy", ["animals", "none"])
-def test_the_coordinates_are_a_change_of_variables(hierarchy):
-    sessions = random_sessions(11, lengths=(30, 40))
-    model = build_model(ModelSpec("m", ("x r", "w"), hierarchy=hierarchy), sessions)
-    rng = np.random.default_rng(0)
-    roots = rng.normal(size=(2, 3, 3))
-    factors = Factors(jnp.asarray(roots @ np.swapaxes(roots, 1, 2)), jnp.asarray(roots[..., 0]))
-    names = latent_sites(model).shapes
-    key = jax.random.PRNGKey(3)
-    u = {ANIMAL: jax.random.normal(key, (2, 3))}
-    if hierarchy == "animals":
-        u[POPULATION] = jax.random.normal(key, (3,))
-        u |= {n: jnp.full(s, -0.7) for n, s in names.items() if n.endswith("_spread")}
-    flat, unravel = jax.flatten_util.ravel_pytree(u)
-
-    def moved(flat):
-        return jax.flatten_util.ravel_pytree(to_sites(model, factors, unravel(flat))[0])[0]
-
-    sites, stated = to_sites(model, factors, u)
-    assert stated == pytest.approx(
-        float(jnp.linalg.slogdet(jax.jacobian(moved)(flat))[1]), abs=1e-9
-    )
-    for name, value in to_coordinates(model, factors, sites).items():
-        np.testing.assert_allclose(value, u[name], atol=1e-9)
-
-
 @pytest.mark.parametrize("likelihood", ["choice", "encounter"])
 def test_the_fisher_information_is_the_mean_product_of_scores(likelihood):
     sessions = random_sessions(11, lengths=(12,))
@@ -106,45 +70,6 @@ def test_the_fisher_information_is_the_mean_product_of_scores(likelihood):
         mean = replace(model, observed=np.column_stack([met, np.zeros(len(met))]))
     stated = fisher_information(mean, phi)[0]
     assert (jnp.abs(products.mean(0) - stated) < 4 * error).all()
-
-
-def on_a_grid(model, grid):
-    """The preference alone: log joint (value, animal), posterior mean and sd (animal,)."""
-    joint = jax.vmap(
-        lambda p: (
-            log_likelihood_by_animal(model, {"preference": jnp.full(2, p)})
-            + Normal(0, 1).log_prob(p)
-        )
-    )(grid)
-    weight = jax.nn.softmax(joint, axis=0)
-    mean = (weight * grid[:, None]).sum(0)
-    sd = jnp.sqrt((weight * (grid[:, None] - mean) ** 2).sum(0))
-    return joint, mean, sd
-
-
-def test_the_pilot_of_a_gaussian_animal_is_its_posterior():
-    # A model without learning has one number an animal: its posterior can be integrated on a grid.
-    model = build_model(ModelSpec("m", (), hierarchy="none"), random_sessions(11, lengths=(60, 50)))
-    found = jax.tree.map(lambda leaf: leaf[0], pilot.fit(jax.random.PRNGKey(0), model))
-    grid = jnp.linspace(-4, 4, 2001)
-    joint, mean, sd = on_a_grid(model, grid)
-    precision = found.factors.information[:, 0, 0] + 1.0
-    np.testing.assert_allclose(found.factors.linear[:, 0] / precision, mean, atol=0.05)
-    np.testing.assert_allclose(precision**-0.5, sd, rtol=0.05)
-    evidence = (jax.nn.logsumexp(joint, axis=0) + jnp.log(grid[1] - grid[0])).sum()
-    assert found.evidence[()] == pytest.approx(float(evidence), abs=0.05)
-
-
-def test_the_log_prior_of_the_scales_is_that_of_the_model(model):
-    hyper = {k: v + 0.3 for k, v in start(model).items() if k.endswith("_spread")}
-    expected = sum(
-        float((HalfNormal(0.5 * scale).log_prob(jnp.exp(u)) + u).sum())
-        for scale, u in (
-            (jnp.array([0.5, 0.2]), hyper["theta_spread"]),
-            (jnp.array(1.0), hyper["preference_spread"]),
-        )
-    )
-    assert hyper_log_prior(model, hyper) == pytest.approx(expected, abs=1e-10)
 
 
 def test_the_potential_is_the_density_of_the_numpyro_model(model):

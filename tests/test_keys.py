@@ -25,11 +25,11 @@ from hebbax.inference import (
     checkpoint,
     map,
     nuts,
-    pilot,
     pseudo_marginal,
     stopped,
     svi,
 )
+from hebbax.inference import variational as quick
 from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
 from hebbax.mehta2024 import (
     behavioural,
@@ -55,7 +55,6 @@ SPEC = ModelSpec("m", ("x r", "w"))
 TASK = rehearsal.Task(12, 1, (0.2, 0.8), "baited")
 LIVED = experiment.Experiment(trials_per_block=4, hidden_units=1, noise=0.0)
 RULE, THETA = TaylorRule(("x r", "w")), jnp.array([0.8, -0.05])
-SEARCH = pilot.Settings(rounds=2, hold=1, samples=2, steps=2, starts=1)
 POPULATIONS = pseudo_marginal.Settings(
     chains=2,
     warmup=13,
@@ -199,7 +198,7 @@ CASES = {
     "inference.pseudo_marginal.sampling.fit": lambda key, folder: pseudo_marginal.fit(
         key, model(), POPULATIONS, store=folder / "fit.state.npz"
     ),
-    "inference.pilot.fit": lambda key, _: pilot.fit(key, model(), SEARCH),
+    "inference.variational.fit": lambda key, _: quick.fit(key, model()),
     "mehta2024.mode.draws": lambda key, _: climb.draws(key, gaussian(), 3),
     "mehta2024.scales.update": lambda key, _: scales.update(
         key, scales.Prior("horseshoe", 0.5), THETA, jnp.zeros(())
@@ -212,7 +211,7 @@ CASES = {
         key, model(), (0.0, 0.1), stopped.Settings(epochs=2)
     ),
     "inference.svi.fit": lambda key, _: svi.fit(
-        key, model(), svi.Settings(steps=2, chunk=2, particles=2, draws=3, search=SEARCH)
+        key, model(), svi.Settings(steps=2, chunk=2, particles=2, draws=3)
     ),
     "model.likelihood.Choice.sample": lambda key, _: distribution().sample(key, (2,)),
     "posterior.inference_data.to_inference_data": lambda key, _: [

@@ -4,12 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import random_sessions
 from scipy import stats
 
 from hebbax.check.comparison import compare
 from hebbax.errors import FitError
 from hebbax.inference import svi
-from hebbax.inference.density import log_likelihood
+from hebbax.inference.density import (
+    animal_values,
+    constrain,
+    flatten_groups,
+    latent_sites,
+    log_likelihood,
+    potential,
+)
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.diagnostics import diagnose, k_hat
@@ -163,6 +171,53 @@ def test_a_spread_under_its_prior_is_a_standard_normal_score():
     np.testing.assert_allclose(
         density, stats.norm.logpdf(score) + np.log(svi.SPREAD_SCALE), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("hierarchy", ["animals", "none"])
+def test_the_coordinates_are_a_change_of_variables(hierarchy):
+    sessions = random_sessions(11, lengths=(30, 40))
+    model = build_model(ModelSpec("m", ("x r", "w"), hierarchy=hierarchy), sessions)
+    rng = np.random.default_rng(0)
+    roots = jnp.asarray(rng.normal(size=(2, 3, 3)))
+    scales = {"theta_spread": jnp.array([-1.5, -2.0]), "preference_spread": jnp.array([-1.0])}
+    scales = scales if hierarchy == "animals" else {}
+    start = svi._Start(roots @ jnp.swapaxes(roots, 1, 2), roots[..., 0], scales)
+    target = svi._target(model, start)
+    flat = jnp.asarray(rng.normal(0.0, 0.5, target.origin.shape))
+
+    def moved(flat):
+        return jax.flatten_util.ravel_pytree(target.sites(flat))[0]
+
+    # A density of the sites becomes one of the coordinates by the determinant of all slopes.
+    volume = jnp.linalg.slogdet(jax.jacobian(moved)(flat))[1]
+    expected = volume - potential(model, target.sites(flat))
+    assert target.log_density(flat) == pytest.approx(float(expected), abs=1e-9)
+
+
+def test_coordinates_of_a_gaussian_model_are_standard_normal():
+    """Animals whose likelihoods are the start's own quadratics, spreads held: draws of the model by
+    its conditionals have the density of standard normals."""
+    model = build_model(ModelSpec("m", ("x r", "w")), random_sessions(11, lengths=(30, 40)))
+    rng = np.random.default_rng(0)
+    roots = jnp.asarray(rng.normal(size=(2, 3, 3)))
+    information, linear = roots @ jnp.swapaxes(roots, 1, 2), roots[..., 0]
+    scales = {"theta_spread": jnp.array([-1.5, -2.0]), "preference_spread": jnp.array([-1.0])}
+    target = svi._target(model, svi._Start(information, linear, scales))
+
+    def quadratic(sites):
+        prior = sum((sites[f"{g.name}_population"] / g.scales) ** 2 for g in model.groups[1:])
+        prior += ((sites["theta_population"] / model.groups[0].scales) ** 2).sum()
+        values = animal_values(model, constrain(latent_sites(model), sites))
+        phi = flatten_groups(model, values)
+        offsets = sum((sites[f"{g.name}_offset"] ** 2).sum() for g in model.groups)
+        likelihood = (linear * phi).sum() - 0.5 * jnp.einsum("ai,aij,aj", phi, information, phi)
+        return likelihood - 0.5 * (prior.sum() + offsets)
+
+    held = {name: jnp.zeros((5, *value.shape)) for name, value in scales.items()}
+    moved = {"population": rng.normal(size=(5, 3)), "animal": rng.normal(size=(5, 2, 3))}
+    at = jax.vmap(lambda each: jax.flatten_util.ravel_pytree(each)[0])({**held, **moved})
+    found = jax.vmap(lambda flat: quadratic(target.sites(flat)) + 0.5 * flat @ flat)(at)
+    np.testing.assert_allclose(found, found[0], rtol=1e-9)
 
 
 @pytest.mark.slow

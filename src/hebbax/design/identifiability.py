@@ -1,14 +1,14 @@
 """What an experiment can say of each candidate term, before anybody samples a posterior.
 
 The candidates that the trials cannot tell apart are merged (`hebbax.design.redundancy`). To the
-others the hierarchy is fitted quickly (`hebbax.inference.pilot`); then every animal is given the
-population's rule, with its own preference, and the Fisher information of its choices there says how
-well the population values would be known (`hebbax.design.information`), with the spreads between
-animals of the pilot fit and, as a weak prior, the model's own scales.
+others the hierarchy is fitted quickly (`hebbax.inference.variational`); then every animal is given
+the population's rule, with its own preference, and the Fisher information of its choices there says
+how well the population values would be known (`hebbax.design.information`), with the spreads
+between animals of that fit and, as a weak prior, the model's own scales.
 
-The information is taken at one rule, not averaged over each animal's values as in the pilot fit:
-that average is ruled by the few draws at which weights run away, and gave half the standard
-deviation that fits of simulated cohorts have (tests/test_identifiability.py).
+The information is taken at one rule, not averaged over each animal's values: that average is ruled
+by the few draws at which weights run away, and gave half the standard deviation that fits of
+simulated cohorts have (tests/test_identifiability.py).
 """
 
 from dataclasses import dataclass, replace
@@ -32,8 +32,7 @@ from hebbax.design.information import (
 )
 from hebbax.design.redundancy import Redundancy, listed, redundancy
 from hebbax.errors import HebbaxError, ModelError
-from hebbax.inference import pilot
-from hebbax.inference.coordinates import conditional, scales
+from hebbax.inference import variational
 from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.fading import memory, percent
@@ -60,7 +59,7 @@ class Identifiability:
         spec: the model with the terms that were kept.
         redundancy: what was merged.
         terms: one row a kept term, coefficients before the learning rate 1 / n_inputs:
-            ``estimate``, the pilot fit's population value; ``prior sd``; ``spread`` between
+            ``estimate``, the quick fit's population value; ``prior sd``; ``spread`` between
             animals; ``sd``, the expected standard deviation of the population value, and ``sd,
             5 %`` and ``sd, 95 %`` over rules the animals may have; ``sd, one rule`` were all
             animals alike; ``sd, others known`` were the other terms known; ``detectable`` and
@@ -178,7 +177,7 @@ def identify(
     Raises `ModelError` where no term can move the log odds of any recorded choice.
     """
     key = words(key)
-    rank_key, pilot_key, rule_key = jax.random.split(key, 3)
+    rank_key, fit_key, rule_key = jax.random.split(key, 3)
     progress("which terms are one", 0, 3)
     redundant = redundancy(rank_key, build_model(spec, sessions))
     if not redundant.kept:
@@ -186,10 +185,10 @@ def identify(
             f"{sessions.source}: {listed(spec.terms)} cannot move the log odds of any recorded "
             "choice; name other candidates with --terms."
         )
-    progress("pilot fit", 1, 3)
+    progress("quick fit", 1, 3)
     kept = replace(spec.with_terms(redundant.kept), prior="normal", hierarchy="animals")
     model = build_model(kept, sessions)
-    place = _pilot_place(pilot_key, model)
+    place = _place(fit_key, model)
     progress("information", 2, 3)
     table, covariance = _expected(rule_key, model, place)
     progress("done", 3, 3)
@@ -215,14 +214,10 @@ class Place(NamedTuple):
     prior: Array
 
 
-def _pilot_place(key: Key, model: Model) -> Place:
-    fitted = pilot.best(pilot.fit(key, model))
-    spread, prior = scales(model, fitted.hyper)
-    assert prior is not None  # `candidates` makes a hierarchy of animals
-    given = conditional(model, fitted.factors, fitted.hyper, None)
-    n = len(model.spec.terms)
-    animals = given.location + given.spread * given.means
-    return Place(given.location[:n], animals[:, n:], spread, prior)
+def _place(key: Key, model: Model) -> Place:
+    found, n = variational.fit(key, model), len(model.spec.terms)
+    spread, prior = jnp.exp(found.log_spread), jnp.asarray(model.scales)
+    return Place(found.population[:n], found.animals[:, n:], spread, prior)
 
 
 def _expected(key: Key, model: Model, place: Place) -> tuple[pd.DataFrame, np.ndarray]:

@@ -9,15 +9,13 @@ With S = 0 for the coefficients all animals share one rule. What is not a coeffi
 habit, starting weights) is integrated out.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from hebbax.inference.coordinates import Factors, share
 from hebbax.inference.density import fisher_information
+from hebbax.inference.mixed import conditional
 from hebbax.model.choices import Model
 from hebbax.typing import Array, ArrayLike
 
@@ -52,8 +50,8 @@ def coefficient_covariance(
 def shares(information: Array, spread: ArrayLike) -> np.ndarray:
     """Return what each animal says of the population values ``(animal, member, member)``: the
     precision (I_a^-1 + S^2)^-1, written so that neither I nor S need an inverse."""
-    factors = Factors(information, jnp.zeros(information.shape[:-1]))
-    return np.asarray(jax.vmap(partial(share, jnp.asarray(spread)))(factors)[0])
+    spread, nothing = jnp.asarray(spread), jnp.zeros(information.shape[:-1])
+    return np.asarray(conditional(spread, jnp.zeros_like(spread), information, nothing).precision)
 
 
 def covariance_of(precision: np.ndarray, prior: ArrayLike, n_terms: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from numpyro.distributions import biject_to
-from numpyro.handlers import seed, substitute, trace
+from numpyro.handlers import seed, trace
 from numpyro.infer.util import potential_energy
 
 from hebbax.model.blocks import MANY_TRIALS, padded
@@ -140,32 +140,9 @@ def padded_observed(model: Model) -> Array:
     return model.kind.counted(observed, model.design.valid)
 
 
-def side_by_side(model: Model, values: Parameters, part: str) -> Array:
-    """Return one ``part`` of all groups, "population" or "spread", side by side ``(member,)``."""
-    return jnp.concatenate([jnp.ravel(values[f"{g.name}_{part}"]) for g in model.groups])
-
-
-def sites_of(model: Model, flat: Array, part: str) -> Parameters:
-    """Return ``(..., member)`` split by the sites of one ``part`` of all groups."""
-    return {f"{name}_{part}": value for name, value in split_groups(model, flat).items()}
-
-
 def _sum_by_animal(model: Model, values: Array) -> Array:
     index = jnp.asarray(model.index[0])
     return jax.ops.segment_sum(values, index, model.sessions.n_animals)
-
-
-def hyper_log_prior(model: Model, hyper: Parameters) -> Array:
-    """Return the log prior density of some unconstrained sites (spreads, horseshoe scales)."""
-    sites = latent_sites(model)
-    values = constrain(sites, hyper)
-    stated = substitute(seed(model.latents, jax.random.PRNGKey(0)), data=values)
-    recorded = trace(stated).get_trace()
-    total = jnp.zeros(())
-    for name, value in values.items():
-        jacobian = sites.transforms[name].log_abs_det_jacobian(hyper[name], value)
-        total += recorded[name]["fn"].log_prob(value).sum() + jacobian.sum()
-    return total
 
 
 def likelihood_hessian(model: Model, phi: Array) -> tuple[Array, Array]:

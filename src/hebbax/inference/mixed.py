@@ -1,16 +1,18 @@
-r"""Animals around a population as one Gaussian model, where each likelihood is a quadratic.
+r"""The linear mixed model: animals around a population, where each likelihood is a quadratic.
 
 With prior scales d and spreads s that are zero where a member is out of a sub-model,
 
     mu = d m,  m ~ Normal(0, 1);  s ~ HalfNormal(d / 2);  phi_a = mu + s e_a,  e_a ~ Normal(0, 1).
 
-Each animal's log likelihood is expanded to second order at its values, with its Fisher information
-as the curvature. Given s all else is then Gaussian and integrated in closed form (the linear mixed
-model of `hebbax.inference.coordinates`, here without dividing by d or s):
+Each animal's log likelihood is expanded to second order, h_a phi - phi I_a phi / 2 up to a
+constant, with its Fisher information I_a as the curvature. Given s all else is then Gaussian,
+written so that neither d nor s is divided by:
 
+    e_a | mu, s ~ Normal(Q_a^-1 S (h_a - I_a mu), Q_a^-1),      Q_a = 1 + S I_a S,
+    m | s ~ Normal(L^-1 b, L^-1),
+    L = 1 + D sum_a (I_a - I_a S Q_a^-1 S I_a) D,    b = D sum_a (h_a - I_a S Q_a^-1 S h_a),
     log p(y | s) = sum_a (c_a + h_a S Q_a^-1 S h_a / 2 - log |Q_a| / 2)
-                   + b L^-1 b / 2 - log |L| / 2,      Q_a = 1 + S I_a S,
-    L = 1 + D sum_a (I_a - I_a S Q_a^-1 S I_a) D,    b = D sum_a (h_a - I_a S Q_a^-1 S h_a).
+                   + b L^-1 b / 2 - log |L| / 2.
 
 The log spreads are integrated by Laplace too, at their mode, with slope and Hessian from the
 moments of the e_a (Louis 1982): both are exact for the Gaussian model.
@@ -18,11 +20,12 @@ moments of the e_a (Louis 1982): both are exact for the Gaussian model.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hebbax.inference.density import Expansion
-from hebbax.inference.roots import inverse
+from hebbax.inference.roots import Root, inverse, root_of
 from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.typing import Array
 
@@ -31,16 +34,64 @@ FLAT = 0.3
 
 
 class Problem(NamedTuple):
-    """One sub-model: which members are ``included`` (member,), and all prior ``scales``
-    (member,)."""
+    """One sub-model: which members are ``included`` (member,), all prior ``scales`` (member,), and
+    the prior standard deviations of the ``population`` values (member,) where these are others."""
 
     included: Array
     scales: Array
+    population: Array | None = None
 
     @property
     def width(self) -> Array:
         """Prior standard deviation of the population values: zero where a member is out."""
-        return jnp.where(self.included, self.scales, 0.0)
+        scales = self.scales if self.population is None else self.population
+        return jnp.where(self.included, scales, 0.0)
+
+
+class Conditional(NamedTuple):
+    """The model given the spreads: what each animal says of the population values, a ``precision``
+    (animal, member, member) and a ``pull`` (animal, member), its own deviation integrated out; the
+    roots of ``own`` Q_a and of the ``whole`` L; the mean ``population`` (member,); and the log
+    ``density`` () of all choices, up to the sum of the c_a."""
+
+    precision: Array
+    pull: Array
+    own: Root
+    whole: Root
+    population: Array
+    density: Array
+
+
+def conditional(spread: Array, width: Array, information: Array, linear: Array) -> Conditional:
+    """Return the model given spreads and prior standard deviations of the population ``(member,)``,
+    for likelihoods of ``information`` I_a (animal, member, member) and ``linear`` h_a (animal,
+    member). A width of zero holds a population value at zero."""
+    eye = jnp.eye(spread.shape[0])
+    own = jax.vmap(root_of)(eye + spread[:, None] * information * spread)
+    across = own.inverse @ (spread[:, None] * information)
+    pulled = jnp.einsum("aij,aj->ai", own.inverse, spread * linear)
+    precision = information - jnp.einsum("aji,ajk->aik", across, across)
+    pull = linear - jnp.einsum("aji,aj->ai", across, pulled)
+    whole = root_of(eye + width[:, None] * precision.sum(0) * width)
+    shared = whole.inverse @ (width * pull.sum(0))
+    density = 0.5 * (pulled**2).sum() - own.half_log_determinant.sum()
+    density += 0.5 * shared @ shared - whole.half_log_determinant
+    return Conditional(precision, pull, own, whole, width * (whole.inverse.T @ shared), density)
+
+
+def deviations(
+    own: Root, spread: Array, information: Array, linear: Array, location: Array
+) -> Array:
+    """Return the means of the animals' e ``(animal, member)`` given population values ``location``
+    (member,) and the roots of their Q_a."""
+    pulled = jnp.einsum("aij,aj->ai", own.inverse, spread * (linear - information @ location))
+    return uncorrelated(own, pulled)
+
+
+def uncorrelated(own: Root, normal: Array) -> Array:
+    """Return W_a^T times ``normal`` (animal, member), W_a = ``own.inverse``: standard normal values
+    become deviations of covariance Q_a^-1."""
+    return jnp.einsum("aji,aj->ai", own.inverse, normal)
 
 
 class Gaussian(NamedTuple):
@@ -61,36 +112,30 @@ class Gaussian(NamedTuple):
     spread_volume: Array
 
 
+def linear_term(there: Expansion, phi: Array) -> Array:
+    """Return h_a ``(animal, member)`` of likelihoods expanded at ``phi`` (animal, member)."""
+    return there.slope + jnp.einsum("aij,aj->ai", there.information, phi)
+
+
 def gaussian(problem: Problem, phi: Array, there: Expansion, log_spread: Array) -> Gaussian:
     """Return the Gaussian model whose likelihoods are expanded at ``phi`` (animal, member)."""
-    spread = jnp.where(problem.included, jnp.exp(log_spread), 0.0)
-    width = problem.width
-    information = there.information
-    linear = there.slope + jnp.einsum("aij,aj->ai", information, phi)
-    eye = jnp.eye(spread.shape[0])
-    own, own_volume = inverse(eye + spread[:, None] * information * spread)
-    across = spread[:, None] * information  # S I
-    shared = information - jnp.einsum("aji,ajk,akl->ail", across, own, across)
-    pulled = linear - jnp.einsum("aji,ajk,ak->ai", across, own, spread * linear)
-    whole, volume = inverse(eye + width[:, None] * shared.sum(0) * width)
-    pull = width * pulled.sum(0)
-    population = width * (whole @ pull)
-    rest = spread * (linear - information @ population)
-    e = jnp.einsum("aij,aj->ai", own, rest)
+    spread, width = jnp.where(problem.included, jnp.exp(log_spread), 0.0), problem.width
+    information, linear = there.information, linear_term(there, phi)
+    given = conditional(spread, width, information, linear)
+    e = deviations(given.own, spread, information, linear, given.population)
+    own = jnp.swapaxes(given.own.inverse, -1, -2) @ given.own.inverse
+    whole = given.whole.inverse.T @ given.whole.inverse
+    by_population = own @ (spread[:, None] * information * width)
 
     at_zero = there.value - (linear * phi).sum(-1)
     at_zero += 0.5 * jnp.einsum("ai,aij,aj->a", phi, information, phi)
-    animals = 0.5 * jnp.einsum("ai,aij,aj->a", spread * linear, own, spread * linear)
-    log_density = (at_zero + animals - 0.5 * own_volume).sum()
-    log_density += 0.5 * pull @ whole @ pull - 0.5 * volume
-    by_population = jnp.einsum("aij,ajk,k->aik", own, across, width)
     prior, slope, hessian = _spread_terms(problem, log_spread, e, own, by_population, whole)
     step, covariance, spread_volume = _peak(problem.included, slope, hessian)
     return Gaussian(
-        log_density + prior,
-        population,
+        at_zero.sum() + given.density + prior,
+        given.population,
         width[:, None] * whole * width,
-        population + spread * e,
+        given.population + spread * e,
         step,
         covariance,
         spread_volume,

@@ -15,8 +15,7 @@ import numpy as np
 
 from hebbax.inference.density import expansion, log_likelihood_by_animal, split_groups
 from hebbax.inference.evidence import Solution
-from hebbax.inference.mixed import Problem
-from hebbax.inference.roots import inverse
+from hebbax.inference.mixed import Problem, conditional, deviations, linear_term, uncorrelated
 from hebbax.model.choices import Model
 from hebbax.typing import Array, Key
 
@@ -37,15 +36,12 @@ def animals_part(
     """
     spread = jnp.where(problem.included, jnp.exp(solution.log_spread), 0.0)
     there = expansion(model, solution.phi)
-    away = solution.phi - solution.population
-    eye = jnp.eye(spread.shape[0])
-    covariance, _ = inverse(eye + spread[:, None] * there.information * spread)
-    slope = there.slope + jnp.einsum("aij,aj->ai", there.information, away)
-    means = jnp.einsum("aij,aj->ai", covariance, spread * slope)
-    roots = jnp.linalg.cholesky(covariance)
+    linear = linear_term(there, solution.phi)
+    own = conditional(spread, problem.width, there.information, linear).own
+    means = deviations(own, spread, there.information, linear, solution.population)
 
     def log_weight(normal: Array) -> Array:
-        phi = solution.population + spread * (means + jnp.einsum("aij,aj->ai", roots, normal))
+        phi = solution.population + spread * (means + uncorrelated(own, normal))
         true = log_likelihood_by_animal(model, split_groups(model, phi))
         step = phi - solution.phi
         expanded = there.value + (there.slope * step).sum(-1)

@@ -1,8 +1,14 @@
-"""The posterior approximated by a guide: NumPyro's SVI, in whitened coordinates, from a pilot fit.
+r"""The posterior approximated by a guide: NumPyro's SVI, in whitened coordinates.
 
-In the coordinates of `hebbax.inference.coordinates` the posterior is nearly a standard normal, so
-that a guide of unit scale at the pilot fit is close before the first step. How close it came is
-measured and not assumed: importance weights
+With each animal's likelihood a quadratic (`hebbax.inference.variational`) the model is a linear
+mixed one (`hebbax.inference.mixed`), in which standard normal u and z_a give
+
+    mu = E[mu | s] + D L^-1/2 u,    e_a = E[e_a | mu, s] + Q_a^-1/2 z_a.
+
+That is an exact change of variables whatever the likelihood; centred and non-centred
+parametrisations are its two limits, for each animal and direction separately. Where the quadratics
+are good the posterior is nearly a standard normal in it, so that a guide of unit scale is close
+before the first step. How close it came is measured and not assumed: importance weights
 
     log w = log p(choices, values) - log q(values)
 
@@ -11,7 +17,7 @@ and their mean is the ELBO, in nats. The draws are the guide's own and are not r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,17 +33,17 @@ from numpyro import distributions as dist
 from numpyro.infer import SVI, Trace_ELBO, autoguide, init_to_value
 
 from hebbax.errors import FitError
-from hebbax.inference import checkpoint, pilot
-from hebbax.inference.coordinates import (
-    ANIMAL,
-    Factors,
-    left_alone,
-    model_values,
-    shapes,
-    transported_potential,
+from hebbax.inference import checkpoint, variational
+from hebbax.inference.density import (
+    animal_values,
+    constrain,
+    latent_sites,
+    potential,
+    split_groups,
 )
-from hebbax.inference.density import latent_sites
+from hebbax.inference.mixed import conditional, deviations, uncorrelated
 from hebbax.model.choices import Model
+from hebbax.model.groups import population_scale
 from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 from hebbax.validation.keys import words
@@ -54,6 +60,9 @@ few directions, and the curvature at the mode."""
 SPREAD_SCALE = 0.5
 """Scale of the coordinate of a spread: about its posterior standard deviation with a dozen animals,
 in normal scores of its prior and on a log scale alike."""
+
+MEDIAN_OF = 999
+"""Draws of a prior's own scales that their medians are taken of."""
 
 BATCH = 100
 """Draws whose log density is computed at once."""
@@ -76,7 +85,6 @@ class Settings:
     particles: int = 16
     chunk: int = 100
     draws: int = 4000
-    search: pilot.Settings = field(default_factory=pilot.Settings)
 
     @property
     def iterations(self) -> int:
@@ -119,15 +127,14 @@ def fit(
         expected = _shapes(model, settings)
         draws, info = checkpoint.load_result(store, made_of, expected, settings.iterations)
         return draws, info
-    pilot_key, climb_key, draw_key = jax.random.split(key, 3)
+    start_key, climb_key, draw_key = jax.random.split(key, 3)
     progress("finding the start", 0, 1)
-    start = pilot.best(pilot.fit(pilot_key, model, settings.search))
+    target = _target(model, _start(start_key, model))
     progress("finding the start", 1, 1)
-    target = _target(model, start)
     guide, parameters, elbo = _climb(climb_key, target, settings, progress)
     progress("drawing", 0, 1)
     flat, log_p, log_q = _draw(draw_key, target, guide, parameters, settings.draws)
-    values = jax.jit(jax.vmap(lambda z: model_values(model, start.factors, target.place(z))))(flat)
+    values = jax.jit(jax.vmap(lambda z: _values(model, target.sites(z))))(flat)
     draws = {name: np.asarray(value)[None] for name, value in values.items()}
     found = draws, Info(elbo, np.asarray(log_p - log_q)[None], np.asarray(log_p)[None])
     if store is not None:
@@ -137,16 +144,20 @@ def fit(
     return found
 
 
+def _values(model: Model, unconstrained: Parameters) -> Parameters:
+    """Return the latent sites on the model's scale, and each animal's values by group name in
+    place of its offsets."""
+    values = constrain(latent_sites(model), unconstrained)
+    named = {k: v for k, v in values.items() if not k.endswith("_offset")}
+    return named | animal_values(model, values)
+
+
 def _shapes(model: Model, settings: Settings) -> tuple[dict[str, Any], Info]:
     """Return what `fit` returns as shapes and types, for what is stored to be held against."""
-    sites, n, members = latent_sites(model).shapes, model.sessions.n_animals, model.scales.size
-    factors = Factors(jnp.zeros((n, members, members)), jnp.zeros((n, members)))
-    wanted = {**shapes(model), **{name: sites[name] for name in left_alone(model)}}
-    coordinates = {name: jnp.zeros(shape) for name, shape in wanted.items()}
-    one = jax.eval_shape(partial(model_values, model), factors, coordinates)
-    each = (1, settings.draws)
+    sites = {name: jnp.zeros(shape) for name, shape in latent_sites(model).shapes.items()}
+    one = jax.eval_shape(partial(_values, model), sites)
+    each, number = (1, settings.draws), jnp.zeros(()).dtype
     draws = {k: jax.ShapeDtypeStruct((*each, *v.shape), v.dtype) for k, v in one.items()}
-    number = coordinates[ANIMAL].dtype
     return draws, Info(
         jax.ShapeDtypeStruct((settings.steps,), number),  # type: ignore[arg-type]
         jax.ShapeDtypeStruct(each, number),  # type: ignore[arg-type]
@@ -154,40 +165,99 @@ def _shapes(model: Model, settings: Settings) -> tuple[dict[str, Any], Info]:
     )
 
 
-class _Target(NamedTuple):
-    """The density of the coordinates as one vector, zero at the pilot fit, spreads as scores.
+class _Start(NamedTuple):
+    """Each animal's likelihood, ``information`` (animal, member, member) and ``linear`` (animal,
+    member), and the unconstrained ``scales`` by site: spreads, and those of a prior that
+    shrinks."""
 
-    ``place`` returns the coordinates of a vector, ``log_density`` its log density in nats.
+    information: Array
+    linear: Array
+    scales: Parameters
+
+
+def _start(key: Key, model: Model) -> _Start:
+    """Return where the guide begins; the own scales of a prior at their prior medians."""
+    fit_key, key = jax.random.split(key)
+    found, sites = variational.fit(fit_key, model), latent_sites(model)
+    scales = {}
+    for group in model.groups:
+        priors = group.prior.own_priors(group.shape)
+        for name, prior in zip(group.scale_sites, priors, strict=True):
+            median = jnp.median(prior.sample(key, (MEDIAN_OF,)), axis=0)
+            scales[name] = sites.transforms[name].inv(median)
+    if model.spec.population:
+        spreads = split_groups(model, found.log_spread)
+        scales |= {f"{name}_spread": value for name, value in spreads.items()}
+    return _Start(found.information, found.linear, scales)
+
+
+class _Target(NamedTuple):
+    """The density of the coordinates as one vector, zero where the guide begins.
+
+    ``sites`` returns the unconstrained sites of a vector, ``log_density`` its log density in nats.
     """
 
     origin: Array
-    place: Callable[[Array], Parameters]
+    sites: Callable[[Array], Parameters]
     log_density: Callable[[Array], Array]
 
 
-def _target(model: Model, start: pilot.Pilot) -> _Target:
-    hyper = start.hyper
-    centre = {name: jnp.zeros(shape) for name, shape in shapes(model).items()}
-    origin, unravel = ravel_pytree({**jax.tree.map(jnp.zeros_like, hyper), **centre})
+def _target(model: Model, start: _Start) -> _Target:
+    n, members = start.linear.shape
+    hierarchy = {"population": jnp.zeros(members)} if model.spec.population else {}
+    zeros = {**jax.tree.map(jnp.zeros_like, start.scales), **hierarchy, "animal": start.linear * 0}
+    origin, unravel = ravel_pytree(zeros)
     widths = {f"{g.name}_spread": SPREAD_FRACTION * jnp.asarray(g.scales) for g in model.groups}
 
-    def place_with_jacobian(flat: Array) -> tuple[Parameters, Array]:
-        moved, log_jacobian = unravel(flat), jnp.zeros(())
-        for name, value in hyper.items():
+    def placed(flat: Array) -> tuple[Parameters, Array]:
+        moved, log_jacobian, sites = unravel(flat), jnp.zeros(()), {}
+        for name, value in start.scales.items():
             move = partial(_spread, widths[name], value) if name in widths else partial(_log, value)
-            moved[name], slope = jax.jvp(move, (moved[name],), (jnp.ones_like(value),))
+            sites[name], slope = jax.jvp(move, (moved[name],), (jnp.ones_like(value),))
             log_jacobian += jnp.log(slope).sum()
-        return moved, log_jacobian
+        spread, width = _widths(model, sites)
+        given = conditional(spread, width, start.information, start.linear)
+        location = given.population
+        if hierarchy:
+            location += width * (given.whole.inverse.T @ moved["population"])
+            log_jacobian += jnp.log(width).sum() - given.whole.half_log_determinant
+        e = deviations(given.own, spread, start.information, start.linear, location)
+        e += uncorrelated(given.own, moved["animal"])
+        log_jacobian -= given.own.half_log_determinant.sum()
+        if hierarchy:
+            parts = {"population": location, "offset": e}
+            return sites | _by_part(model, parts), log_jacobian
+        return sites | split_groups(model, spread * e), log_jacobian + n * jnp.log(spread).sum()
 
     def log_density(flat: Array) -> Array:
-        coordinates, log_jacobian = place_with_jacobian(flat)
-        return log_jacobian - transported_potential(model, start.factors, coordinates)
+        sites, log_jacobian = placed(flat)
+        return log_jacobian - potential(model, sites)
 
-    return _Target(origin, lambda flat: place_with_jacobian(flat)[0], log_density)
+    return _Target(origin, lambda flat: placed(flat)[0], log_density)
+
+
+def _widths(model: Model, unconstrained: Parameters) -> tuple[Array, Array]:
+    """Return the spreads between animals and the standard deviations of the population values,
+    ``(member,)`` each: the prior's and zeros where every animal stands on its own."""
+    values = constrain(latent_sites(model), unconstrained)
+    prior = jnp.concatenate([jnp.ravel(population_scale(g, values)) for g in model.groups])
+    if not model.spec.population:
+        return prior, jnp.zeros_like(prior)
+    spread = [jnp.ravel(values[f"{g.name}_spread"]) for g in model.groups]
+    return jnp.concatenate(spread), prior
+
+
+def _by_part(model: Model, parts: Parameters) -> Parameters:
+    """Return values ``(..., member)`` of each part of a hierarchy by site."""
+    return {
+        f"{name}_{part}": value
+        for part, flat in parts.items()
+        for name, value in split_groups(model, flat).items()
+    }
 
 
 def _spread(width: Array, start: Array, z: Array) -> Array:
-    """Return the log of a spread at ``SPREAD_SCALE z`` from that of the pilot fit in normal scores.
+    """Return the log of a spread at ``SPREAD_SCALE z`` from where it begins, in normal scores.
 
     The score c of a spread is the standard normal quantile of its probability under its prior,
     HalfNormal(width). Near zero the density of log s falls only as s, against which any normal
@@ -198,7 +268,7 @@ def _spread(width: Array, start: Array, z: Array) -> Array:
 
 
 def _log(start: Array, z: Array) -> Array:
-    """Return the log of another scale at ``SPREAD_SCALE z`` from that of the pilot fit."""
+    """Return the log of another scale at ``SPREAD_SCALE z`` from where it begins."""
     return start + SPREAD_SCALE * z
 
 

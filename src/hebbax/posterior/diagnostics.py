@@ -29,6 +29,9 @@ MAX_SATURATED_TREES = 0.01
 MIN_ACCEPTED = 0.01
 MAX_STAY = 0.05
 MAX_K_HAT = 0.7
+EQUAL = 0.999
+"""Weights are as good as equal where so large a part of the draws is effective."""
+
 MIN_CHAINS, MIN_DRAWS = 2, 4
 """What R-hat and ESS need: chains are compared, and halves of each."""
 
@@ -145,11 +148,15 @@ def k_hat(posterior: az.InferenceData) -> float:
     """Return the Pareto shape of the importance weights p / q of a variational fit's draws.
 
     Up to 0.7 the guide q is near enough to the posterior p for its draws to stand for it; infinite
-    where a weight is not finite.
+    where a weight is not finite, and zero where all are as good as equal: the shape of their tail
+    is then that of what is left of the guide's error, however small.
     """
     log_weights = np.ravel(posterior.sample_stats["log_weights"])
     if not np.isfinite(log_weights).all():
         return float("inf")
+    weights = np.exp(log_weights - log_weights.max())
+    if weights.mean() ** 2 > EQUAL * (weights**2).mean():
+        return 0.0
     return float(az.psislw(log_weights - log_weights.max())[1])
 
 
