@@ -29,8 +29,9 @@ from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.errors import HebbaxError
-from hebbax.inference import pseudo_marginal, stopped
+from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import log_likelihood
+from hebbax.mehta2024 import stopped
 from hebbax.model.choices import Model
 from hebbax.run.ledger import Ledger
 from hebbax.simulate.cohort import Cohort, simulate

@@ -31,7 +31,8 @@ from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.data.recordings import Recordings
 from hebbax.figures import intervals, publish, recovery
-from hebbax.inference import adam, gauss_newton
+from hebbax.inference import gauss_newton
+from hebbax.mehta2024 import activity_descent
 from hebbax.mehta2024.recovery import r2
 from hebbax.model.activity import activity_model
 from hebbax.rule.layer import Layer, recorded
@@ -39,7 +40,7 @@ from hebbax.rule.taylor import TaylorRule, all_terms
 from hebbax.run.ledger import Ledger
 from hebbax.simulate.recording_task import (
     OJA,
-    Experiment,
+    LayerTask,
     coefficients_of,
     draw_initial,
     draw_inputs,
@@ -59,7 +60,7 @@ class Plan:
     """Sizes of one run: ``seeds`` data sets a cell, ``epochs`` of Adam, ``shown`` ones among them,
     normal priors of scale ``prior``, noises of the ``wrong`` models."""
 
-    design: Experiment
+    design: LayerTask
     noises: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     fractions: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
     seeds: int = 1
@@ -70,9 +71,9 @@ class Plan:
     passes: int = 25
 
 
-FULL = Plan(Experiment())
+FULL = Plan(LayerTask())
 QUICK = Plan(
-    Experiment(n_inputs=12, n_neurons=40, trajectories=6, steps=20), (0.0, 0.2), (1.0, 0.5), 1, 4,
+    LayerTask(n_inputs=12, n_neurons=40, trajectories=6, steps=20), (0.0, 0.2), (1.0, 0.5), 1, 4,
     (0, 1, 2, 4), 10.0, (0.2,),
 )  # fmt: skip
 
@@ -164,8 +165,8 @@ def descend(plan: Plan, noise: float, fraction: float, report: Progress) -> list
     layer = layer_of(plan, CASES[KNOWN])
     data = simulate(plan, KNOWN, noise, fraction, 0)
     model = activity_model(data, layer, dict.fromkeys(TERMS, plan.prior))
-    settings = adam.Settings(epochs=plan.epochs)
-    _, info = adam.fit(jax.random.PRNGKey(0), model, settings, progress=report)
+    settings = activity_descent.Settings(epochs=plan.epochs)
+    _, info = activity_descent.fit(jax.random.PRNGKey(0), model, settings, progress=report)
     truth = coefficients_of(layer, OJA)
     true = fresh_weights(plan, layer, truth, 0)
     cell = {"noise": noise, "fraction": fraction}

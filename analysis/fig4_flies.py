@@ -29,8 +29,9 @@ from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.figures import coefficients, publish
-from hebbax.inference import pseudo_marginal, stopped
+from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import log_likelihood_by_animal
+from hebbax.mehta2024 import stopped
 from hebbax.model.likelihood import chance
 from hebbax.posterior import fitting, summary
 from hebbax.run.ledger import Ledger

@@ -30,7 +30,8 @@ from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.figures import model_colour, publish
-from hebbax.inference import pseudo_marginal, stopped
+from hebbax.inference import pseudo_marginal
+from hebbax.mehta2024 import stopped
 from hebbax.posterior import fitting, summary
 from hebbax.run.ledger import Ledger
 from hebbax.simulate.cohort import QUICK as FEW

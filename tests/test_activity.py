@@ -13,17 +13,18 @@ from scipy.stats import halfnorm, norm
 
 from hebbax.data.recordings import recordings
 from hebbax.errors import DataError, ModelError
-from hebbax.inference import adam, gauss_newton
+from hebbax.inference import gauss_newton
+from hebbax.mehta2024 import activity_descent
 from hebbax.model.activity import activity_model
 from hebbax.model.priors import Laplace, RegularisedHorseshoe
 from hebbax.rule.layer import Layer, recorded
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.recording_task import OJA, Experiment, coefficients_of, record
+from hebbax.simulate.recording_task import OJA, LayerTask, coefficients_of, record
 
 TERMS = ("x y", "y^2 w", "x", "w", "x^2 w")
 LAYER = Layer(TaylorRule(TERMS))
 SCALES = dict.fromkeys(TERMS, 1.0)
-SMALL = Experiment(
+SMALL = LayerTask(
     n_inputs=6, n_neurons=10, trajectories=4, steps=12, input_variance=0.5, initial_scale=0.3,
     noise=0.1, fraction=0.8,
 )  # fmt: skip
@@ -267,8 +268,8 @@ def test_noise_free_recordings_give_the_rule_back():
 def test_the_descent_is_adam_one_trajectory_a_step():
     # Its first step from zero has the size of the learning rate, against the sign of the slope.
     one = activity_model(small(experiment=replace(SMALL, trajectories=1)), LAYER, SCALES)
-    settings = adam.Settings(epochs=1, learning_rate=0.01, start=0.0)
-    theta, info = adam.fit(jax.random.PRNGKey(0), one, settings)
+    settings = activity_descent.Settings(epochs=1, learning_rate=0.01, start=0.0)
+    theta, info = activity_descent.fit(jax.random.PRNGKey(0), one, settings)
     data = one.recordings
 
     def loss(theta):

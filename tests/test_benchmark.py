@@ -10,8 +10,8 @@ import pytest
 
 from hebbax.data import Record, from_animals
 from hebbax.errors import HebbaxError
-from hebbax.inference import stopped
 from hebbax.inference.density import log_likelihood, potential
+from hebbax.mehta2024 import stopped
 from hebbax.model.choices import build_model
 from hebbax.model.spec import read_spec
 from hebbax.run.ledger import Ledger

@@ -21,17 +21,16 @@ from hebbax.data import compact
 from hebbax.design import identifiability, redundancy, rehearsal
 from hebbax.errors import HebbaxError
 from hebbax.inference import (
-    adam,
     checkpoint,
     map,
     nuts,
     pseudo_marginal,
-    stopped,
     svi,
 )
 from hebbax.inference import variational as quick
 from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
 from hebbax.mehta2024 import (
+    activity_descent,
     behavioural,
     descent,
     experiment,
@@ -39,6 +38,7 @@ from hebbax.mehta2024 import (
     scales,
     scores,
     shrinkage,
+    stopped,
     variational,
 )
 from hebbax.mehta2024 import mode as climb
@@ -178,8 +178,10 @@ CASES = {
     "design.identifiability.identify": lambda key, _: (
         identifiability.identify(key, random_sessions(0, lengths=(20, 20)), SPEC).terms
     ),
-    "inference.adam.fit": lambda key, _: adam.fit(
-        key, activity.activity_model(small(), PLASTIC, ACTIVITY_SCALES), adam.Settings(epochs=1)
+    "mehta2024.activity_descent.fit": lambda key, _: activity_descent.fit(
+        key,
+        activity.activity_model(small(), PLASTIC, ACTIVITY_SCALES),
+        activity_descent.Settings(epochs=1),
     ),
     "mehta2024.descent.fit": lambda key, _: descent.fit(
         key,
@@ -206,8 +208,8 @@ CASES = {
     "mehta2024.shrinkage.fit": lambda key, _: shrinkage.fit(
         key, pooled.Pooled(RULE, LIVED.network), recorded(), SHRUNK
     ),
-    "inference.stopped.fit": lambda key, _: stopped.fit(key, model(), stopped.Settings(epochs=2)),
-    "inference.stopped.path": lambda key, _: stopped.path(
+    "mehta2024.stopped.fit": lambda key, _: stopped.fit(key, model(), stopped.Settings(epochs=2)),
+    "mehta2024.stopped.path": lambda key, _: stopped.path(
         key, model(), (0.0, 0.1), stopped.Settings(epochs=2)
     ),
     "inference.svi.fit": lambda key, _: svi.fit(
@@ -318,7 +320,7 @@ TRACED = {
 LONG = TRACED | {
     "mehta2024.behavioural.both_by_hand", "mehta2024.behavioural.simulated", "mehta2024.behavioural.taylor",
     "mehta2024.shrinkage.fit",
-    "design.identifiability.identify", "inference.adam.fit", "inference.nuts.fit",
+    "design.identifiability.identify", "mehta2024.activity_descent.fit", "inference.nuts.fit",
     "inference.pseudo_marginal.sampling.fit",
     "inference.svi.fit",
     "check.prior_choices.prior_choices",

@@ -9,8 +9,8 @@ from conftest import random_sessions
 
 from hebbax.data import first_trials, split
 from hebbax.errors import FitError
-from hebbax.inference import stopped
 from hebbax.inference.density import log_likelihood_by_animal
+from hebbax.mehta2024 import stopped
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 

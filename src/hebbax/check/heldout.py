@@ -30,7 +30,7 @@ from scipy.stats import bootstrap
 
 from hebbax.data import Sessions, data_hash, first_trials, split
 from hebbax.errors import FitError
-from hebbax.inference import stopped
+from hebbax.mehta2024 import stopped
 from hebbax.model.choices import build_model
 from hebbax.model.likelihood import chance
 from hebbax.model.spec import ModelSpec
@@ -210,7 +210,7 @@ def published(
     fractions: Sequence[float],
     settings: stopped.Settings,
 ) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """Return the published fit (`hebbax.inference.stopped`) to the first part of every session, for
+    """Return the published fit (`hebbax.mehta2024.stopped`) to the first part of every session, for
     each fraction: the trials ``seen`` (animal,) and the values that `predict_from` takes."""
     parts = np.stack([first_trials(sessions, fraction) for fraction in fractions])
     found, _ = stopped.fit(key, build_model(spec, sessions), settings, parts=parts)

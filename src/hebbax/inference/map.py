@@ -17,6 +17,7 @@ import optax
 
 from hebbax.inference import checkpoint
 from hebbax.inference.density import animal_values, constrain, latent_sites, potential, start
+from hebbax.inference.optimise import begun, descend
 from hebbax.inference.polish import polish
 from hebbax.model.choices import Model
 from hebbax.typing import Array, Key, Parameters, Progress, silent
@@ -112,15 +113,11 @@ def _jittered(first: Parameters, model: Model, key: Key, size: Array) -> Paramet
 
 
 def _descend(model: Model, settings: Settings, first: Parameters) -> tuple[Parameters, Array]:
-    loss = partial(potential, model)
     schedule = optax.cosine_decay_schedule(settings.learning_rate, settings.epochs, alpha=0.05)
     adam = optax.adam(schedule)
 
-    def epoch(state: tuple, _: None) -> tuple[tuple, Array]:
-        point, memory = state
-        value, gradient = jax.value_and_grad(loss)(point)
-        update, memory = adam.update(gradient, memory, point)
-        return (optax.apply_updates(point, update), memory), value
+    def loss(point: Parameters, _: None) -> Array:
+        return potential(model, point)
 
-    (point, _), values = jax.lax.scan(epoch, (first, adam.init(first)), None, settings.epochs)
+    (point, _), values = descend(loss, adam, begun(adam, first), steps=settings.epochs)
     return point, values

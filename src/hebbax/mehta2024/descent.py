@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from hebbax.inference.passes import State, one_pass
+from hebbax.inference.optimise import State, begun, descend
 from hebbax.mehta2024.pooled import Pooled, Recorded, counts, log_likelihood
 from hebbax.typing import Array, Key
 
@@ -47,10 +47,10 @@ def _descend(
         return entropy + l1 * jnp.abs(theta).sum()
 
     def epoch(state: State, _: None) -> tuple[State, Array]:
-        state = one_pass(loss, adam, data, state)[0]
+        state = descend(loss, adam, state, data)[0]
         return state, state[0]
 
-    return jax.lax.scan(epoch, (start, adam.init(start)), None, epochs)[1]
+    return jax.lax.scan(epoch, begun(adam, start), None, epochs)[1]
 
 
 def fit(key: Key, pooled: Pooled, data: Recorded, settings: Settings, *, l1: Array) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from hebbax.errors import ModelError
-from hebbax.inference.passes import State, one_pass
+from hebbax.inference.optimise import State, begun, descend
 from hebbax.model.activity import ActivityModel, Given
 from hebbax.rule.layer import recorded
 from hebbax.typing import Array, Key, Progress, silent
@@ -59,11 +59,11 @@ def fit(
 
     @jax.jit
     def epoch(state: State) -> tuple[State, Array]:
-        state, losses = one_pass(loss, optimiser, given, state)
+        state, losses = descend(loss, optimiser, state, given)
         return state, losses.mean()
 
     theta = settings.start * jax.random.normal(key, (len(model.terms),))
-    state = (theta, optimiser.init(theta))
+    state = begun(optimiser, theta)
     path, losses = [np.asarray(theta)], []
     for done in range(settings.epochs):
         progress("descending", done, settings.epochs)

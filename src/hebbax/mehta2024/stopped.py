@@ -23,6 +23,7 @@ import optax
 
 from hebbax.errors import FitError
 from hebbax.inference.density import log_likelihood
+from hebbax.inference.optimise import begun, descend
 from hebbax.model.choices import Model
 from hebbax.typing import Array, Key, Parameters
 from hebbax.validation.keys import words
@@ -117,20 +118,12 @@ def _descend(
     if "theta" in first:
         first["theta"] = settings.start * jax.random.normal(key, first["theta"].shape)
 
-    def losses(free: Parameters) -> Array:
+    def losses(free: Parameters, _: None) -> Array:
         surprise = -weight * log_likelihood(model, {**values, **free})
         each = jax.ops.segment_sum(surprise, animal, n)
         size = jnp.abs(free["theta"]).sum(-1) if "theta" in free else 0.0
         return each + l1 * size
 
     adam = optax.adam(settings.learning_rate)
-
-    def epoch(state: tuple, _: None) -> tuple[tuple, Array]:
-        point, memory = state
-        loss, pull = jax.vjp(losses, point)
-        (slope,) = pull(jnp.ones_like(loss))
-        update, memory = adam.update(slope, memory)
-        return (optax.apply_updates(point, update), memory), loss
-
-    (point, _), loss = jax.lax.scan(epoch, (first, adam.init(first)), None, settings.epochs)
-    return {**values, **point}, Info(loss, losses(point))
+    (point, _), loss = descend(losses, adam, begun(adam, first), steps=settings.epochs)
+    return {**values, **point}, Info(loss, losses(point, None))
