@@ -3,8 +3,8 @@
 A sub-model is numbered by the bits of its terms: bit j is set where term j is in. Its neighbours
 have one term more or one less. Rules that imitate each other have several modes, and single animals
 are left behind in another one, so that a sub-model can be begun in several ways: where a neighbour
-ended, on growing parts of the sessions, from the population it found, or with each animal where a
-smaller sub-model found it likeliest. The solution of most evidence is kept.
+ended, on growing parts of the sessions, or with each animal where a smaller sub-model found it
+likeliest. The solution of most evidence is kept.
 """
 
 from collections.abc import Iterable
@@ -75,19 +75,17 @@ class Climb:
         found = self._solve(codes, starts, progress, most_evidence(known))
         keep(known, zip(codes, found, strict=True))
 
-    def grown(
-        self, codes: list[int], progress: Progress = silent, starts: list[Start] | None = None
-    ) -> Solutions:
-        """Return the solutions of sub-models begun at rest, or at ``starts``, on `EXCERPTS` of the
-        sessions and then on the whole, each from the one before; what is hopeless on an excerpt
-        goes on with the whole at once.
+    def grown(self, codes: list[int], progress: Progress = silent) -> Solutions:
+        """Return the solutions of sub-models begun at rest on `EXCERPTS` of the sessions and then
+        on the whole, each from the one before; what is hopeless on an excerpt goes on with the
+        whole at once.
 
         Weights that run away make the likelihood of a whole session a maze around its mode, in
         which single animals are left behind; in its first trials they have not gone far yet, and a
         few more trials move the mode by little.
         """
         nothing = self._rest()
-        begun = dict(zip(codes, starts or [nothing] * len(codes), strict=True))
+        begun = dict.fromkeys(codes, nothing)
         early = replace(self.settings, stretches=1, tolerance=self.settings.excerpt_tolerance)
         going = list(codes)
         for part in EXCERPTS:
@@ -114,13 +112,6 @@ class Climb:
             phi = np.stack([one.phi for one in each])[best, np.arange(best.size)]
             starts.append(Start(jnp.asarray(phi), known[code].log_spread))
         self.extend(known, codes, progress, starts)
-
-    def regrow(self, known: Solutions, codes: list[int], progress: Progress = silent) -> None:
-        """Let sub-models grow once more, every animal begun at the population that was found: one
-        that was left behind may follow the others. What finds more evidence is kept."""
-        old = [known[code] for code in codes]
-        starts = [Start(jnp.zeros_like(o.phi) + o.population, o.log_spread) for o in old]
-        keep(known, self.grown(codes, progress, starts).items())
 
     def again(
         self, known: Solutions, codes: Iterable[int], progress: Progress = silent

@@ -16,8 +16,8 @@ from hebbax.typing import Progress, silent
 MANY_TERMS = 12
 """Up to this number of terms all sub-models are solved, beyond it some are searched for."""
 
-REGROWN, ROUNDS = 64, 3
-"""Leading sub-models that grow once more from the population that they found, and how often."""
+LEADING, ROUNDS = 64, 3
+"""Leading sub-models that begin with each animal where a smaller one found it, and how often."""
 
 NEAR, SOURCES, BETTER = 10.0, 5, 0.2
 """Sub-models so many nats below the best are begun where each of so many best neighbours ended, and
@@ -93,9 +93,8 @@ def enumerate_all(climb: Climb, progress: Progress = silent, most: int | None = 
     """Return the solutions of all sub-models of a model with at most `MANY_TERMS` terms.
 
     All from rest on growing excerpts; then from their best neighbours, upwards by the number of
-    terms and downwards again; then the leading ones from the population that they found, and with
-    each animal where a smaller sub-model found it likeliest. Again, near the best, while the best
-    gets better.
+    terms and downwards again; then the leading ones with each animal where a smaller sub-model
+    found it likeliest. Again, near the best, while the best gets better.
 
     Args:
         climb: how sub-models are solved, of the model of all candidate terms.
@@ -116,7 +115,6 @@ def enumerate_all(climb: Climb, progress: Progress = silent, most: int | None = 
         _sweep(climb, known, levels, np.inf if k == 0 else hopeless, progress)
         _sweep(climb, known, levels[::-1], hopeless, progress)
         before = most_evidence(known)
-        climb.regrow(known, _leading(known), progress)
         climb.gather(known, _leading(known), progress)
         if most_evidence(known) < before + 1.0:
             break
@@ -156,5 +154,5 @@ def exchange(climb: Climb, known: Solutions, progress: Progress = silent) -> Non
 
 
 def _leading(known: Solutions) -> list[int]:
-    """Return the `REGROWN` sub-models of most evidence, best first."""
-    return sorted(known, key=lambda code: -weight(known[code]))[:REGROWN]
+    """Return the `LEADING` sub-models of most evidence, best first."""
+    return sorted(known, key=lambda code: -weight(known[code]))[:LEADING]
