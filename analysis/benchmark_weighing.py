@@ -24,7 +24,6 @@ from hebbax.check import sbc
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
-from hebbax.design.rehearsal import Task
 from hebbax.inference import evidence, pseudo_marginal, scaling
 from hebbax.inference.climbs import Climb
 from hebbax.inference.submodels import enumerate_all, exchange
@@ -32,6 +31,7 @@ from hebbax.model.spec import ModelSpec
 from hebbax.run.ledger import Ledger
 from hebbax.run.workers import Workers
 from hebbax.simulate.cohort import Cohort
+from hebbax.simulate.environment import Task
 
 KEYS = ("what", "data")
 

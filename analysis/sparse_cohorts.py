@@ -62,22 +62,24 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from hebbax import figures
 from hebbax.check import repeated_fits
 from hebbax.check.calibration import Reliability, reliability
-from hebbax.check.prior_predictive import as_sessions, draw_truth, lives, template
+from hebbax.check.prior_predictive import draw_truth, lives, template
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.data import Sessions
 from hebbax.design.detection import POWER, THRESHOLD
 from hebbax.design.information import coefficient_covariance, information_under
-from hebbax.design.rehearsal import TASK, Task
 from hebbax.errors import HebbaxError
 from hebbax.figures.style import PALETTE
-from hebbax.inference import pseudo_marginal, stopped
+from hebbax.inference import pseudo_marginal
+from hebbax.mehta2024 import stopped
 from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, convergence
 from hebbax.run.files import write_tables
 from hebbax.run.ledger import Ledger, fill
+from hebbax.simulate.cohort import as_sessions
+from hebbax.simulate.environment import TASK, Task
 from hebbax.terms import inclusion, weighing
 from hebbax.typing import Parameters
 
@@ -171,7 +173,7 @@ def simulated(number: int, design: Design) -> tuple[Sessions, Parameters]:
     drawn = draw_rule(number, design)
     values = {group.name: drawn[group.name] for group in design.model().groups}
     key = jax.random.fold_in(jax.random.PRNGKey(number), 1)
-    return as_sessions(*jax.device_get(_simulator(design)[1](key, values))), drawn
+    return as_sessions(_simulator(design)[1](key, values), "simulated from the prior"), drawn
 
 
 def truth(cohort: int, design: Design) -> list[dict]:

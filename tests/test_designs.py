@@ -13,12 +13,12 @@ from hebbax import figures
 from hebbax.design.designs import Settings, check, parse_rewards, rank
 from hebbax.design.identifiability import candidates
 from hebbax.design.information import coefficient_covariance
-from hebbax.design.rehearsal import Task
 from hebbax.errors import HebbaxError
 from hebbax.inference.density import fisher_information
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec, read_spec
 from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.simulate.environment import Task
 
 SPEC = candidates(read_spec("forgetting"), "x, x r, w")
 SMALL = Settings(

@@ -25,7 +25,7 @@ from hebbax.rule.network import Network
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
 from hebbax.simulate.cohort import Cohort, simulate
-from hebbax.simulate.environment import Animal, Environment, Task, generate
+from hebbax.simulate.environment import Animal, Environment, generate
 
 EVERYWHERE = ("1", "x r", "w")
 """A rule that would act on every weight in a trial without a choice too."""
@@ -132,7 +132,7 @@ def lived(p, most, n_trials):
         Network(one_hot(2)),
         Animal(jnp.zeros(0), jnp.zeros((2, 1)), lambda repeat, logits: preference),
         Environment(np.full((n_trials, 2), 0.5), most_encounters=most),
-        Task("raw", 10, "encounter"),
+        ModelSpec("m", (), reward="raw", likelihood="encounter"),
     )
     made = jax.device_get(made)
     record = Record("a", made.choices, made.rewards, rejections=made.rejections.astype(int))

@@ -11,10 +11,10 @@ import pytest
 from hebbax.errors import HebbaxError
 from hebbax.rule.layer import Layer, recorded
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.recording_task import Experiment, record
+from hebbax.simulate.recording_task import LayerTask, record
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
-TINY = Experiment(n_inputs=5, n_neurons=4, trajectories=1, steps=7, input_variance=0.5)
+TINY = LayerTask(n_inputs=5, n_neurons=4, trajectories=1, steps=7, input_variance=0.5)
 
 
 @pytest.fixture

@@ -52,7 +52,8 @@ from hebbax.simulate import contingency, environment, recording_task
 from hebbax.validation.keys import words
 
 SPEC = ModelSpec("m", ("x r", "w"))
-TASK = rehearsal.Task(12, 1, (0.2, 0.8), "baited")
+ENCOUNTERS = ModelSpec("m", ("x r", "w"), likelihood="encounter")
+TASK = environment.Task(12, 1, (0.2, 0.8), "baited")
 LIVED = experiment.Experiment(trials_per_block=4, hidden_units=1, noise=0.0)
 RULE, THETA = TaylorRule(("x r", "w")), jnp.array([0.8, -0.05])
 POPULATIONS = pseudo_marginal.Settings(
@@ -137,9 +138,8 @@ def gaussian():
 
 
 def generated(key):
-    task = environment.Task("expected", 10, "encounter")
     where = environment.Environment(TASK.chances)
-    return environment.generate(key, RULE, LIVED.network, animal(), where, task)
+    return environment.generate(key, RULE, LIVED.network, animal(), where, ENCOUNTERS)
 
 
 def stored_nuts(key, folder):
@@ -246,7 +246,7 @@ CASES = {
         key,
         model(),
         drawn(),
-        replicates.Experiment(model().sessions.blocks, known(), "independent"),
+        replicates.RecordedTask(model().sessions.blocks, known(), "independent"),
     ),
     "check.replicates.one_step": lambda key, _: replicates.one_step(key, model(), drawn()),
     "mehta2024.scores.score": lambda key, _: scores.score(

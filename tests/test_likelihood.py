@@ -21,7 +21,6 @@ from hebbax.rule.taylor import TaylorRule
 from hebbax.simulate.environment import (
     Animal,
     Environment,
-    Task,
     blocks,
     generate,
     reject,
@@ -150,8 +149,7 @@ def test_replay_gives_back_the_generators_own_log_probability(rule, signal, like
     animal = Animal(theta, jnp.zeros((2, 1)), lambda last, logits: preference + 0.3 * last)
     environment = Environment(blocks(np.array([[0.2, 0.8], [0.9, 0.1]]), 40), most_encounters=most)
     network = Network(one_hot(2))
-    task = Task(signal, 10, likelihood)
-    made = generate(jax.random.PRNGKey(4), TaylorRule(terms), network, animal, environment, task)
+    made = generate(jax.random.PRNGKey(4), TaylorRule(terms), network, animal, environment, spec)
     record = Record(
         "one",
         np.asarray(made.choices),

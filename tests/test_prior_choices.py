@@ -11,11 +11,11 @@ from conftest import random_sessions
 
 from hebbax import figures
 from hebbax.check.prior_choices import PriorChoices, prior_choices
-from hebbax.design.rehearsal import Task
 from hebbax.errors import ModelError
 from hebbax.inference.scaling import scaled
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
+from hebbax.simulate.environment import Task
 
 SHORT = Task(60, 2, (0.2, 0.8), "baited")
 KEY = jax.random.PRNGKey(0)

@@ -26,7 +26,7 @@ from hebbax.check.discrepancy import (
     all_statistics,
     tables,
 )
-from hebbax.check.replicates import Experiment, free_trials, predicted_trials, recorded_trials
+from hebbax.check.replicates import RecordedTask, free_trials, predicted_trials, recorded_trials
 from hebbax.data import Sessions, compact
 from hebbax.errors import FitError
 from hebbax.model.choices import Model, build_model
@@ -193,7 +193,7 @@ def write_tables(checked: Check, folder: Path) -> None:
 def _parts(
     key: Key,
     model: Model,
-    experiment: Experiment,
+    experiment: RecordedTask,
     values: Mapping[str, np.ndarray],
     progress: Progress,
 ) -> dict[str, tuple[Sequence[Values], Sequence[Values]]]:
@@ -253,7 +253,7 @@ def check_blocks(sessions: Sessions, trials_per_block: int | None) -> None:
 
 def _experiment(
     sessions: Sessions, blocks: np.ndarray, settings: Settings
-) -> tuple[Experiment, Decision | None]:
+) -> tuple[RecordedTask, Decision | None]:
     """Return the task of the recorded animals, and how it was decided whether rewards wait."""
     decision = decide(sessions, blocks, settings.baiting) if _armed(sessions) else None
     # What is not armed cannot wait.
@@ -262,7 +262,7 @@ def _experiment(
         contingencies = estimate(sessions, blocks, baiting)
     else:
         contingencies = read_contingencies(settings.contingencies, sessions, blocks)
-    return Experiment(blocks, contingencies, baiting), decision
+    return RecordedTask(blocks, contingencies, baiting), decision
 
 
 def _armed(sessions: Sessions) -> bool:
@@ -271,7 +271,7 @@ def _armed(sessions: Sessions) -> bool:
 
 
 def _notes(
-    sessions: Sessions, experiment: Experiment, decision: Decision | None
+    sessions: Sessions, experiment: RecordedTask, decision: Decision | None
 ) -> tuple[str, ...]:
     notes = [] if decision is None else [decision.sentence]
     notes += experiment.contingencies.notes
@@ -284,7 +284,7 @@ def _notes(
     return tuple(notes)
 
 
-def _contingency_table(sessions: Sessions, experiment: Experiment) -> pd.DataFrame:
+def _contingency_table(sessions: Sessions, experiment: RecordedTask) -> pd.DataFrame:
     """Return one row an animal, block that it lived in, and stimulus."""
     probability = experiment.contingencies.probability
     low, high = experiment.contingencies.interval(NINETY)

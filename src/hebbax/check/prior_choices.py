@@ -14,12 +14,12 @@ import pandas as pd
 
 from hebbax.check.behaviour import Trials, choice_curve
 from hebbax.check.prior_predictive import generator, template
-from hebbax.design.rehearsal import TASK, Task
 from hebbax.errors import HebbaxError
 from hebbax.model.priors import Shrinking
 from hebbax.model.spec import ModelSpec
 from hebbax.run import files
 from hebbax.run.names import file_name
+from hebbax.simulate.environment import TASK, Task
 from hebbax.typing import Key
 from hebbax.validation.keys import words
 
@@ -73,7 +73,8 @@ def prior_choices(key: Key, spec: ModelSpec, draws: int, task: Task = TASK) -> P
     key = words(key)
     model = template(spec, 1, task)
     lived = jax.jit(jax.vmap(generator(model, task)))(jax.random.split(key, draws))
-    choices, rewards = np.asarray(lived.choices)[:, 0], np.asarray(lived.rewards)[:, 0]
+    made = lived.session
+    choices, rewards = np.asarray(made.choices)[:, 0], np.asarray(made.rewards)[:, 0]
     best = task.chances.argmax(1)
     block = np.cumsum(np.append(0, np.diff(best) != 0))
     trials = Trials(choices, choices, rewards, block, best[:1], len(task.rewards))

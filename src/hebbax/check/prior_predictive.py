@@ -12,42 +12,29 @@ import jax
 import numpy as np
 from numpyro.handlers import seed, trace
 
-from hebbax.data import Record, Sessions, from_animals
-from hebbax.design.rehearsal import Task
 from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
-from hebbax.simulate.environment import Animal, Environment, generate
-from hebbax.simulate.environment import Task as Meeting
-from hebbax.typing import Array, ArrayLike, Key, Parameters
+from hebbax.simulate.cohort import as_sessions
+from hebbax.simulate.environment import Animal, Environment, Session, Task, generate
+from hebbax.typing import Key, Parameters
 
 
 class Lived(NamedTuple):
     """One simulated cohort: the ``truth`` by site name, each animal's values by group name among
-    them, and its choices and rewards (animal, trial) and rejections (animal, trial, stimulus)."""
+    them, and its ``session``, a leading dimension ``animal``."""
 
     truth: Parameters
-    choices: Array
-    rewards: Array
-    rejections: Array
+    session: Session
 
 
 def template(spec: ModelSpec, animals: int, task: Task) -> Model:
     """Return the model on recordings of the task's size, whatever was chosen in them."""
     n_stimuli = len(task.rewards)
     choices = np.broadcast_to(np.arange(task.trials) % n_stimuli, (animals, task.trials))
-    rejections = np.zeros((animals, task.trials, n_stimuli), int)
-    return build_model(spec, as_sessions(choices, np.zeros(choices.shape), rejections))
-
-
-def as_sessions(choices: ArrayLike, rewards: ArrayLike, rejections: ArrayLike) -> Sessions:
-    """Return what simulated animals did ``(animal, trial, ...)`` as recordings."""
-    choices, rewards, rejections = map(np.asarray, (choices, rewards, rejections))
-    records = [
-        Record(f"animal {a + 1}", choices[a], rewards[a], rejections=rejections[a].astype(int))
-        for a in range(len(choices))
-    ]
-    names = [chr(ord("A") + k) for k in range(rejections.shape[-1])]
-    return from_animals(records, names, "simulated from the prior")
+    nothing = np.zeros(choices.shape)
+    rejections = np.zeros((*choices.shape, n_stimuli))
+    made = Session(choices, nothing, rejections, nothing)  # type: ignore[arg-type]
+    return build_model(spec, as_sessions(made, "nothing yet"))
 
 
 def draw_truth(key: Key, model: Model) -> Parameters:
@@ -57,19 +44,16 @@ def draw_truth(key: Key, model: Model) -> Parameters:
     return {name: site["value"] for name, site in sites.items() if not name.endswith("_offset")}
 
 
-def lives(model: Model, task: Task) -> Callable[[Key, Parameters], tuple[Array, Array, Array]]:
+def lives(model: Model, task: Task) -> Callable[[Key, Parameters], Session]:
     """Return a compiled function of a key and of each animal's values by group name, which lets the
-    animals live through the task: choices, rewards (animal, trial) and rejections (animal, trial,
-    stimulus)."""
-    meeting = Meeting(model.spec.reward, model.spec.window, model.spec.likelihood)
+    animals live through the task and returns a `Session` with a leading dimension ``animal``."""
     environment = Environment(task.chances, task.baiting)
 
-    def animal(key: Key, values: Parameters) -> tuple[Array, Array, Array]:
+    def animal(key: Key, values: Parameters) -> Session:
         own = Animal(*model.animal_parameters(values))
-        made = generate(key, model.rule, model.network, own, environment, meeting)
-        return made.choices, made.rewards, made.rejections
+        return generate(key, model.rule, model.network, own, environment, model.spec)
 
-    def cohort(key: Key, values: Parameters) -> tuple[Array, Array, Array]:
+    def cohort(key: Key, values: Parameters) -> Session:
         return jax.vmap(animal)(jax.random.split(key, model.sessions.n_animals), values)
 
     return jax.jit(cohort)
@@ -83,6 +67,6 @@ def generator(model: Model, task: Task) -> Callable[[Key], Lived]:
         truth_key, run_key = jax.random.split(key)
         truth = draw_truth(truth_key, model)
         values = {group.name: truth[group.name] for group in model.groups}
-        return Lived(truth, *live(run_key, values))
+        return Lived(truth, live(run_key, values))
 
     return jax.jit(cohort)

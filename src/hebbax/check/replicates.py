@@ -19,12 +19,12 @@ from hebbax.check.behaviour import Trials
 from hebbax.model.choices import Model
 from hebbax.posterior.inference_data import animal_values
 from hebbax.simulate.contingency import Contingencies
-from hebbax.simulate.environment import Animal, Baiting, Environment, Task, generate
+from hebbax.simulate.environment import Animal, Baiting, Environment, generate
 from hebbax.typing import Array, Key, Parameters
 
 
 @dataclass(frozen=True)
-class Experiment:
+class RecordedTask:
     """The task of the recorded animals.
 
     ``blocks`` (animal, trial) from 0, -1 in padding; ``contingencies`` of each; ``baiting``:
@@ -69,10 +69,9 @@ def one_step(
 
 
 def free_runs(
-    key: Key, model: Model, values: Mapping[str, np.ndarray], experiment: Experiment
+    key: Key, model: Model, values: Mapping[str, np.ndarray], experiment: RecordedTask
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return choices and rewards, each ``(replicate, animal, trial)``, of animals set free."""
-    task = Task(model.spec.reward, model.spec.window, model.spec.likelihood)
 
     def one(key: Key, animal: Parameters, chances: Array) -> tuple[Array, Array]:
         made = generate(
@@ -81,7 +80,7 @@ def free_runs(
             model.network,
             Animal(*model.animal_parameters(animal)),
             Environment(chances, experiment.baiting),
-            task,
+            model.spec,
         )
         return made.choices, made.rewards
 
@@ -96,19 +95,19 @@ def free_runs(
     return np.asarray(choices), np.asarray(rewards)
 
 
-def recorded_trials(model: Model, experiment: Experiment) -> list[Trials]:
+def recorded_trials(model: Model, experiment: RecordedTask) -> list[Trials]:
     """Return the recorded trials of each animal."""
     sessions = model.sessions
     return _trials(model, experiment, sessions.choices, sessions.choices, sessions.rewards)
 
 
-def predicted_trials(model: Model, experiment: Experiment, choices: np.ndarray) -> list[Trials]:
+def predicted_trials(model: Model, experiment: RecordedTask, choices: np.ndarray) -> list[Trials]:
     """Return choices drawn one step ahead ``(replicate, animal, trial)`` with the recorded past."""
     return _trials(model, experiment, choices, model.sessions.choices, model.sessions.rewards)
 
 
 def free_trials(
-    model: Model, experiment: Experiment, choices: np.ndarray, rewards: np.ndarray
+    model: Model, experiment: RecordedTask, choices: np.ndarray, rewards: np.ndarray
 ) -> list[Trials]:
     """Return free runs ``(replicate, animal, trial)`` as trials of each animal."""
     return _trials(model, experiment, choices, choices, rewards)
@@ -116,7 +115,7 @@ def free_trials(
 
 def _trials(
     model: Model,
-    experiment: Experiment,
+    experiment: RecordedTask,
     choices: np.ndarray,
     history: np.ndarray,
     rewards: np.ndarray,

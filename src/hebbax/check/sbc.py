@@ -20,8 +20,7 @@ import numpy as np
 import pandas as pd
 
 from hebbax.check import calibration, repeated_fits
-from hebbax.check.prior_predictive import Lived, as_sessions, generator, template
-from hebbax.design.rehearsal import TASK, Task
+from hebbax.check.prior_predictive import Lived, generator, template
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import log_likelihood
@@ -32,6 +31,8 @@ from hebbax.posterior import diagnostics
 from hebbax.run import files, workers
 from hebbax.run.ledger import Ledger
 from hebbax.run.names import file_name
+from hebbax.simulate.cohort import as_sessions
+from hebbax.simulate.environment import TASK, Task
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
 LIKELIHOOD = "log likelihood"
@@ -209,7 +210,7 @@ def simulate(spec: ModelSpec, settings: Settings, simulation: int) -> Simulated:
     key = jax.random.fold_in(jax.random.PRNGKey(settings.seed), simulation)
     live_key, fit_key = jax.random.split(key)
     lived = jax.device_get(compiled.live(live_key))
-    recorded = build_model(spec, as_sessions(lived.choices, lived.rewards, lived.rejections))
+    recorded = build_model(spec, as_sessions(lived.session, "simulated from the prior"))
     made = compiled.fit(fit_key, recorded.design, jnp.asarray(recorded.observed), lived.truth)
     truth, draws, accepted = jax.device_get(made)
     names = [*compiled.quantities, Quantity(LIKELIHOOD, "likelihood", "", ())]

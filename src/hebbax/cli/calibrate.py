@@ -24,12 +24,11 @@ from hebbax.cli.ranges import (
     seed_option,
 )
 from hebbax.design import designs
-from hebbax.design.rehearsal import Task
 from hebbax.errors import HebbaxError
 from hebbax.model.spec import ModelSpec, read_spec
 from hebbax.run import workers
 from hebbax.run.names import file_name
-from hebbax.simulate.environment import Baiting
+from hebbax.simulate.environment import Baiting, Task
 
 SHOWN = ["inside", "50 %", "80 %", "90 %", "95 %", "contraction", "z mean", "z sd"]
 """Columns of the terminal's table; the file has all."""

@@ -20,13 +20,12 @@ from hebbax.cli.options import (
 )
 from hebbax.cli.pictures import picture
 from hebbax.cli.ranges import ANIMALS, COEFFICIENT, REPLICATES, TRIALS, check_cohort, seed_option
-from hebbax.design.rehearsal import TASK
 from hebbax.errors import HebbaxError
 from hebbax.model.spec import declared_models, read_spec
 from hebbax.run.files import replacing
 from hebbax.run.names import check_distinct, file_name
 from hebbax.simulate import cohort as simulation
-from hebbax.simulate.environment import Baiting
+from hebbax.simulate.environment import TASK, Baiting
 
 
 @click.command()

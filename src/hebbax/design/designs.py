@@ -21,7 +21,7 @@ from hebbax.design.detection import POWER, detectable, nats, power
 from hebbax.design.identifiability import FORGETTING
 from hebbax.design.information import covariance_of, known_otherwise
 from hebbax.design.redundancy import listed
-from hebbax.design.rehearsal import Population, Rehearsal, Rehearsals, Task, shown
+from hebbax.design.rehearsal import Population, Rehearsal, Rehearsals
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.model.likelihood import Choice
 from hebbax.model.spec import ModelSpec
@@ -29,7 +29,7 @@ from hebbax.rule.fading import PERCENT, percent
 from hebbax.rule.taylor import coefficients, parse_rule
 from hebbax.run import files
 from hebbax.run.ledger import provenance
-from hebbax.simulate.environment import Baiting
+from hebbax.simulate.environment import Baiting, Task, shown
 from hebbax.typing import Progress, silent
 from hebbax.validation.limits import MAX_DESIGNS, MAX_STIMULI
 from hebbax.validation.quoting import plain

@@ -8,46 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hebbax.data import Record, Sessions, from_animals
+from hebbax.data import Sessions
 from hebbax.design.information import shares
 from hebbax.inference.density import fisher_information, flatten_groups
 from hebbax.model.choices import Design, Model, build_model
 from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.model.spec import ModelSpec
-from hebbax.simulate.cohort import Generator, generator
-from hebbax.simulate.environment import Baiting, blocks
+from hebbax.simulate.cohort import Generator, as_sessions, generator
+from hebbax.simulate.environment import Baiting, Task
 from hebbax.typing import Array, Key
-
-
-def shown(chances: tuple[float, ...]) -> str:
-    """Return reward probabilities as they are written: 0.2/0.8."""
-    return "/".join(f"{chance:g}" for chance in chances)
-
-
-class Task(NamedTuple):
-    """One task: trials, blocks, reward probabilities of the first block, baiting."""
-
-    trials: int
-    blocks: int
-    rewards: tuple[float, ...]
-    baiting: Baiting
-
-    @property
-    def chances(self) -> np.ndarray:
-        """Probability of arming a reward ``(trial, stimulus)``: blocks as equal as can be."""
-        rolled = np.array([np.roll(self.rewards, k) for k in range(self.blocks)])
-        return blocks(rolled, -(-self.trials // self.blocks))[: self.trials]
-
-    @property
-    def words(self) -> str:
-        """The task in words, to follow "a task of"."""
-        in_blocks = f" in {self.blocks} blocks" if self.blocks > 1 else ""
-        rewards = f"{self.baiting} rewards of {shown(self.rewards)}"
-        return f"{self.trials} trials{in_blocks} with {rewards}"
-
-
-TASK = Task(240, 3, (0.2, 0.8), "baited")
-"""The task unless another is asked for."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +107,7 @@ def _live(live: Generator, animals: Animals, task: Task) -> Sessions:
     n, chances = len(animals.theta), task.chances
     start = jnp.zeros((n, chances.shape[1], 1))
     made = live(animals.keys, animals.theta, start, animals.preference, chances)
-    choices, rewards, _ = jax.device_get(made)
-    records = [Record(str(a), choices[a], rewards[a]) for a in range(n)]
-    return from_animals(records, [str(k) for k in range(chances.shape[1])], "simulated")
+    return as_sessions(made, "simulated")
 
 
 @partial(jax.jit, static_argnames="template")

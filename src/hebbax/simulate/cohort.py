@@ -14,11 +14,11 @@ from hebbax.model.spec import ModelSpec
 from hebbax.rule.network import Network
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.environment import Animal, Baiting, Environment, Task, blocks, generate
+from hebbax.simulate.environment import Animal, Baiting, Environment, Session, blocks, generate
 from hebbax.typing import Array, ArrayLike, Key
 from hebbax.validation.keys import words
 
-Generator: TypeAlias = Callable[[Key, Array, Array, Array, ArrayLike], tuple[Array, Array, Array]]
+Generator: TypeAlias = Callable[[Key, Array, Array, Array, ArrayLike], Session]
 """Lets animals live; see `generator`."""
 
 
@@ -82,36 +82,40 @@ def simulate(key: Key, cohort: Cohort, spec: ModelSpec) -> tuple[Sessions, dict[
     start = cohort.initial_scale * jax.random.normal(start_key, shape)
     chances = blocks(np.array(cohort.reward_probability), cohort.trials_per_block)
     run = generator(spec, cohort.baiting, cohort.most_encounters)
-    choices, rewards, rejections = jax.device_get(
-        run(jax.random.split(session_key, n), theta, start, preference, chances)
-    )
+    made = run(jax.random.split(session_key, n), theta, start, preference, chances)
     block = np.repeat(np.arange(len(cohort.reward_probability)), cohort.trials_per_block)
-    records = [
-        Record(f"animal {a + 1}", choices[a], rewards[a], block, rejections[a].astype(int))
-        for a in range(n)
-    ]
-    names = [chr(ord("A") + k) for k in range(n_stimuli)]
-    sessions = from_animals(records, names, f"simulated by {spec.name}")
+    sessions = as_sessions(made, f"simulated by {spec.name}", block)
     return sessions, {"theta": np.asarray(theta), "preference": np.asarray(preference)}
+
+
+def as_sessions(made: Session, source: str, blocks: np.ndarray | None = None) -> Sessions:
+    """Return what simulated animals did, a leading dimension ``animal``, as recordings from a
+    ``source``, in the ``blocks`` (trial,) of all."""
+    choices, rewards, rejections = map(np.asarray, made[:3])
+    records = [
+        Record(f"animal {a + 1}", choices[a], rewards[a], blocks, rejections[a].astype(int))
+        for a in range(len(choices))
+    ]
+    names = [chr(ord("A") + k) for k in range(rejections.shape[-1])]
+    return from_animals(records, names, source)
 
 
 def generator(spec: ModelSpec, baiting: Baiting, most_encounters: float = np.inf) -> Generator:
     """Return a compiled function that lets animals live by the rule of ``spec``.
 
     It takes keys (animal,), theta (animal, term), starting weights (animal, input, hidden),
-    preferences (animal, stimulus - 1) and reward probabilities (trial, stimulus), and returns
-    choices (-1 without one), rewards (animal, trial) and rejections (animal, trial, stimulus).
+    preferences (animal, stimulus - 1) and reward probabilities (trial, stimulus), and returns a
+    `Session` with a leading dimension ``animal``.
     """
-    rule, task = TaylorRule(spec.terms), Task(spec.reward, spec.window, spec.likelihood)
+    rule = TaylorRule(spec.terms)
 
     def session(
         key: Key, theta: Array, start: Array, preference: Array, chances: ArrayLike
-    ) -> tuple[Array, Array, Array]:
+    ) -> Session:
         network = Network(one_hot(start.shape[0], spec.rate))
         offset = jnp.concatenate([jnp.zeros(1), preference])
         animal = Animal(theta, start, lambda repeat, logits: offset)
         environment = Environment(jnp.asarray(chances), baiting, most_encounters)
-        made = generate(key, rule, network, animal, environment, task)
-        return made.choices, made.rewards, made.rejections
+        return generate(key, rule, network, animal, environment, spec)
 
     return jax.jit(jax.vmap(session, in_axes=(0, 0, 0, 0, None)))

@@ -16,8 +16,9 @@ import numpy as np
 
 from hebbax.data import NO_CHOICE
 from hebbax.model.likelihood import KINDS
+from hebbax.model.spec import ModelSpec
 from hebbax.rule.network import Network, accept_logits, free_step
-from hebbax.rule.reward import RewardSignal, remember, signal_now
+from hebbax.rule.reward import remember, signal_now
 from hebbax.rule.taylor import Rule
 from hebbax.typing import Array, Key, Likelihood
 
@@ -38,6 +39,37 @@ class Environment:
 def blocks(probabilities: np.ndarray, trials_per_block: int) -> np.ndarray:
     """Return ``(trial, stimulus)`` probabilities from ``(block, stimulus)`` ones."""
     return np.repeat(np.asarray(probabilities, dtype=float), trials_per_block, axis=0)
+
+
+def shown(chances: tuple[float, ...]) -> str:
+    """Return reward probabilities as they are written: 0.2/0.8."""
+    return "/".join(f"{chance:g}" for chance in chances)
+
+
+class Task(NamedTuple):
+    """One task: trials, blocks, reward probabilities of the first block, baiting."""
+
+    trials: int
+    blocks: int
+    rewards: tuple[float, ...]
+    baiting: Baiting
+
+    @property
+    def chances(self) -> np.ndarray:
+        """Probability of arming a reward ``(trial, stimulus)``: blocks as equal as can be."""
+        rolled = np.array([np.roll(self.rewards, k) for k in range(self.blocks)])
+        return blocks(rolled, -(-self.trials // self.blocks))[: self.trials]
+
+    @property
+    def words(self) -> str:
+        """The task in words, to follow "a task of"."""
+        in_blocks = f" in {self.blocks} blocks" if self.blocks > 1 else ""
+        rewards = f"{self.baiting} rewards of {shown(self.rewards)}"
+        return f"{self.trials} trials{in_blocks} with {rewards}"
+
+
+TASK = Task(240, 3, (0.2, 0.8), "baited")
+"""The task unless another is asked for."""
 
 
 class Animal(NamedTuple):
@@ -65,14 +97,6 @@ class Session(NamedTuple):
     rewards: Array
     rejections: Array
     log_probability: Array
-
-
-class Task(NamedTuple):
-    """How an animal meets the environment: what is inferred from recorded ones too."""
-
-    signal: RewardSignal
-    window: int
-    likelihood: Likelihood
 
 
 def reject(key: Key, log_offer: Array, log_accept: Array, most: float = np.inf) -> Array:
@@ -105,9 +129,10 @@ def generate(
     network: Network,
     animal: Animal,
     environment: Environment,
-    task: Task,
+    spec: ModelSpec,
 ) -> Session:
-    """Return one simulated `Session` of one animal, with the trial step that `replay` uses.
+    """Return one simulated `Session` of one animal, with the trial step that `replay` uses and the
+    reward signal and likelihood of a declared model.
 
     The first accepted stimulus is k with probability P(k) = q_k p_k / sum_j q_j p_j, whatever the
     number of rejections; the reward signal comes from the simulated past. A trial that ends without
@@ -124,19 +149,19 @@ def generate(
         choice_key, reward_key, reject_key = jax.random.split(key, 3)
         logits = accept_logits(network, weights)
         offset = animal.offset(jnp.arange(n_stimuli) == last, logits)
-        offer, accept = KINDS[task.likelihood].attraction(logits, offset)
+        offer, accept = KINDS[spec.likelihood].attraction(logits, offset)
         choice = jax.random.categorical(choice_key, jax.nn.log_softmax(offer + accept))
         rejections = reject(reject_key, offer, accept, environment.most_encounters)
         accepted = rejections.sum() < environment.most_encounters
         reward, waiting = deliver(reward_key, armed, chances, choice, environment.baiting)
-        r = signal_now(reward, history, task.signal)
+        r = signal_now(reward, history, spec.reward)
         after = (advance(weights, rates[choice], r), waiting, remember(history, reward), choice)
         choice, reward = jnp.where(accepted, choice, NO_CHOICE), jnp.where(accepted, reward, 0.0)
-        log_p = _log_probability(offer, accept, choice, rejections, task.likelihood)
+        log_p = _log_probability(offer, accept, choice, rejections, spec.likelihood)
         session = Session(choice, reward, rejections, log_p)
         return jax.tree.map(partial(jnp.where, accepted), after, state), session
 
-    start = (animal.initial, jnp.zeros(n_stimuli, dtype=bool), jnp.zeros(task.window), NO_CHOICE)
+    start = (animal.initial, jnp.zeros(n_stimuli, dtype=bool), jnp.zeros(spec.window), NO_CHOICE)
     return jax.lax.scan(step, start, (jax.random.split(key, n_trials), probability))[1]
 
 

@@ -24,7 +24,7 @@ OJA = {"x y": 1.0, "y^2 w": -1.0}
 
 
 @dataclass(frozen=True)
-class Experiment:
+class LayerTask:
     """Design and truth of a simulated recording.
 
     Attributes:
@@ -63,19 +63,19 @@ def coefficients_of(layer: Layer, truth: Mapping[str, float]) -> np.ndarray:
     return coefficients(terms, truth)
 
 
-def draw_inputs(key: Key, experiment: Experiment, trajectories: int) -> Array:
+def draw_inputs(key: Key, experiment: LayerTask, trajectories: int) -> Array:
     """Return fresh inputs ``(trajectory, step, input)``."""
     shape = (trajectories, experiment.steps, experiment.n_inputs)
     return jnp.sqrt(experiment.input_variance) * jax.random.normal(key, shape)
 
 
-def draw_initial(key: Key, experiment: Experiment) -> Array:
+def draw_initial(key: Key, experiment: LayerTask) -> Array:
     """Return fresh initial weights ``(input, neuron)`` of all neurons."""
     shape = (experiment.n_inputs, experiment.n_neurons)
     return experiment.initial_scale * jax.random.normal(key, shape)
 
 
-def record(key: Key, layer: Layer, experiment: Experiment) -> Recordings:
+def record(key: Key, layer: Layer, experiment: LayerTask) -> Recordings:
     """Return simulated recordings, initial weights included.
 
     Raises `ModelError` for a true term that the layer's rule lacks.
