@@ -8,14 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import random_sessions
+from numpyro.distributions import Normal
 from numpyro.infer.util import log_density
 
 from hebbax.errors import FitError
-from hebbax.inference import map, nuts
+from hebbax.inference import map, nuts, variational
 from hebbax.inference.density import (
     constrain,
     fisher_information,
     latent_sites,
+    log_likelihood_by_animal,
     potential,
     split_groups,
     start,
@@ -70,6 +72,26 @@ def test_the_fisher_information_is_the_mean_product_of_scores(likelihood):
         mean = replace(model, observed=np.column_stack([met, np.zeros(len(met))]))
     stated = fisher_information(mean, phi)[0]
     assert (jnp.abs(products.mean(0) - stated) < 4 * error).all()
+
+
+def test_the_quick_fit_of_one_number_is_its_posterior():
+    # A model without learning has one number an animal: its posterior can be integrated on a grid.
+    model = build_model(ModelSpec("m", (), hierarchy="none"), random_sessions(11, lengths=(60, 50)))
+    found = variational.fit(jax.random.PRNGKey(0), model)
+    grid = jnp.linspace(-4, 4, 2001)
+
+    @jax.vmap
+    def joint(value):
+        each = log_likelihood_by_animal(model, {"preference": jnp.full(2, value)})
+        return each + Normal(0, 1).log_prob(value)
+
+    weight = jax.nn.softmax(joint(grid), axis=0)
+    mean = (weight * grid[:, None]).sum(0)
+    sd = jnp.sqrt((weight * (grid[:, None] - mean) ** 2).sum(0))
+    precision = found.information[:, 0, 0] + 1.0
+    np.testing.assert_allclose(found.linear[:, 0] / precision, mean, atol=0.05)
+    np.testing.assert_allclose(found.animals[:, 0], mean, atol=0.05)
+    np.testing.assert_allclose(precision**-0.5, sd, rtol=0.05)
 
 
 def test_the_potential_is_the_density_of_the_numpyro_model(model):
