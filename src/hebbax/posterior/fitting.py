@@ -142,7 +142,7 @@ def _fitted(
     else:
         draws, info = pseudo_marginal.fit(key, model, settings, store=state, progress=progress)
         statistics, provenance = info.statistics, {**provenance, **info.evidence.attributes}
-        by_animal = info.log_marginal if model.spec.hierarchy == "animals" else None
+        by_animal = info.log_marginal if model.spec.population else None
     _, draw_key, alone_key = random_keys(provenance["seed"])
     out = posteriors.to_inference_data(
         draw_key, model, draws, statistics, provenance, by_animal=by_animal
