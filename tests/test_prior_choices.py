@@ -72,7 +72,8 @@ def test_scales_that_are_to_come_from_choices_are_found_before_the_model_is_buil
     found = scaled(spec, sessions)
     assert set(found.scales) == {"x r", "w"}
     assert scaled(found, sessions) == found
-    assert build_model(found, sessions).groups[0].prior.told == pytest.approx(0.2 * np.sqrt(114))
+    shrinking = build_model(replace(found, prior="r2d2"), sessions).groups[0].prior
+    assert shrinking.told == pytest.approx(0.2 * np.sqrt(114))
     # Twice the effect is twice the scale, up to the widest allowed.
     wider = scaled(replace(spec, effect=0.4), sessions)
     for term, scale in found.scales.items():
