@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hebbax.errors import ModelError
-from hebbax.rule.network import MAX_WEIGHT, saturate
+from hebbax.rule.readout import MAX_WEIGHT, saturate
 from hebbax.rule.taylor import Exponents, TaylorRule, parse_term, term_name
 
 EVERY = [Exponents(*e) for e in itertools.product(range(3), repeat=4)]

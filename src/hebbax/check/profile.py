@@ -18,7 +18,7 @@ from hebbax.errors import ModelError
 from hebbax.model.choices import Model, build_model
 from hebbax.model.likelihood import Choice
 from hebbax.model.spec import ModelSpec
-from hebbax.rule.network import MAX_WEIGHT
+from hebbax.rule.readout import MAX_WEIGHT
 from hebbax.rule.taylor import parse_term, term_name
 from hebbax.typing import Array, Progress, silent
 

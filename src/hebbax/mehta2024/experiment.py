@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hebbax.rule.network import Network, activity, free_step
+from hebbax.rule.network import Network, free_step
 from hebbax.rule.reward import RewardSignal, remember, signal_now
 from hebbax.rule.stimulus import DEFAULT_RATE, one_hot
 from hebbax.rule.taylor import Rule
@@ -108,7 +108,7 @@ def meet(key: Key, network: Network, weights: Array, noise: float) -> Meeting:
         key, *own = jax.random.split(key, 4)
         met = jax.random.randint(own[0], (MEETINGS,), 0, n_stimuli)
         x = rates[met] + noise * jax.random.normal(own[1], (MEETINGS, n_inputs))
-        logit = network.gain * activity(x, weights).mean(axis=-1)
+        logit = network.readout.logit(x @ weights).mean(axis=-1)
         accepts = jax.random.bernoulli(own[2], jax.nn.sigmoid(logit))
         ended, first = accepts.any(), jnp.argmax(accepts)
         rejected = jnp.arange(MEETINGS) < jnp.where(ended, first, MEETINGS)

@@ -26,7 +26,7 @@ import numpy as np
 
 from hebbax.mehta2024.experiment import Experiment, Trajectory
 from hebbax.model.likelihood import Encounters
-from hebbax.rule.network import Network, accept_logits, activity, drives, replay, saturate
+from hebbax.rule.network import Network, activity, drives, logits_of, replay
 from hebbax.rule.taylor import Rule
 from hebbax.typing import Array, Key
 
@@ -78,7 +78,7 @@ def logits(pooled: Pooled, theta: Array, data: Recorded) -> Array:
     """Return the log odds of accepting each stimulus ``(trajectory, trial, stimulus)``."""
     run = weights(pooled, theta, data)
     if not pooled.noise:
-        return jax.vmap(jax.vmap(partial(accept_logits, pooled.network)))(run[..., None])
+        return jax.vmap(jax.vmap(partial(logits_of, pooled.network)))(run[..., None])
     nodes, shares = np.polynomial.hermite_e.hermegauss(NODES)
     rates = pooled.network.stimuli
     variance = pooled.noise**2 * (run**2).sum(axis=-1, keepdims=True)
@@ -86,7 +86,7 @@ def logits(pooled: Pooled, theta: Array, data: Recorded) -> Array:
     # A root that has a slope where all weights are zero, as they are in the first trial.
     spread = jnp.sqrt(variance + 1e-12)
     drive = (run @ rates.T)[..., None] + spread[..., None] * nodes
-    logit = pooled.network.gain * jnp.tanh(drive)
+    logit = pooled.network.readout.logit(drive)
     share = jnp.asarray(shares / shares.sum())
     return jnp.log(jax.nn.sigmoid(logit) @ share) - jnp.log(jax.nn.sigmoid(-logit) @ share)
 
@@ -98,7 +98,7 @@ def wander(pooled: Pooled, theta: Array, data: Recorded, run: Array) -> Array:
     change = jax.vmap(jax.vmap(partial(rule.change, theta)))
 
     def after(hoisted: Any, y: Array, w: Array) -> Array:
-        return saturate(w + change(hoisted, y, w) / n_inputs)
+        return pooled.network.readout.bounded(w + change(hoisted, y, w) / n_inputs)
 
     def one(x: Array, r: Array, w: Array) -> Array:
         y = jnp.broadcast_to(jnp.tanh((x * w).sum(axis=-1, keepdims=True)), w.shape)

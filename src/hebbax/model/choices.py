@@ -4,9 +4,9 @@ Generative equations, for animal a and trial t (one with a choice, or under `Enc
 encounter; without a choice w, E[R] and the last choice stay as they are):
 
     theta_a, preference_a, ...  ~ hierarchy of `hebbax.model.groups`
-    w_a1 = initial weights;  w_a,t+1 = saturate(w_at + g(x, y, w_at, r) / n_inputs)
-    logit_atk = gain * mean_h tanh(x_k w_at)
-    choice_at ~ Choice(logit_at, offset_at)    or    Encounters(logit_at, offset_at)
+    w_a1 = initial weights;  w_a,t+1 = bounded(w_at + g(x, y, w_at, r) / n_inputs)
+    logit_atk = that of `hebbax.rule.readout`, from x_k and w_at
+    choice_at ~ Choice, Softmax or Encounters(logit_at, offset_at)
     offset_atk of `hebbax.model.choice_parameters`, from preference, habit ...
 
 `build_model` returns an ordinary NumPyro model: `MCMC`, `SVI`, `Predictive` and ArviZ take it
@@ -31,7 +31,8 @@ from hebbax.model.conditioning import shown
 from hebbax.model.groups import Group, sample_group
 from hebbax.model.likelihood import Choice, Encounters, Kind
 from hebbax.model.spec import ModelSpec
-from hebbax.rule.network import Network, accept_logits, drives, replay
+from hebbax.rule.network import Network, drives, logits_of, replay
+from hebbax.rule.readout import READOUTS
 from hebbax.rule.reward import reward_signal
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import FunctionRule, Rule, TaylorRule
@@ -176,13 +177,13 @@ class Model:
         if not self.rule.parameters:
             return jnp.broadcast_to(start, (design.valid.shape[0], *start.shape))
         # The choice likelihood sees no trial without one: nothing to skip, and a faster loop.
-        accepted = None if self.kind is Choice else design.accepted
+        accepted = None if self.kind.relative else design.accepted
         return replay(self.rule, self.network, theta, start, design.x, design.drive, accepted)
 
     def _animal_readout(self, values: Parameters, design: Design) -> tuple[Array, Array]:
         weights = self._animal_weights(values, design)
         _, _, offset = self.animal_parameters(values)
-        logits = jax.vmap(partial(accept_logits, self.network))(weights)
+        logits = jax.vmap(partial(logits_of, self.network))(weights)
         return logits, offset(design.repeat, logits)
 
 
@@ -214,7 +215,7 @@ def build_model(
     warn_if_single()
     recording, trials = sessions, observation_index(sessions, spec.likelihood)[1] + 1
     sessions = compact(recording, spec.likelihood)
-    network = Network(one_hot(sessions.n_stimuli, spec.rate))
+    network = Network(one_hot(sessions.n_stimuli, spec.rate), READOUTS[spec.readout])
     plasticity: Rule = TaylorRule(spec.terms) if rule is None else FunctionRule(rule, spec.terms)
     return Model(
         spec=spec,

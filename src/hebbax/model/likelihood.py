@@ -5,6 +5,7 @@ without a choice (`NO_CHOICE`) says what its rejections say: without any, or to 
 not see them, nothing (log P = 0, no slopes). `KINDS` holds them by their name in a model file.
 """
 
+from functools import reduce
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import jax
@@ -14,6 +15,7 @@ from numpyro.distributions import Distribution, constraints
 
 from hebbax.data import NO_CHOICE, Sessions, observation_index
 from hebbax.errors import ModelError
+from hebbax.rule.readout import Name
 from hebbax.typing import Array, ArrayLike, Key, Likelihood
 
 LEAST_SD = 1e-30
@@ -114,7 +116,13 @@ class Choice(Distribution):
         """
         probability, accept = _probabilities(self.logits, self.offset)
         changes = [(1.0 - p) * d_logits[..., j] + d_offset[..., j] for j, p in enumerate(accept)]
-        *first, last = range(len(accept))
+        return self._parts(counts, probability, changes)
+
+    @staticmethod
+    def _parts(counts: Array, probability: list[Array], changes: list[Array]) -> list[Part]:
+        """Return the parts of a categorical choice, by P(j) and the change of `natural` of each
+        stimulus."""
+        *first, last = range(len(changes))
         later, seen, n = probability[last], counts[..., last], counts.sum(-1)
         moved = probability[last] * changes[last]
         out = []
@@ -194,6 +202,55 @@ def _choice_slope(
         for j, (s, n) in enumerate(zip(surprise, refuse, strict=True))
     ]
     return log_p, jnp.asarray(sum(moved))
+
+
+class Softmax(Choice):
+    """One of the stimuli, all at hand: P(k) ~ exp(logit_k + offset_k)."""
+
+    unit = "the choice of a trial"
+
+    @staticmethod
+    def attraction(logits: Array, offset: Array) -> tuple[Array, Array]:
+        """Return log odds of the offers and log probability of acceptance, each ``(...,
+        stimulus)``: what would be chosen is met, and accepted."""
+        return logits + offset, jnp.zeros_like(logits)
+
+    @property
+    def natural(self) -> Array:
+        """The natural parameters ``(..., stimulus)``: logits with their offsets."""
+        return self.logits + self.offset
+
+    def parts(self, counts: Array, d_logits: Array, d_offset: Array) -> list[Part]:
+        """Return the independent parts of a trial (see `Choice.parts`)."""
+        probability, _ = _softmax(self.natural)
+        changes = [d_logits[..., j] + d_offset[..., j] for j in range(len(probability))]
+        return self._parts(counts, probability, changes)
+
+    @property
+    def weights(self) -> Array:
+        """P(k), as they are."""
+        return self.probs
+
+    @property
+    def probs(self) -> Array:
+        """P(k) ``(..., stimulus)``."""
+        return jax.nn.softmax(self.natural, axis=-1)
+
+    def log_prob(self, value: Array) -> Array:
+        """Return log P(value) in nats, zero where there was no choice."""
+        natural = self.natural
+        stimuli = range(jnp.shape(natural)[-1])
+        chosen = sum(jnp.where(value == j, natural[..., j], 0.0) for j in stimuli)
+        return jnp.where(value != NO_CHOICE, chosen - _softmax(natural)[1], 0.0)
+
+
+def _softmax(natural: Array) -> tuple[list[Array], Array]:
+    """Return P(j) of each stimulus j, and the logarithm of what they are divided by."""
+    each = [natural[..., j] for j in range(jnp.shape(natural)[-1])]
+    most = jax.lax.stop_gradient(reduce(jnp.maximum, each))
+    size = [jnp.exp(one - most) for one in each]
+    total = sum(size[1:], size[0])
+    return [one / total for one in size], most + jnp.log(total)
 
 
 class Encounters(Distribution):
@@ -325,7 +382,13 @@ KINDS: dict[Likelihood, Kind] = {
     "choice": Choice,
     "encounter": Encounters,
 }
-"""The distribution that each likelihood stands for."""
+"""What each likelihood sees, with the readout "accept"."""
+
+BY_READOUT: dict[tuple[Likelihood, Name], Kind] = {
+    **{(likelihood, "accept"): kind for likelihood, kind in KINDS.items()},
+    ("choice", "softmax"): Softmax,
+}
+"""The distribution that a likelihood and a readout stand for, where they go together."""
 
 
 def chance(likelihood: Likelihood, value: ArrayLike, n_stimuli: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import pydantic
 from pydantic import AfterValidator
 
 from hebbax.errors import ModelError
-from hebbax.model.likelihood import KINDS, Kind
+from hebbax.model.likelihood import BY_READOUT, Kind
 from hebbax.model.priors import (
     PRIORS,
     R2D2,
@@ -26,6 +26,7 @@ from hebbax.model.priors import (
     Shrinking,
     with_key,
 )
+from hebbax.rule.readout import Name
 from hebbax.rule.reward import RewardSignal
 from hebbax.rule.taylor import parse_term, term_name
 from hebbax.run.files import check_readable
@@ -82,6 +83,8 @@ class ModelSpec:
         terms: coefficient names; Taylor terms unless the model is built with a rule of one's own.
         reason: one line, why this model exists.
         likelihood: ``choice`` (accepted stimuli only) or ``encounter`` (accepts and rejects).
+        readout: ``accept`` (each stimulus is accepted or not) or ``softmax`` (one of them is
+            chosen, by log odds), see `hebbax.rule.readout`.
         reward: ``expected`` for R - E[R], ``raw`` for R.
         window: number of past rewards E[R] averages.
         rate: presynaptic rate of a stimulus.
@@ -106,6 +109,7 @@ class ModelSpec:
     ]
     reason: Annotated[str, text(limits.MAX_REASON)] = ""
     likelihood: Annotated[Likelihood, choice(get_args(Likelihood))] = "choice"
+    readout: Annotated[Name, choice(get_args(Name))] = "accept"
     reward: Annotated[RewardSignal, choice(get_args(RewardSignal))] = "expected"
     window: Annotated[int, whole(1, limits.MAX_WINDOW, "past rewards")] = 10
     rate: Annotated[float, number(0.01, 10.0)] = 0.75
@@ -135,6 +139,11 @@ class ModelSpec:
             "ModelSpec",
             ModelError,
         )
+        if (self.likelihood, self.readout) not in BY_READOUT:
+            raise ModelError(
+                f'{self.name}: the readout "{self.readout}" is of choices, and the likelihood is '
+                f'"{self.likelihood}"; use likelihood = "choice".'
+            )
 
     def with_terms(self, terms: tuple[str, ...]) -> "ModelSpec":
         """Return the model with other terms, keeping the scales of those it has."""
@@ -144,7 +153,7 @@ class ModelSpec:
     @property
     def kind(self) -> Kind:
         """The distribution of what an animal did in a trial, of logits and offsets."""
-        return KINDS[self.likelihood]
+        return BY_READOUT[self.likelihood, self.readout]
 
     @property
     def prior_type(self) -> type[Prior]:

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.errors import ModelError
-from hebbax.rule.network import saturate
+from hebbax.rule.readout import saturate
 from hebbax.rule.taylor import TaylorRule
 from hebbax.typing import Array
 

@@ -1,9 +1,9 @@
 """The plastic network of one animal: one trial step, shared by `replay` and `generate`.
 
-Stimulus k drives inputs x_k; hidden activity is y = tanh(x W); the animal accepts the stimulus with
-logit ``gain * mean_h(y_h)``. Only W ``(input, hidden)`` is plastic. After an accepted trial
+Stimulus k drives inputs x_k; hidden activity is y = tanh(x W); a readout makes a logit of the
+weights of its inputs (`hebbax.rule.readout`). Only W ``(input, hidden)`` is plastic. After a choice
 
-    w <- saturate(w + g(x, y, w, r) / n_inputs)    at every synapse,
+    w <- bounded(w + g(x, y, w, r) / n_inputs)    at every synapse,
 
 and a trial without a choice changes nothing. With equal starting weights all hidden units stay
 equal, so one hidden unit is exact and is what inference uses.
@@ -18,25 +18,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hebbax.rule.readout import ACCEPT, Readout
 from hebbax.rule.taylor import Rule
 from hebbax.typing import Array
-
-FREE_WEIGHT = 4.0
-"""Weights up to this size move freely: at rate 0.75 the unit is 99.5 % saturated there."""
-
-MAX_WEIGHT = 5.0
-"""No weight exceeds this size."""
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Fixed parts of the network: input rates ``stimuli`` (stimulus, input) and output ``gain``.
+    """Fixed parts of the network: input rates ``stimuli`` (stimulus, input) and the ``readout``.
 
     Two with the same contents are equal, so that a program compiled for one serves the other.
     """
 
     stimuli: np.ndarray
-    gain: float = 5.0
+    readout: Readout = ACCEPT
 
     @property
     def n_inputs(self) -> int:
@@ -46,36 +41,11 @@ class Network:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Network):
             return NotImplemented
-        return self.gain == other.gain and np.array_equal(self.stimuli, other.stimuli)
+        same = np.array_equal(self.stimuli, other.stimuli)
+        return self.readout == other.readout and same
 
     def __hash__(self) -> int:
-        return hash((np.asarray(self.stimuli).tobytes(), self.gain))
-
-
-@jax.custom_jvp
-def saturate(w: Array) -> Array:
-    """Return w, untouched up to `FREE_WEIGHT`, its size smoothly bounded below `MAX_WEIGHT`.
-
-    Formula: with the excess e of |w| over free and the room b = max - free,
-    sign(w) (free + e / sqrt(1 + (e/b)^2)); its slope is (1 + (e/b)^2)^(-3/2). A modelling choice:
-    Taylor rules explode without a bound, and over 240 trials (1 + a)^240 overflows.
-    """
-    excess, shrink = _excess(w)
-    return w - excess + excess * shrink
-
-
-def _excess(w: Array) -> tuple[Array, Array]:
-    excess = w - jnp.clip(w, -FREE_WEIGHT, FREE_WEIGHT)
-    room = MAX_WEIGHT - FREE_WEIGHT
-    return excess, jax.lax.rsqrt(1.0 + (excess / room) ** 2)
-
-
-@saturate.defjvp
-def _saturate_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    # Stated by hand so that the backward pass through the trials stores one number a weight.
-    (w,), (dw,) = primals, tangents
-    excess, shrink = _excess(w)
-    return w - excess + excess * shrink, shrink**3 * dw
+        return hash((np.asarray(self.stimuli).tobytes(), self.readout))
 
 
 def activity(x: Array, weights: Array) -> Array:
@@ -83,15 +53,15 @@ def activity(x: Array, weights: Array) -> Array:
     return jnp.tanh(x @ weights)
 
 
-def accept_logits(network: Network, weights: Array) -> Array:
-    """Return the logit of accepting each stimulus ``(stimulus,)``: gain * mean_h tanh(x_k W)_h."""
-    rates = np.asarray(network.stimuli)
+def logits_of(network: Network, weights: Array) -> Array:
+    """Return the logit of each stimulus ``(stimulus,)``, the mean over hidden units."""
+    rates = network.readout.rates(np.asarray(network.stimuli))
     if np.count_nonzero(rates - np.diag(np.diagonal(rates))) == 0:
         # One active input a stimulus: a product instead of a matrix product, and much faster.
         drive = np.diagonal(rates)[:, None] * weights
     else:
         drive = rates @ weights
-    return network.gain * jnp.tanh(drive).mean(axis=-1)
+    return network.readout.logit(drive).mean(axis=-1)
 
 
 def trial_step(
@@ -105,7 +75,7 @@ def trial_step(
     change = jax.vmap(  # over inputs, then over hidden units
         jax.vmap(partial(rule.change, theta), in_axes=(None, 0, 0)), in_axes=(0, None, 0)
     )(hoisted, y, weights)
-    return saturate(weights + change / network.n_inputs)
+    return network.readout.bounded(weights + change / network.n_inputs)
 
 
 def drives(rule: Rule, x: Array, r: Array) -> Any:

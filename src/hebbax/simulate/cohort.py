@@ -12,6 +12,7 @@ from hebbax.data import Record, Sessions, from_animals
 from hebbax.errors import ModelError
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.network import Network
+from hebbax.rule.readout import READOUTS
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
 from hebbax.simulate.environment import Animal, Baiting, Environment, Session, blocks, generate
@@ -112,7 +113,7 @@ def generator(spec: ModelSpec, baiting: Baiting, most_encounters: float = np.inf
     def session(
         key: Key, theta: Array, start: Array, preference: Array, chances: ArrayLike
     ) -> Session:
-        network = Network(one_hot(start.shape[0], spec.rate))
+        network = Network(one_hot(start.shape[0], spec.rate), READOUTS[spec.readout])
         offset = jnp.concatenate([jnp.zeros(1), preference])
         animal = Animal(theta, start, lambda repeat, logits: offset)
         environment = Environment(jnp.asarray(chances), baiting, most_encounters)

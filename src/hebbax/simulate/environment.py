@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.data import NO_CHOICE
-from hebbax.model.likelihood import KINDS
+from hebbax.model.likelihood import Kind
 from hebbax.model.spec import ModelSpec
-from hebbax.rule.network import Network, accept_logits, free_step
+from hebbax.rule.network import Network, free_step, logits_of
 from hebbax.rule.reward import remember, signal_now
 from hebbax.rule.taylor import Rule
-from hebbax.typing import Array, Key, Likelihood
+from hebbax.typing import Array, Key
 
 Baiting = Literal["baited", "independent"]
 AskedBaiting = Baiting | Literal["auto"]
@@ -99,6 +99,10 @@ class Session(NamedTuple):
     log_probability: Array
 
 
+LEAST = 1e-30
+"""Less than any probability of a rejection, where there is one."""
+
+
 def reject(key: Key, log_offer: Array, log_accept: Array, most: float = np.inf) -> Array:
     """Return the number of rejections of each stimulus ``(stimulus,)`` before an acceptance, in all
     ``most`` where the trial ends before one.
@@ -110,7 +114,9 @@ def reject(key: Key, log_offer: Array, log_accept: Array, most: float = np.inf) 
     refuse = offer * -jnp.expm1(log_accept)
     total_key, split_key = jax.random.split(key)
     total = jax.random.geometric(total_key, 1.0 - refuse.sum()).astype(float) - 1.0
-    return jax.random.multinomial(split_key, jnp.minimum(total, most), refuse / refuse.sum())
+    return jax.random.multinomial(
+        split_key, jnp.minimum(total, most), refuse / jnp.maximum(refuse.sum(), LEAST)
+    )
 
 
 def deliver(
@@ -147,9 +153,9 @@ def generate(
         weights, armed, history, last = state
         key, chances = trial
         choice_key, reward_key, reject_key = jax.random.split(key, 3)
-        logits = accept_logits(network, weights)
+        logits = logits_of(network, weights)
         offset = animal.offset(jnp.arange(n_stimuli) == last, logits)
-        offer, accept = KINDS[spec.likelihood].attraction(logits, offset)
+        offer, accept = spec.kind.attraction(logits, offset)
         choice = jax.random.categorical(choice_key, jax.nn.log_softmax(offer + accept))
         rejections = reject(reject_key, offer, accept, environment.most_encounters)
         accepted = rejections.sum() < environment.most_encounters
@@ -157,7 +163,7 @@ def generate(
         r = signal_now(reward, history, spec.reward)
         after = (advance(weights, rates[choice], r), waiting, remember(history, reward), choice)
         choice, reward = jnp.where(accepted, choice, NO_CHOICE), jnp.where(accepted, reward, 0.0)
-        log_p = _log_probability(offer, accept, choice, rejections, spec.likelihood)
+        log_p = _log_probability(offer, accept, choice, rejections, spec.kind)
         session = Session(choice, reward, rejections, log_p)
         return jax.tree.map(partial(jnp.where, accepted), after, state), session
 
@@ -166,10 +172,10 @@ def generate(
 
 
 def _log_probability(
-    log_offer: Array, log_accept: Array, choice: Array, rejections: Array, likelihood: Likelihood
+    log_offer: Array, log_accept: Array, choice: Array, rejections: Array, kind: Kind
 ) -> Array:
-    """Return log P of what a likelihood sees of one trial, in nats."""
-    if KINDS[likelihood].relative:
+    """Return log P of what a likelihood of some kind sees of one trial, in nats."""
+    if kind.relative:
         return jnp.where(
             choice == NO_CHOICE, 0.0, jax.nn.log_softmax(log_offer + log_accept)[choice]
         )

@@ -1,6 +1,6 @@
 r"""The log likelihood of ONE animal at one set of values, to second order where that is asked for.
 
-    log p(y | phi) = sum_t log P(y_t | logits_t, offset_t),    w_t+1 = saturate(w_t + g / n_inputs)
+    log p(y | phi) = sum_t log P(y_t | logits_t, offset_t),    w_t+1 = bounded(w_t + g / n_inputs)
 
 It is the model of `hebbax.model.choices`, written over single weights: `jax.vmap` over values then
 makes each a contiguous row of numbers, and in single precision a row of 240 trials takes 1.5
@@ -27,7 +27,7 @@ from hebbax.inference.density import Expansion, padded_observed
 from hebbax.model.choice_parameters import Trial, initial_weights, offsets
 from hebbax.model.choices import Model
 from hebbax.model.likelihood import Kind
-from hebbax.rule.network import Network, saturate
+from hebbax.rule.network import Network
 from hebbax.rule.taylor import Rule
 from hebbax.typing import Array
 
@@ -207,11 +207,9 @@ def _trial(
 ) -> tuple[list[Array], Array, Array]:
     """Return the weights after a trial, and its logits of acceptance and offsets (stimulus,)."""
     network = frame.network
-    rates = np.asarray(network.stimuli)
-    logits = [
-        network.gain * jnp.tanh(sum(float(r) * w for r, w in zip(row, weights, strict=True) if r))
-        for row in rates
-    ]
+    rates = network.readout.rates(np.asarray(network.stimuli))
+    drives = (sum(float(r) * w for r, w in zip(row, weights, strict=True) if r) for row in rates)
+    logits = [network.readout.logit(drive) for drive in drives]
     after = _learnt(frame, values.get("theta", []), weights, trial)
     offset = offsets(values, Trial(frame.kind, list(trial.repeat), logits))
     return after, jnp.stack(logits), jnp.stack([jnp.asarray(each, SINGLE) for each in offset])
@@ -229,6 +227,6 @@ def _learnt(frame: Frame, theta: list[Array], weights: list[Array], trial: Trial
     for i, weight in enumerate(weights):
         drive = jax.tree.map(lambda leaf, i=i: leaf[i], trial.drive)
         change = rule.change(coefficients, rule.hoist(coefficients, drive), post, weight)
-        new = saturate(weight + change / network.n_inputs)
+        new = network.readout.bounded(weight + change / network.n_inputs)
         after.append(jnp.where(trial.accepted, new, weight))
     return after
