@@ -16,7 +16,6 @@ import xarray as xr
 from hebbax.data import Sessions, select
 from hebbax.errors import ModelError
 from hebbax.model.choices import Model, build_model
-from hebbax.model.likelihood import Choice
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.readout import MAX_WEIGHT
 from hebbax.rule.taylor import parse_term, term_name
@@ -60,11 +59,11 @@ def terms_of(terms: Sequence[str]) -> tuple[str, str]:
     return names[0], names[1]
 
 
-def bound(term: str, rate: float, n_inputs: int) -> float:
+def bound(term: str, rate: float, n_inputs: int, largest: float = MAX_WEIGHT) -> float:
     """Return the coefficient from which a term can do no more in a single trial: fill a weight from
-    zero to its bound, or where it has a factor w turn it into its opposite."""
+    zero to the ``largest`` one, or where it has a factor w turn it into its opposite."""
     exponents = parse_term(term)
-    most = 2.0 if exponents.weight else MAX_WEIGHT
+    most = 2.0 if exponents.weight else largest
     return most * n_inputs / rate**exponents.pre
 
 
@@ -101,13 +100,14 @@ def profile(
                 f'{spec.name}: no term "{term}" to profile; '
                 f"it has {', '.join(spec.terms) or 'none'}."
             )
-    if sessions.n_stimuli != 2 or spec.kind is not Choice:
+    if sessions.n_stimuli != 2 or not spec.kind.relative:
         raise ModelError(
             f"{spec.name}: the profile is drawn for two alternatives and the choice likelihood."
         )
     model = build_model(replace(spec, scaling="declared"), select(sessions, [animal]))
     row = _row(model, names)
-    bounds = [bound(term, spec.rate, model.network.n_inputs) for term in names]
+    network = model.network
+    bounds = [bound(name, spec.rate, network.n_inputs, network.readout.most) for name in names]
     borders = _borders(row, bounds, progress)
     rows, columns = (np.linspace(*one.ends, n) for one, n in zip(borders, SHAPE, strict=True))
     found = surface(row, rows, columns, progress)
@@ -232,10 +232,10 @@ def _over_preferences(model: Model, theta: Array) -> Array:
     for group in model.groups:
         values.setdefault(group.name, jnp.zeros((1, *group.shape)))
     logits = model.readout(values)[0][0]
-    observed = jnp.asarray(model.observed)
+    observed, kind, most = jnp.asarray(model.observed), model.kind, model.design.most[0]
 
     def at(preference: Array) -> Array:
         offset = jnp.stack([jnp.zeros_like(preference), preference])
-        return Choice(logits, offset).log_prob(observed).sum()
+        return kind.of(logits, offset, most).log_prob(observed).sum()
 
     return jax.vmap(at)(jnp.asarray(PREFERENCES))

@@ -23,7 +23,6 @@ from hebbax.design.information import covariance_of, known_otherwise
 from hebbax.design.redundancy import listed
 from hebbax.design.rehearsal import Population, Rehearsal, Rehearsals
 from hebbax.errors import HebbaxError, ModelError
-from hebbax.model.likelihood import Choice
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.fading import PERCENT, percent
 from hebbax.rule.taylor import coefficients, parse_rule
@@ -160,7 +159,7 @@ def described(row: pd.Series) -> str:
 
 def check(settings: Settings, spec: ModelSpec) -> np.ndarray:
     """Return the true coefficients ``(term,)``; raise `HebbaxError` for settings that are none."""
-    if spec.kind is not Choice:
+    if not spec.kind.relative:
         raise ModelError(f"{spec.name}: designs are ranked for the choice likelihood.")
     truth = coefficients(spec.terms, parse_rule(settings.rule))
     if FORGETTING not in spec.terms or not truth[spec.terms.index(FORGETTING)] < 0.0:

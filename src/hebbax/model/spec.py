@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import pydantic
 from pydantic import AfterValidator
@@ -51,15 +51,26 @@ EFFECT = 0.3
 """Default size of one prior scale: with 2880 choices, the information of 12 animals x 240 trials
 would tell a coefficient of that size from zero by 16 standard deviations, were it alone."""
 
-DEFAULT_REWARD_SCALE = 0.5
-"""Prior scale of a coefficient with r and without w: its steps go up and down with the reward."""
 
-DEFAULT_DRIFT_SCALE = 0.2
-"""Prior scale of a coefficient without r and w: its steps all have one sign, and 0.2 / 2 a trial
-carries a weight to saturation within thirty trials."""
+class DefaultScales(NamedTuple):
+    """Prior scale of a coefficient that is not given one: ``reward`` with r and without w, whose
+    steps go up and down; ``drift`` without r and w, whose steps all have one sign; and ``weight``
+    with w."""
 
-DEFAULT_WEIGHT_SCALE = 0.2
-"""Prior scale of a coefficient with w: 0.2 / 2 a trial is a memory of ten trials."""
+    reward: float
+    drift: float
+    weight: float
+
+
+DEFAULT_SCALES: dict[Name, DefaultScales] = {
+    # Of a fly: 0.2 / 2 a trial carries a weight to saturation within thirty trials, and is a memory
+    # of ten.
+    "accept": DefaultScales(reward=0.5, drift=0.2, weight=0.2),
+    # Of a rodent or a person: with two stimuli a learning rate of .5 is a coefficient of 1 of w,
+    # and with an inverse temperature of 3 one of 4 of x r.
+    "softmax": DefaultScales(reward=3.0, drift=1.0, weight=1.0),
+}
+"""Default prior scales by the readout."""
 
 MIN_SCALE, MAX_SCALE = 1e-9, 5.0
 """Prior scales of a coefficient: beyond 5 nearly every prior draw explodes to the bound."""
@@ -182,9 +193,10 @@ class ModelSpec:
             raise ModelError(
                 f'{self.name}: "{term}" is not a Taylor term; give its prior scale in "scales".'
             ) from problem
+        default = DEFAULT_SCALES[self.readout]
         if exponents.weight:
-            return DEFAULT_WEIGHT_SCALE
-        return DEFAULT_REWARD_SCALE if exponents.reward else DEFAULT_DRIFT_SCALE
+            return default.weight
+        return default.reward if exponents.reward else default.drift
 
 
 def _default(key: Field) -> Any:

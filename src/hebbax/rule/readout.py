@@ -13,7 +13,7 @@ explode: over 240 trials (1 + a)^240 overflows. Of `Accept` a unit is saturated 
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,10 @@ Name = Literal["accept", "softmax"]
 class Readout(Protocol):
     """What the network asks of a readout."""
 
+    @property
+    def most(self) -> float:
+        """The size that no weight exceeds."""
+
     def rates(self, stimuli: np.ndarray) -> np.ndarray:
         """Return what each input adds to the drive of each stimulus ``(stimulus, input)``, from
         the presynaptic rates."""
@@ -52,6 +56,7 @@ class Accept:
     """Each stimulus is accepted or not, by a saturating unit of some ``gain``."""
 
     gain: float = 5.0
+    most: ClassVar[float] = MAX_WEIGHT
 
     def rates(self, stimuli: np.ndarray) -> np.ndarray:
         """Return the presynaptic rates."""
@@ -62,13 +67,15 @@ class Accept:
         return self.gain * jnp.tanh(drive)
 
     def bounded(self, w: Array) -> Array:
-        """Return a weight below `MAX_WEIGHT`."""
+        """Return a weight below ``most``."""
         return saturate(w)
 
 
 @dataclass(frozen=True)
 class Softmax:
     """One of the stimuli is chosen, by the sum of the weights of its inputs."""
+
+    most: ClassVar[float] = WIDER * MAX_WEIGHT
 
     def rates(self, stimuli: np.ndarray) -> np.ndarray:
         """Return one for each active input."""
@@ -79,7 +86,7 @@ class Softmax:
         return jnp.asarray(drive)
 
     def bounded(self, w: Array) -> Array:
-        """Return a weight below `WIDER` times `MAX_WEIGHT`."""
+        """Return a weight below ``most``."""
         return WIDER * saturate(w / WIDER)
 
 

@@ -104,7 +104,7 @@ def of_posterior(posterior: az.InferenceData, model: Model) -> np.ndarray:
 
 def check_projected(spec: ModelSpec) -> None:
     """Raise `ModelError` for a model of encounters: only choices are projected."""
-    if spec.kind is not Choice:
+    if not spec.kind.relative:
         raise ModelError(f"{spec.name}: only the choice likelihood is projected.")
 
 
