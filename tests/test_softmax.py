@@ -19,7 +19,7 @@ from hebbax.rule.network import Network
 from hebbax.rule.readout import READOUTS
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.environment import Animal, Environment, Task, generate
+from hebbax.simulate.environment import Animal, Environment, generate
 
 RATE = 0.75
 ALPHA, BETA, PREFERENCE = 0.35, 3.0, 0.4
@@ -99,7 +99,7 @@ def test_animals_that_live_choose_by_what_they_learnt():
         network=network,
         animal=own,
         environment=Environment(chances, "independent"),
-        task=Task("raw", 1, Softmax),
+        spec=_spec(),
     )
     keys = jax.random.split(jax.random.PRNGKey(0), 4000)
     found = jax.jit(jax.vmap(lives))(keys)
