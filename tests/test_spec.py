@@ -43,7 +43,7 @@ def test_the_models_of_the_paper_are_declared():
 BAD = {
     "unknown key": (
         {"terms": ["w"], "likelyhood": "choice"},
-        'mine.toml: unknown key "likelyhood" (did you mean "likelihood"?); known keys are name, terms, reason, likelihood, reward, '
+        'mine.toml: unknown key "likelyhood" (did you mean "likelihood"?); known keys are name, terms, reason, likelihood, readout, reward, '
         "window, rate, hierarchy, prior, scales, scaling, effect, expected_terms, local_degrees, r2_mean, "
         "concentration, preference_scale, habit_scale, initial_weight_scale.",
     ),
@@ -167,7 +167,7 @@ FILES = {
     ),
     "terms = []\nname = 3": '"name" must be text of 1 to 100 characters, 3 given.',
     'terms = []\n"\\u001b[31m" = 1': (
-        'unknown key "\\x1b[31m"; known keys are name, terms, reason, likelihood, reward, window, rate, '
+        'unknown key "\\x1b[31m"; known keys are name, terms, reason, likelihood, readout, reward, window, rate, '
         "hierarchy, prior, scales, scaling, effect, expected_terms, local_degrees, r2_mean, "
         "concentration, preference_scale, habit_scale, initial_weight_scale."
     ),
