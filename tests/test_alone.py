@@ -15,6 +15,7 @@ from test_forgetting import PASSED, posterior
 from hebbax.data import read as read_sessions
 from hebbax.model.choices import build_model
 from hebbax.model.likelihood import Choice
+from hebbax.model.priors import Normal
 from hebbax.model.spec import ModelSpec, read_spec
 from hebbax.posterior.alone import GROUP, SETTINGS, added, of_each, without_population
 from hebbax.posterior.forgetting import animal_losses, forgetting_sentence
@@ -116,8 +117,10 @@ def test_many_values_an_animal(size):
 @pytest.mark.parametrize("prior", ["horseshoe", "regularised horseshoe", "r2d2"])
 def test_priors_with_shared_scales_are_normal_ones_of_the_declared_scale(model, prior):
     spec = ModelSpec("shrunk", tuple(SCALES), scales=SCALES, prior=prior, expected_terms=1.0)
-    shrunk = without_population(build_model(spec, animals())).spec
-    assert (shrunk.prior, shrunk.scales) == ("normal", SCALES)
+    theta = without_population(build_model(spec, animals())).groups[0]
+    assert isinstance(theta.prior, Normal)
+    assert not theta.population
+    np.testing.assert_array_equal(theta.scales, list(SCALES.values()))
 
 
 def test_what_was_found_is_stored_with_the_posterior_and_stands_in_its_table(model, tmp_path):
