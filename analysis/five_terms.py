@@ -30,7 +30,7 @@ from hebbax.cli.script import entry, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.figures import model_colour, publish
 from hebbax.inference import pseudo_marginal
-from hebbax.posterior.diagnostics import convergence
+from hebbax.inference.convergence import convergence
 from hebbax.run.ledger import Ledger, fill
 from hebbax.simulate.cohort import QUICK as FEW
 from hebbax.simulate.cohort import Cohort

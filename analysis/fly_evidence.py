@@ -30,7 +30,7 @@ from hebbax.cli.options import flies_argument, out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.inference import pseudo_marginal
-from hebbax.posterior.diagnostics import convergence
+from hebbax.inference.convergence import convergence
 from hebbax.posterior.inference_data import coordinates, variable_dims
 from hebbax.posterior.observed import ANIMALS
 from hebbax.run.ledger import Ledger, fill

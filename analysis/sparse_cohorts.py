@@ -72,10 +72,11 @@ from hebbax.design.information import coefficient_covariance, information_under
 from hebbax.errors import HebbaxError
 from hebbax.figures.style import PALETTE
 from hebbax.inference import pseudo_marginal
+from hebbax.inference.convergence import convergence
 from hebbax.mehta2024 import stopped
 from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, convergence
+from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT
 from hebbax.run.files import write_tables
 from hebbax.run.ledger import Ledger, fill
 from hebbax.simulate.cohort import as_sessions

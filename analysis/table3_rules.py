@@ -27,6 +27,7 @@ from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.figures import publish, rule_table
+from hebbax.inference.convergence import convergence
 from hebbax.mehta2024 import shrinkage
 from hebbax.mehta2024.behavioural import (
     DISTINCT,
@@ -44,7 +45,7 @@ from hebbax.mehta2024.identified import combinations, named
 from hebbax.mehta2024.pooled import recorded
 from hebbax.mehta2024.scores import Truth, oracle
 from hebbax.mehta2024.shrinkage import Posterior
-from hebbax.posterior.diagnostics import MAX_R_HAT, convergence
+from hebbax.posterior.diagnostics import MAX_R_HAT
 from hebbax.rule.taylor import parse_rule
 from hebbax.run.ledger import Ledger
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from hebbax.errors import FitError
-from hebbax.posterior.diagnostics import convergence, diagnose, e_bfmi
+from hebbax.inference.convergence import convergence
+from hebbax.posterior.diagnostics import diagnose, e_bfmi
 
 SHAPE = (4, 500)
 

@@ -17,6 +17,7 @@ from scipy.integrate import cumulative_trapezoid, simpson
 
 from hebbax.data import from_animals
 from hebbax.inference import pseudo_marginal
+from hebbax.inference.convergence import converged, convergence
 from hebbax.inference.density import expansion as whole_expansion
 from hebbax.inference.density import log_likelihood_by_animal, split_groups
 from hebbax.inference.pseudo_marginal import (
@@ -29,7 +30,6 @@ from hebbax.inference.pseudo_marginal import (
     population,
     shrinkage,
 )
-from hebbax.inference.pseudo_marginal.convergence import converged
 from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
 from hebbax.inference.pseudo_marginal.population import Population
 from hebbax.inference.pseudo_marginal.references import renewed
@@ -502,6 +502,9 @@ def test_converged_is_what_arviz_says():
             assert not converged(noise, r_hat - 0.002, 0.9 * size)
             assert not converged(noise, r_hat + 0.002, 1.1 * size)
             assert converged(noise, r_hat + 0.002, 0.9 * size)
+            found, bulk = convergence(noise), float(az.ess(data)["v"].min())
+            assert found["r_hat"] == pytest.approx(r_hat, abs=0.002)
+            assert found["ess"] == pytest.approx(bulk, rel=0.1)
 
 
 def test_a_step_from_anywhere_gives_numbers(scene):

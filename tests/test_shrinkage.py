@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from hebbax.inference.convergence import convergence
 from hebbax.mehta2024 import mode as climb
 from hebbax.mehta2024 import quadratic, scales, shrinkage, variational
 from hebbax.mehta2024.experiment import Experiment, cohort
@@ -15,7 +16,6 @@ from hebbax.mehta2024.identified import combinations, named
 from hebbax.mehta2024.pooled import Pooled, log_likelihood, recorded
 from hebbax.mehta2024.quadratic import Quadratics
 from hebbax.mehta2024.scales import Prior
-from hebbax.posterior.diagnostics import convergence
 from hebbax.rule.taylor import TaylorRule
 
 EXPERIMENT = Experiment(trials_per_block=15, hidden_units=1, initial_scale=0.0, noise=0.0)

@@ -27,12 +27,12 @@ from hebbax.data import Sessions
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import evidence, pseudo_marginal
 from hebbax.inference.climbs import Climb, weight
+from hebbax.inference.convergence import convergence
 from hebbax.inference.density import log_likelihood
 from hebbax.inference.submodels import MANY_TERMS, enumerate_all
 from hebbax.model.choices import Design, Model, build_model
 from hebbax.model.priors import Normal
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior import diagnostics
 from hebbax.posterior.inference_data import Posterior, coordinates, variable_dims
 from hebbax.posterior.observed import site_of
 from hebbax.run import files, workers
@@ -214,7 +214,7 @@ def _judge(
     draws = np.concatenate(
         [value.reshape(*value.shape[:2], -1) for value in judged.values.values()], axis=-1
     )
-    sampler = diagnostics.convergence(draws)
+    sampler = convergence(draws)
 
     stored = az.from_dict(
         posterior=judged.values,

@@ -30,10 +30,11 @@ from hebbax.check.score import Score, ranked, standard_error
 from hebbax.data import Sessions, select
 from hebbax.errors import FitError
 from hebbax.inference import pseudo_marginal
+from hebbax.inference.convergence import convergence
 from hebbax.inference.pseudo_marginal.bridge import LEAST_EFFECTIVE, Ratio, bridge
 from hebbax.inference.pseudo_marginal.marginal import of_new_animal
 from hebbax.model.choices import Model, build_model
-from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, Verdict, convergence
+from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, Verdict
 from hebbax.posterior.inference_data import sessions_of, spec_of
 from hebbax.posterior.observed import ANIMALS
 from hebbax.typing import Key, Progress, silent

@@ -23,6 +23,7 @@ from hebbax.check import calibration, repeated_fits
 from hebbax.check.prior_predictive import Lived, generator, template
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import pseudo_marginal
+from hebbax.inference.convergence import convergence
 from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Design, Model, build_model
 from hebbax.model.priors import Shrinking
@@ -228,7 +229,7 @@ def simulate(spec: ModelSpec, settings: Settings, simulation: int) -> Simulated:
         }
         for q, quantity in enumerate(names)
     ]
-    sampler = {**diagnostics.convergence(draws), "accepted": accepted}
+    sampler = {**convergence(draws), "accepted": accepted}
     failed = "; ".join(reasons(sampler, settings))
     fit = {"simulation": simulation, **sampler, "failed": failed}
     return Simulated(rows, [fit])

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hebbax.inference.convergence import convergence
 from hebbax.mehta2024 import descent, shrinkage, variational
 from hebbax.mehta2024 import mode as climb
 from hebbax.mehta2024.experiment import Experiment, cohort
 from hebbax.mehta2024.pooled import Pooled, Recorded, recorded
 from hebbax.mehta2024.scores import Truth, score, split
-from hebbax.posterior.diagnostics import convergence
 from hebbax.rule.mlp import MLPRule
 from hebbax.rule.taylor import TaylorRule, all_terms, coefficients, distinct_terms
 from hebbax.typing import Array, Key

@@ -31,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
 
-from hebbax.inference.pseudo_marginal.convergence import converged
+from hebbax.inference.convergence import converged
 from hebbax.mehta2024 import placing
 from hebbax.mehta2024 import quadratic as surrogate
 from hebbax.mehta2024 import scales as shrink

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hebbax.inference.convergence import MIN_CHAINS, MIN_DRAWS
 from hebbax.posterior.stored import check_groups
 
 MAX_R_HAT = 1.01
@@ -31,9 +32,6 @@ MAX_STAY = 0.05
 MAX_K_HAT = 0.7
 EQUAL = 0.999
 """Weights are as good as equal where so large a part of the draws is effective."""
-
-MIN_CHAINS, MIN_DRAWS = 2, 4
-"""What R-hat and ESS need: chains are compared, and halves of each."""
 
 MAX_ELBO_RISE = 0.5
 """Nats by which the ELBO may rise from the third to the last quarter of the steps."""
@@ -172,13 +170,6 @@ def e_bfmi(posterior: az.InferenceData) -> float:
     varied = energy - energy.mean(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):  # of energies that do not vary: missing, which fails
         return float(((np.diff(energy, axis=1) ** 2).sum(axis=1) / (varied**2).sum(axis=1)).min())
-
-
-def convergence(draws: np.ndarray) -> dict[str, float]:
-    """Return the worst ``r_hat`` and least bulk ``ess`` over the values of ``draws``
-    (chain, draw, value), for a sampler whose draws are not stored as a posterior."""
-    stored = az.convert_to_dataset({"value": draws})
-    return {"r_hat": _r_hat(stored)[0], "ess": _ess(stored, "bulk")[0]}
 
 
 def _r_hat(draws: xr.Dataset) -> tuple[float, str]:

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import log_expit, logsumexp
 
-from hebbax.inference.pseudo_marginal.convergence import effective_size
+from hebbax.inference.convergence import effective_size
 
 LEAST_EFFECTIVE = 50.0
 """Draws of either density, by their effective number, below which the error is not known either."""

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.inference import checkpoint
+from hebbax.inference.convergence import converged
 from hebbax.inference.density import split_groups
 from hebbax.inference.pseudo_marginal import pilot as pilots
 from hebbax.inference.pseudo_marginal.animal import frame_of, trials_of
@@ -33,7 +34,6 @@ from hebbax.inference.pseudo_marginal.chains import (
     shapes,
     started,
 )
-from hebbax.inference.pseudo_marginal.convergence import converged
 from hebbax.inference.pseudo_marginal.evidence import Evidence, Visited
 from hebbax.inference.pseudo_marginal.population import (
     Population,
