@@ -8,7 +8,7 @@ Draws are thinned to ``ranked`` of all, evenly, before a truth is ranked among t
 would make ranks pile up at both ends.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -144,6 +144,18 @@ def values_of(model: Model, ranked: tuple[Quantity, ...], values: Parameters) ->
     return jnp.stack([*each, log_likelihood(model, own).sum()])
 
 
+def _with(truth: Parameters, values: Mapping[str, np.ndarray]) -> Parameters:
+    """Return draws by site ``(chain, draw, ...)`` with the truth as one more, the last, of each
+    chain: one compiled program looks at both."""
+    chains = len(next(iter(values.values())))
+    return {
+        name: jnp.concatenate(
+            [values[name], jnp.broadcast_to(own, (chains, 1, *jnp.shape(own)))], 1
+        )
+        for name, own in truth.items()
+    }
+
+
 @lru_cache(maxsize=4)
 def program(spec: ModelSpec, settings: Settings) -> Program:
     """Return the simulator and fit of a model; data sets are arguments of what is compiled, so that
@@ -158,9 +170,8 @@ def program(spec: ModelSpec, settings: Settings) -> Program:
     ) -> tuple[Array, Array, float]:
         fitted = model.recorded(design, observed)
         values, info = pseudo_marginal.fit(key, fitted, settings.sampler)
-        (of_truth,) = look(design, observed, jax.tree.map(lambda leaf: leaf[None, None], truth))[0]
-        draws = look(design, observed, jax.tree.map(jnp.asarray, values))
-        return of_truth, draws, float(info.acceptance_rate.mean())
+        looked = look(design, observed, _with(truth, values))
+        return looked[0, -1], looked[:, :-1], float(info.acceptance_rate.mean())
 
     return Program(model, ranked, generator(model, settings.task), fit)
 
