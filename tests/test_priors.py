@@ -3,20 +3,16 @@
 from dataclasses import replace
 from functools import partial
 
-import arviz as az
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import random_sessions
 from numpyro.handlers import seed, trace
 from scipy import stats
 from scipy.integrate import quad
+from unrecorded import assert_alike, drawn_directly, sampled_without_choices
 
-from hebbax.data import NO_CHOICE
 from hebbax.errors import ModelError
-from hebbax.inference import pseudo_marginal
-from hebbax.inference.pseudo_marginal import animal, sampling
 from hebbax.model.choices import build_model
 from hebbax.model.groups import Group, sample_group, sample_scales
 from hebbax.model.priors import PRIORS
@@ -133,33 +129,11 @@ def test_without_choices_the_posterior_is_the_prior(prior, terms, hierarchy, mon
     quantiles within 4.5 Monte Carlo errors, of 60 a false alarm is one in 2500."""
     spec = ModelSpec("test", terms, prior=prior, expected_terms=1.0, hierarchy=hierarchy)
     model = build_model(spec, random_sessions(2, lengths=(20, 30)))
-
-    def unrecorded(model):
-        trials = animal.trials_of(model)
-        return trials._replace(value=jnp.full_like(trials.value, NO_CHOICE))
-
-    monkeypatch.setattr(sampling, "trials_of", unrecorded)
-    settings = pseudo_marginal.Settings(
-        warmup=130, draws=600, points=4, most_thinning=1, evidence=0
-    )
-    sampled, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, settings)
+    sampled, info = sampled_without_choices(model, monkeypatch)
     assert abs(info.log_marginal.mean()) < 0.05
-
-    def direct(key):
-        sites = trace(seed(model.latents, key)).get_trace()
-        return {name: site["value"] for name, site in sites.items()}
-
-    truth = jax.jit(jax.vmap(direct))(jax.random.split(jax.random.PRNGKey(3), 20_000))
-    for name in truth.keys() & sampled.keys() - {f"{g.name}_offset" for g in model.groups}:
-        expected = np.abs(np.asarray(truth[name])).reshape(20_000, -1)
-        found = np.abs(sampled[name]).reshape(4, 600, -1)
-        # A local scale is drawn within a cell of the grid.
-        slack = 0.01 if name.endswith("_scale") else 0.0
-        for j in range(expected.shape[1]):
-            for level in (0.1, 0.5, 0.9):
-                below = 1.0 * (found[..., j] < np.quantile(expected[:, j], level))
-                error = np.sqrt(level * (1 - level) * (1 / float(az.ess(below)) + 1 / 20_000))
-                assert abs(below.mean() - level) < 4.5 * error + slack, (name, j, level)
+    truth = drawn_directly(model)
+    names = truth.keys() & sampled.keys() - {f"{g.name}_offset" for g in model.groups}
+    assert_alike(sampled, truth, names)
 
 
 def test_more_terms_than_there_are_cannot_be_expected():

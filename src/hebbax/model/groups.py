@@ -95,14 +95,10 @@ def sample_group(group: Group, n_animals: int) -> Array:
         return numpyro.sample(group.name, prior.expand(every).to_event(event + 1))
     scale = SPREAD_FRACTION * (jnp.asarray(group.scales) * group.prior.spread_scale(*own))
     offset = dist.Normal(0.0, 1.0).expand(every).to_event(event + 1)
-    values = {
-        name: numpyro.sample(f"{group.name}_{name}", of)
-        for name, of in (
-            ("population", prior.to_event(event)),
-            ("spread", dist.HalfNormal(scale).to_event(event)),
-            ("offset", offset),
-        )
+    priors = {
+        f"{group.name}_population": prior.to_event(event),
+        f"{group.name}_spread": dist.HalfNormal(scale).to_event(event),
+        f"{group.name}_offset": offset,
     }
-    return numpyro.deterministic(
-        group.name, values["population"] + values["spread"] * values["offset"]
-    )
+    values = {site: numpyro.sample(site, of) for site, of in priors.items()}
+    return numpyro.deterministic(group.name, group.animals(values))

@@ -1,6 +1,6 @@
 """Distributions of what an animal did in a trial, given how it would accept each stimulus.
 
-Both take ``logits`` of acceptance ``(..., stimulus)`` and ``offset`` ``(..., stimulus)``. A trial
+All take ``logits`` of acceptance ``(..., stimulus)`` and ``offset`` ``(..., stimulus)``. A trial
 without a choice (`NO_CHOICE`) says what its rejections say: without any, or to `Choice`, which does
 not see them, nothing (log P = 0, no slopes). `KINDS` holds them by their name in a model file.
 """
@@ -207,8 +207,6 @@ def _choice_slope(
 class Softmax(Choice):
     """One of the stimuli, all at hand: P(k) ~ exp(logit_k + offset_k)."""
 
-    unit = "the choice of a trial"
-
     @staticmethod
     def attraction(logits: Array, offset: Array) -> tuple[Array, Array]:
         """Return log odds of the offers and log probability of acceptance, each ``(...,
@@ -228,12 +226,7 @@ class Softmax(Choice):
 
     @property
     def weights(self) -> Array:
-        """P(k), as they are."""
-        return self.probs
-
-    @property
-    def probs(self) -> Array:
-        """P(k) ``(..., stimulus)``."""
+        """P(k) ``(..., stimulus)``, whatever their size."""
         return jax.nn.softmax(self.natural, axis=-1)
 
     def log_prob(self, value: Array) -> Array:

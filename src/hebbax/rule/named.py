@@ -13,7 +13,6 @@ in the population, and around it in every animal. `NamedRule` is a rule of z as 
 theta: samplers know nothing of it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -29,6 +28,13 @@ from hebbax.typing import Array, ArrayLike
 
 Range = Literal["unit", "positive", "any"]
 """Where a parameter lies: from 0 to 1, above 0, or anywhere."""
+
+BOUNDS: dict[Range, tuple[float, float, str]] = {
+    "unit": (0.0, 1.0, "between 0 and 1"),
+    "positive": (0.0, np.inf, "above 0"),
+    "any": (-np.inf, np.inf, "at a number"),
+}
+"""What each range leaves out at either end, and how it is told."""
 
 CONSTANTS = ("n", "rate")
 """Names that an expression may read beside the parameters: the number of stimuli, and the rate of
@@ -52,9 +58,8 @@ class Parameter(NamedTuple):
 
     def check(self) -> None:
         """Raise `ModelError` for a median that does not lie in the range."""
-        low, high = {"unit": (0.0, 1.0), "positive": (0.0, np.inf)}.get(self.range, (-np.inf,) * 2)
-        if self.range != "any" and not low < self.median < high:
-            where = "between 0 and 1" if self.range == "unit" else "above 0"
+        low, high, where = BOUNDS[self.range]
+        if not low < self.median < high:
             raise ModelError(
                 f'the parameter "{self.name}" lies {where}, and its median is {self.median:g}.'
             )
@@ -109,11 +114,7 @@ class NamedRule:
 
     def theta(self, z: ArrayLike) -> Array:
         """Return the Taylor coefficients ``(..., term)``."""
-        return self.coefficients_at(self.values(z))
-
-    def coefficients_at(self, values: Mapping[str, Any]) -> Array:
-        """Return the Taylor coefficients ``(..., term)`` at values of the parameters by name."""
-        known = {**dict(self.constants), **values}
+        known = {**dict(self.constants), **self.values(z)}
         return jnp.stack([expression(known) for _, expression in self.coefficients], axis=-1)
 
     def drive(self, x: Array, r: Array) -> Any:

@@ -34,12 +34,9 @@ from hebbax.inference.pseudo_marginal import mixture
 from hebbax.inference.pseudo_marginal.animal import Frame
 from hebbax.inference.pseudo_marginal.bridge import LEAST_EFFECTIVE, bridge
 from hebbax.inference.pseudo_marginal.candidates import Known, moved
-from hebbax.inference.pseudo_marginal.marginal import log_marginal
+from hebbax.inference.pseudo_marginal.marginal import BATCH, log_marginal
 from hebbax.inference.pseudo_marginal.population import Population, whitened
 from hebbax.typing import Array, Key
-
-BATCH = 50
-"""Populations whose animals, or whose densities, are computed side by side."""
 
 
 class Evidence(NamedTuple):

@@ -70,7 +70,7 @@ def of_new_animal(
     """
     frame, trials = frame_of(model), trials_of(model)
     trials = jax.tree.map(lambda leaf: leaf[animal : animal + 1], trials)
-    each = {name: within[name][:, animal] for name in (group.name for group in model.groups)}
+    each = {group.name: within[group.name][:, animal] for group in model.groups}
     phi = _flat(model, each, "")
     populations = [
         Population(_flat(model, own, "_population"), _flat(model, own, "_spread"), _zeros(own))
