@@ -262,7 +262,7 @@ def test_a_netcdf_file_of_others_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "broken.nc").write_text("no")
     for name, sentence in {
         "x.nc": "not a file of sessions that hebbax wrote.",
-        "y.nc": "a file of version 99; this hebbax reads version 2.",
+        "y.nc": "a file of version 99; this hebbax reads version 3.",
         "z.nc": "the variable rewards is missing; animal, stimulus, choices, rewards, blocks, "
         "n_trials are needed.",
         "broken.nc": "not a readable netCDF file.",

@@ -25,6 +25,7 @@ GOOD = {
     "choices": np.array([[0, 1, 0], [1, 1, -1]]),
     "rewards": np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]),
     "blocks": np.array([[0, 0, 1], [0, 0, -1]]),
+    "session": np.array([[0, 0, 0], [0, 0, -1]]),
     "n_trials": np.array([3, 2]),
     "rejections": None,
     "source": "s",
@@ -295,7 +296,7 @@ BAD_FILES = {
     ),
     "version an array": (
         {"hebbax_sessions": (None, [1, 1])},
-        "s.nc: a file of version [1, 1]; this hebbax reads version 2.",
+        "s.nc: a file of version [1, 1]; this hebbax reads version 3.",
     ),
     "notes": (
         {"notes": (None, "{")},
@@ -345,7 +346,7 @@ def test_what_sessions_take_is_written_and_read_back(tmp_path, choices, blocks):
     try:
         sessions = Sessions(
             ("a",), ("A", "B"), made, np.zeros(made.shape), np.array([blocks[:n]]),
-            np.array([n]), None, "s",
+            np.zeros(made.shape, int), np.array([n]), None, "s",
         )  # fmt: skip
     except DataError:
         return
@@ -360,7 +361,7 @@ def test_what_sessions_take_is_written_and_read_back(tmp_path, choices, blocks):
 
 def test_a_netcdf_file_that_asks_for_too_much_is_refused(tmp_path):
     with h5netcdf.File(tmp_path / "s.nc", "w") as file:
-        file.attrs["hebbax_sessions"] = 2
+        file.attrs["hebbax_sessions"] = 3
         file.dimensions = {"animal": 10**6, "trial": 10**6}
         file.create_variable("choices", ("animal", "trial"), "i8", chunks=(1000, 1000))
     with pytest.raises(DataError) as error:

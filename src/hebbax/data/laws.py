@@ -3,7 +3,7 @@
 Names can be stored and stand once; arrays have the kinds and shapes of `Sessions`; counts of trials
 lie in the arrays, and the longest fills them; every animal has a choice; choices are of the
 alternatives; rewards are finite and belong to choices; blocks are numbered from 0 and follow each
-other; padding is empty.
+other, within sessions, which do so in every animal; what was chosen was offered; padding is empty.
 """
 
 from typing import Protocol
@@ -12,12 +12,31 @@ import numpy as np
 
 from hebbax.data.limits import MAX_ANIMALS, MAX_CELLS, MAX_STIMULI, MAX_TRIALS
 from hebbax.data.names import check_names
-from hebbax.data.record import INTEGERS, NO_CHOICE, REALS, Record, check_array, check_record
+from hebbax.data.record import (
+    INTEGERS,
+    NO_CHOICE,
+    REALS,
+    TRUTHS,
+    Record,
+    check_array,
+    check_record,
+)
 from hebbax.errors import DataError
 from hebbax.validation.quoting import printable
 
-PADDING = {"choices": NO_CHOICE, "rewards": 0, "blocks": -1, "rejections": 0}
+PADDING = {
+    "choices": NO_CHOICE,
+    "rewards": 0,
+    "blocks": -1,
+    "session": -1,
+    "rejections": 0,
+    "offered": True,
+}
 """What stands after the last trial of an animal."""
+
+
+KINDS = {"rewards": REALS, "offered": TRUTHS}
+"""Kinds of the values of a field; all others are integers."""
 
 
 class Recorded(Protocol):
@@ -36,7 +55,11 @@ class Recorded(Protocol):
     @property
     def blocks(self) -> np.ndarray: ...  # noqa: D102
     @property
+    def session(self) -> np.ndarray: ...  # noqa: D102
+    @property
     def rejections(self) -> np.ndarray | None: ...  # noqa: D102
+    @property
+    def offered(self) -> np.ndarray | None: ...  # noqa: D102
     @property
     def source(self) -> str: ...  # noqa: D102
 
@@ -55,7 +78,7 @@ def check(sessions: Recorded) -> None:
     check_counts(len(sessions.animals), len(sessions.stimuli), source)
     shapes = _shapes(sessions)
     for field in shapes:
-        kinds = REALS if field == "rewards" else INTEGERS
+        kinds = KINDS.get(field, INTEGERS)
         check_array(source, field, getattr(sessions, field), kinds, shapes[field])
     _check_lengths(sessions)
     for row, animal in enumerate(sessions.animals):
@@ -67,6 +90,8 @@ def check(sessions: Recorded) -> None:
             sessions.rewards[row, :n],
             sessions.blocks[row, :n],
             None if sessions.rejections is None else sessions.rejections[row, :n],
+            sessions.session[row, :n],
+            None if sessions.offered is None else sessions.offered[row, :n],
         )
         check_record(own, len(sessions.stimuli), source)
         _check_padding(sessions, row, where)
@@ -113,10 +138,13 @@ def _shapes(sessions: Recorded) -> dict[str, tuple[int, ...]]:
     trials = shape[1] if len(shape) == 2 else 0
     check_cells(n, trials, k, sessions.source)
     cells = (n, trials)
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("choices", "rewards", "blocks"), cells)
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(
+        ("choices", "rewards", "blocks", "session"), cells
+    )
     shapes["n_trials"] = (n,)
-    if sessions.rejections is not None:
-        shapes["rejections"] = (*cells, k)
+    for field in ("rejections", "offered"):
+        if getattr(sessions, field) is not None:
+            shapes[field] = (*cells, k)
     return shapes
 
 

@@ -15,20 +15,25 @@ NO_CHOICE = -1
 INTEGERS = ("iu", "integers")
 REALS = ("f", "floating-point numbers")
 NUMBERS = ("fiub", "numbers")
+TRUTHS = ("b", "truth values")
 """NumPy's kinds of the values of an array, and what they are called."""
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
     """One animal's trials, before padding: ``choices`` (trial,), -1 for an omitted one; ``rewards``
-    (trial,), NaN where none was recorded; ``blocks`` (trial,) from 0; ``rejections`` (trial,
-    stimulus); ``first_trial``: how the recording itself numbers its first trial, for messages."""
+    (trial,), NaN where none was recorded; ``blocks`` (trial,) from 0, without them one a session;
+    ``rejections`` (trial, stimulus); ``session`` (trial,) from 0, without it one; ``offered``
+    (trial, stimulus), without it all; ``first_trial``: how the recording itself numbers its first
+    trial, for messages."""
 
     animal: str
     choices: np.ndarray
     rewards: np.ndarray
     blocks: np.ndarray | None = None
     rejections: np.ndarray | None = None
+    session: np.ndarray | None = None
+    offered: np.ndarray | None = None
     first_trial: int = 1
 
 
@@ -68,6 +73,10 @@ def check_sizes(record: Record, n_stimuli: int, where: str) -> None:
         check_array(where, "blocks", record.blocks, INTEGERS, (n,))
     if record.rejections is not None:
         check_array(where, "rejections", record.rejections, INTEGERS, (n, n_stimuli))
+    if record.session is not None:
+        check_array(where, "session", record.session, INTEGERS, (n,))
+    if record.offered is not None:
+        check_array(where, "offered", record.offered, TRUTHS, (n, n_stimuli))
 
 
 def check_trials(record: Record, n_stimuli: int, where: str) -> None:
@@ -104,8 +113,43 @@ def check_trials(record: Record, n_stimuli: int, where: str) -> None:
             "stray": f"{rewards[k]:g} given on a trial without a choice; leave it empty or 0.",
         }
         raise DataError(f"{where}, trial {record.first_trial + k}, {field}: {sentence[kind]}")
+    if record.offered is not None:
+        _check_offered(record, record.offered, where)
+    if record.session is not None:
+        _check_sessions(record, record.session, where)
     if record.blocks is not None:
         _check_blocks(record.blocks, record.first_trial, where)
+
+
+def _check_offered(record: Record, offered: np.ndarray, where: str) -> None:
+    """Raise `DataError` where a trial offers nothing, or what was chosen was not offered."""
+    if record.rejections is not None:
+        raise DataError(
+            f"{where}, offered: given beside rejections; what was met is what was offered there."
+        )
+    chosen = np.take_along_axis(offered, np.maximum(record.choices, 0)[:, None], axis=1)[:, 0]
+    for odd, found in (
+        (~offered.any(axis=1), "nothing; a trial offers at least one alternative."),
+        ((record.choices >= 0) & ~chosen, "not what was chosen; a choice is of what was offered."),
+    ):
+        for k in np.flatnonzero(odd)[:1]:
+            raise DataError(f"{where}, trial {record.first_trial + k}, offered: {found}")
+
+
+def _check_sessions(record: Record, session: np.ndarray, where: str) -> None:
+    """Raise `DataError` unless the sessions are 0 and the following numbers, each block in one."""
+    steps = np.diff(session, prepend=0)
+    for k in np.flatnonzero((steps != 0) & (steps != 1))[:1]:
+        raise DataError(
+            f"{where}, trial {record.first_trial + k}, session: {session[k]} given; sessions are "
+            "numbered from 0 without gaps, in their order."
+        )
+    if record.blocks is not None:
+        for k in np.flatnonzero((steps == 1) & (np.diff(record.blocks, prepend=-1) == 0))[:1]:
+            raise DataError(
+                f"{where}, trial {record.first_trial + k}, block: goes on in another session; a "
+                "block lies in one session."
+            )
 
 
 def _check_blocks(blocks: np.ndarray, first_trial: int, where: str) -> None:

@@ -5,7 +5,8 @@ Animals x trials, ragged: padded at the end with choice -1. A trial without a ch
 met stimuli and accepted none of them.
 
 A trial is *observed* by a likelihood that it says something to: by ``choice`` where it has a
-choice, by ``encounter`` where it has an encounter.
+choice among several alternatives, by ``encounter`` where it has an encounter. A forced trial offers
+one alternative: the animal learns from it, and its choice says nothing.
 """
 
 import hashlib
@@ -32,9 +33,12 @@ class Sessions:
         choices: ``(animal, trial)`` index of the chosen stimulus, -1 without a choice.
         rewards: ``(animal, trial)`` reward of the chosen stimulus, 0 without a choice.
         blocks: ``(animal, trial)`` block, from 0 without gaps over all animals, -1 in padding.
+        session: ``(animal, trial)`` session of the animal, from 0 without gaps, -1 in padding.
         n_trials: ``(animal,)`` recorded trials, those without a choice included.
         rejections: ``(animal, trial, stimulus)`` rejected encounters of each trial, before its
             choice or without one, or None where only choices were recorded.
+        offered: ``(animal, trial, stimulus)`` whether a trial offered each alternative, or None
+            where every trial offered all.
         source: name of the file or folder they came from.
         notes: what a reader took for granted or left out, in sentences; no part of the hash.
     """
@@ -44,9 +48,11 @@ class Sessions:
     choices: np.ndarray
     rewards: np.ndarray
     blocks: np.ndarray
+    session: np.ndarray
     n_trials: np.ndarray
     rejections: np.ndarray | None
     source: str
+    offered: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -78,10 +84,22 @@ class Sessions:
         """Number of choices of all animals."""
         return int(self.valid.sum())
 
+    @property
+    def n_sessions(self) -> int:
+        """Sessions of the animal that has most."""
+        return int(self.session.max()) + 1
+
+    @property
+    def free(self) -> np.ndarray:
+        """``(animal, trial)``: whether a trial offered several alternatives."""
+        if self.offered is None:
+            return np.ones(self.choices.shape, dtype=bool)
+        return self.offered.sum(axis=-1) > 1
+
     def observed(self, likelihood: Likelihood) -> np.ndarray:
         """Return ``(animal, trial)``: whether a trial says something under a likelihood."""
         if likelihood == "choice" or self.rejections is None:
-            return self.valid
+            return self.valid & self.free
         return self.valid | (self.rejections.sum(axis=-1) > 0)
 
 
@@ -97,15 +115,20 @@ def from_animals(
     n_trials = np.array([len(record.choices) for record in records])
     laws.check_cells(len(records), int(n_trials.max()), len(stimuli), source)
     shape = (len(records), int(n_trials.max()))
-    choices, blocks = np.full(shape, NO_CHOICE), np.full(shape, -1)
+    choices, blocks, session = np.full(shape, NO_CHOICE), np.full(shape, -1), np.full(shape, -1)
     rewards = np.zeros(shape)
+    parted = any(record.offered is not None for record in records)
+    offered = np.ones((*shape, len(stimuli)), dtype=bool) if parted else None
     every = all(record.rejections is not None for record in records)
     rejections = np.zeros((*shape, len(stimuli)), dtype=int) if every else None
     for row, record in enumerate(records):
         n = n_trials[row]
         choices[row, :n] = record.choices
         rewards[row, :n] = np.where(record.choices >= 0, np.nan_to_num(record.rewards), 0.0)
-        blocks[row, :n] = 0 if record.blocks is None else record.blocks
+        session[row, :n] = 0 if record.session is None else record.session
+        blocks[row, :n] = session[row, :n] if record.blocks is None else record.blocks
+        if offered is not None and record.offered is not None:
+            offered[row, :n] = record.offered
         if rejections is not None and record.rejections is not None:
             rejections[row, :n] = record.rejections
     return Sessions(
@@ -114,9 +137,12 @@ def from_animals(
         choices=choices,
         rewards=rewards,
         blocks=blocks,
+        session=session,
         n_trials=n_trials,
         rejections=rejections,
         source=source,
+        # Where every trial offers all, nothing is to be said.
+        offered=None if offered is None or offered.all() else offered,
         notes=tuple(notes),
     )
 
@@ -130,26 +156,31 @@ def natural_order(name: str) -> list[float | str]:
 
 
 def compact(sessions: Sessions, likelihood: Likelihood) -> Sessions:
-    """Return the sessions without the trials that a likelihood does not see (`Sessions.observed`):
-    they change no weight and say nothing."""
-    observed = sessions.observed(likelihood)
-    counts = observed.sum(axis=1)
-    order = np.argsort(~observed, axis=1, kind="stable")[:, : counts.max()]
+    """Return the sessions without the trials that change no weight and say nothing to a likelihood
+    (`Sessions.observed`)."""
+    return part(sessions, sessions.valid | sessions.observed(likelihood))
 
-    def packed(values: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(values, order.reshape(order.shape + (1,) * (values.ndim - 2)), 1)
 
-    kept = packed(observed)
-    return replace(
-        sessions,
-        choices=packed(sessions.choices),
-        rewards=packed(sessions.rewards),
-        blocks=_numbered(np.where(kept, packed(sessions.blocks), -1)),
-        n_trials=counts,
-        rejections=None
-        if sessions.rejections is None
-        else packed(sessions.rejections) * kept[..., None],
-    )
+def part(sessions: Sessions, kept: np.ndarray) -> Sessions:
+    """Return the trials that are ``kept`` (animal, trial), blocks and sessions numbered anew."""
+    counts = kept.sum(axis=1)
+    order = np.argsort(~kept, axis=1, kind="stable")[:, : counts.max(initial=0)]
+    inside = np.arange(order.shape[1]) < counts[:, None]
+
+    def packed(field: str) -> np.ndarray | None:
+        values = getattr(sessions, field)
+        if values is None:
+            return None
+        rank = (1,) * (values.ndim - 2)
+        taken = np.take_along_axis(values, order.reshape(order.shape + rank), 1)
+        return np.where(inside.reshape(inside.shape + rank), taken, laws.PADDING[field])
+
+    fields = {field: packed(field) for field in laws.PADDING}
+    numbered = {
+        "blocks": _numbered(fields["blocks"]),
+        "session": np.array([_numbered(own) for own in fields["session"]]),
+    }
+    return replace(sessions, n_trials=counts, **{**fields, **numbered})
 
 
 def select(sessions: Sessions, animals: Sequence[str]) -> Sessions:
@@ -163,15 +194,10 @@ def select(sessions: Sessions, animals: Sequence[str]) -> Sessions:
     rows = [sessions.animals.index(animal) for animal in animals]
     # Padding is cut to the longest animal kept: equal recordings then have equal hashes.
     cells = np.ix_(rows, range(sessions.n_trials[rows].max(initial=0)))
-    return replace(
-        sessions,
-        animals=tuple(animals),
-        choices=sessions.choices[cells],
-        rewards=sessions.rewards[cells],
-        blocks=_numbered(sessions.blocks[cells]),
-        n_trials=sessions.n_trials[rows],
-        rejections=None if sessions.rejections is None else sessions.rejections[cells],
-    )
+    fields = {name: getattr(sessions, name) for name in laws.PADDING}
+    fields = {name: None if own is None else own[cells] for name, own in fields.items()}
+    own = {"animals": tuple(animals), "n_trials": sessions.n_trials[rows]}
+    return replace(sessions, **{**fields, "blocks": _numbered(fields["blocks"]), **own})
 
 
 def first_trials(sessions: Sessions, fraction: float) -> np.ndarray:
@@ -187,38 +213,18 @@ def split(sessions: Sessions, trials: np.ndarray) -> tuple[Sessions, Sessions]:
     """
     check_array(sessions.source, "trials of a split", trials, INTEGERS, (sessions.n_animals,))
     before = np.arange(sessions.max_trials) < trials[:, None]
-    for part, which in ((before, "first"), (~before, "last")):
-        for row in np.flatnonzero(~(sessions.valid & part).any(axis=1)):
+    for own, which in ((before, "first"), (~before, "last")):
+        for row in np.flatnonzero(~(sessions.valid & sessions.free & own).any(axis=1)):
             raise DataError(
                 f"{sessions.source}, animal {sessions.animals[row]}: a split after trial "
                 f"{trials[row]} of {sessions.n_trials[row]} leaves no choice in the {which} part."
             )
-    return _cut(sessions, np.zeros_like(trials), trials), _cut(sessions, trials, sessions.n_trials)
-
-
-def _cut(sessions: Sessions, begin: np.ndarray, end: np.ndarray) -> Sessions:
-    """Return the trials from ``begin`` (animal,) and before ``end`` (animal,), counted from 0."""
-    counts = end - begin
-    place = np.arange(counts.max(initial=0))
-    kept = place < counts[:, None]
-    rows, cells = np.arange(len(counts))[:, None], np.where(kept, begin[:, None] + place, 0)
-
-    def taken(values: np.ndarray, padding: int) -> np.ndarray:
-        own = kept if values.ndim == 2 else kept[..., None]
-        return np.where(own, values[rows, cells], padding)
-
-    return replace(
-        sessions,
-        choices=taken(sessions.choices, NO_CHOICE),
-        rewards=taken(sessions.rewards, 0),
-        blocks=_numbered(taken(sessions.blocks, -1)),
-        n_trials=counts,
-        rejections=None if sessions.rejections is None else taken(sessions.rejections, 0),
-    )
+    recorded = np.arange(sessions.max_trials) < sessions.n_trials[:, None]
+    return part(sessions, recorded & before), part(sessions, recorded & ~before)
 
 
 def _numbered(blocks: np.ndarray) -> np.ndarray:
-    """Return the blocks ``(animal, trial)`` of a part of a recording, counted anew from 0."""
+    """Return blocks or sessions ``(...)`` of a part of a recording, counted anew from 0."""
     found = np.unique(blocks[blocks >= 0])
     return np.where(blocks >= 0, np.searchsorted(found, blocks), -1)
 
@@ -232,7 +238,8 @@ def observation_index(sessions: Sessions, likelihood: Likelihood) -> tuple[np.nd
 def data_hash(sessions: Sessions) -> str:
     """Return the SHA-256 of what was recorded, whatever file it came from."""
     digest = hashlib.sha256(repr((sessions.animals, sessions.stimuli)).encode())
-    for values in (sessions.choices, sessions.blocks, sessions.n_trials, sessions.rejections):
+    fields = ("choices", "blocks", "session", "n_trials", "rejections", "offered")
+    for values in (getattr(sessions, field) for field in fields):
         if values is not None:
             digest.update(np.ascontiguousarray(values, dtype=np.int64).tobytes())
     digest.update(np.ascontiguousarray(sessions.rewards, dtype=np.float64).tobytes())

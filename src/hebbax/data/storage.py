@@ -14,23 +14,31 @@ from hebbax.errors import DataError
 from hebbax.run import netcdf
 from hebbax.run.files import replacing
 
-FILE_VERSION = 2
-"""Version 1 lost the rejections of trials without a choice."""
+FILE_VERSION = 3
+"""Version 1 lost the rejections of trials without a choice, version 2 had no sessions."""
 
 LABELS = ("animal", "stimulus")
-INTEGERS = ("choices", "blocks", "n_trials", "rejections")
+INTEGERS = ("choices", "blocks", "session", "n_trials", "rejections", "offered")
 DIMS = {
     "animal": ("animal",),
     "stimulus": ("stimulus",),
     "choices": ("animal", "trial"),
     "rewards": ("animal", "trial"),
     "blocks": ("animal", "trial"),
+    "session": ("animal", "trial"),
     "n_trials": ("animal",),
     "rejections": ("animal", "trial", "stimulus"),
+    "offered": ("animal", "trial", "stimulus"),
 }
-"""Dimensions of every variable; rejections may be missing."""
+"""Dimensions of every variable."""
 
-VARIABLES = tuple(name for name in DIMS if name != "rejections")
+OPTIONAL = {
+    "rejections": "rejected encounters of the trial",
+    "offered": "1: the trial offered the alternative, 0: it did not",
+}
+"""Variables that may be missing, and their names in words."""
+
+VARIABLES = tuple(name for name in DIMS if name not in OPTIONAL)
 
 
 def write(sessions: Sessions, path: str | Path) -> None:
@@ -48,15 +56,21 @@ def write(sessions: Sessions, path: str | Path) -> None:
             sessions.blocks,
             {"long_name": "block, from 0; -1: padding", "units": "1"},
         ),
+        "session": (
+            cells,
+            sessions.session,
+            {"long_name": "session of the animal, from 0; -1: padding", "units": "1"},
+        ),
         "n_trials": (
             "animal",
             sessions.n_trials,
             {"long_name": "recorded trials", "units": "1"},
         ),
     }
-    if sessions.rejections is not None:
-        note = {"long_name": "rejected encounters of the trial", "units": "1"}
-        variables["rejections"] = ((*cells, "stimulus"), sessions.rejections, note)
+    for field, name in OPTIONAL.items():
+        if (values := getattr(sessions, field)) is not None:
+            note = {"long_name": name, "units": "1"}
+            variables[field] = ((*cells, "stimulus"), values.astype(int), note)
     dataset = xr.Dataset(
         variables,
         coords={
@@ -103,15 +117,19 @@ def read_netcdf(path: Path, name: str) -> Sessions:
         )
     _check_stored(stored, name)
     numbers = stored.numbers
-    rejections = numbers.get("rejections")
+    rejections, offered = numbers.get("rejections"), numbers.get("offered")
+    if offered is not None and not np.isin(offered, (0, 1)).all():
+        raise DataError(f"{name}, offered: something else than 0 and 1 given.")
     sessions = Sessions(
         animals=tuple(stored.text["animal"]),
         stimuli=tuple(stored.text["stimulus"]),
         choices=numbers["choices"].astype(np.int64),
         rewards=numbers["rewards"].astype(float),
         blocks=numbers["blocks"].astype(np.int64),
+        session=numbers["session"].astype(np.int64),
         n_trials=numbers["n_trials"].astype(np.int64),
         rejections=None if rejections is None else rejections.astype(np.int64),
+        offered=None if offered is None else offered.astype(bool),
         source=name,
         notes=_notes(stored, name),
     )
