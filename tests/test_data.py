@@ -258,13 +258,13 @@ def other_netcdf(path, *, drop=(), **attrs):
 def test_a_netcdf_file_of_others_is_refused_in_one_sentence(tmp_path):
     other_netcdf(tmp_path / "x.nc")
     other_netcdf(tmp_path / "y.nc", hebbax_sessions=99)
-    other_netcdf(tmp_path / "z.nc", drop="rewards", hebbax_sessions=2)
+    other_netcdf(tmp_path / "z.nc", drop="rewards", hebbax_sessions=3)
     (tmp_path / "broken.nc").write_text("no")
     for name, sentence in {
         "x.nc": "not a file of sessions that hebbax wrote.",
         "y.nc": "a file of version 99; this hebbax reads version 3.",
         "z.nc": "the variable rewards is missing; animal, stimulus, choices, rewards, blocks, "
-        "n_trials are needed.",
+        "session, n_trials are needed.",
         "broken.nc": "not a readable netCDF file.",
     }.items():
         with pytest.raises(DataError) as error:

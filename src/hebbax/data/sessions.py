@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -175,7 +176,7 @@ def part(sessions: Sessions, kept: np.ndarray) -> Sessions:
         taken = np.take_along_axis(values, order.reshape(order.shape + rank), 1)
         return np.where(inside.reshape(inside.shape + rank), taken, laws.PADDING[field])
 
-    fields = {field: packed(field) for field in laws.PADDING}
+    fields: dict[str, Any] = {field: packed(field) for field in laws.PADDING}
     numbered = {
         "blocks": _numbered(fields["blocks"]),
         "session": np.array([_numbered(own) for own in fields["session"]]),
@@ -194,10 +195,12 @@ def select(sessions: Sessions, animals: Sequence[str]) -> Sessions:
     rows = [sessions.animals.index(animal) for animal in animals]
     # Padding is cut to the longest animal kept: equal recordings then have equal hashes.
     cells = np.ix_(rows, range(sessions.n_trials[rows].max(initial=0)))
-    fields = {name: getattr(sessions, name) for name in laws.PADDING}
-    fields = {name: None if own is None else own[cells] for name, own in fields.items()}
-    own = {"animals": tuple(animals), "n_trials": sessions.n_trials[rows]}
-    return replace(sessions, **{**fields, "blocks": _numbered(fields["blocks"]), **own})
+    whole = {name: getattr(sessions, name) for name in laws.PADDING}
+    fields: dict[str, Any] = {
+        name: None if values is None else values[cells] for name, values in whole.items()
+    }
+    fields["blocks"] = _numbered(fields["blocks"])
+    return replace(sessions, animals=tuple(animals), n_trials=sessions.n_trials[rows], **fields)
 
 
 def first_trials(sessions: Sessions, fraction: float) -> np.ndarray:
