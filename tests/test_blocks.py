@@ -20,9 +20,13 @@ from hebbax.model.spec import read_spec
 def test_padding_and_flattening_are_inverse(lengths, event):
     counts = np.array(lengths)
     values = np.random.default_rng(0).normal(size=(counts.sum(), *event))
-    trials = blocks.padded(counts, jnp.asarray(values))
+    observed = np.arange(max(lengths)) < counts[:, None]
+    trials = blocks.padded(observed, jnp.asarray(values))
     assert trials.shape == (3, max(lengths), *event)
-    np.testing.assert_array_equal(blocks.flat(counts, trials), values)
+    np.testing.assert_array_equal(blocks.flat(observed, trials), values)
+    apart = np.roll(observed, 1, axis=1)  # observations need not come first
+    spread = blocks.padded(apart, jnp.asarray(values))
+    np.testing.assert_array_equal(blocks.flat(apart, spread), values)
     for a, n in enumerate(counts):
         before = counts[:a].sum()
         np.testing.assert_array_equal(trials[a, :n], values[before : before + n])

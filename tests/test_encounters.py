@@ -17,6 +17,7 @@ from hebbax.check.heldout import predict, predict_from, scores
 from hebbax.check.predictive import FREE, ONE_STEP, Settings, check
 from hebbax.data import Record, compact, from_animals, read, split
 from hebbax.inference.density import log_likelihood, log_likelihood_by_animal
+from hebbax.model.choice_model import ChoiceModel, animal_of
 from hebbax.model.choices import build_model
 from hebbax.model.likelihood import Choice, Encounters, chance
 from hebbax.model.spec import ModelSpec
@@ -25,7 +26,7 @@ from hebbax.rule.network import Network
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
 from hebbax.simulate.cohort import Cohort, simulate
-from hebbax.simulate.environment import Animal, Environment, generate
+from hebbax.simulate.environment import Environment, generate
 
 EVERYWHERE = ("1", "x r", "w")
 """A rule that would act on every weight in a trial without a choice too."""
@@ -125,14 +126,15 @@ def test_to_the_choice_likelihood_such_a_trial_says_nothing():
 def lived(p, most, n_trials):
     """One session of an animal that accepts either stimulus with probability p, whatever befalls
     it, in trials of at most so many encounters."""
-    preference = jnp.full(2, math.log(p / (1 - p)))
+    spec = ModelSpec("m", (), reward="raw", likelihood="encounter")
+    values = {"preference": jnp.full(2, math.log(p / (1 - p)))}
     made = generate(
         jax.random.PRNGKey(0),
         TaylorRule(()),
         Network(one_hot(2)),
-        Animal(jnp.zeros(0), jnp.zeros((2, 1)), lambda repeat, logits: preference),
+        animal_of(ChoiceModel.of(spec), values, 2),
         Environment(np.full((n_trials, 2), 0.5), most_encounters=most),
-        ModelSpec("m", (), reward="raw", likelihood="encounter"),
+        spec,
     )
     made = jax.device_get(made)
     record = Record("a", made.choices, made.rewards, rejections=made.rejections.astype(int))

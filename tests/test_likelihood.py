@@ -11,15 +11,15 @@ from slow_reference import choice_log_likelihood, encounter_log_likelihood, sess
 
 from hebbax.data import Record, from_animals, split
 from hebbax.inference.density import log_likelihood, log_likelihood_by_animal
+from hebbax.model.choice_model import ChoiceModel, animal_of
 from hebbax.model.choices import build_model
 from hebbax.model.likelihood import Choice
 from hebbax.model.spec import ModelSpec
-from hebbax.rule.network import Network, drives, replay
+from hebbax.rule.network import Network, Presented, drives, replay
 from hebbax.rule.reward import expected_reward, reward_signal
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
 from hebbax.simulate.environment import (
-    Animal,
     Environment,
     blocks,
     generate,
@@ -131,7 +131,7 @@ def test_one_hidden_unit_stands_for_many_with_equal_weights(rule):
     r = jnp.asarray(reward_signal(sessions.rewards[1][kept], "expected", 10))
     theta = jnp.linspace(-0.4, 0.7, len(taylor.terms))
     one, ten = (
-        replay(taylor, network, theta, jnp.full((2, h), 0.3), x, drives(taylor, x, r))
+        replay(taylor, network, theta, jnp.full((2, h), 0.3), Presented(x, drives(taylor, x, r)))
         for h in (1, 10)
     )
     np.testing.assert_allclose(ten, jnp.broadcast_to(one, ten.shape), atol=1e-13)
@@ -145,8 +145,9 @@ def test_replay_gives_back_the_generators_own_log_probability(rule, signal, like
     terms = RULES[rule]
     spec = ModelSpec("m", terms, likelihood=likelihood, reward=signal, habit_scale=1.0)
     theta = jnp.array([0.5, -0.1, 0.2, 0.4, -0.05])[: len(terms)]
-    preference = jnp.array([0.0, 0.4]) if likelihood == "choice" else jnp.array([-0.3, 0.4])
-    animal = Animal(theta, jnp.zeros((2, 1)), lambda last, logits: preference + 0.3 * last)
+    preference = jnp.array(0.4) if likelihood == "choice" else jnp.array([-0.3, 0.4])
+    values = {"theta": theta, "preference": preference, "habit": jnp.array(0.3)}
+    animal = animal_of(ChoiceModel.of(spec), values, 2)
     environment = Environment(blocks(np.array([[0.2, 0.8], [0.9, 0.1]]), 40), most_encounters=most)
     network = Network(one_hot(2))
     made = generate(jax.random.PRNGKey(4), TaylorRule(terms), network, animal, environment, spec)
@@ -161,7 +162,7 @@ def test_replay_gives_back_the_generators_own_log_probability(rule, signal, like
     assert omitted.any() == (most == 2)
     np.testing.assert_array_equal(made.rejections.sum(-1)[omitted], most)
     model = build_model(spec, sessions)
-    own = preference[1:] if likelihood == "choice" else preference[None]
+    own = preference[None]
     values = {"theta": theta[None], "preference": own, "habit": jnp.array([0.3])}
     seen = ~omitted if likelihood == "choice" else np.ones(80, dtype=bool)
     np.testing.assert_allclose(compiled(model, values), made.log_probability[seen], atol=1e-10)

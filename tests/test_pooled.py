@@ -22,7 +22,7 @@ from hebbax.mehta2024.pooled import (
     preference_log_likelihood,
     recorded,
 )
-from hebbax.rule.network import drives, replay
+from hebbax.rule.network import Presented, drives, replay
 from hebbax.rule.taylor import (
     TaylorRule,
     all_terms,
@@ -66,7 +66,9 @@ def test_noise_is_integrated_out_of_encounters_and_of_weights():
     def noisy(key):
         learnt, met = jax.random.split(key)
         x = data.x[0] + noise * jax.random.normal(learnt, (trials, 2))
-        w = replay(RULE, QUIET.network, THETA, jnp.zeros((2, 1)), x, drives(RULE, x, data.r[0]))
+        w = replay(
+            RULE, QUIET.network, THETA, jnp.zeros((2, 1)), Presented(x, drives(RULE, x, data.r[0]))
+        )
         at = 0.75 * jnp.eye(2) + noise * jax.random.normal(met, (trials, 2, 2))
         return jax.nn.sigmoid(5 * jnp.tanh(jnp.einsum("tki,tih->tk", at, w)))
 

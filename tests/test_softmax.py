@@ -12,6 +12,7 @@ from hebbax.data import NO_CHOICE
 from hebbax.errors import ModelError
 from hebbax.inference.density import split_groups
 from hebbax.inference.pseudo_marginal import animal
+from hebbax.model.choice_model import ChoiceModel, animal_of
 from hebbax.model.choices import build_model
 from hebbax.model.likelihood import Softmax
 from hebbax.model.spec import ModelSpec
@@ -19,7 +20,7 @@ from hebbax.rule.network import Network
 from hebbax.rule.readout import READOUTS
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.environment import Animal, Environment, generate
+from hebbax.simulate.environment import Environment, generate
 
 RATE = 0.75
 ALPHA, BETA, PREFERENCE = 0.35, 3.0, 0.4
@@ -90,8 +91,8 @@ def test_animals_that_live_choose_by_what_they_learnt():
     network = Network(one_hot(2, RATE), READOUTS["softmax"])
     rule = TaylorRule(("x r", "x w"))
     theta = jnp.array([2 * ALPHA * BETA / RATE, -2 * ALPHA / RATE])
-    offset = jnp.array([0.0, PREFERENCE])
-    own = Animal(theta, jnp.zeros((2, 1)), lambda repeat, logits: offset)
+    values = {"theta": theta, "preference": jnp.array(PREFERENCE)}
+    own = animal_of(ChoiceModel.of(_spec()), values, 2)
     chances = np.tile([0.2, 0.8], (12, 1))
     lives = partial(
         generate,

@@ -153,15 +153,15 @@ DAMAGES = {
     ),
     "an earlier version": (
         attribute("hebbax", 1),
-        "m.nc: a fit of version 1, and this hebbax reads version 4; " + AGAIN,
+        "m.nc: a fit of version 1, and this hebbax reads version 5; " + AGAIN,
     ),
     "a later version": (
         attribute("hebbax", 99),
-        "m.nc: a fit of version 99, and this hebbax reads version 4; " + AGAIN,
+        "m.nc: a fit of version 99, and this hebbax reads version 5; " + AGAIN,
     ),
     "a version in words": (
         attribute("hebbax", "two"),
-        "m.nc: a fit of version two, and this hebbax reads version 4; " + AGAIN,
+        "m.nc: a fit of version two, and this hebbax reads version 5; " + AGAIN,
     ),
     "settings that are not JSON": (
         attribute("settings", "{"),

@@ -8,7 +8,7 @@ import pytest
 from hebbax.mehta2024.behavioural import simulated
 from hebbax.mehta2024.experiment import Experiment
 from hebbax.mehta2024.pooled import Pooled, Recorded, log_likelihood, recorded, wander, weights
-from hebbax.rule.network import replay
+from hebbax.rule.network import Presented, replay
 from hebbax.rule.taylor import TaylorRule
 
 NOISE = 0.05
@@ -44,7 +44,7 @@ def test_variance_is_that_of_many_noisy_runs(data):
 
     def run(x):
         drive = jax.vmap(jax.vmap(rule.drive, in_axes=(0, None)))(x, data.r[0])
-        return replay(rule, pooled.network, theta, jnp.zeros((2, 1)), x, drive)[..., 0]
+        return replay(rule, pooled.network, theta, jnp.zeros((2, 1)), Presented(x, drive))[..., 0]
 
     seen = np.asarray(jax.jit(jax.vmap(run))(noisy)).var(axis=0)
     found = np.asarray(wander(pooled, theta, data, weights(pooled, theta, data))[0])

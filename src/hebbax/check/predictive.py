@@ -27,11 +27,11 @@ from hebbax.check.discrepancy import (
     tables,
 )
 from hebbax.check.replicates import RecordedTask, free_trials, predicted_trials, recorded_trials
-from hebbax.data import Sessions, compact
+from hebbax.data import Sessions, part
 from hebbax.errors import FitError
 from hebbax.model.choices import Model, build_model
 from hebbax.posterior.diagnostics import Verdict, marked, verdict_of
-from hebbax.posterior.inference_data import sessions_of, spec_of
+from hebbax.posterior.inference_data import numbers_of, sessions_of, spec_of
 from hebbax.posterior.stored import CHECKED, check_groups
 from hebbax.run import files
 from hebbax.run.names import file_name
@@ -127,8 +127,8 @@ def check(
     ``verdict`` is known already is not diagnosed again.
 
     Choices are checked, whatever the likelihood; the rejections of an ``encounter`` model are not.
-    Trials without a choice are left out of the recording and of its replicates alike. The law of
-    the choices stays the same, because nothing is learnt in such a trial.
+    Trials without a choice are left out of the recording and of its replicates alike, unless
+    weights decay in them: there they are gone through, and not summarised.
     Rewards other than 0 and 1 are not armed, so that there is no free run: then only the check one
     step ahead is made, and `Check.notes` says so.
 
@@ -142,8 +142,13 @@ def check(
     check_groups(posterior, CHECKED, str(posterior.attrs["model"]))
     check_replicates(posterior, settings.replicates)
     verdict = verdict_of(posterior, verdict)
-    model = build_model(spec_of(posterior), compact(sessions_of(posterior), "choice"))
-    blocks = _blocks(posterior, model.sessions, settings.trials_per_block)
+    spec, sessions = spec_of(posterior), sessions_of(posterior)
+    kept = sessions.session >= 0 if spec.omitted == "decay" else sessions.valid
+    model = build_model(spec, part(sessions, kept))
+    numbers = [
+        own[cells[: len(own)]] for own, cells in zip(numbers_of(posterior), kept, strict=True)
+    ]
+    blocks = _blocks(model.sessions, numbers, settings.trials_per_block)
     experiment, decision = _experiment(model.sessions, blocks, settings)
     values = replicates.drawn_values(posterior, model, settings.replicates)
     parts = _parts(key, model, experiment, values, progress)
@@ -203,7 +208,7 @@ def _parts(
     n_animals = len(recorded)
     progress(ONE_STEP, 0, n_animals)
     choices, probability = replicates.one_step(step_key, model, values)
-    own = [probability[a, :n, SECOND] for a, n in enumerate(model.sessions.n_trials)]
+    own = [probability[a, made, SECOND] for a, made in enumerate(model.sessions.valid)]
     ahead = predicted_trials(model, experiment, choices)
     parts: dict[str, tuple[Sequence[Values], Sequence[Values]]] = {
         ONE_STEP: (
@@ -222,10 +227,9 @@ def _parts(
     return parts
 
 
-def _blocks(
-    posterior: az.InferenceData, sessions: Sessions, trials_per_block: int | None
-) -> np.ndarray:
-    """Return the block of each trial ``(animal, trial)`` from 0, -1 in padding.
+def _blocks(posterior: az.InferenceData, model: Model, trials_per_block: int | None) -> np.ndarray:
+    """Return the block of each trial ``(animal, trial)`` of a model of a posterior's own trials,
+    from 0, -1 in padding.
 
     Trials are counted as in the recording, those without a choice included.
     """
@@ -233,9 +237,8 @@ def _blocks(
     if trials_per_block is None:
         return sessions.blocks
     blocks = sessions.blocks.copy()
-    known = posterior.constant_data
-    trials = np.asarray(known["trial"])[np.asarray(known["chosen"]) >= 0]
-    blocks[sessions.valid] = (trials - 1) // trials_per_block
+    for animal, own in enumerate(numbers):
+        blocks[animal, : len(own)] = (own - 1) // trials_per_block
     return blocks
 
 

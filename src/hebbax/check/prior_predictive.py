@@ -15,7 +15,7 @@ from numpyro.handlers import seed, trace
 from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.simulate.cohort import as_sessions
-from hebbax.simulate.environment import Animal, Environment, Session, Task, generate
+from hebbax.simulate.environment import Environment, Session, Task, generate
 from hebbax.typing import Key, Parameters
 
 
@@ -50,7 +50,7 @@ def lives(model: Model, task: Task) -> Callable[[Key, Parameters], Session]:
     environment = Environment(task.chances, task.baiting)
 
     def animal(key: Key, values: Parameters) -> Session:
-        own = Animal(*model.animal_parameters(values))
+        own = model.animal(values)
         return generate(key, model.rule, model.network, own, environment, model.spec)
 
     def cohort(key: Key, values: Parameters) -> Session:

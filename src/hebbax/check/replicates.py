@@ -9,6 +9,7 @@ contingencies where these were estimated.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import arviz as az
 import jax
@@ -19,7 +20,7 @@ from hebbax.check.behaviour import Trials
 from hebbax.model.choices import Model
 from hebbax.posterior.inference_data import animal_values
 from hebbax.simulate.contingency import Contingencies
-from hebbax.simulate.environment import Animal, Baiting, Environment, generate
+from hebbax.simulate.environment import Baiting, Environment, generate
 from hebbax.typing import Array, Key, Parameters
 
 
@@ -34,6 +35,14 @@ class RecordedTask:
     blocks: np.ndarray
     contingencies: Contingencies
     baiting: Baiting
+
+
+class Lived(NamedTuple):
+    """Of the trials of recorded animals, as in `Environment`: which ``begins`` a session (animal,
+    trial), and what was ``offered`` (animal, trial, stimulus)."""
+
+    begins: Array | None
+    offered: Array | None
 
 
 def drawn_values(posterior: az.InferenceData, model: Model, n: int) -> dict[str, np.ndarray]:
@@ -73,13 +82,14 @@ def free_runs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return choices and rewards, each ``(replicate, animal, trial)``, of animals set free."""
 
-    def one(key: Key, animal: Parameters, chances: Array) -> tuple[Array, Array]:
+    def one(key: Key, animal: Parameters, chances: Array, trials: Lived) -> tuple[Array, Array]:
+        environment = Environment(chances, experiment.baiting, np.inf, *trials)
         made = generate(
             key,
             model.rule,
             model.network,
-            Animal(*model.animal_parameters(animal)),
-            Environment(chances, experiment.baiting),
+            model.animal(animal),
+            environment,
             model.spec,
         )
         return made.choices, made.rewards
@@ -91,8 +101,21 @@ def free_runs(
     blocks = np.maximum.accumulate(experiment.blocks, axis=1)
     chances = by_block[:, np.arange(animals)[:, None], blocks]
     keys = jax.random.split(run_key, (n, animals))
-    choices, rewards = jax.jit(jax.vmap(jax.vmap(one)))(keys, dict(values), chances)
+    runs = jax.vmap(jax.vmap(one), in_axes=(0, 0, 0, None))
+    choices, rewards = jax.jit(runs)(keys, dict(values), chances, _lived(model))
     return np.asarray(choices), np.asarray(rewards)
+
+
+def _lived(model: Model) -> Lived:
+    """Return the sessions and offers of the recorded animals."""
+    sessions = model.sessions
+    begins, offered = None, sessions.offered
+    if sessions.n_sessions > 1:
+        begins = jnp.asarray(np.diff(sessions.session, axis=1, prepend=0) > 0)
+    if model.spec.omitted == "decay":  # a trial without a choice stays one
+        whole = np.ones((*sessions.choices.shape, sessions.n_stimuli), dtype=bool)
+        offered = (whole if offered is None else offered) & sessions.valid[..., None]
+    return Lived(begins, None if offered is None else jnp.asarray(offered))
 
 
 def recorded_trials(model: Model, experiment: RecordedTask) -> list[Trials]:
@@ -123,12 +146,12 @@ def _trials(
     best = experiment.contingencies.log_odds.argmax(-1)
     return [
         Trials(
-            choices[..., a, :n],
-            history[..., a, :n],
-            rewards[..., a, :n],
-            experiment.blocks[a, :n],
+            choices[..., a, made],
+            history[..., a, made],
+            rewards[..., a, made],
+            experiment.blocks[a, made],
             best[a],
             model.sessions.n_stimuli,
         )
-        for a, n in enumerate(model.sessions.n_trials)
+        for a, made in enumerate(model.sessions.valid)
     ]

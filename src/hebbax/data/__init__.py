@@ -14,6 +14,7 @@ from hebbax.data.sessions import (
     first_trials,
     from_animals,
     observation_index,
+    part,
     select,
     split,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "first_trials",
     "from_animals",
     "observation_index",
+    "part",
     "read",
     "select",
     "split",

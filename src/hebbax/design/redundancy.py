@@ -120,7 +120,7 @@ def _stacked_slopes(key: Key, model: Model) -> np.ndarray:
 
     found = np.asarray(jax.jit(lambda points: jax.lax.map(at, points))(points))
     n_terms = len(model.rule.parameters)
-    animal = np.repeat(np.arange(n), model.sessions.n_trials)
+    animal = model.index[0]
     return np.concatenate([_less_own(found[:, animal == a], n_terms) for a in range(n)])
 
 

@@ -165,7 +165,14 @@ class _Form:
         model = self.model
         spec = replace(model.spec, name="any", reason="", scales={}, text="")
         members = tuple(group.shape for group in model.groups)
-        return repr(spec), model.rule, model.network, members, model.sessions.n_trials.tobytes()
+        return (
+            repr(spec),
+            model.rule,
+            model.network,
+            members,
+            model.cells.shape,
+            model.cells.tobytes(),
+        )
 
 
 @partial(jax.jit, static_argnames=("form", "settings", "size"))

@@ -136,7 +136,7 @@ def expansion(
 
 def padded_observed(model: Model) -> Array:
     """Return what was observed ``(animal, trial, ...)``, nothing in trials that do not count."""
-    observed = padded(model.sessions.n_trials, jnp.asarray(model.observed))
+    observed = padded(model.cells, jnp.asarray(model.observed))
     return model.kind.counted(observed, model.design.valid)
 
 

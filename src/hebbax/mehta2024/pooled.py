@@ -26,7 +26,7 @@ import numpy as np
 
 from hebbax.mehta2024.experiment import Experiment, Trajectory
 from hebbax.model.likelihood import Encounters
-from hebbax.rule.network import Network, activity, drives, logits_of, replay
+from hebbax.rule.network import Network, Presented, activity, drives, logits_of, replay
 from hebbax.rule.taylor import Rule
 from hebbax.typing import Array, Key
 
@@ -69,7 +69,7 @@ def weights(pooled: Pooled, theta: Array, data: Recorded) -> Array:
 
     def one(x: Array, r: Array) -> Array:
         start = jnp.zeros((network.n_inputs, 1))
-        return replay(rule, network, theta, start, x, drives(rule, x, r))[..., 0]
+        return replay(rule, network, theta, start, Presented(x, drives(rule, x, r)))[..., 0]
 
     return jax.vmap(one)(data.x, data.r)
 
@@ -165,5 +165,5 @@ def fresh_run(
     """
     network = experiment.network
     start = experiment.start(key)
-    run = replay(rule, network, theta, start, made.x, drives(rule, made.x, made.r))
+    run = replay(rule, network, theta, start, Presented(made.x, drives(rule, made.x, made.r)))
     return run, jax.vmap(partial(activity, jnp.asarray(network.stimuli)))(run)

@@ -1,6 +1,6 @@
 """Ragged trials, flat or padded, and the density of many of them in blocks of animals.
 
-The observed site is flat ``(observation,)``, animal by animal and real choices only; simulations
+The observed site is flat ``(observation,)``, animal by animal and free choices only; simulations
 are padded ``(animal, trial)``.
 """
 
@@ -25,53 +25,53 @@ MANY_ANIMALS = 64
 """Up to this number of animals ragged trials are joined by slices, beyond it by one gather."""
 
 
-def flat(counts: np.ndarray, values: Array) -> Array:
-    """Return ``(observation, ...)`` of ``(animal, trial, ...)``, ``counts`` trials an animal."""
-    if (counts == values.shape[1]).all():
+def flat(observed: np.ndarray, values: Array) -> Array:
+    """Return ``(observation, ...)`` of ``(animal, trial, ...)``, of which ``observed`` (animal,
+    trial) says which are observations."""
+    if observed.all():
         return values.reshape(-1, *values.shape[2:])
-    if len(counts) <= MANY_ANIMALS:
+    counts = observed.sum(axis=1)
+    first = np.arange(observed.shape[1]) < counts[:, None]
+    if len(counts) <= MANY_ANIMALS and (observed == first).all():
         # Slices transpose to padding, gathers to a scatter, which is slow on a CPU.
         return jnp.concatenate([values[a, :n] for a, n in enumerate(counts)])
-    return values[np.nonzero(_recorded(counts))]
+    return values[np.nonzero(observed)]
 
 
-def padded(counts: np.ndarray, values: Array) -> Array:
-    """Return ``(animal, trial, ...)`` of ``(observation, ...)``; padding repeats the first one."""
-    recorded = _recorded(counts)
-    if recorded.all():
-        return values.reshape(*recorded.shape, *values.shape[1:])
-    position = np.zeros(recorded.shape, dtype=int)
-    position[recorded] = np.arange(counts.sum())
+def padded(observed: np.ndarray, values: Array) -> Array:
+    """Return ``(animal, trial, ...)`` of ``(observation, ...)``; what is none repeats the first."""
+    if observed.all():
+        return values.reshape(*observed.shape, *values.shape[1:])
+    position = np.zeros(observed.shape, dtype=int)
+    position[observed] = np.arange(observed.sum())
     return values[position]
-
-
-def _recorded(counts: np.ndarray) -> np.ndarray:
-    return np.arange(counts.max()) < counts[:, None]
 
 
 class Blocks(Distribution):
     """The observed site of a large cohort, a block of animals at a time.
 
     ``animal(parameters)`` is the distribution of one animal's trials ``(trial,)``; ``parameters``
-    has a leading dimension ``animal``. Each block is computed again in the backward pass, so that
-    nothing but one number a trial is kept between blocks.
+    has a leading dimension ``animal``; ``observed`` (animal, trial) says which are observations.
+    Each block is computed again in the backward pass, so that nothing but one number a trial is
+    kept between blocks.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
     support = constraints.dependent
     pytree_data_fields = ("parameters",)
-    pytree_aux_fields = ("animal", "counts")
+    pytree_aux_fields = ("animal", "observed")
 
     def __init__(
         self,
         animal: Callable[[Any], Distribution],
         parameters: Any,
-        counts: np.ndarray,
+        observed: np.ndarray,
         event_shape: tuple[int, ...],
     ) -> None:
         self.animal, self.parameters = animal, parameters
-        self.counts = tuple(map(int, counts))  # compared where JAX compares distributions
-        super().__init__(batch_shape=(int(counts.sum()),), event_shape=event_shape)
+        # Compared where JAX compares distributions.
+        self.observed = tuple(map(tuple, observed.tolist()))
+        super().__init__(batch_shape=(int(observed.sum()),), event_shape=event_shape)
 
     def log_prob(self, value: Array) -> Array:
         """Return log P of each observation ``(observation,)`` in nats."""
@@ -80,11 +80,11 @@ class Blocks(Distribution):
             parameters, observed = animal
             return self.animal(parameters).log_prob(observed)
 
-        counts = np.array(self.counts)
-        trials = padded(counts, value)
+        cells = np.array(self.observed)
+        trials = padded(cells, value)
         size = max(1, BLOCK_TRIALS // trials.shape[1])
         each = jax.lax.map(jax.checkpoint(one), (self.parameters, trials), batch_size=size)
-        return flat(counts, each)
+        return flat(cells, each)
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Return drawn observations ``sample_shape + (observation, ...)``."""
@@ -94,6 +94,6 @@ class Blocks(Distribution):
             drawn = self.animal(parameters).sample(key, sample_shape)
             return jnp.moveaxis(drawn, len(sample_shape), 0)
 
-        keys = jax.random.split(key, len(self.counts))
-        drawn = flat(np.array(self.counts), jax.lax.map(one, (keys, self.parameters)))
+        keys = jax.random.split(key, len(self.observed))
+        drawn = flat(np.array(self.observed), jax.lax.map(one, (keys, self.parameters)))
         return jnp.moveaxis(drawn, 0, len(sample_shape))

@@ -4,16 +4,19 @@
     w_1       = what the parameters of the start make of zero
 
 `PARAMETERS` holds them in the order of an animal's values. Each is written over single numbers, one
-a member and one a stimulus, so that the same lines serve one trial and rows of trials.
+a member and one a stimulus, so that the same lines serve one trial and rows of trials. A value
+between 0 and 1 is its logistic function, shifted to its prior median.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Self
 
 import jax.numpy as jnp
 
 from hebbax.model.likelihood import Kind
 from hebbax.model.spec import ModelSpec
+from hebbax.rule.named import Parameter as Named
 from hebbax.typing import Array, ArrayLike
 
 Numbers = Sequence[ArrayLike]
@@ -21,22 +24,38 @@ Numbers = Sequence[ArrayLike]
 
 
 class Trial(NamedTuple):
-    """What a parameter may read of a trial: the likelihood's ``kind``, whether each stimulus was
-    chosen last, and the logit of accepting it."""
+    """What a parameter may read of a trial: the likelihood's ``kind``, the ``trace`` of choices of
+    each stimulus, which at rate 1 is one for the last chosen, and the logit of accepting it."""
 
     kind: Kind
-    repeat: Numbers
+    trace: Numbers
     logits: Numbers
 
 
+class Rates(NamedTuple):
+    """How an animal keeps its past (`hebbax.rule.memory`): rates of its ``expected`` reward and of
+    its ``trace`` of choices, None where neither is a parameter, and what is ``kept`` between
+    sessions of these and of the weights."""
+
+    kept: ArrayLike
+    expected: ArrayLike | None = None
+    trace: ArrayLike | None = None
+
+
+@dataclass(frozen=True)
 class Parameter:
-    """One parameter of the choice model; what is not said here does nothing."""
+    """One parameter of the choice model, of some prior ``scale``; what is not said here does
+    nothing."""
+
+    scale: float
 
     name: ClassVar[str]
 
-    def scale(self, spec: ModelSpec) -> float:
-        """Return its prior scale; 0 leaves it out."""
-        return getattr(spec, f"{self.name}_scale")
+    @classmethod
+    def declared(cls, spec: ModelSpec) -> Self | None:
+        """Return the parameter as a model declares it, None where it leaves it out."""
+        scale = getattr(spec, f"{cls.name}_scale")
+        return cls(scale) if scale else None
 
     def dims(self, kind: Kind, n_stimuli: int) -> tuple[str, ...]:
         """Return the dimensions of one animal's value."""
@@ -48,10 +67,20 @@ class Parameter:
         del own
         return weights
 
+    def remembered(self, own: Numbers, rates: Rates) -> Rates:
+        """Return how the past is kept."""
+        del own
+        return rates
+
     def shifted(self, own: Numbers, offset: Numbers, trial: Trial) -> Numbers:
         """Return the offsets of a trial."""
         del own, trial
         return offset
+
+    def lapsing(self, own: Numbers) -> Array | None:
+        """Return the probability that a choice has nothing to do with the stimuli."""
+        del own
+        return None
 
 
 class Preference(Parameter):
@@ -72,14 +101,14 @@ class Preference(Parameter):
 
 
 class Habit(Parameter):
-    """Added log odds of the stimulus chosen last."""
+    """Added log odds of the stimulus chosen last, or of each by its trace of choices."""
 
     name = "habit"
 
     def shifted(self, own: Numbers, offset: Numbers, trial: Trial) -> Numbers:
         """Return the offsets with the habit."""
         (habit,) = own
-        return [o + habit * last for o, last in zip(offset, trial.repeat, strict=True)]
+        return [o + habit * past for o, past in zip(offset, trial.trace, strict=True)]
 
 
 class InitialWeight(Parameter):
@@ -96,25 +125,97 @@ class InitialWeight(Parameter):
         return [w + o for w, o in zip(weights, own, strict=True)]
 
 
-PARAMETERS: dict[str, Parameter] = {
-    one.name: one for one in (Preference(), Habit(), InitialWeight())
+@dataclass(frozen=True)
+class Fraction(Parameter):
+    """A parameter between 0 and 1, by its logistic function."""
+
+    median: float
+
+    @classmethod
+    def declared(cls, spec: ModelSpec) -> Self | None:
+        """Return the parameter as a model declares it, None where it leaves it out."""
+        scale, median = (getattr(spec, f"{cls.name}_{end}") for end in ("scale", "median"))
+        return cls(scale, median) if cls.read(spec) else None
+
+    @classmethod
+    def read(cls, spec: ModelSpec) -> bool:
+        """Return whether a model has it."""
+        raise NotImplementedError
+
+    @property
+    def named(self) -> Named:
+        """The parameter as one of a range."""
+        return Named(self.name, "unit", self.median)
+
+    def value(self, own: Numbers) -> Array:
+        """Return the parameter itself."""
+        (z,) = own
+        return self.named.value(jnp.asarray(z))
+
+
+class HabitRate(Fraction):
+    """The rate at which the trace of choices follows them: a choice kernel."""
+
+    name = "habit_rate"
+
+    @classmethod
+    def read(cls, spec: ModelSpec) -> bool:
+        """Return whether the habit is a choice kernel."""
+        return spec.habit == "kernel" and spec.habit_scale > 0.0
+
+    def remembered(self, own: Numbers, rates: Rates) -> Rates:
+        """Return the rates with its own."""
+        return rates._replace(trace=self.value(own))
+
+
+class RewardRate(Fraction):
+    """The rate at which the expected reward follows rewards."""
+
+    name = "reward_rate"
+
+    @classmethod
+    def read(cls, spec: ModelSpec) -> bool:
+        """Return whether the reward signal is relative to an exponential average."""
+        return spec.reward == "exponential"
+
+    def remembered(self, own: Numbers, rates: Rates) -> Rates:
+        """Return the rates with its own."""
+        return rates._replace(expected=self.value(own))
+
+
+class Retention(Fraction):
+    """The part of weights, expected reward and trace that is left when a new session begins."""
+
+    name = "retention"
+
+    @classmethod
+    def read(cls, spec: ModelSpec) -> bool:
+        """Return whether a part is kept."""
+        return spec.between_sessions == "retain"
+
+    def remembered(self, own: Numbers, rates: Rates) -> Rates:
+        """Return the rates with its own."""
+        return rates._replace(kept=self.value(own))
+
+
+class Lapse(Fraction):
+    """The probability of a choice that has nothing to do with the stimuli: one of those offered, or
+    to accept or reject, each as likely."""
+
+    name = "lapse"
+
+    @classmethod
+    def read(cls, spec: ModelSpec) -> bool:
+        """Return whether there are lapses."""
+        return spec.lapse_scale > 0.0
+
+    def lapsing(self, own: Numbers) -> Array | None:
+        """Return the probability of a lapse."""
+        return self.value(own)
+
+
+PARAMETERS: dict[str, type[Parameter]] = {
+    one.name: one
+    for one in (Preference, Habit, InitialWeight, HabitRate, RewardRate, Retention, Lapse)
 }
 """Every parameter by its name, in the order of an animal's values."""
-
-
-def offsets(values: Mapping[str, Numbers], trial: Trial) -> Numbers:
-    """Return the offset of each stimulus in a trial, from an animal's ``values`` by name."""
-    out: Numbers = [0.0 for _ in trial.logits]
-    for name, parameter in PARAMETERS.items():
-        if name in values:
-            out = parameter.shifted(values[name], out, trial)
-    return out
-
-
-def initial_weights(values: Mapping[str, Numbers], n_inputs: int) -> list[Array]:
-    """Return the weight of each input before the first trial, from an animal's ``values``."""
-    out: Numbers = [0.0 for _ in range(n_inputs)]
-    for name, parameter in PARAMETERS.items():
-        if name in values:
-            out = parameter.started(values[name], out)
-    return [jnp.asarray(weight) for weight in out]

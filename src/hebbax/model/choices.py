@@ -23,38 +23,47 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 
-from hebbax.data import NO_CHOICE, Sessions, compact, observation_index
+from hebbax.data import NO_CHOICE, Sessions, observation_index, part
 from hebbax.errors import ModelError
 from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
-from hebbax.model.choice_parameters import PARAMETERS, Trial, initial_weights, offsets
+from hebbax.model.choice_model import Animal, ChoiceModel, animal_of
 from hebbax.model.conditioning import shown
 from hebbax.model.groups import Group, sample_group
 from hebbax.model.likelihood import Choice, Encounters, Kind
 from hebbax.model.spec import ModelSpec
-from hebbax.rule.network import Network, drives, logits_of, replay
+from hebbax.rule.memory import followed
+from hebbax.rule.network import Network, Presented, drives, logits_of, replay
 from hebbax.rule.readout import READOUTS
 from hebbax.rule.reward import reward_signal
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import FunctionRule, Rule, TaylorRule
-from hebbax.typing import Array, Parameters
+from hebbax.typing import Array, ArrayLike, Parameters
 from hebbax.validation.precision import warn_if_single
 
 
 class Design(NamedTuple):
     """What the recorded trials say that no parameter touches; leading dimension ``animal``.
 
-    ``valid`` (trial,) marks observed trials, not padding, and ``accepted`` (trial,) those of them
-    with a choice. ``x`` (trial, input) is the accepted stimulus (zero without one), ``drive`` the
-    rule's data, ``repeat`` (trial, stimulus) marks the stimulus chosen last, and ``most`` (trial,)
-    is the number of encounters that ended a trial without a choice, infinite where it has one.
+    ``valid`` (trial,) marks observations, ``accepted`` (trial,) trials with a choice, and
+    ``learns`` those in which weights change. ``x`` (trial, input) is the accepted stimulus (zero
+    without one), ``signal`` (trial,) the reward signal, or the reward itself where what is expected
+    has a parameter, and ``drive`` the rule's data of both. ``trace`` (trial, stimulus) marks the
+    stimulus chosen last, and ``most`` (trial,) is the number of encounters that ended a trial
+    without a choice, infinite where it has one. ``begins`` (trial,) marks the first trial of every
+    later session, and ``offered`` (trial, stimulus) what was at hand; None where there is but one
+    session, and where all was.
     """
 
     valid: Array
     accepted: Array
+    learns: Array
     x: Array
+    signal: Array
     drive: Any
-    repeat: Array
+    trace: Array
     most: Array
+    begins: Array | None
+    offered: Array | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +79,8 @@ class Model:
         groups: the latent variables of each animal.
         observed: what is conditioned on, ``(observation,)`` choices, or
             ``(observation, stimulus + 1)`` rejections and choice.
-        trials: ``(observation,)`` number of each observed trial in the recording, from 1 and all
-            others counted.
+        numbers: ``(trial,)`` number of each trial of `sessions` in the recording, animal by animal,
+            from 1 and all others counted.
     """
 
     spec: ModelSpec
@@ -81,7 +90,7 @@ class Model:
     network: Network
     groups: tuple[Group, ...]
     observed: np.ndarray
-    trials: np.ndarray
+    numbers: np.ndarray
     design: Design
 
     @property
@@ -106,6 +115,16 @@ class Model:
         return observation_index(self.sessions, self.spec.likelihood)
 
     @property
+    def trials(self) -> np.ndarray:
+        """Number of each observation in the recording ``(observation,)``, from 1."""
+        return self.numbers[self.cells[self.sessions.session >= 0]]
+
+    @property
+    def cells(self) -> np.ndarray:
+        """Which of the trials of `sessions` are observations ``(animal, trial)``."""
+        return self.sessions.observed(self.spec.likelihood)
+
+    @property
     def scales(self) -> np.ndarray:
         """Prior scale of every member of an animal's values ``(member,)``, groups in order."""
         return np.concatenate([np.ravel(group.scales) for group in self.groups])
@@ -122,18 +141,16 @@ class Model:
     def distribution(self, values: Parameters) -> Choice | Encounters | Blocks:
         """Return the distribution of the observed site ``(observation,)`` given the values of each
         animal by group name."""
-        counts = self.sessions.n_trials
         if self.sessions.choices.size > MANY_TRIALS:
             event = self.observed.shape[1:]
-            return Blocks(self._animal_distribution, (values, self.design), counts, event)
+            return Blocks(self._animal_distribution, (values, self.design), self.cells, event)
         return self.whole_distribution(values)
 
     def whole_distribution(self, values: Parameters) -> Choice | Encounters:
         """Return the same in one piece, however many trials there are."""
-        counts = self.sessions.n_trials
         logits, offset = self.readout(values)
-        most = flat(counts, self.design.most)
-        return self.kind.of(flat(counts, logits), flat(counts, offset), most)
+        leaves = (flat(self.cells, leaf) for leaf in (logits, offset, self.design.most))
+        return self.kind.of(*leaves)
 
     def padded_distribution(self, values: Parameters) -> Choice | Encounters:
         """Return the same by ``(animal, trial)``, with whatever comes out in padding."""
@@ -147,22 +164,14 @@ class Model:
         """Return the weight of each stimulus before each trial ``(animal, trial, input)``."""
         return jax.vmap(self._animal_weights)(values, self.design)[..., 0]
 
-    def animal_parameters(
-        self, values: Parameters
-    ) -> tuple[Array, Array, Callable[[Array, Array], Array]]:
-        """Return one animal's theta (term,) and initial weights (input, 1), from its values by
-        group name, and the function that gives its offsets ``(..., stimulus)`` where these were
-        chosen last and have these logits."""
-        own = {name: list(jnp.atleast_1d(value)) for name, value in values.items()}
-        start = jnp.stack(initial_weights(own, self.network.n_inputs))[:, None]
+    @property
+    def choice_model(self) -> ChoiceModel:
+        """What stands between weights and choices."""
+        return ChoiceModel.of(self.spec)
 
-        def offset(repeat: Array, logits: Array) -> Array:
-            rows = (jnp.moveaxis(leaf, -1, 0) for leaf in (repeat, logits))
-            each = offsets(own, Trial(self.kind, *map(list, rows)))
-            # Where no trial is read they are the same in every one: an exponential.
-            return jnp.broadcast_to(jnp.stack(jnp.broadcast_arrays(*each), -1), logits.shape)
-
-        return values.get("theta", jnp.zeros(0)), start, offset
+    def animal(self, values: Parameters) -> Animal:
+        """Return one animal, from its values by group name."""
+        return animal_of(self.choice_model, values, self.network.n_inputs)
 
     @property
     def kind(self) -> Kind:
@@ -173,18 +182,35 @@ class Model:
         return self.kind.of(*self._animal_readout(*animal), animal[1].most)
 
     def _animal_weights(self, values: Parameters, design: Design) -> Array:
-        theta, start, _ = self.animal_parameters(values)
+        own = self.animal(values)
         if not self.rule.parameters:
-            return jnp.broadcast_to(start, (design.valid.shape[0], *start.shape))
-        # The choice likelihood sees no trial without one: nothing to skip, and a faster loop.
-        accepted = None if self.kind.relative else design.accepted
-        return replay(self.rule, self.network, theta, start, design.x, design.drive, accepted)
+            return jnp.broadcast_to(own.initial, (design.valid.shape[0], *own.initial.shape))
+        drive, nights = design.drive, _nights(design, own)
+        if (rate := own.rates.expected) is not None:
+            start = jnp.asarray(own.model.start)
+            expected = followed(design.signal, rate, design.accepted, nights, start)
+            signal = jnp.where(design.accepted, design.signal - expected, 0.0)
+            drive = drives(self.rule, design.x, signal)
+        # Where every recorded trial has a choice there is nothing to skip, and the loop is faster.
+        all_learn = self.kind.relative and self.spec.omitted == "pass"
+        learns = None if all_learn else design.learns
+        trials = Presented(design.x, drive, learns, design.begins)
+        kept = own.rates.kept
+        return replay(self.rule, self.network, own.theta, own.initial, trials, kept)
 
     def _animal_readout(self, values: Parameters, design: Design) -> tuple[Array, Array]:
-        weights = self._animal_weights(values, design)
-        _, _, offset = self.animal_parameters(values)
+        weights, own = self._animal_weights(values, design), self.animal(values)
         logits = jax.vmap(partial(logits_of, self.network))(weights)
-        return logits, offset(design.repeat, logits)
+        trace = design.trace
+        if (rate := own.rates.trace) is not None:
+            chosen = (design.x > 0).astype(logits.dtype)
+            start = jnp.zeros(chosen.shape[1:])
+            trace = followed(chosen, rate, design.accepted, _nights(design, own), start)
+        return own.readout(logits, trace, design.offered)
+
+
+def _nights(design: Design, animal: Animal) -> tuple[Array, ArrayLike] | None:
+    return None if design.begins is None else (design.begins, animal.rates.kept)
 
 
 def build_model(
@@ -213,8 +239,7 @@ def build_model(
         )
     observed = spec.kind.recorded(sessions, spec.name)
     warn_if_single()
-    recording, trials = sessions, observation_index(sessions, spec.likelihood)[1] + 1
-    sessions = compact(recording, spec.likelihood)
+    recording, sessions = sessions, part(sessions, seen(sessions, spec))
     network = Network(one_hot(sessions.n_stimuli, spec.rate), READOUTS[spec.readout])
     plasticity: Rule = TaylorRule(spec.terms) if rule is None else FunctionRule(rule, spec.terms)
     return Model(
@@ -225,7 +250,7 @@ def build_model(
         network=network,
         groups=groups_of(spec, sessions.n_stimuli, sessions.n_choices),
         observed=observed,
-        trials=trials,
+        numbers=np.nonzero(seen(recording, spec))[1] + 1,
         design=_design(spec, sessions, plasticity, network),
     )
 
@@ -238,42 +263,71 @@ def groups_of(spec: ModelSpec, n_stimuli: int, n_choices: int) -> tuple[Group, .
         prior = spec.own_prior(n_choices)
         groups.append(Group("theta", scales, prior, spec.population, ("term",)))
     sizes = {"stimulus": n_stimuli, "contrast": n_stimuli - 1}
-    for name, parameter in PARAMETERS.items():
-        scale, dims = parameter.scale(spec), parameter.dims(spec.kind, n_stimuli)
-        if scale:
-            scales = np.full([sizes[dim] for dim in dims], scale)
-            groups.append(Group(name, scales, population=spec.population, dims=dims))
+    for one in ChoiceModel.of(spec).parameters:
+        dims = one.dims(spec.kind, n_stimuli)
+        scales = np.full([sizes[dim] for dim in dims], one.scale)
+        groups.append(Group(one.name, scales, population=spec.population, dims=dims))
     return tuple(groups)
 
 
+def seen(recording: Sessions, spec: ModelSpec) -> np.ndarray:
+    """Return ``(animal, trial)`` which trials a model sees: those in which weights change or that
+    are observed."""
+    if spec.omitted == "decay":
+        return recording.session >= 0
+    return recording.valid | recording.observed(spec.likelihood)
+
+
 def _design(spec: ModelSpec, sessions: Sessions, rule: Rule, network: Network) -> Design:
-    """Return the arrays of the observed trials; the signal is that of the trials with a choice."""
-    accepted, signal = sessions.valid, np.zeros(sessions.choices.shape)
-    for animal, own in enumerate(accepted):
-        signal[animal, own] = reward_signal(sessions.rewards[animal, own], spec.reward, spec.window)
+    """Return the arrays of the trials; the signal is that of the trials with a choice."""
+    accepted, recorded = sessions.valid, sessions.session >= 0
+    signal = np.zeros(accepted.shape)
+    for cells in _stretches(sessions, spec):
+        signal[cells] = reward_signal(sessions.rewards[cells], spec.reward, spec.window)
     x = network.stimuli[np.maximum(sessions.choices, 0)] * accepted[..., None]
-    last = _last_choices(sessions)
     most = np.full(accepted.shape, np.inf)
     if sessions.rejections is not None:
         most = np.where(accepted, np.inf, sessions.rejections.sum(axis=-1))
+    known = rule.parameters and spec.reward != "exponential"
+    several = sessions.n_sessions > 1 and spec.between_sessions != "keep"
+    begins = np.diff(sessions.session, axis=1, prepend=0) > 0
+    last = _last_choices(sessions, spec)
     return Design(
         valid=jnp.asarray(sessions.observed(spec.likelihood)),
         accepted=jnp.asarray(accepted),
+        learns=jnp.asarray(recorded if spec.omitted == "decay" else accepted),
         x=jnp.asarray(x),
-        drive=jax.vmap(partial(drives, rule))(jnp.asarray(x), jnp.asarray(signal))
-        if rule.parameters
-        else (),
-        repeat=jnp.asarray(last[..., None] == np.arange(sessions.n_stimuli)),
+        signal=jnp.asarray(signal),
+        drive=jax.vmap(partial(drives, rule))(jnp.asarray(x), jnp.asarray(signal)) if known else (),
+        trace=jnp.asarray(last[..., None] == np.arange(sessions.n_stimuli)),
         most=jnp.asarray(most),
+        begins=jnp.asarray(begins) if several else None,
+        offered=None if sessions.offered is None else jnp.asarray(sessions.offered),
     )
 
 
-def _last_choices(sessions: Sessions) -> np.ndarray:
+def _stretches(sessions: Sessions, spec: ModelSpec) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the cells of the choices that follow each other: those of a session where sessions
+    begin anew, else those of an animal."""
+    several = spec.between_sessions == "reset"
+    key = np.where(sessions.valid, sessions.session if several else 0, -1)
+    cells = []
+    for animal, own in enumerate(key):
+        for session in np.unique(own[own >= 0]):
+            (trials,) = np.nonzero(own == session)
+            cells.append((np.full(trials.shape, animal), trials))
+    return cells
+
+
+def _last_choices(sessions: Sessions, spec: ModelSpec) -> np.ndarray:
     """Return the choice made last before each trial ``(animal, trial)``, `NO_CHOICE` where there
     was none."""
-    n_animals, n_trials = sessions.choices.shape
-    place = np.where(sessions.valid, np.arange(n_trials), -1)
-    before = np.full((n_animals, n_trials), -1)
+    place = np.where(sessions.valid, np.arange(sessions.max_trials), -1)
+    before = np.full(place.shape, -1)
     before[:, 1:] = np.maximum.accumulate(place, axis=1)[:, :-1]
-    made = np.take_along_axis(sessions.choices, np.maximum(before, 0), axis=1)
-    return np.where(before >= 0, made, NO_CHOICE)
+    made, session = (
+        np.take_along_axis(values, np.maximum(before, 0), axis=1)
+        for values in (sessions.choices, sessions.session)
+    )
+    forgotten = (spec.between_sessions == "reset") & (session != sessions.session)
+    return np.where((before >= 0) & ~forgotten, made, NO_CHOICE)

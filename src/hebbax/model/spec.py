@@ -7,7 +7,7 @@ An unknown key answers with the known ones. The files in ``models/`` are part of
 import difflib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import pydantic
 from pydantic import AfterValidator
 
+from hebbax.data.limits import MAX_REWARD
 from hebbax.errors import ModelError
 from hebbax.model.likelihood import BY_READOUT, Kind
 from hebbax.model.priors import (
@@ -46,6 +47,9 @@ from hebbax.validation.schema import (
 
 Hierarchy = Literal["animals", "none"]
 Scaling = Literal["declared", "information"]
+Between = Literal["reset", "keep", "retain"]
+Omitted = Literal["pass", "decay"]
+PastChoice = Literal["last", "kernel"]
 
 EFFECT = 0.3
 """Default size of one prior scale: with 2880 choices, the information of 12 animals x 240 trials
@@ -81,6 +85,10 @@ SCALES = (
     f"a table of prior scales from {MIN_SCALE:g} to {MAX_SCALE:g} (weights explode beyond it), as "
     'in { "x r" = 0.3 }'
 )
+FRACTION = number(0.001, 0.999)
+"""Bounds of the prior median of a parameter between 0 and 1."""
+LOG_ODDS = number(0.001, 10.0)
+"""Bounds of its prior standard deviation, in log odds."""
 TermName = Annotated[str, pydantic.Field(min_length=1, max_length=limits.MAX_NAME)]
 Scale = Annotated[float, pydantic.Field(ge=MIN_SCALE, le=MAX_SCALE)]
 
@@ -96,7 +104,8 @@ class ModelSpec:
         likelihood: ``choice`` (accepted stimuli only) or ``encounter`` (accepts and rejects).
         readout: ``accept`` (each stimulus is accepted or not) or ``softmax`` (one of them is
             chosen, by log odds), see `hebbax.rule.readout`.
-        reward: ``expected`` for R - E[R], ``raw`` for R.
+        reward: ``expected`` for R - E[R] over a window, ``exponential`` for the same with an
+            average whose rate is a parameter, ``raw`` for R.
         window: number of past rewards E[R] averages.
         rate: presynaptic rate of a stimulus.
         hierarchy: ``animals`` (each animal around a population) or ``none`` (each on its own).
@@ -110,7 +119,20 @@ class ModelSpec:
         r2_mean, concentration: of R2D2 (`hebbax.model.priors.R2D2`).
         preference_scale: prior scale of the innate preference, in log odds.
         habit_scale: prior scale of the habit (log odds of the last choice); 0 leaves it out.
+        habit: whether it is of the ``last`` choice, or of a trace of choices (``kernel``).
         initial_weight_scale: prior scale of latent starting weights; 0 starts all at zero.
+        habit_rate_median, habit_rate_scale: prior of the rate at which a trace follows choices: a
+            logistic normal, its median and the standard deviation of the log odds.
+        reward_rate_median, reward_rate_scale: that of the rate at which an ``exponential`` expected
+            reward follows rewards.
+        expected_start: the expected reward before the first trial.
+        between_sessions: whether weights, expectation and trace of choices are set back (``reset``)
+            when a session begins, kept (``keep``), or kept in part (``retain``).
+        retention_median, retention_scale: prior of that part.
+        omitted: whether a trial without a choice goes by (``pass``), or terms without x and r act
+            in it (``decay``).
+        lapse_median, lapse_scale: prior of the probability of a choice that has nothing to do with
+            the stimuli; a scale of 0 leaves it out.
         text: the model file as it was read, stored with every posterior; no key of the file.
     """
 
@@ -138,6 +160,18 @@ class ModelSpec:
     preference_scale: Annotated[float, number(0.001, 100.0)] = 1.0
     habit_scale: Annotated[float, number(0.0, 100.0)] = 0.0
     initial_weight_scale: Annotated[float, number(0.0, 5.0)] = 0.0
+    habit: Annotated[PastChoice, choice(get_args(PastChoice))] = "last"
+    habit_rate_median: Annotated[float, FRACTION] = 0.3
+    habit_rate_scale: Annotated[float, LOG_ODDS] = 1.5
+    reward_rate_median: Annotated[float, FRACTION] = 0.1
+    reward_rate_scale: Annotated[float, LOG_ODDS] = 2.0
+    expected_start: Annotated[float, number(-MAX_REWARD, MAX_REWARD)] = 0.0
+    between_sessions: Annotated[Between, choice(get_args(Between))] = "reset"
+    retention_median: Annotated[float, FRACTION] = 0.5
+    retention_scale: Annotated[float, LOG_ODDS] = 1.5
+    omitted: Annotated[Omitted, choice(get_args(Omitted))] = "pass"
+    lapse_median: Annotated[float, FRACTION] = 0.05
+    lapse_scale: Annotated[float, number(0.0, 10.0)] = 0.0
     text: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -320,6 +354,31 @@ def _canonical(terms: tuple[str, ...], key: str, source: str) -> tuple[str, ...]
     return names
 
 
+class Needed(NamedTuple):
+    """What a key of a model file does nothing without: a test of the model, and its words."""
+
+    met: Callable[[ModelSpec], bool]
+    words: str
+
+
+_KERNEL = Needed(lambda spec: spec.habit == "kernel", 'habit = "kernel"')
+_AVERAGE = Needed(lambda spec: spec.reward == "exponential", 'reward = "exponential"')
+_RETAIN = Needed(lambda spec: spec.between_sessions == "retain", 'between_sessions = "retain"')
+NEEDED = {
+    "habit": Needed(lambda spec: spec.habit_scale > 0.0, '"habit_scale" above 0'),
+    "habit_rate_median": _KERNEL,
+    "habit_rate_scale": _KERNEL,
+    "reward_rate_median": _AVERAGE,
+    "reward_rate_scale": _AVERAGE,
+    "expected_start": _AVERAGE,
+    "window": Needed(lambda spec: spec.reward == "expected", 'reward = "expected"'),
+    "retention_median": _RETAIN,
+    "retention_scale": _RETAIN,
+    "lapse_median": Needed(lambda spec: spec.lapse_scale > 0.0, '"lapse_scale" above 0'),
+}
+"""Keys that belong to others."""
+
+
 def _check_owners(spec: ModelSpec, table: Mapping[str, Any], source: str) -> None:
     """Raise `ModelError` for a key that does nothing beside the others, naming those it needs."""
     for key in table:
@@ -329,6 +388,9 @@ def _check_owners(spec: ModelSpec, table: Mapping[str, Any], source: str) -> Non
                 f'{source}: "{key}" belongs to the prior {_quoted(owners)}, and "prior" is '
                 f'"{spec.prior}".'
             )
+    for key, needed in NEEDED.items():
+        if key in table and not needed.met(spec):
+            raise ModelError(f'{source}: "{key}" belongs to {needed.words}.')
     informed = spec.scaling == "information"
     if "effect" in table and not informed and not issubclass(spec.prior_type, Shrinking):
         raise ModelError(

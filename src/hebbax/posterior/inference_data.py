@@ -51,6 +51,11 @@ PRIOR_DRAWS = 200
 PACKAGES = ("hebbax", "jax", "numpyro", "arviz", "numpy")
 
 
+UNOBSERVED = "unobserved_"
+"""How variables of trials begin that are no observations: forced ones, and omitted ones in which
+weights decay."""
+
+
 def to_inference_data(
     key: Key,
     model: Model,
@@ -119,15 +124,10 @@ def coordinates(model: Model) -> dict[str, Any]:
 
 def variable_dims(model: Model) -> dict[str, list[str]]:
     """Return the dimensions of every variable, without chain and draw."""
-    dims = {
-        "animal_index": ["observation"],
-        "trial": ["observation"],
-        "block": ["observation"],
-        "reward": ["observation"],
-        "chosen": ["observation"],
-        "n_trials": ["animal"],
-        ANIMALS: ["animal"],
-    }
+    dims = {"n_trials": ["animal"], ANIMALS: ["animal"]}
+    for name in ("animal_index", "trial", "block", "session", "chosen", "reward", "offered"):
+        more = ["stimulus"] if name == "offered" else []
+        dims |= {name: ["observation", *more], f"{UNOBSERVED}{name}": ["unobserved", *more]}
     for group in model.groups:
         member = list(group.dims)
         dims[group.name] = ["animal", *member]
@@ -216,18 +216,50 @@ def spec_of(posterior: az.InferenceData) -> ModelSpec:
 
 def sessions_of(posterior: az.InferenceData) -> Sessions:
     """Return the recorded trials that a stored posterior was conditioned on, without all others."""
-    recorded = {name: np.asarray(v) for name, v in posterior.constant_data.data_vars.items()}
+    stored = {name: np.asarray(v) for name, v in posterior.constant_data.data_vars.items()}
+    parts = [begin for begin in ("", UNOBSERVED) if f"{begin}chosen" in stored]
+
+    def both(name: str) -> np.ndarray:
+        return np.concatenate([stored[f"{begin}{name}"] for begin in parts])
+
+    animal, number = both("animal_index"), both("trial")
     rejections = None
     if "encounter" in posterior.observed_data:
-        rejections = np.asarray(posterior.observed_data["encounter"])[:, :-1].astype(int)
+        seen = np.asarray(posterior.observed_data["encounter"])[:, :-1].astype(int)
+        rejections = np.zeros((len(animal), seen.shape[1]), dtype=int)
+        rejections[: len(seen)] = seen
+    fields = {name: both(name) for name in ("chosen", "reward", "block", "session")}
+    offered = both("offered").astype(bool) if "offered" in stored else None
     records = []
-    for a, animal in enumerate(np.asarray(posterior.posterior["animal"])):
-        own = recorded["animal_index"] == a
-        kept = None if rejections is None else rejections[own]
-        choices, rewards, blocks = (recorded[name][own] for name in ("chosen", "reward", "block"))
-        records.append(Record(str(animal), choices, rewards, blocks, kept))
+    for a, name in enumerate(np.asarray(posterior.posterior["animal"])):
+        (own,) = np.nonzero(animal == a)
+        own = own[np.argsort(number[own], kind="stable")]
+        choices, rewards, blocks, session = (values[own] for values in fields.values())
+        records.append(
+            Record(
+                str(name),
+                choices,
+                rewards,
+                blocks,
+                None if rejections is None else rejections[own],
+                session,
+                None if offered is None else offered[own],
+            )
+        )
     stimuli = json.loads(posterior.attrs["stimuli"])
     return from_animals(records, stimuli, posterior.attrs["data"])
+
+
+def numbers_of(posterior: az.InferenceData) -> list[np.ndarray]:
+    """Return the number in the recording, from 1, of each trial of `sessions_of` (trial,), animal
+    by animal."""
+    known = posterior.constant_data
+    parts = [begin for begin in ("", UNOBSERVED) if f"{begin}trial" in known]
+    animal, number = (
+        np.concatenate([np.asarray(known[f"{begin}{name}"]) for begin in parts])
+        for name in ("animal_index", "trial")
+    )
+    return [np.sort(number[animal == a]) for a in range(posterior.posterior.sizes["animal"])]
 
 
 def description_of(posterior: az.InferenceData) -> Description:
@@ -269,13 +301,25 @@ def _prior(key: Key, model: Model) -> dict[str, np.ndarray]:
 
 
 def _constant_data(model: Model) -> dict[str, np.ndarray]:
+    """Return the recorded trials: those that are observations, and beside them, each variable by a
+    name of its own, those that only teach."""
     sessions = model.sessions
-    animal, trial = model.index
-    return {
-        "animal_index": animal,
-        "trial": model.trials,
-        "block": sessions.blocks[animal, trial],
-        "chosen": sessions.choices[animal, trial],
-        "reward": sessions.rewards[animal, trial],
-        "n_trials": model.recording.n_trials,
+    number = np.full(sessions.choices.shape, 0)
+    recorded = sessions.session >= 0
+    number[recorded] = model.numbers
+    fields = {
+        "trial": number,
+        "block": sessions.blocks,
+        "session": sessions.session,
+        "chosen": sessions.choices,
+        "reward": sessions.rewards,
     }
+    if sessions.offered is not None:
+        fields["offered"] = sessions.offered.astype(np.int8)
+    out: dict[str, np.ndarray] = {"n_trials": model.recording.n_trials}
+    for begin, cells in (("", model.cells), (UNOBSERVED, recorded & ~model.cells)):
+        if cells.any():
+            animal, trial = np.nonzero(cells)
+            out[f"{begin}animal_index"] = animal
+            out |= {f"{begin}{name}": values[animal, trial] for name, values in fields.items()}
+    return out

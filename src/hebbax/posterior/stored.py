@@ -22,9 +22,10 @@ from hebbax.model.likelihood import KINDS
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.observed import ANIMALS, Observed, observed_of
 
-FILE_VERSION = 4
+FILE_VERSION = 5
 """Of stored fits. Version 2 says what was observed; the digest of version 3 covers what was read,
-the command and how an estimate was reached; version 4 has a log likelihood of animals."""
+the command and how an estimate was reached; version 4 has a log likelihood of animals, version
+5 sessions, and trials that only teach."""
 
 SCORED = ("posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data")
 """Groups that a comparison reads."""
@@ -51,7 +52,9 @@ _STATISTICS: dict[str, dict[str, _Dims]] = {
 }
 """What the diagnostics read, by method; of any other sampler `_SAMPLED`."""
 _TRIALS: dict[str, _Dims] = {
-    **dict.fromkeys(("animal_index", "trial", "block", "chosen", "reward"), ("observation",)),
+    **dict.fromkeys(
+        ("animal_index", "trial", "block", "session", "chosen", "reward"), ("observation",)
+    ),
     "n_trials": ("animal",),
 }
 
@@ -232,10 +235,12 @@ def _check_trials(posterior: az.InferenceData, source: str) -> None:
         "animal_index": (0, posterior.posterior.sizes["animal"] - 1),
         "trial": (1, None),
         "block": (0, None),
+        "session": (0, None),
         "chosen": (-1, int(attributes["n_stimuli"]) - 1),
     }
     for name, (low, high) in ends.items():
-        values = trials[name].to_numpy()
+        parts = [trials[one].to_numpy() for one in (name, f"unobserved_{name}") if one in trials]
+        values = np.concatenate(parts)
         whole = np.issubdtype(values.dtype, np.integer)
         if not whole or values.min() < low or (high is not None and values.max() > high):
             allowed = f"{low} to {high}" if high is not None else f"{low} or more"

@@ -13,6 +13,7 @@ in the population, and around it in every animal. `NamedRule` is a rule of z as 
 theta: samplers know nothing of it.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -51,7 +52,8 @@ class Parameter(NamedTuple):
     def value(self, z: Array) -> Array:
         """Return the parameter at a value of the latent variable (...)."""
         if self.range == "unit":
-            return jax.nn.sigmoid(np.log(self.median) - np.log1p(-self.median) + z)
+            # A number of Python, so that single precision stays single.
+            return jax.nn.sigmoid(math.log(self.median / (1.0 - self.median)) + z)
         if self.range == "positive":
             return self.median * jnp.exp(z)
         return self.median + z

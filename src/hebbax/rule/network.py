@@ -12,15 +12,16 @@ equal, so one hidden unit is exact and is what inference uses.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hebbax.rule.memory import resumed
 from hebbax.rule.readout import ACCEPT, Readout
 from hebbax.rule.taylor import Rule
-from hebbax.typing import Array
+from hebbax.typing import Array, ArrayLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +84,25 @@ def drives(rule: Rule, x: Array, r: Array) -> Any:
     return jax.vmap(jax.vmap(rule.drive, in_axes=(0, None)))(x, r)
 
 
+class Presented(NamedTuple):
+    """What the trials of one animal show its synapses: accepted stimuli ``x`` (trial, input), the
+    rule's data ``drive`` of them (`drives`); whether weights change in each (``learns``, (trial,)),
+    None where they do in all; and which ``begins`` (trial,) a later session, None where none
+    does."""
+
+    x: Array
+    drive: Any
+    learns: Array | None = None
+    begins: Array | None = None
+
+
 def replay(
     rule: Rule,
     network: Network,
     theta: Array,
     initial: Array,
-    x: Array,
-    drive: Any,
-    accepted: Array | None = None,
+    trials: Presented,
+    kept: ArrayLike = 1.0,
 ) -> Array:
     """Return the weights *before* each trial ``(trial, input, hidden)`` of one recorded animal.
 
@@ -99,21 +111,22 @@ def replay(
         network: fixed parts of the network.
         theta: coefficients ``(term,)``.
         initial: starting weights ``(input, hidden)``.
-        x: accepted stimuli ``(trial, input)``.
-        drive: `drives` of the same trials, computed once.
-        accepted: whether each trial ended with an acceptance ``(trial,)``; without it all did. The
-            others change no weight, whatever the rule.
+        trials: what they show.
+        kept: part of the weights that a new session begins with (`hebbax.rule.memory`).
     """
-    hoisted = jax.vmap(jax.vmap(partial(rule.hoist, theta)))(drive)
+    hoisted = jax.vmap(jax.vmap(partial(rule.hoist, theta)))(trials.drive)
 
     def step(weights: Array, trial: Any) -> tuple[Array, Array]:
-        presented, prepared, learns = trial
+        presented, prepared, learns, begins = trial
+        if begins is not None:
+            weights = jnp.where(begins, resumed(initial, kept, weights), weights)
         after = trial_step(rule, network, theta, weights, presented, prepared)
         return (after if learns is None else jnp.where(learns, after, weights)), weights
 
     # What the rule does not read is not carried through the loop.
-    presented = x if rule.uses_post else jnp.zeros((x.shape[0], 0))
-    return jax.lax.scan(jax.checkpoint(step), initial, (presented, hoisted, accepted))[1]
+    x = trials.x if rule.uses_post else jnp.zeros((trials.x.shape[0], 0))
+    rows = (x, hoisted, trials.learns, trials.begins)
+    return jax.lax.scan(jax.checkpoint(step), initial, rows)[1]
 
 
 def free_step(rule: Rule, network: Network, theta: Array) -> Callable[[Array, Array, Array], Array]:

@@ -2,7 +2,8 @@
 
 Raw: r_t = R_t. Relative to expectation: r_t = R_t - E_t, where E_t is the mean of the last
 ``window`` rewards *before* trial t, counted from a record that starts with zeros (Mehta et al.
-2024). Only trials with a choice count: an omitted trial has no reward to remember.
+2024), or an exponential average whose rate is a parameter (`hebbax.rule.memory`). Only trials with
+a choice count: an omitted trial has no reward to remember.
 """
 
 from typing import Literal
@@ -13,7 +14,7 @@ from scipy.signal import lfilter
 
 from hebbax.typing import Array
 
-RewardSignal = Literal["raw", "expected"]
+RewardSignal = Literal["raw", "expected", "exponential"]
 
 
 def expected_reward(rewards: np.ndarray, window: int) -> np.ndarray:
@@ -30,15 +31,21 @@ def exponential_reward(rewards: np.ndarray, rate: float) -> np.ndarray:
 
 
 def reward_signal(rewards: np.ndarray, signal: RewardSignal, window: int) -> np.ndarray:
-    """Return r_t for one animal's rewards ``(trial,)``: R_t, or R_t - E_t."""
-    if signal == "raw":
+    """Return r_t for one animal's rewards ``(trial,)``: R_t, or R_t - E_t; R_t too where E_t has a
+    rate that is a parameter."""
+    if signal != "expected":
         return np.asarray(rewards, dtype=float)
     return rewards - expected_reward(rewards, window)
 
 
-def signal_now(reward: Array, history: Array, signal: RewardSignal) -> Array:
-    """Return r of this trial in a free run, given the last rewards before it ``(window,)``."""
-    return reward - history.mean() if signal == "expected" else reward
+def signal_now(
+    reward: Array, history: Array, signal: RewardSignal, average: Array | None = None
+) -> Array:
+    """Return r of this trial in a free run, given the last rewards before it ``(window,)``, and
+    their exponential average where that is what is expected."""
+    if signal == "raw":
+        return reward
+    return reward - (history.mean() if average is None else average)
 
 
 def remember(history: Array, reward: Array) -> Array:

@@ -10,12 +10,14 @@ import numpy as np
 
 from hebbax.data import Record, Sessions, from_animals
 from hebbax.errors import ModelError
+from hebbax.model.choice_model import ChoiceModel, animal_of
+from hebbax.model.choices import groups_of
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.network import Network
 from hebbax.rule.readout import READOUTS
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.environment import Animal, Baiting, Environment, Session, blocks, generate
+from hebbax.simulate.environment import Baiting, Environment, Session, blocks, generate
 from hebbax.typing import Array, ArrayLike, Key
 from hebbax.validation.keys import words
 
@@ -106,16 +108,21 @@ def generator(spec: ModelSpec, baiting: Baiting, most_encounters: float = np.inf
 
     It takes keys (animal,), theta (animal, term), starting weights (animal, input, hidden),
     preferences (animal, stimulus - 1) and reward probabilities (trial, stimulus), and returns a
-    `Session` with a leading dimension ``animal``.
+    `Session` with a leading dimension ``animal``. Other parameters of the choice model stand at
+    their prior medians.
     """
     rule = TaylorRule(spec.terms)
 
     def session(
         key: Key, theta: Array, start: Array, preference: Array, chances: ArrayLike
     ) -> Session:
-        network = Network(one_hot(start.shape[0], spec.rate), READOUTS[spec.readout])
-        offset = jnp.concatenate([jnp.zeros(1), preference])
-        animal = Animal(theta, start, lambda repeat, logits: offset)
+        n = start.shape[0]
+        network = Network(one_hot(n, spec.rate), READOUTS[spec.readout])
+        # All that is given no value stands at its prior median.
+        values = {group.name: jnp.zeros(group.shape) for group in groups_of(spec, n, 1)}
+        first = () if spec.kind.relative else (0.0,)
+        own = values | {"theta": theta, "preference": jnp.array([*first, *preference])}
+        animal = animal_of(ChoiceModel.of(spec), own, n)._replace(initial=start)
         environment = Environment(jnp.asarray(chances), baiting, most_encounters)
         return generate(key, rule, network, animal, environment, spec)
 

@@ -5,7 +5,6 @@ In each trial every stimulus may be armed with a reward, with the probability of
 drawn anew. `generate` closes the loop: environment -> choice -> reward -> weights.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
@@ -15,12 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.data import NO_CHOICE
+from hebbax.model.choice_model import Animal
 from hebbax.model.likelihood import Kind
 from hebbax.model.spec import ModelSpec
+from hebbax.rule.memory import resumed, towards
 from hebbax.rule.network import Network, free_step, logits_of
 from hebbax.rule.reward import remember, signal_now
 from hebbax.rule.taylor import Rule
-from hebbax.typing import Array, Key
+from hebbax.typing import Array, ArrayLike, Key
 
 Baiting = Literal["baited", "independent"]
 AskedBaiting = Baiting | Literal["auto"]
@@ -28,12 +29,17 @@ AskedBaiting = Baiting | Literal["auto"]
 
 @dataclass(frozen=True)
 class Environment:
-    """Reward probabilities ``(trial, stimulus)`` of one session, whether rewards wait, and the most
-    encounters of a trial, after which it ends without an acceptance; without it none does."""
+    """Reward probabilities ``(trial, stimulus)`` of one animal, whether rewards wait, and the most
+    encounters of a trial, after which it ends without an acceptance; without it none does.
+    ``begins`` (trial,) marks the first trial of every later session, ``offered`` (trial, stimulus)
+    what is at hand; without them there is one session, and all is. A trial that offers nothing goes
+    by without a choice."""
 
     reward_probability: Array | np.ndarray
     baiting: Baiting = "baited"
     most_encounters: float = np.inf
+    begins: Array | None = None
+    offered: Array | None = None
 
 
 def blocks(probabilities: np.ndarray, trials_per_block: int) -> np.ndarray:
@@ -70,19 +76,6 @@ class Task(NamedTuple):
 
 TASK = Task(240, 3, (0.2, 0.8), "baited")
 """The task unless another is asked for."""
-
-
-class Animal(NamedTuple):
-    """Parameters of one generated animal.
-
-    ``theta`` (term,), ``initial`` weights (input, hidden), and the function that gives the
-    ``offset`` (stimulus,), log odds of the offers, from which stimulus was chosen last and the
-    logits of acceptance (`hebbax.model.choice_parameters`).
-    """
-
-    theta: Array
-    initial: Array
-    offset: Callable[[Array, Array], Array]
 
 
 class Session(NamedTuple):
@@ -142,33 +135,87 @@ def generate(
 
     The first accepted stimulus is k with probability P(k) = q_k p_k / sum_j q_j p_j, whatever the
     number of rejections; the reward signal comes from the simulated past. A trial that ends without
-    an acceptance changes nothing: no weight, no reward that waits or is expected, no last choice.
+    an acceptance changes nothing: no reward that waits or is expected, no last choice, and no
+    weight unless it decays there.
     """
     advance = free_step(rule, network, animal.theta)
-    rates = jnp.asarray(network.stimuli)
+    rates, memory = jnp.asarray(network.stimuli), animal.rates
     probability = jnp.asarray(environment.reward_probability)
     n_trials, n_stimuli = probability.shape
+    start = _Past(
+        weights=animal.initial,
+        armed=jnp.zeros(n_stimuli, dtype=bool),
+        history=jnp.zeros(spec.window),
+        last=jnp.zeros(n_stimuli),
+        expected=jnp.asarray(animal.model.start, float),
+        trace=jnp.zeros(n_stimuli),
+    )
 
-    def step(state: tuple, trial: tuple) -> tuple[tuple, Session]:
-        weights, armed, history, last = state
-        key, chances = trial
+    def step(past: _Past, trial: tuple) -> tuple[_Past, Session]:
+        key, chances, begins, offered = trial
+        if begins is not None:
+            past = jax.tree.map(partial(jnp.where, begins), _resumed(start, past, animal), past)
         choice_key, reward_key, reject_key = jax.random.split(key, 3)
-        logits = logits_of(network, weights)
-        offset = animal.offset(jnp.arange(n_stimuli) == last, logits)
-        offer, accept = spec.kind.attraction(logits, offset)
+        logits = logits_of(network, past.weights)
+        trace = past.last if memory.trace is None else past.trace
+        offer, accept = spec.kind.attraction(*animal.readout(logits, trace, offered))
         choice = jax.random.categorical(choice_key, jax.nn.log_softmax(offer + accept))
         rejections = reject(reject_key, offer, accept, environment.most_encounters)
         accepted = rejections.sum() < environment.most_encounters
-        reward, waiting = deliver(reward_key, armed, chances, choice, environment.baiting)
-        r = signal_now(reward, history, spec.reward)
-        after = (advance(weights, rates[choice], r), waiting, remember(history, reward), choice)
+        if offered is not None:
+            accepted &= offered.any()
+        reward, waiting = deliver(reward_key, past.armed, chances, choice, environment.baiting)
+        expected = None if memory.expected is None else past.expected
+        r = signal_now(reward, past.history, spec.reward, expected)
+        chosen = (jnp.arange(n_stimuli) == choice).astype(float)
+        after = _Past(
+            weights=advance(past.weights, rates[choice], r),
+            armed=waiting,
+            history=remember(past.history, reward),
+            last=chosen,
+            expected=_followed(reward, memory.expected, past.expected),
+            trace=_followed(chosen, memory.trace, past.trace),
+        )
+        passed = past
+        if spec.omitted == "decay":
+            nothing = jnp.zeros(network.n_inputs)
+            passed = past._replace(weights=advance(past.weights, nothing, jnp.zeros(())))
         choice, reward = jnp.where(accepted, choice, NO_CHOICE), jnp.where(accepted, reward, 0.0)
         log_p = _log_probability(offer, accept, choice, rejections, spec.kind)
         session = Session(choice, reward, rejections, log_p)
-        return jax.tree.map(partial(jnp.where, accepted), after, state), session
+        return jax.tree.map(partial(jnp.where, accepted), after, passed), session
 
-    start = (animal.initial, jnp.zeros(n_stimuli, dtype=bool), jnp.zeros(spec.window), NO_CHOICE)
-    return jax.lax.scan(step, start, (jax.random.split(key, n_trials), probability))[1]
+    keys = jax.random.split(key, n_trials)
+    trials = (keys, probability, environment.begins, environment.offered)
+    return jax.lax.scan(step, start, trials)[1]
+
+
+class _Past(NamedTuple):
+    """What an animal and its task go into a trial with: ``weights``, rewards that are ``armed``,
+    the last rewards (``history``) and choice, and what it remembers of both at rates of its own."""
+
+    weights: Array
+    armed: Array
+    history: Array
+    last: Array
+    expected: Array
+    trace: Array
+
+
+def _followed(value: Array, rate: ArrayLike | None, remembered: Array) -> Array:
+    return remembered if rate is None else towards(value, rate, remembered)
+
+
+def _resumed(start: _Past, past: _Past, animal: Animal) -> _Past:
+    """Return what is left when a session begins. The task begins anew."""
+    kept = animal.rates.kept
+    if animal.model.kept == 0.0:
+        return start
+    left = {
+        name: resumed(getattr(start, name), kept, getattr(past, name))
+        for name in ("weights", "expected", "trace")
+    }
+    return past._replace(armed=start.armed, **left)
 
 
 def _log_probability(

@@ -24,9 +24,10 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 
 from hebbax.inference.density import Expansion, padded_observed
-from hebbax.model.choice_parameters import Trial, initial_weights, offsets
+from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.choices import Model
 from hebbax.model.likelihood import Kind
+from hebbax.rule.memory import resumed, towards
 from hebbax.rule.network import Network
 from hebbax.rule.taylor import Rule
 from hebbax.typing import Array
@@ -40,15 +41,20 @@ fast."""
 
 @dataclass(frozen=True)
 class Frame:
-    """What a compiled program depends on: rule, network, ``kind`` of likelihood, the
-    ``groups`` of an animal's values, name and number of members each, and whether animals lie
-    around a ``population``."""
+    """What a compiled program depends on: rule, network, the model of ``choices``, the ``groups``
+    of an animal's values, name and number of members each, and whether animals lie around a
+    ``population``."""
 
     rule: Rule
     network: Network
-    kind: Kind
+    choices: ChoiceModel
     groups: tuple[tuple[str, int], ...]
     population: bool
+
+    @property
+    def kind(self) -> Kind:
+        """The likelihood."""
+        return self.choices.kind
 
     @property
     def n_members(self) -> int:
@@ -57,27 +63,40 @@ class Frame:
 
 
 class Trials(NamedTuple):
-    """The recorded trials; leading dimensions ``(animal, trial)``, the rule's ``drive`` and the
-    accepted stimulus ``x`` by input, ``value`` what was observed, ``repeat`` by stimulus."""
+    """The recorded trials (`hebbax.model.choices.Design`), leading dimensions ``(animal, trial)``;
+    ``value`` is what was observed."""
 
     drive: Any
+    signal: Array
     x: Array
     accepted: Array
-    repeat: Array
+    learns: Array
+    begins: Array | None
+    trace: Array
+    offered: Array | None
     value: Array
+
+
+class State(NamedTuple):
+    """What an animal goes into a trial with: the weight of each input, and of its memory what has a
+    rate of its own, the ``expected`` reward and the ``trace`` of choices of each stimulus."""
+
+    weights: list[Array]
+    expected: Array | None
+    trace: list[Array] | None
 
 
 def frame_of(model: Model) -> Frame:
     """Return what a program for a model depends on."""
     groups = tuple((group.name, group.scales.size) for group in model.groups)
-    spec = model.spec
-    return Frame(model.rule, model.network, spec.kind, groups, spec.population)
+    return Frame(model.rule, model.network, model.choice_model, groups, model.spec.population)
 
 
 def trials_of(model: Model) -> Trials:
     """Return the recorded trials of a model, in single precision."""
     design = model.design
-    trials = Trials(design.drive, design.x, design.accepted, design.repeat, padded_observed(model))
+    shared = {field: getattr(design, field) for field in Trials._fields if field != "value"}
+    trials = Trials(**shared, value=padded_observed(model))
     return jax.tree.map(_single, trials)
 
 
@@ -90,13 +109,10 @@ def log_likelihood(frame: Frame, trials: Trials, phi: Array) -> Array:
     it is no number."""
     values = _values(frame, phi.astype(SINGLE))
 
-    def step(carry: tuple[Any, Array], trial: Trials) -> tuple[tuple[Any, Array], None]:
-        weights, total = carry
-        weights, logits, offset = _trial(frame, values, weights, trial)
-        return (
-            weights,
-            total + frame.kind(logits, offset).log_prob(trial.value),
-        ), None
+    def step(carry: tuple[State, Array], trial: Trials) -> tuple[tuple[State, Array], None]:
+        state, total = carry
+        state, logits, offset = _trial(frame, values, state, trial)
+        return (state, total + frame.kind(logits, offset).log_prob(trial.value)), None
 
     total = jax.lax.scan(step, (_start(frame, values), jnp.zeros((), SINGLE)), trials)[0][1]
     return jnp.where(jnp.isfinite(total), total, -jnp.inf)
@@ -156,13 +172,13 @@ def expansion(frame: Frame, trials: Trials, phi: Array) -> Expansion:
     )(directions)
 
     def step(carry: Any, trial: Trials) -> tuple[Any, None]:
-        weights, moved, value, slope, information = carry
+        state, moved, value, slope, information = carry
 
         def along(direction: Array, change: Any) -> tuple[Any, Any]:
-            def one(phi: Array, weights: list[Array]) -> Any:
-                return _trial(frame, _values(frame, phi), weights, trial)
+            def one(phi: Array, state: State) -> Any:
+                return _trial(frame, _values(frame, phi), state, trial)
 
-            return jax.jvp(one, (phi, weights), (direction, change))
+            return jax.jvp(one, (phi, state), (direction, change))
 
         (after, logits, offset), (moved, d_logits, d_offset) = jax.vmap(along, out_axes=(None, 0))(
             directions, moved
@@ -197,26 +213,58 @@ def _values(frame: Frame, phi: Array) -> Values:
     return out
 
 
-def _start(frame: Frame, values: Values) -> list[Array]:
-    """Return the weight of each input before the first trial."""
-    return [weight.astype(SINGLE) for weight in initial_weights(values, frame.network.n_inputs)]
+def _start(frame: Frame, values: Values) -> State:
+    """Return the state before the first trial."""
+    choices, n = frame.choices, frame.network.n_inputs
+    rates = choices.rates(values)
+    zero = jnp.zeros((), SINGLE)
+    return State(
+        [weight.astype(SINGLE) for weight in choices.initial_weights(values, n)],
+        None if rates.expected is None else zero + choices.start,
+        None if rates.trace is None else [zero] * len(frame.network.stimuli),
+    )
 
 
-def _trial(
-    frame: Frame, values: Values, weights: list[Array], trial: Trials
-) -> tuple[list[Array], Array, Array]:
-    """Return the weights after a trial, and its logits of acceptance and offsets (stimulus,)."""
+def _trial(frame: Frame, values: Values, state: State, trial: Trials) -> tuple[State, Array, Array]:
+    """Return the state after a trial, and its logits of acceptance and offsets (stimulus,)."""
     network = frame.network
+    if trial.begins is not None:
+        kept = frame.choices.rates(values).kept
+        left = jax.tree.map(lambda at, m: resumed(at, kept, m), _start(frame, values), state)
+        state = jax.tree.map(partial(jnp.where, trial.begins), left, state)
     rates = network.readout.rates(np.asarray(network.stimuli))
-    drives = (sum(float(r) * w for r, w in zip(row, weights, strict=True) if r) for row in rates)
+    drives = (
+        sum(float(r) * w for r, w in zip(row, state.weights, strict=True) if r) for row in rates
+    )
     logits = [network.readout.logit(drive) for drive in drives]
-    after = _learnt(frame, values.get("theta", []), weights, trial)
-    offset = offsets(values, Trial(frame.kind, list(trial.repeat), logits))
-    return after, jnp.stack(logits), jnp.stack([jnp.asarray(each, SINGLE) for each in offset])
+    trace = list(trial.trace) if state.trace is None else state.trace
+    offered = None if trial.offered is None else list(trial.offered)
+    said = frame.choices.readout(values, logits, trace, offered)
+    logit, offset = (leaf.astype(SINGLE) for leaf in said)
+    return _after(frame, values, state, trial), logit, offset
 
 
-def _learnt(frame: Frame, theta: list[Array], weights: list[Array], trial: Trials) -> list[Array]:
-    """Return the weight of each input after one trial; without an acceptance nothing is learnt."""
+def _after(frame: Frame, values: Values, state: State, trial: Trials) -> State:
+    """Return the state after a trial."""
+    rates, expected, trace = frame.choices.rates(values), state.expected, state.trace
+    drive = trial.drive
+    if expected is not None and rates.expected is not None:
+        signal = jnp.where(trial.accepted, trial.signal - expected, 0.0)
+        drive = jax.vmap(frame.rule.drive, in_axes=(0, None))(trial.x, signal)
+        next_expected = towards(trial.signal, rates.expected, expected)
+        expected = jnp.where(trial.accepted, next_expected, expected)
+    if trace is not None and rates.trace is not None:
+        chosen = [(x > 0).astype(SINGLE) for x in trial.x]
+        followed = [towards(c, rates.trace, past) for c, past in zip(chosen, trace, strict=True)]
+        trace = [jnp.where(trial.accepted, a, b) for a, b in zip(followed, trace, strict=True)]
+    weights = _learnt(frame, values.get("theta", []), state.weights, trial, drive)
+    return State(weights, expected, trace)
+
+
+def _learnt(
+    frame: Frame, theta: list[Array], weights: list[Array], trial: Trials, drive: Any
+) -> list[Array]:
+    """Return the weight of each input after one trial, changed where the trial teaches."""
     rule, network = frame.rule, frame.network
     if not rule.parameters:
         return weights
@@ -225,8 +273,8 @@ def _learnt(frame: Frame, theta: list[Array], weights: list[Array], trial: Trial
         post = jnp.tanh(sum((trial.x[i] * w for i, w in enumerate(weights)), post))
     after = []
     for i, weight in enumerate(weights):
-        drive = jax.tree.map(lambda leaf, i=i: leaf[i], trial.drive)
-        change = rule.change(coefficients, rule.hoist(coefficients, drive), post, weight)
+        own = jax.tree.map(lambda leaf, i=i: leaf[i], drive)
+        change = rule.change(coefficients, rule.hoist(coefficients, own), post, weight)
         new = network.readout.bounded(weight + change / network.n_inputs)
-        after.append(jnp.where(trial.accepted, new, weight))
+        after.append(jnp.where(trial.learns, new, weight))
     return after

@@ -1,0 +1,121 @@
+"""From weights to what an animal does in a trial: the part of a model that no trial touches.
+
+    offset_tk = sum of what every parameter adds        (`hebbax.model.choice_parameters`)
+    P(k)      = that of the likelihood among the offered, from logit_tk and offset_tk
+    P(k)      = (1 - lapse) P(k) + lapse / number offered
+
+`ChoiceModel` is hashable: a compiled program depends on it. `Animal` is one with its values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from hebbax.model.choice_parameters import PARAMETERS, Numbers, Parameter, Rates, Trial
+from hebbax.model.likelihood import Kind
+from hebbax.model.spec import ModelSpec
+from hebbax.typing import Array, ArrayLike, Parameters
+
+KEPT = {"reset": 0.0, "keep": 1.0}
+"""What is kept between sessions where it is no parameter."""
+
+
+@dataclass(frozen=True)
+class ChoiceModel:
+    """The ``kind`` of likelihood, the ``parameters`` that a model declares, what is ``kept`` of
+    weights between sessions where that is none of them, and the expected reward at the ``start``.
+    """
+
+    kind: Kind
+    parameters: tuple[Parameter, ...]
+    kept: float
+    start: float
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> "ChoiceModel":
+        """Return that of a declared model."""
+        found = (parameter.declared(spec) for parameter in PARAMETERS.values())
+        kept = KEPT.get(spec.between_sessions, 1.0)
+        return cls(spec.kind, tuple(filter(None, found)), kept, spec.expected_start)
+
+    def initial_weights(self, values: Mapping[str, Numbers], n_inputs: int) -> list[Array]:
+        """Return the weight of each input before the first trial, from an animal's ``values``."""
+        out: Numbers = [0.0 for _ in range(n_inputs)]
+        for one in self._of(values):
+            out = one.started(values[one.name], out)
+        return [jnp.asarray(weight) for weight in out]
+
+    def rates(self, values: Mapping[str, Numbers]) -> Rates:
+        """Return how an animal of some ``values`` keeps its past."""
+        out = Rates(self.kept)
+        for one in self._of(values):
+            out = one.remembered(values[one.name], out)
+        return out
+
+    def readout(
+        self,
+        values: Mapping[str, Numbers],
+        logits: Numbers,
+        trace: Numbers,
+        offered: Numbers | None,
+    ) -> tuple[Array, Array]:
+        """Return logits and offsets ``(..., stimulus)`` that the likelihood takes.
+
+        ``logits``, ``trace`` of choices and whether each stimulus was ``offered`` have one entry
+        (...) a stimulus. With lapses, or where a part was offered, the logits are zero and the
+        offsets are log probabilities: those of the mixture.
+        """
+        trial = Trial(self.kind, trace, logits)
+        offset: Numbers = [0.0 for _ in logits]
+        lapse = None
+        for one in self._of(values):
+            offset = one.shifted(values[one.name], offset, trial)
+            lapse = one.lapsing(values[one.name]) if lapse is None else lapse
+        stacked = jnp.stack(jnp.broadcast_arrays(*map(jnp.asarray, logits)), -1)
+        if lapse is not None or offered is not None:
+            each = self.kind.mixed(logits, offset, lapse, offered)
+            return jnp.zeros_like(stacked), _side_by_side(each, stacked)
+        return stacked, _side_by_side(offset, stacked)
+
+    def _of(self, values: Mapping[str, Numbers]) -> list[Parameter]:
+        return [one for one in self.parameters if one.name in values]
+
+
+def _side_by_side(each: Numbers, like: Array) -> Array:
+    # Where no trial is read they are the same in every one: an exponential.
+    together = jnp.stack(jnp.broadcast_arrays(*map(jnp.asarray, each)), -1)
+    return jnp.broadcast_to(together.astype(like.dtype), like.shape)
+
+
+class Animal(NamedTuple):
+    """One animal: coefficients ``theta`` (term,), ``initial`` weights (input, hidden), ``rates`` of
+    its memory, and its ``values`` by name, by which the ``model`` makes choices of logits."""
+
+    theta: Array
+    initial: Array
+    rates: Rates
+    values: Mapping[str, Numbers]
+    model: ChoiceModel
+
+    def readout(
+        self, logits: Array, trace: Array, offered: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Return logits and offsets of trials from their logits, traces of choices, and what was
+        offered, all ``(..., stimulus)``."""
+        shown = None if offered is None else _rows(offered)
+        return self.model.readout(self.values, _rows(logits), _rows(trace), shown)
+
+
+def _rows(leaf: Array) -> list[Array]:
+    return list(jnp.moveaxis(leaf, -1, 0))
+
+
+def animal_of(model: ChoiceModel, values: Parameters, n_inputs: int) -> Animal:
+    """Return an animal by its values by group name."""
+    own: dict[str, list[ArrayLike]] = {
+        name: list(jnp.atleast_1d(value)) for name, value in values.items()
+    }
+    start = jnp.stack(model.initial_weights(own, n_inputs))[:, None]
+    return Animal(values.get("theta", jnp.zeros(0)), start, model.rates(own), own, model)
