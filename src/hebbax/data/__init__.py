@@ -16,6 +16,7 @@ from hebbax.data.sessions import (
     observation_index,
     select,
     split,
+    split_sessions,
 )
 from hebbax.data.storage import read_netcdf, write, write_table
 from hebbax.data.table import Meaning, read_table
@@ -36,6 +37,7 @@ __all__ = [
     "read",
     "select",
     "split",
+    "split_sessions",
     "write",
     "write_table",
 ]
