@@ -185,6 +185,7 @@ def tables() -> dict[str, bytes]:
         "session restarts": csv(header=HEADER.replace("block", "session")),
         "sessions of dates": everywhere("block", "1", "2024-05-01").replace("block", "session"),
         "session empty": cell("block", "").replace("block", "session"),
+        "session with escape": everywhere("block", "1", "\x1b[31m").replace("block", "session"),
         "sessions in turn": "animal,session,choice,reward\n" + "m,1,A,1\nm,2,B,1\n" * 3,
         "forced": csv(header=HEADER.replace("block", "forced")),
         "forced text": cell("block", "sometimes").replace("block", "forced"),

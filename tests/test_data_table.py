@@ -534,6 +534,11 @@ BAD_TABLES = {
         ", animal m, session 2: starts with trial 7; trials are numbered from 0 or 1 in each "
         "session, or go on from the session before, so give those before it too.",
     ),
+    "a session that a terminal would obey": (
+        SESSIONS + "m,\x1b[31m,1,A,1\nm,\x1b[31m,3,B,1\n",
+        ", animal m, session \\x1b[31m, trial 3: follows trial 1; an omitted trial needs its row, "
+        "with an empty choice.",
+    ),
     "no session": (
         SESSIONS + "m,1,1,A,1\nm,,2,B,1\n",
         ", row 3, session: empty; every row needs one.",

@@ -117,7 +117,7 @@ def _numeric(table: pd.DataFrame, name: str, separator: str, source: str) -> tup
                 "are taken in their order."
             )
         raise DataError(
-            f"{source}, animal {row['animal']}, {printable(called(row))}, {name}: {printable(why)}"
+            f"{source}, animal {row['animal']}, {called(row)}, {name}: {printable(why)}"
         ) from problem
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from hebbax.data.headers import option, simple
 from hebbax.errors import DataError
+from hebbax.validation.quoting import plain
 
 PARTS = ("session", "day", "date", "run", "block", "phase", "experiment")
 """Words of a header of what an animal's trials may be parted into."""
@@ -20,9 +21,10 @@ PARTS = ("session", "day", "date", "run", "block", "phase", "experiment")
 
 def called(row: pd.Series) -> str:
     """Return how messages call the trial of a row: with its session, where the table has any."""
-    session = f"session {row['session']}, " if "session" in row else ""
+    session = f"session {plain(row['session'])}, " if "session" in row else ""
     trial = row["trial"]
-    return f"{session}trial {f'{trial:g}' if isinstance(trial, float) else str(trial).strip()}"
+    shown = f"{trial:g}" if isinstance(trial, float) else plain(str(trial).strip())
+    return f"{session}trial {shown}"
 
 
 def number_sessions(table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
@@ -74,8 +76,8 @@ def check_rows(table: pd.DataFrame, source: str) -> None:
         if len(back):
             raise DataError(
                 f"{source}, row {back.index[0]}, session: goes back to session "
-                f"{back['session'].iloc[0]} of animal {animal}; without a column trial the rows of "
-                "a session follow each other."
+                f"{plain(back['session'].iloc[0])} of animal {animal}; without a column trial the "
+                "rows of a session follow each other."
             )
 
 
@@ -85,7 +87,7 @@ def check_numbering(rows: pd.DataFrame, where: str) -> None:
     last = None
     for number, own in rows.groupby("order"):
         trials = own["trial"].to_numpy()
-        named = f"{where}, session {own['session'].iloc[0]}" if "session" in own else where
+        named = f"{where}, session {plain(own['session'].iloc[0])}" if "session" in own else where
         if number == 0 and trials[0] not in (0, 1):
             raise DataError(
                 f"{where}: starts with trial {trials[0]:g}; trials are numbered from 0 or 1, "
