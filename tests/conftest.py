@@ -1,7 +1,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -11,7 +11,7 @@ import pytest
 
 from hebbax.data import Record, Sessions, from_animals
 
-FLIES = Path(__file__).parents[1] / ".." / "shared" / "data" / "flies"
+RECORDINGS = Path(__file__).parents[1] / ".." / "shared" / "data"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,9 +58,21 @@ def _no_figures() -> Iterator[None]:
 
 @pytest.fixture
 def flies() -> Path:
-    if not FLIES.is_dir():
+    if not (RECORDINGS / "flies").is_dir():
         pytest.skip("the recordings of the 12 flies are not beside this checkout")
-    return FLIES.resolve()
+    return (RECORDINGS / "flies").resolve()
+
+
+@pytest.fixture
+def recording() -> Callable[[str], Path]:
+    """Return the path of a recording of mice or people, by its place among all recordings."""
+
+    def found(place: str) -> Path:
+        if not (RECORDINGS / place).is_file():
+            pytest.skip(f"the recording {place} is not beside this checkout")
+        return (RECORDINGS / place).resolve()
+
+    return found
 
 
 def random_sessions(seed: int, n_stimuli: int = 2, lengths: tuple[int, ...] = (9, 14)) -> Sessions:

@@ -182,6 +182,19 @@ def tables() -> dict[str, bytes]:
         + "".join(f"m1,{t},{s},0,\n" for t in (1, 2) for s in "AB"),
         "encounters, all rejected but one": "animal,trial,stimulus,accepted,reward\n"
         + "m1,1,A,0,\nm1,1,B,0,\nm1,2,A,1,1\nm1,3,B,0,\n",
+        "session restarts": csv(header=HEADER.replace("block", "session")),
+        "sessions of dates": everywhere("block", "1", "2024-05-01").replace("block", "session"),
+        "session empty": cell("block", "").replace("block", "session"),
+        "session with escape": everywhere("block", "1", "\x1b[31m").replace("block", "session"),
+        "sessions in turn": "animal,session,choice,reward\n" + "m,1,A,1\nm,2,B,1\n" * 3,
+        "forced": csv(header=HEADER.replace("block", "forced")),
+        "forced text": cell("block", "sometimes").replace("block", "forced"),
+        "offered": everywhere("block", "1", "A|B").replace("block", "offered"),
+        "offered bars": everywhere("block", "1", "|||").replace("block", "offered"),
+        "offered others": everywhere("block", "1", "C|D").replace("block", "offered"),
+        "offered 200": cell("block", "|".join(f"o{k}" for k in range(200))).replace(
+            "block", "offered"
+        ),
         "a bomb of gzip": gzip.compress(b"m1,1,1,A,0\n" * 100_000),
     }
     out |= {f"animal {kind}": everywhere("animal", "m1", name) for kind, name in NAMES.items()}

@@ -15,6 +15,7 @@ from hebbax.data import (
     observation_index,
     read,
     select,
+    split_sessions,
     write,
     write_table,
 )
@@ -198,6 +199,25 @@ def test_a_selection_that_is_refused(animals, sentence):
     with pytest.raises(DataError) as error:
         select(from_animals([record()], "AB", "s"), animals)
     assert str(error.value) == sentence
+
+
+def test_sessions_split_by_number():
+    """What comes after is counted anew; who has no more sessions is named."""
+    longer = record(
+        choices=np.array([0, 1, 0, -1, 1]), rewards=np.zeros(5), session=np.array([0, 0, 1, 2, 2])
+    )
+    other = record(animal="b", session=np.array([0, 1, 1]))
+    first, rest = split_sessions(from_animals([longer, other], "AB", "s"), 1)
+    np.testing.assert_array_equal(first.choices, [[0, 1], [0, -1]])
+    np.testing.assert_array_equal(rest.choices, [[0, -1, 1], [-1, 1, -1]])
+    np.testing.assert_array_equal(rest.session, [[0, 1, 1], [0, 0, -1]])
+    for n, sentence in {
+        2: "s, animal b: a split after session 2 of 2 leaves no choice in the last part.",
+        0: "s, animal a: a split after session 0 of 3 leaves no choice in the first part.",
+    }.items():
+        with pytest.raises(DataError) as error:
+            split_sessions(from_animals([longer, other], "AB", "s"), n)
+        assert str(error.value) == sentence
 
 
 def test_the_hash_depends_on_what_was_recorded_and_not_on_its_source():

@@ -42,6 +42,45 @@ def test_counts_of_a_recording():
     }
 
 
+def test_counts_of_sessions_and_of_forced_trials():
+    """Choices made freely and forced ones are counted apart."""
+    offered = np.ones((6, 3), dtype=bool)
+    offered[0], offered[1], offered[5] = [1, 0, 0], [0, 1, 0], [1, 1, 0]
+    records = [
+        Record(
+            "m",
+            np.array([0, 1, -1, 0, 0, 1]),
+            np.array([1.0, 0.0, np.nan, 0.0, 1.0, 1.0]),
+            session=np.array([0, 0, 0, 1, 1, 2]),
+            offered=offered,
+        ),
+        Record("n", np.array([1, 2]), np.array([0.0, 1.0])),
+    ]
+    assert describe(from_animals(records, "ABC", "s.csv")).counts == {
+        "animals": "2: m, n",
+        "sessions": "4, 1 to 3 an animal",
+        "trials": "8, 2 to 6 an animal",
+        "blocks": "3",
+        "offering a part": "1 (12.5 %) of the trials",
+        "choices": "5: A 2 (40.0 %), B 2 (40.0 %), C 1 (20.0 %)",
+        "trials without a choice": "1 (12.5 %)",
+        "rewards": "0 in 2 (40.0 %), 1 in 3 (60.0 %)",
+        "forced trials": "2 (25.0 %), which teach and say nothing",
+        "forced choices": "2: A 1 (50.0 %), B 1 (50.0 %), C 0 (0.0 %)",
+        "rewards of these": "0 in 1 (50.0 %), 1 in 1 (50.0 %)",
+    }
+
+
+def test_animals_without_a_free_choice_are_asked_about():
+    both = Record("m", np.tile([0, 1], 6), np.tile([1.0, 0, 0], 4))
+    alone = np.array([[True, False]] * 3)
+    forced = Record("n", np.zeros(3, int), np.ones(3), offered=alone)
+    assert describe(from_animals([both, forced], "AB", "s")).questions == (
+        "n made no choice freely: nothing says what was learnt; if free trials are missing, add "
+        "them.",
+    )
+
+
 def test_many_values_are_summed_up():
     names = [f"a{k}" for k in range(15)]
     n = 60

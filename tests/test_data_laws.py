@@ -161,6 +161,32 @@ BROKEN = {
         "s, blocks: there is a block 1000000000 and no block 1; blocks are numbered from 0 without "
         "gaps.",
     ),
+    "nothing offered": (
+        {"offered": np.array([[[1, 1], [1, 1], [1, 0]], [[0, 0], [1, 1], [1, 1]]], bool)},
+        "s, animal b, trial 1, offered: nothing; a trial offers at least one alternative.",
+    ),
+    "chosen and not offered": (
+        {"offered": np.array([[[1, 1], [1, 0], [1, 1]], [[1, 1]] * 3], bool)},
+        "s, animal a, trial 2, offered: not what was chosen; a choice is of what was offered.",
+    ),
+    "offered beside rejections": (
+        {"offered": np.ones((2, 3, 2), bool), "rejections": np.zeros((2, 3, 2), int)},
+        "s, animal a, offered: given beside rejections; what was met is what was offered there.",
+    ),
+    "a gap of sessions": (
+        {"session": np.array([[0, 0, 2], [0, 0, -1]])},
+        "s, animal a, trial 3, session: 2 given; sessions are numbered from 0 without gaps, in "
+        "their order.",
+    ),
+    "a session that comes back": (
+        {"session": np.array([[0, 1, 0], [0, 0, -1]]), "blocks": np.array([[0, 1, 2], [0, 0, -1]])},
+        "s, animal a, trial 3, session: 0 given; sessions are numbered from 0 without gaps, in "
+        "their order.",
+    ),
+    "a block of two sessions": (
+        {"session": np.array([[0, 1, 1], [0, 0, -1]])},
+        "s, animal a, trial 2, block: goes on in another session; a block lies in one session.",
+    ),
     "source": ({"source": "a\x00"}, "source: 'a\\x00' given; it is the name of a file, as text."),
 }
 
@@ -339,24 +365,62 @@ def test_what_sessions_refuse_is_refused_of_a_file_in_the_same_sentence(tmp_path
 @given(
     choices=st.lists(st.integers(-1, 1), min_size=1, max_size=4),
     blocks=st.lists(st.integers(0, 2), min_size=4, max_size=4),
+    session=st.lists(st.integers(0, 1), min_size=4, max_size=4).map(sorted),
+    offered=st.none() | st.lists(st.integers(1, 3), min_size=4, max_size=4),
 )
-def test_what_sessions_take_is_written_and_read_back(tmp_path, choices, blocks):
+def test_what_sessions_take_is_written_and_read_back(tmp_path, choices, blocks, session, offered):
     """Sessions made in Python and its two kinds of file obey one set of laws."""
-    made, n = np.array([choices]), len(choices)
+    n = len(choices)
+    bits = None if offered is None else (np.array([offered[:n]])[..., None] & [1, 2]) > 0
     try:
         sessions = Sessions(
-            ("a",), ("A", "B"), made, np.zeros(made.shape), np.array([blocks[:n]]),
-            np.zeros(made.shape, int), np.array([n]), None, "s",
+            ("a",), ("A", "B"), np.array([choices]), np.zeros((1, n)), np.array([blocks[:n]]),
+            np.array([session[:n]]), np.array([n]), None, "s", offered=bits,
         )  # fmt: skip
     except DataError:
         return
     write(sessions, tmp_path / "s.nc")
     assert data_hash(read(tmp_path / "s.nc")) == data_hash(sessions)
-    if len(set(choices) - {-1}) == 2:
+    named = set(choices) - {-1}
+    if sessions.offered is not None:
+        named |= set(np.flatnonzero(sessions.offered.any(axis=(0, 1))))
+    if named == {0, 1}:
         write_table(sessions, tmp_path / "s.csv")
-        again = read(tmp_path / "s.csv")
-        np.testing.assert_array_equal(again.choices, made)
-        np.testing.assert_array_equal(again.blocks, sessions.blocks)
+        assert data_hash(read(tmp_path / "s.csv")) == data_hash(sessions)
+
+
+def test_a_table_has_the_columns_that_say_something(tmp_path):
+    write_table(Sessions(**GOOD), tmp_path / "s.csv")
+    plain = ["animal", "trial", "block", "choice", "reward"]
+    assert list(pd.read_csv(tmp_path / "s.csv")) == plain
+    offered = np.ones((2, 3, 2), dtype=bool)
+    offered[0, 1] = [False, True]
+    session = np.array([[0, 0, 1], [0, 0, -1]])
+    write_table(Sessions(**{**GOOD, "session": session, "offered": offered}), tmp_path / "s.csv")
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert list(table) == ["animal", "session", *plain[1:], "offered"]
+    assert list(table["session"]) == [1, 1, 2, 1, 1]
+    assert list(table["trial"]) == [1, 2, 3, 1, 2]
+    assert list(table["offered"]) == ["A|B", "B", "A|B", "A|B", "A|B"]
+
+
+def test_a_name_that_cannot_stand_among_others_is_not_written(tmp_path):
+    offered = np.ones((2, 3, 2), dtype=bool)
+    offered[0, 1, 0] = False
+    sessions = Sessions(**{**GOOD, "stimuli": ("A", "B|C"), "offered": offered})
+    with pytest.raises(DataError) as error:
+        write_table(sessions, tmp_path / "s.csv")
+    assert str(error.value) == (
+        's, stimulus "B|C": holds |, which stands between names in the column offered; give it '
+        "another name."
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_offering_all_in_every_trial_says_nothing():
+    all_offered = Sessions(**{**GOOD, "offered": np.ones((2, 3, 2), dtype=bool)})
+    assert all_offered.offered is None
+    assert data_hash(all_offered) == data_hash(Sessions(**GOOD))
 
 
 def test_a_netcdf_file_that_asks_for_too_much_is_refused(tmp_path):

@@ -22,6 +22,9 @@ rat,2,left,1,2
 HEADER = "animal,trial,choice,reward\n"
 BLOCKS = "animal,trial,choice,reward,block\n"
 ENCOUNTERS = "animal,trial,stimulus,accepted,reward\n"
+SESSIONS = "animal,session,trial,choice,reward\n"
+FORCED = "animal,trial,choice,reward,forced\n"
+OFFERED = "animal,trial,choice,reward,offered\n"
 
 
 def save(folder, name, text):
@@ -118,6 +121,159 @@ def test_a_stimulus_that_was_only_rejected_is_an_alternative(tmp_path):
     np.testing.assert_array_equal(sessions.rejections, [[[0, 1], [0, 0]]])
 
 
+DAY = "m,{},1,A,1\nm,{},2,B,0\n"
+SESSION_LABELS = {
+    "numbers": (["10", "9"], [1, 0]),
+    "dates": (["2024-05-10", "2024-05-09"], [1, 0]),
+    "dates with a time": (["2024-05-10 09:30", "2024-05-10T08:00"], [1, 0]),
+    "text in the order of rows": (["test", "habituation"], [0, 1]),
+    "one number among text": (["2", "day 1"], [0, 1]),
+}
+
+
+@pytest.mark.parametrize("case", SESSION_LABELS)
+def test_sessions_stand_in_the_order_of_their_labels(tmp_path, case):
+    labels, order = SESSION_LABELS[case]
+    days = [DAY.format(label, label) for label in labels]
+    sessions = read(save(tmp_path, "s.csv", SESSIONS + "".join(days)))
+    first = np.array([[0, 1], [0, 1]])[order].ravel()
+    np.testing.assert_array_equal(sessions.choices[0], first)
+    np.testing.assert_array_equal(sessions.session, [[0, 0, 1, 1]])
+    np.testing.assert_array_equal(sessions.blocks, [[0, 0, 1, 1]])
+    assert len(sessions.notes) == ("text" in case)
+
+
+def test_trials_of_sessions_may_start_again_or_go_on(tmp_path):
+    """Numbered from 1 in each session, from 0, through all, or not at all: one recording."""
+    numbers = {
+        "again": [1, 2, 3, 1, 2],
+        "from 0": [0, 1, 2, 0, 1],
+        "on": [1, 2, 3, 4, 5],
+        "mixed": [0, 1, 2, 1, 2],
+    }
+    rows = [("1", "A", 1), ("1", "B", 0), ("1", "", ""), ("2", "A", 0), ("2", "B", 1)]
+    hashes = set()
+    for name, trials in numbers.items():
+        lines = [f"m,{s},{t},{c},{r}\n" for t, (s, c, r) in zip(trials, rows, strict=True)]
+        # Sorted by session, then trial, whatever the order of the rows.
+        path = save(tmp_path, f"{name}.csv", SESSIONS + "".join(lines[::-1]))
+        hashes.add(data_hash(read(path)))
+    text = SESSIONS.replace("trial,", "") + "".join(f"m,{s},{c},{r}\n" for s, c, r in rows)
+    hashes.add(data_hash(read(save(tmp_path, "none.csv", text))))
+    assert len(hashes) == 1
+
+
+def test_animals_may_have_different_sessions(tmp_path):
+    text = SESSIONS + "m,3,1,A,1\nm,7,1,B,0\nn,7,1,A,1\nn,7,2,B,1\n"
+    sessions = read(save(tmp_path, "s.csv", text))
+    np.testing.assert_array_equal(sessions.session, [[0, 1], [0, 0]])
+    np.testing.assert_array_equal(sessions.blocks, [[0, 1], [0, 0]])
+
+
+def test_blocks_may_start_again_in_each_session(tmp_path):
+    header = SESSIONS.replace("\n", ",block\n")
+    again = "m,1,1,A,1,1\nm,1,2,B,1,2\nm,2,1,A,1,1\nm,2,2,B,1,2\nn,1,1,A,1,2\n"
+    on = "m,1,1,A,1,1\nm,1,2,B,1,2\nm,2,1,A,1,3\nm,2,2,B,1,4\nn,1,1,A,1,2\n"
+    both = [read(save(tmp_path, "s.csv", header + text)) for text in (again, on)]
+    np.testing.assert_array_equal(both[0].blocks, [[0, 1, 2, 3], [1, -1, -1, -1]])
+    assert data_hash(both[0]) == data_hash(both[1])
+
+
+def test_encounters_of_sessions(tmp_path):
+    text = "animal,session,trial,stimulus,accepted,reward\n"
+    text += "m,1,1,A,0,\nm,1,1,B,1,1\nm,2,1,A,1,0\nm,2,2,B,0,\n"
+    sessions = read(save(tmp_path, "e.csv", text))
+    np.testing.assert_array_equal(sessions.choices, [[1, 0, -1]])
+    np.testing.assert_array_equal(sessions.session, [[0, 1, 1]])
+    np.testing.assert_array_equal(sessions.rejections, [[[1, 0], [0, 0], [0, 1]]])
+
+
+def test_forced_trials_offer_what_was_chosen(tmp_path):
+    """1, true and yes; 0, false, no and nothing; an omitted one is no forced choice."""
+    cells = ["1", "TRUE", "yes", "0", "False", "no", "", "1"]
+    rows = [f"m,{t},{'AB'[t % 2]},1,{cell}" for t, cell in enumerate(cells[:-1])]
+    sessions = read(save(tmp_path, "f.csv", FORCED + "\n".join([*rows, "m,7,,,1"]) + "\n"))
+    np.testing.assert_array_equal(sessions.free, [[0, 0, 0, 1, 1, 1, 1, 1]])
+    np.testing.assert_array_equal(sessions.offered[0, :3], [[1, 0], [0, 1], [1, 0]])
+    np.testing.assert_array_equal(sessions.observed("choice"), [[0, 0, 0, 1, 1, 1, 1, 0]])
+
+
+def test_what_was_offered(tmp_path):
+    """Rows in any order; D was offered and never chosen; an empty cell offers all."""
+    text = OFFERED + "m,3,B,0,B\nm,1,A,1,A | D\nm,2,C,0,\nm,4,,,A|B\n"
+    sessions = read(save(tmp_path, "o.csv", text))
+    assert sessions.stimuli == ("A", "B", "C", "D")
+    np.testing.assert_array_equal(
+        sessions.offered[0], [[1, 0, 0, 1], [1, 1, 1, 1], [0, 1, 0, 0], [1, 1, 0, 0]]
+    )
+    both = FORCED.replace("\n", ",offered\n") + "m,1,A,1,,A|D\nm,2,C,0,0,\nm,3,B,0,1,\nm,4,,,,A|B\n"
+    assert data_hash(read(save(tmp_path, "b.csv", both))) == data_hash(sessions)
+
+
+def test_columns_that_say_nothing_leave_the_recording_as_it_is(tmp_path):
+    plain = read(save(tmp_path, "p.csv", HEADER + "m,1,A,1\nm,2,B,0\n"))
+    header = "session,animal,trial,choice,reward,forced,offered\n"
+    said = read(save(tmp_path, "s.csv", header + "1,m,1,A,1,0,A|B\n1,m,2,B,0,0,\n"))
+    assert said.offered is None
+    assert data_hash(said) == data_hash(plain)
+
+
+def test_typed_columns_of_a_parquet_table(tmp_path):
+    table = pd.DataFrame(
+        {
+            "animal": "m",
+            "session": pd.to_datetime(["2024-05-10", "2024-05-10", "2024-05-09"]),
+            "choice": [1.0, None, 2.0],
+            "reward": [1, None, 0],
+            "forced": [True, False, False],
+        }
+    )
+    table.to_parquet(tmp_path / "t.parquet")
+    sessions = read(tmp_path / "t.parquet")
+    np.testing.assert_array_equal(sessions.choices, [[1, 0, -1]])
+    np.testing.assert_array_equal(sessions.free, [[1, 0, 1]])
+
+
+def test_headers_of_one_word_are_taken_and_said(tmp_path):
+    """As in the files of hBayesDM."""
+    text = "subjID\ttrial\tchoice\toutcome\n1\t1\t1\t1\n1\t2\t2\t-1\n"
+    sessions = read(save(tmp_path, "t.txt", text))
+    assert sessions.animals == ("1",)
+    np.testing.assert_array_equal(sessions.rewards, [[1, -1]])
+    assert sessions.notes == (
+        "Columns are separated by tabs.",
+        "Columns that were read by another name: subjID as animal, outcome as reward.",
+    )
+
+
+def test_recorded_mice_with_sessions_and_forced_trials(recording):
+    sessions = read(recording("mice/mice.csv"))
+    assert (sessions.n_animals, sessions.stimuli) == (6, ("poke_4", "poke_6"))
+    np.testing.assert_array_equal(sessions.session.max(axis=1), 5)
+    table = pd.read_csv(recording("mice/mice.csv"))
+    assert (sessions.valid & ~sessions.free).sum() == table["forced"].sum() == 3704
+    assert sessions.observed("choice").sum() == len(table) - 3704
+    own = table[table["animal"] == "WS08"]
+    n = len(own)
+    row = sessions.animals.index("WS08")
+    np.testing.assert_array_equal(sessions.session[row, :n], own["session"] - 1)
+    np.testing.assert_array_equal(sessions.rewards[row, :n], own["reward"])
+
+
+def test_recorded_mice_with_four_odours(recording):
+    sessions = read(recording("four-odours/four_odours.csv"))
+    assert (sessions.n_animals, sessions.stimuli) == (51, ("1", "2", "3", "4"))
+    np.testing.assert_array_equal(sessions.session.max(axis=1), 1)
+    assert (sessions.n_choices, sessions.n_trials.sum()) == (4828, 5020)
+    assert sessions.notes == ("Columns that were not read: group, phase.",)
+
+
+def test_recorded_people_with_headers_of_others(recording):
+    sessions = read(recording("humans/bandit2arm_exampleData.txt"))
+    assert (sessions.n_animals, sessions.n_choices) == (20, 2000)
+    np.testing.assert_array_equal(np.unique(sessions.rewards), [-1, 1])
+
+
 BAD_TABLES = {
     "decimal commas without quotes": (
         "animal,choice,reward\nm,L,0,5\nm,R,1,5\n",
@@ -130,9 +286,9 @@ BAD_TABLES = {
         "where it belongs to a name.",
     ),
     "missing column": (
-        "animal,trial,choice,outcome\nm,1,A,1\n",
-        ': no column "reward"; found animal, trial, choice, outcome; if that is meant, type '
-        "--column reward=outcome.",
+        "animal,trial,choice,feedback\nm,1,A,1\n",
+        ': no column "reward"; found animal, trial, choice, feedback; if that is meant, type '
+        "--column reward=feedback.",
     ),
     "missing stimulus column": (
         "animal,trial,odd,accepted,reward\nm,1,A,1,1\n",
@@ -238,14 +394,14 @@ BAD_TABLES = {
     "sessions": (
         "animal,Session No,trial,choice,reward\nm,1,1,A,1\nm,1,2,B,1\nm,2,1,A,1\nm,2,2,B,1\n",
         ", animal m, trial 1: given twice, because the numbering starts again in each Session No; "
-        "number the trials of an animal from its first to its last, or give each Session No a name "
-        "in the column animal, such as m-1.",
+        "if that is a session, type --column 'session=Session No', else number the trials of an "
+        "animal from its first to its last.",
     ),
     "blocks": (
         BLOCKS + "m,1,A,1,1\nm,2,B,1,1\nm,1,A,1,2\nm,2,B,1,2\n",
-        ", animal m, trial 1: given twice, because the numbering starts again in each block; "
-        "number the trials of an animal from its first to its last, or give each block a name in "
-        "the column animal, such as m-1.",
+        ", animal m, trial 1: given twice, because the numbering starts again in each block; if "
+        "that is a session, type --column session=block, else number the trials of an animal from "
+        "its first to its last.",
     ),
     "numbered anew": (
         HEADER + "m,1,A,1\nm,2,B,1\nm,1,A,1\nm,2,B,1\n",
@@ -354,6 +510,108 @@ BAD_TABLES = {
         "animal,trial,stimulus,accepted,reward,block\nm,1,A,0,,1\nm,1,A,1,1,2\n",
         ", animal m, trial 1, block: changes within the trial; a trial lies in one block.",
     ),
+    "a block that starts again within a session": (
+        "animal,session,trial,choice,reward,block\nm,1,1,A,1,1\nm,1,2,B,1,1\nm,1,1,A,1,2\n",
+        ", animal m, session 1, trial 1: given twice, because the numbering starts again in each "
+        "block; number the trials of a session from its first to its last.",
+    ),
+    "a session numbered anew": (
+        SESSIONS + "m,1,1,A,1\nm,1,2,B,1\nm,1,1,A,1\nm,1,2,B,1\n",
+        ", animal m, session 1, trial 1: given twice, because the numbering starts again in row 4; "
+        "number the trials of a session from its first to its last.",
+    ),
+    "a trial twice in a session": (
+        SESSIONS + "m,1,1,A,1\nm,1,2,B,1\nm,2,1,A,1\nm,2,2,A,1\nm,2,2,A,1\n",
+        ", animal m, session 2, trial 2: given twice; each trial may stand once.",
+    ),
+    "a gap in a session": (
+        SESSIONS + "m,1,1,A,1\nm,2,1,B,1\nm,2,3,A,1\n",
+        ", animal m, session 2, trial 3: follows trial 1; an omitted trial needs its row, with an "
+        "empty choice.",
+    ),
+    "a session from its middle": (
+        SESSIONS + "m,1,1,A,1\nm,1,2,B,1\nm,2,7,B,1\n",
+        ", animal m, session 2: starts with trial 7; trials are numbered from 0 or 1 in each "
+        "session, or go on from the session before, so give those before it too.",
+    ),
+    "a session that a terminal would obey": (
+        SESSIONS + "m,\x1b[31m,1,A,1\nm,\x1b[31m,3,B,1\n",
+        ", animal m, session \\x1b[31m, trial 3: follows trial 1; an omitted trial needs its row, "
+        "with an empty choice.",
+    ),
+    "no session": (
+        SESSIONS + "m,1,1,A,1\nm,,2,B,1\n",
+        ", row 3, session: empty; every row needs one.",
+    ),
+    "sessions in turn without trials": (
+        "animal,session,choice,reward\nm,1,A,1\nm,2,B,1\nm,1,B,0\n",
+        ", row 4, session: goes back to session 1 of animal m; without a column trial the rows of "
+        "a session follow each other.",
+    ),
+    "a reward in a session": (
+        SESSIONS + "m,1,1,A,1\nm,2,1,A,1\nm,2,2,B,inf\n",
+        ", animal m, session 2, trial 2, reward: inf given; a trial with a choice needs a finite "
+        "number, such as 0 or 1.",
+    ),
+    "text as forced": (
+        FORCED + "m,1,A,1,0\nm,2,B,1,maybe\n",
+        ', animal m, trial 2, forced: "maybe" given; 1 = forced and 0 = free are allowed.',
+    ),
+    "forced 2": (
+        FORCED + "m,1,A,1,0\nm,2,B,1,2\n",
+        ', animal m, trial 2, forced: "2" given; 1 = forced and 0 = free are allowed.',
+    ),
+    "not offered": (
+        OFFERED + "m,1,A,1,A|B\nm,2,C,1,A|B\n",
+        ", animal m, trial 2, offered: A|B given and C chosen; a choice is of what was offered.",
+    ),
+    "offered twice": (
+        OFFERED + "m,1,A,1,A|B|A\nm,2,B,1,\n",
+        ', animal m, trial 1, offered: "A|B|A" names an alternative twice; each may stand once.',
+    ),
+    "nothing among what was offered": (
+        OFFERED + "m,1,A,1,A||B\nm,2,B,1,\n",
+        ', animal m, trial 1, offered: "A||B" holds an empty name; one | stands between two names.',
+    ),
+    "a bar in a name": (
+        OFFERED + "m,1,A|B,1,\nm,2,B,1,\n",
+        ', stimulus "A|B": holds |, which stands between names in the column offered; give it '
+        "another name.",
+    ),
+    "a name of what was offered": (
+        OFFERED + "m,1,A,1,A|007\nm,2,B,1,\n",
+        ', stimulus "007": tables read this name as 7, so that no table of results could hold it; '
+        'write 7, or another, such as "id_007".',
+    ),
+    "forced and free": (
+        FORCED.replace("\n", ",offered\n") + "m,1,A,1,1,A|B\nm,2,B,1,0,\n",
+        ", animal m, trial 1, forced: 1 given where A|B was offered; a forced trial offers one "
+        "alternative.",
+    ),
+    "free and forced": (
+        FORCED.replace("\n", ",offered\n") + "m,1,A,1,0,A\nm,2,B,1,0,\n",
+        ", animal m, trial 1, forced: 0 given where A alone was offered; such a trial is forced.",
+    ),
+    "forced encounters": (
+        ENCOUNTERS.replace("\n", ",forced\n") + "m,1,A,1,1,0\n",
+        ": has columns accepted and forced; forced is for one row a trial, and in encounters an "
+        "animal is offered what it meets.",
+    ),
+    "offered encounters": (
+        ENCOUNTERS.replace("\n", ",offered\n") + "m,1,A,1,1,A\n",
+        ": has columns accepted and offered; offered is for one row a trial, and in encounters an "
+        "animal is offered what it meets.",
+    ),
+    "encounters after the accepted one, in a session": (
+        "animal,session,trial,stimulus,accepted,reward\nm,1,1,A,1,1\nm,2,1,A,1,1\nm,2,1,B,0,\n",
+        ", animal m, session 2, trial 1: an encounter follows the accepted one; a trial ends with "
+        "its acceptance.",
+    ),
+    "two headers for an animal": (
+        "subjID,mouse,choice,outcome\n1,2,A,1\n",
+        ': no column "animal"; found subjID, mouse, choice, outcome; name another header with '
+        "--column animal=HEADER.",
+    ),
     "gap between encounters": (
         ENCOUNTERS + "m,1,A,1,1\nm,3,B,1,0\n",
         ", animal m, trial 3: follows trial 1; an omitted trial needs its row, with an empty "
@@ -397,8 +655,8 @@ def test_a_bad_table_is_refused_in_one_sentence(tmp_path, case):
         ),
         (
             {"mouse": "subjID"},
-            'unknown field "mouse" in --column; fields are animal, trial, choice, reward, '
-            "stimulus, accepted, block.",
+            'unknown field "mouse" in --column; fields are animal, session, trial, block, choice, '
+            "reward, forced, offered, stimulus, accepted.",
         ),
     ],
 )

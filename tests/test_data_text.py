@@ -177,18 +177,73 @@ def test_missing_values_as_r_writes_them(tmp_path):
     assert sessions.notes == ("NA was read as no choice, in 1 trials.",)
 
 
-def test_offers_and_forced_trials_are_asked_about(tmp_path):
-    rows = [("A", "A", "B", 0), ("C", "B", "C", 1), ("B", "B", "A", 0)]
-    text = "animal,choice,offer1,offer2,forced,reward\n"
-    text += "".join(f"m,{c},{one},{two},{forced},1\n" for c, one, two, forced in rows)
-    (tmp_path / "t.csv").write_text(text)
-    assert read(tmp_path / "t.csv").notes[1:] == (
-        "Columns that were not read: offer1, offer2, forced.",
-        "If forced marks trials without a free choice: they count as free ones here, which is "
-        "wrong for them.",
-        "If offer1 and offer2 are the alternatives that were offered: every alternative counts as "
-        "offered in every trial here, which is wrong for fewer.",
-    )
+def unread(folder, header, rows):
+    """Return what is said of the columns that were not read of one animal's trials."""
+    lines = [f"animal,trial,choice,reward,{header}"]
+    lines += [f"m,{t},{choice},1,{cell}" for t, (choice, cell) in enumerate(rows, 1)]
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+    return read(folder / "t.csv").notes
+
+
+UNREAD = {
+    "forced": (
+        "guided choice",
+        [("A", 0), ("B", 1)],
+        "If guided choice marks trials without a free choice, type --column 'forced=guided "
+        "choice': they count as free ones here.",
+    ),
+    "free": (
+        "free_choice",
+        [("A", 0), ("B", 1)],
+        "If free_choice marks the trials with a free choice, add a column forced that is 1 in all "
+        "others: they count as free ones here.",
+    ),
+    "days": (
+        "training_day",
+        [("A", 1), ("B", 1), ("A", 2), ("B", 2)],
+        "If training_day tells sessions apart, type --column session=training_day: all trials of "
+        "an animal count as one session here.",
+    ),
+    "offered in one column": (
+        "available",
+        [("A", "A|B"), ("B", "B|A")],
+        "If available names the alternatives that were offered, type --column offered=available: "
+        "all count as offered here.",
+    ),
+    "offered in two columns": (
+        "offer1,offer2",
+        [("A", "A,B"), ("C", "B,C"), ("B", "B,A")],
+        "If offer1 and offer2 are the alternatives that were offered, add a column offered that "
+        "names them, as in A|B: all count as offered here.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_columns_that_may_be_fields_are_asked_about(tmp_path, case):
+    header, rows, sentence = UNREAD[case]
+    listed = f"Columns that were not read: {header.replace(',', ', ')}."
+    assert unread(tmp_path, header, rows) == (listed, sentence)
+
+
+NOT_ASKED = {
+    "a day": ("day", [("A", 1), ("B", 1)]),
+    "a time of each trial": ("date and time", [("A", "9:01"), ("B", "9:02")]),
+    "values that come back": ("run", [(c, k % 2) for k, c in enumerate("ABABAB")]),
+    "the better one of two": ("rich,poor", [("A", "A,B"), ("B", "B,A")]),
+    "forced beside offered": ("forced choice,offered", [("A", "1,A"), ("B", "0,A|B")]),
+    "a day beside session": (
+        "day,session",
+        [(c, f"{1 + k // 2},{1 + k // 2}") for k, c in enumerate("ABAB")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_ASKED)
+def test_other_columns_are_named_only(tmp_path, case):
+    header, rows = NOT_ASKED[case]
+    (note,) = unread(tmp_path, header, rows)
+    assert note.startswith("Columns that were not read: ")
 
 
 NUMBERS = {

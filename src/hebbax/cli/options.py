@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from hebbax.cli.ranges import BLOCKS
+from hebbax.data.headers import FIELDS
 from hebbax.errors import HebbaxError
 from hebbax.run.lock import writing
 from hebbax.simulate.environment import Baiting
@@ -37,7 +38,8 @@ column_option = click.option(
     "columns",
     multiple=True,
     metavar="FIELD=HEADER",
-    help="header of a field in DATA, such as animal=subjID; may be repeated",
+    help="header of a field in DATA, such as animal=subjID; may be repeated; fields are "
+    f"{', '.join(FIELDS)}",
 )
 no_choice_option = click.option(
     "--no-choice",

@@ -17,6 +17,7 @@ from hebbax.data.sessions import (
     part,
     select,
     split,
+    split_sessions,
 )
 from hebbax.data.storage import read_netcdf, write, write_table
 from hebbax.data.table import Meaning, read_table
@@ -38,6 +39,7 @@ __all__ = [
     "read",
     "select",
     "split",
+    "split_sessions",
     "write",
     "write_table",
 ]

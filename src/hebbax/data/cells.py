@@ -14,10 +14,11 @@ from hebbax.data.names import check_name
 from hebbax.data.numerals import NotANumberError, read_numbers
 from hebbax.data.record import shown
 from hebbax.data.sessions import natural_order
+from hebbax.data.trials import called
 from hebbax.errors import DataError
 from hebbax.validation.quoting import MISSING, printable
 
-LABELS = ("animal", "choice", "stimulus")
+LABELS = ("animal", "session", "choice", "forced", "offered", "stimulus")
 NUMBERS = ("trial", "reward", "accepted", "block")
 NAMES = (str, bool, np.bool_, Real, Decimal, date)
 """What may stand for a name in a typed table."""
@@ -33,7 +34,8 @@ def convert(table: pd.DataFrame, separator: str, source: str) -> list[str]:
         table[name] = read_labels(table[name], name, source)
     if "trial" not in table:
         notes.append("There is no column trial: the rows of each animal were taken in their order.")
-        table["trial"] = table.groupby("animal", sort=False).cumcount() + 1.0
+        parts = table.columns.intersection(["animal", "session"])
+        table["trial"] = table.groupby(list(parts), sort=False).cumcount() + 1.0
     _check_identity(table, source)
     for name in table.columns.intersection(list(NUMBERS)):
         table[name], note = _numeric(table, name, separator, source)
@@ -76,7 +78,7 @@ def _absent(value: Any) -> bool:
 
 
 def _check_identity(table: pd.DataFrame, source: str) -> None:
-    for name in ("animal", "trial"):
+    for name in table.columns.intersection(["animal", "session", "trial"]):
         empty = table.index[table[name].isna()]
         if len(empty):
             raise DataError(f"{source}, row {empty[0]}, {name}: empty; every row needs one.")
@@ -114,10 +116,8 @@ def _numeric(table: pd.DataFrame, name: str, separator: str, source: str) -> tup
                 f'"{cell}" is a time; trials are numbered 1, 2, 3 ..., and without the column rows '
                 "are taken in their order."
             )
-        trial = row["trial"]
-        trial = f"{trial:g}" if isinstance(trial, float) else printable(str(_label(trial)))
         raise DataError(
-            f"{source}, animal {row['animal']}, trial {trial}, {name}: {printable(why)}"
+            f"{source}, animal {row['animal']}, {called(row)}, {name}: {printable(why)}"
         ) from problem
 
 
@@ -143,10 +143,11 @@ def omit(table: pd.DataFrame, no_choice: str | None, source: str) -> list[str]:
     _refuse_unrewarded(table, source)
     missing = table["choice"].isin(MISSING)
     for row in table.index[missing & table["reward"].notna()][:1]:
-        animal, trial, choice, reward = table.loc[row, ["animal", "trial", "choice", "reward"]]
+        odd = table.loc[row]
+        choice = odd["choice"]
         raise DataError(
-            f'{source}, animal {animal}, trial {trial:g}, choice: "{choice}" given with reward '
-            f"{reward:g}; where it is no choice, leave the cell empty or type "
+            f'{source}, animal {odd["animal"]}, {called(odd)}, choice: "{choice}" given with '
+            f"reward {odd['reward']:g}; where it is no choice, leave the cell empty or type "
             f"{option('no-choice', choice)}, and where it is an alternative, call it another name, "
             "because tables read this one as missing."
         )
@@ -162,10 +163,10 @@ def _refuse_unrewarded(table: pd.DataFrame, source: str) -> None:
     named = table[table["choice"].notna() & ~table["choice"].isin(MISSING)]
     rewarded = named["reward"].notna().groupby(named["choice"]).any()
     for choice in rewarded.index[~rewarded] if rewarded.any() else ():
-        animal, trial = named.loc[named["choice"] == choice, ["animal", "trial"]].iloc[0]
+        odd = named[named["choice"] == choice].iloc[0]
         raise DataError(
-            f"{source}, animal {animal}, trial {trial:g}, reward: nothing given, here and wherever "
-            f'the choice is "{printable(choice)}"; if it stands for no choice, type '
+            f"{source}, animal {odd['animal']}, {called(odd)}, reward: nothing given, here and "
+            f'wherever the choice is "{printable(choice)}"; if it stands for no choice, type '
             f"{option('no-choice', choice)}, else a trial with a choice needs a finite number, "
             "such as 0 or 1."
         )

@@ -52,27 +52,44 @@ class Description:
 
 
 def describe(sessions: Sessions) -> Description:
-    """Return what was read: animals, trials, blocks, choices, rejections and rewards."""
-    chosen = sessions.choices[sessions.valid]
-    n_choices, n_trials = len(chosen), int(sessions.n_trials.sum())
-    counts = {
-        "animals": _listed(list(sessions.animals)),
-        "trials": f"{n_trials}, {_range(sessions.n_trials)} an animal",
-        "blocks": str(len(np.unique(sessions.blocks[sessions.blocks >= 0]))),
-        "choices": _shares(
-            dict(zip(sessions.stimuli, _counted(chosen, sessions.n_stimuli), strict=True))
-        ),
-        "trials without a choice": _part(n_trials - n_choices, n_trials),
-    }
+    """Return what was read: animals, sessions, trials, blocks, choices and rewards, of forced
+    trials apart, and rejections."""
+    n_trials, free = int(sessions.n_trials.sum()), sessions.valid & sessions.free
+    counts = {"animals": _listed(list(sessions.animals))}
+    if sessions.n_sessions > 1:
+        each = sessions.session.max(axis=1) + 1
+        counts["sessions"] = f"{each.sum()}, {_range(each)} an animal"
+    counts["trials"] = f"{n_trials}, {_range(sessions.n_trials)} an animal"
+    counts["blocks"] = str(len(np.unique(sessions.blocks[sessions.blocks >= 0])))
+    if partly := _partly(sessions):
+        counts["offering a part"] = f"{_part(partly, n_trials)} of the trials"
+    counts["choices"] = _choices(sessions, free)
+    counts["trials without a choice"] = _part(n_trials - sessions.n_choices, n_trials)
     if sessions.rejections is not None:
         rejected = sessions.rejections.sum(axis=(0, 1))
         counts["rejections"] = _shares(dict(zip(sessions.stimuli, rejected, strict=True)))
-    counts["rewards"] = _rewards(sessions.rewards[sessions.valid])
+    counts["rewards"] = _rewards(sessions.rewards[free])
+    forced = sessions.valid & ~sessions.free
+    if forced.any():
+        part = _part(int(forced.sum()), n_trials)
+        counts["forced trials"] = f"{part}, which teach and say nothing"
+        counts["forced choices"] = _choices(sessions, forced)
+        counts["rewards of these"] = _rewards(sessions.rewards[forced])
     return Description(sessions.source, counts, sessions.notes, tuple(questions(sessions)))
 
 
-def _counted(chosen: np.ndarray, n_stimuli: int) -> np.ndarray:
-    return np.bincount(chosen, minlength=n_stimuli)
+def _partly(sessions: Sessions) -> int:
+    """Return how many trials offered several alternatives, and not all."""
+    if sessions.offered is None:
+        return 0
+    offers = sessions.offered.sum(axis=-1)
+    return int(((offers > 1) & (offers < sessions.n_stimuli)).sum())
+
+
+def _choices(sessions: Sessions, of: np.ndarray) -> str:
+    """Return how often each alternative was chosen in some trials ``(animal, trial)``."""
+    counted = np.bincount(sessions.choices[of], minlength=sessions.n_stimuli)
+    return _shares(dict(zip(sessions.stimuli, counted, strict=True)))
 
 
 def _listed(names: list[str]) -> str:

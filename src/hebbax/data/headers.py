@@ -3,13 +3,17 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from hebbax.errors import DataError
 from hebbax.validation.quoting import printable
 
 TRIAL_COLUMNS = ("animal", "choice", "reward")
 ENCOUNTER_COLUMNS = ("animal", "trial", "stimulus", "accepted", "reward")
-FIELDS = ("animal", "trial", "choice", "reward", "stimulus", "accepted", "block")
+FIELDS = (
+    *("animal", "session", "trial", "block", "choice", "reward", "forced", "offered"),
+    *("stimulus", "accepted"),
+)
 
 WORDS = {
     "animal": "animal subject subj subjid subjectid mouse rat fly participant monkey bird fish",
@@ -19,7 +23,14 @@ WORDS = {
     "accepted": "accepted accept",
     "block": "block",
 }
-"""Words by which others call a field: a header with one of them is proposed, never taken."""
+"""Words by which others call a field: a header with one of them is proposed."""
+
+TAKEN = {
+    "animal": "subject subjid subjectid participant participantid mouse rat fly monkey",
+    "choice": "choices",
+    "reward": "rewards outcome outcomes",
+}
+"""Headers of one word that are taken for a field, with a note, where nothing else is proposed."""
 
 WHOLE = {
     "animal": "id name animalid",
@@ -57,11 +68,41 @@ def find(name: str, headers: Sequence[str]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def assign(headers: Sequence[str], columns: Mapping[str, str], source: str) -> dict[str, str]:
+class Assigned(NamedTuple):
+    """The header of each field that a table has, and a note on those of another name."""
+
+    fields: dict[str, str]
+    notes: list[str]
+
+
+def assign(headers: Sequence[str], columns: Mapping[str, str], source: str) -> Assigned:
     """Return the header of each field that the table has.
 
     ``columns`` are those that the user named. Raises `DataError` where a needed one is missing.
     """
+    named = _claimed(headers, columns, source)
+    # A header that a mapping claims is no longer read under its own name.
+    free = [header for header in headers if header not in named.values()]
+    own = {name: header for name in FIELDS if (header := find(name, free)) is not None}
+    fields = own | named
+    encounters = "accepted" in fields and not ("choice" in fields and "stimulus" not in fields)
+    needed = ENCOUNTER_COLUMNS if encounters else TRIAL_COLUMNS
+    free = [header for header in headers if header not in fields.values()]
+    taken = _taken([name for name in needed if name not in fields], free)
+    fields |= taken
+    missing = [name for name in needed if name not in fields]
+    free = [header for header in free if header not in taken.values()]
+    proposed = {name: proposal(name, free) for name in dict.fromkeys((*missing, "trial"))}
+    if "trial" not in fields and proposed["trial"] is not None and "trial" not in missing:
+        missing.append("trial")
+    if missing:
+        raise DataError(f"{source}: {_lacks(missing, headers, free, proposed)}")
+    read = ", ".join(f"{printable(header)} as {name}" for name, header in taken.items())
+    return Assigned(fields, [f"Columns that were read by another name: {read}."] if read else [])
+
+
+def _claimed(headers: Sequence[str], columns: Mapping[str, str], source: str) -> dict[str, str]:
+    """Return the header of each field that the user named."""
     named = {}
     for name, wanted in columns.items():
         if name not in FIELDS:
@@ -70,20 +111,17 @@ def assign(headers: Sequence[str], columns: Mapping[str, str], source: str) -> d
         if header is None:
             raise DataError(f'{source}: no column "{wanted}" for {name}; found {listed(headers)}.')
         named[name] = header
-    # A header that a mapping claims is no longer read under its own name.
-    free = [header for header in headers if header not in named.values()]
-    own = {name: header for name in FIELDS if (header := find(name, free)) is not None}
-    fields = own | named
-    encounters = "accepted" in fields and not ("choice" in fields and "stimulus" not in fields)
-    needed = ENCOUNTER_COLUMNS if encounters else TRIAL_COLUMNS
-    missing = [name for name in needed if name not in fields]
-    free = [header for header in headers if header not in fields.values()]
-    proposed = {name: proposal(name, free) for name in dict.fromkeys((*missing, "trial"))}
-    if "trial" not in fields and proposed["trial"] is not None and "trial" not in missing:
-        missing.append("trial")
-    if missing:
-        raise DataError(f"{source}: {_lacks(missing, headers, free, proposed)}")
-    return fields
+    return named
+
+
+def _taken(missing: Sequence[str], free: Sequence[str]) -> dict[str, str]:
+    """Return the headers that can stand for one missing field only, and alone do so."""
+    found = {name: proposal(name, free) for name in missing}
+    return {
+        name: header
+        for name, header in found.items()
+        if header is not None and simple(header) in TAKEN.get(name, "").split()
+    }
 
 
 def proposal(name: str, headers: Sequence[str]) -> str | None:

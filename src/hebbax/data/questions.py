@@ -127,8 +127,15 @@ def _rewards(sessions: Sessions) -> Iterator[str]:
 
 
 def _short(sessions: Sessions) -> Iterator[str]:
-    """Ask about animals whose only choice came before they could learn."""
-    names = np.array(sessions.animals)[sessions.valid.sum(axis=1) == 1]
+    """Ask about animals whose only choice came before they could learn, and those without one."""
+    n_free = (sessions.valid & sessions.free).sum(axis=1)
+    none = np.array(sessions.animals)[n_free == 0]
+    if len(none):
+        yield (
+            f"{listed(list(none))} made no choice freely: nothing says what was learnt; if free "
+            "trials are missing, add them."
+        )
+    names = np.array(sessions.animals)[n_free == 1]
     if len(names):
         yield (
             f"{listed(list(names))} made one choice: what an animal learns shows from its second "

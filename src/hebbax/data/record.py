@@ -1,5 +1,6 @@
 """The laws of one animal's trials, whichever door they come in by."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,18 @@ TRUTHS = ("b", "truth values")
 """NumPy's kinds of the values of an array, and what they are called."""
 
 
+def counted(place: int) -> str:
+    """Return how messages call the trial at a place of an animal's trials."""
+    return f"trial {place + 1}"
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """One animal's trials, before padding: ``choices`` (trial,), -1 for an omitted one; ``rewards``
     (trial,), NaN where none was recorded; ``blocks`` (trial,) from 0, without them one a session;
     ``rejections`` (trial, stimulus); ``session`` (trial,) from 0, without it one; ``offered``
-    (trial, stimulus), without it all; ``first_trial``: how the recording itself numbers its first
-    trial, for messages."""
+    (trial, stimulus), without it all; ``called``: how the recording itself calls the trial at a
+    place, for messages."""
 
     animal: str
     choices: np.ndarray
@@ -34,7 +40,7 @@ class Record:
     rejections: np.ndarray | None = None
     session: np.ndarray | None = None
     offered: np.ndarray | None = None
-    first_trial: int = 1
+    called: Callable[[int], str] = counted
 
 
 def check_record(record: Record, n_stimuli: int, source: str) -> None:
@@ -112,13 +118,13 @@ def check_trials(record: Record, n_stimuli: int, where: str) -> None:
             f"{MAX_REWARD:g}, so give it in other units.",
             "stray": f"{rewards[k]:g} given on a trial without a choice; leave it empty or 0.",
         }
-        raise DataError(f"{where}, trial {record.first_trial + k}, {field}: {sentence[kind]}")
+        raise DataError(f"{where}, {record.called(int(k))}, {field}: {sentence[kind]}")
     if record.offered is not None:
         _check_offered(record, record.offered, where)
     if record.session is not None:
         _check_sessions(record, record.session, where)
     if record.blocks is not None:
-        _check_blocks(record.blocks, record.first_trial, where)
+        _check_blocks(record.blocks, record.called, where)
 
 
 def _check_offered(record: Record, offered: np.ndarray, where: str) -> None:
@@ -133,7 +139,7 @@ def _check_offered(record: Record, offered: np.ndarray, where: str) -> None:
         ((record.choices >= 0) & ~chosen, "not what was chosen; a choice is of what was offered."),
     ):
         for k in np.flatnonzero(odd)[:1]:
-            raise DataError(f"{where}, trial {record.first_trial + k}, offered: {found}")
+            raise DataError(f"{where}, {record.called(int(k))}, offered: {found}")
 
 
 def _check_sessions(record: Record, session: np.ndarray, where: str) -> None:
@@ -141,24 +147,24 @@ def _check_sessions(record: Record, session: np.ndarray, where: str) -> None:
     steps = np.diff(session, prepend=0)
     for k in np.flatnonzero((steps != 0) & (steps != 1))[:1]:
         raise DataError(
-            f"{where}, trial {record.first_trial + k}, session: {session[k]} given; sessions are "
+            f"{where}, {record.called(int(k))}, session: {session[k]} given; sessions are "
             "numbered from 0 without gaps, in their order."
         )
     if record.blocks is not None:
         for k in np.flatnonzero((steps == 1) & (np.diff(record.blocks, prepend=-1) == 0))[:1]:
             raise DataError(
-                f"{where}, trial {record.first_trial + k}, block: goes on in another session; a "
+                f"{where}, {record.called(int(k))}, block: goes on in another session; a "
                 "block lies in one session."
             )
 
 
-def _check_blocks(blocks: np.ndarray, first_trial: int, where: str) -> None:
+def _check_blocks(blocks: np.ndarray, called: Callable[[int], str], where: str) -> None:
     """Raise `DataError` where a block goes on after another one began."""
     starts = np.flatnonzero(np.diff(blocks, prepend=-1))
     _, first = np.unique(blocks[starts], return_index=True)
     for start in np.delete(starts, first)[:1]:
         raise DataError(
-            f"{where}, trial {first_trial + start}, block: goes back to an earlier block; blocks "
+            f"{where}, {called(int(start))}, block: goes back to an earlier block; blocks "
             "follow each other, so number them in their order."
         )
 

@@ -57,8 +57,10 @@ class Sessions:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Hold the sessions to their laws."""
+        """Hold the sessions to their laws; where every trial offers all, nothing is said of it."""
         laws.check(self)
+        if self.offered is not None and self.offered.all():
+            object.__setattr__(self, "offered", None)
 
     @property
     def n_animals(self) -> int:
@@ -142,8 +144,7 @@ def from_animals(
         n_trials=n_trials,
         rejections=rejections,
         source=source,
-        # Where every trial offers all, nothing is to be said.
-        offered=None if offered is None or offered.all() else offered,
+        offered=offered,
         notes=tuple(notes),
     )
 
@@ -216,13 +217,33 @@ def split(sessions: Sessions, trials: np.ndarray) -> tuple[Sessions, Sessions]:
     """
     check_array(sessions.source, "trials of a split", trials, INTEGERS, (sessions.n_animals,))
     before = np.arange(sessions.max_trials) < trials[:, None]
+    ends = [f"trial {k} of {n}" for k, n in zip(trials, sessions.n_trials, strict=True)]
+    return _parted(sessions, before, ends)
+
+
+def split_sessions(sessions: Sessions, n: int) -> tuple[Sessions, Sessions]:
+    """Return the first ``n`` sessions of every animal, and those after them.
+
+    Raises `DataError` where either part of an animal has no trial with a choice made freely, as
+    that of an animal with no more than ``n`` sessions.
+    """
+    ends = [f"session {n} of {last + 1}" for last in sessions.session.max(axis=1)]
+    return _parted(sessions, sessions.session < n, ends)
+
+
+def _parted(
+    sessions: Sessions, before: np.ndarray, ends: Sequence[str]
+) -> tuple[Sessions, Sessions]:
+    """Return the trials that stand ``before`` (animal, trial) the end of each animal's first part,
+    as messages call it, and the others."""
     for own, which in ((before, "first"), (~before, "last")):
-        for row in np.flatnonzero(~(sessions.valid & sessions.free & own).any(axis=1)):
+        empty = ~(sessions.valid & sessions.free & own).any(axis=1)
+        for row in map(int, np.flatnonzero(empty)):
             raise DataError(
-                f"{sessions.source}, animal {sessions.animals[row]}: a split after trial "
-                f"{trials[row]} of {sessions.n_trials[row]} leaves no choice in the {which} part."
+                f"{sessions.source}, animal {sessions.animals[row]}: a split after {ends[row]} "
+                f"leaves no choice in the {which} part."
             )
-    recorded = np.arange(sessions.max_trials) < sessions.n_trials[:, None]
+    recorded = sessions.session >= 0
     return part(sessions, recorded & before), part(sessions, recorded & ~before)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from hebbax.data.isolated import Content, Named, load_files
+from hebbax.data.offers import SEPARATOR, check_separable
 from hebbax.data.sessions import Sessions
 from hebbax.errors import DataError
 from hebbax.run import netcdf
@@ -88,7 +89,10 @@ def write(sessions: Sessions, path: str | Path) -> None:
 
 
 def write_table(sessions: Sessions, path: str | Path) -> None:
-    """Write the tidy CSV that `hebbax.data.read` reads: one row a trial, without the rejections."""
+    """Write the tidy CSV that `hebbax.data.read` reads: one row a trial, without the rejections.
+
+    Raises `DataError` where a name cannot stand in the column offered.
+    """
     animal, trial = np.nonzero(np.arange(sessions.max_trials) < sessions.n_trials[:, None])
     choice = sessions.choices[animal, trial]
     made = choice >= 0
@@ -101,6 +105,14 @@ def write_table(sessions: Sessions, path: str | Path) -> None:
             "reward": np.where(made, sessions.rewards[animal, trial], np.nan),
         }
     )
+    if sessions.n_sessions > 1:
+        table.insert(1, "session", sessions.session[animal, trial] + 1)
+    if sessions.offered is not None:
+        check_separable(sessions.stimuli, sessions.source)
+        kinds, kind = np.unique(sessions.offered[animal, trial], axis=0, return_inverse=True)
+        names = np.array(sessions.stimuli, dtype=object)
+        cells = np.array([SEPARATOR.join(names[one]) for one in kinds], dtype=object)
+        table["offered"] = cells[kind]
     with replacing(Path(path), DataError) as unfinished:
         table.to_csv(unfinished, index=False)
 

@@ -1,6 +1,6 @@
 """Sessions from a tidy table: one row a trial, or one row an encounter."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +12,17 @@ from hebbax.data.cells import convert, omit
 from hebbax.data.columns import read_any
 from hebbax.data.headers import FIELDS, assign
 from hebbax.data.names import check_names
+from hebbax.data.offers import Names, offered_matrix, read_offers
 from hebbax.data.record import NO_CHOICE, Record, shown
 from hebbax.data.sessions import Sessions, from_animals, natural_order
-from hebbax.data.trials import check_restarts, check_trials
+from hebbax.data.trials import (
+    called,
+    check_numbering,
+    check_restarts,
+    check_rows,
+    number_blocks,
+    number_sessions,
+)
 from hebbax.data.unread import unread_notes
 from hebbax.errors import DataError
 
@@ -32,36 +40,61 @@ def read_table(path: Path, name: str, meaning: Meaning) -> Sessions:
 
     With columns ``accepted`` and ``stimulus`` the table has one row an encounter, otherwise one row
     a trial. An empty choice is an omitted trial. Animals keep their order of appearance; trials are
-    numbered from 0 or 1, without gaps; without a column ``trial`` rows are taken in their order.
+    numbered from 0 or 1, without gaps, in each session or through all; without a column ``trial``
+    rows are taken in their order.
     """
     grid = read_any(path, name, [*FIELDS, *meaning.columns.values()])
-    fields = assign(list(grid.table.columns), meaning.columns, name)
+    fields, taken = assign(list(grid.table.columns), meaning.columns, name)
     if grid.table.empty:
         raise DataError(f"{name}: the table has a header and no rows.")
     others = grid.table.drop(columns=list(fields.values()))
     table = pd.DataFrame({field: grid.table[header] for field, header in fields.items()})
-    notes = [*grid.notes, *convert(table, grid.separator, name)]
+    notes = [*grid.notes, *taken, *convert(table, grid.separator, name)]
     encounters = _one_row_an_encounter(table, notes, name)
-    if encounters and meaning.no_choice is not None:
-        raise DataError(f"{name}: has one row an encounter; --no-choice is for one row a trial.")
-    notes += [] if encounters else omit(table, meaning.no_choice, name)
-    table["block"] = table.get("block", 0.0)
-    if not encounters:
+    if encounters:
+        _refuse_of_trials(table, meaning, name)
+    else:
+        notes += omit(table, meaning.no_choice, name)
         check_restarts(table, _parts(others, fields, grid.table), name)
-    column = "stimulus" if encounters else "choice"
-    found = table[column].dropna().unique()
-    laws.check_most(table["animal"].nunique(), len(found), name)
-    check_names(list(found), "stimulus", name)
-    stimuli = sorted(found, key=natural_order)
-    table["code"] = pd.Categorical(table[column], categories=stimuli).codes.astype(int)
-    # Ranks over the whole table: block 2 is the same block in every animal.
-    table["block"] = np.unique(table["block"], return_inverse=True)[1]
-    make = _from_encounters if encounters else _from_trials
+    notes += _number(table, "trial" in fields, name)
+    offers = None if encounters else read_offers(table, name)
+    stimuli = _alternatives(
+        table["stimulus" if encounters else "choice"], offers or [], table, name
+    )
+    offered = None if offers is None else offered_matrix(offers, stimuli)
     records = []
     for animal, group in table.groupby("animal", sort=False):
-        rows = group.sort_values("trial", kind="stable")
-        records.append(make(str(animal), rows, len(stimuli), name))
+        rows = group.sort_values(["order", "trial"], kind="stable")
+        records.append(
+            _from_encounters(str(animal), rows, len(stimuli), name)
+            if encounters
+            else _from_trials(str(animal), rows, offered, name)
+        )
     return from_animals(records, stimuli, name, [*notes, *unread_notes(others, table)])
+
+
+def _number(table: pd.DataFrame, numbered: bool, source: str) -> list[str]:
+    """Count sessions (``order``), blocks and rows (``place``) from 0; return notes."""
+    table["order"], notes = number_sessions(table)
+    if not numbered:
+        check_rows(table, source)
+    table["block"] = table.get("block", 0.0)
+    table["block"] = number_blocks(table)
+    table["place"] = np.arange(len(table))
+    return notes
+
+
+def _alternatives(
+    met: pd.Series, offers: Sequence[Names], table: pd.DataFrame, source: str
+) -> list[str]:
+    """Return the names of all alternatives, and count those that were ``met`` in ``code``."""
+    offered = dict.fromkeys(name for names in dict.fromkeys(offers) for name in names)
+    found = list(dict.fromkeys([*met.dropna().unique(), *offered]))
+    laws.check_most(table["animal"].nunique(), len(found), source)
+    check_names(found, "stimulus", source)
+    stimuli = sorted(found, key=natural_order)
+    table["code"] = pd.Categorical(met, categories=stimuli).codes.astype(int)
+    return stimuli
 
 
 def _one_row_an_encounter(table: pd.DataFrame, notes: list[str], source: str) -> bool:
@@ -77,38 +110,64 @@ def _one_row_an_encounter(table: pd.DataFrame, notes: list[str], source: str) ->
     )
 
 
-def _parts(others: pd.DataFrame, fields: Mapping[str, str], whole: pd.DataFrame) -> pd.DataFrame:
+def _refuse_of_trials(table: pd.DataFrame, meaning: Meaning, source: str) -> None:
+    """Raise `DataError` for what is said of trials where rows are encounters."""
+    if meaning.no_choice is not None:
+        raise DataError(f"{source}: has one row an encounter; --no-choice is for one row a trial.")
+    for field in ("forced", "offered"):
+        if field in table:
+            raise DataError(
+                f"{source}: has columns accepted and {field}; {field} is for one row a trial, and "
+                "in encounters an animal is offered what it meets."
+            )
+
+
+def _parts(
+    others: pd.DataFrame, fields: Mapping[str, str], whole: pd.DataFrame
+) -> dict[str, pd.Series]:
     """Return the columns that may part an animal's trials: what was not read, and the block."""
-    return others.assign(**({"block": whole[fields["block"]]} if "block" in fields else {}))
+    own = [fields["block"]] if "block" in fields else []
+    return {str(header): whole[header] for header in [*others, *own]}
 
 
-def _from_trials(animal: str, rows: pd.DataFrame, n_stimuli: int, source: str) -> Record:
-    trials = rows["trial"].to_numpy()
-    check_trials(trials, f"{source}, animal {animal}")
+def _from_trials(
+    animal: str, rows: pd.DataFrame, offered: np.ndarray | None, source: str
+) -> Record:
+    check_numbering(rows, f"{source}, animal {animal}")
     return Record(
         animal,
         rows["code"].to_numpy(),
         rows["reward"].to_numpy(),
         blocks=rows["block"].to_numpy(),
-        first_trial=int(trials[0]),
+        session=rows["order"].to_numpy(),
+        offered=None if offered is None else offered[rows["place"]],
+        called=lambda place: called(rows.iloc[place]),
     )
 
 
 def _from_encounters(animal: str, rows: pd.DataFrame, n_stimuli: int, source: str) -> Record:
     where = f"{source}, animal {animal}"
     _check_encounters(rows, where)
-    numbers, start, trial = np.unique(rows["trial"], return_index=True, return_inverse=True)
-    check_trials(numbers, where)
+    trials = rows.drop_duplicates(["order", "trial"])
+    check_numbering(trials, where)
+    trial = rows.groupby(["order", "trial"]).ngroup().to_numpy()
     accepted = rows["accepted"].to_numpy() == 1
     stimulus = rows["code"].to_numpy()
-    choices = np.full(len(numbers), NO_CHOICE)
+    choices = np.full(len(trials), NO_CHOICE)
     choices[trial[accepted]] = stimulus[accepted]
-    rewards = np.full(len(numbers), np.nan)
+    rewards = np.full(len(trials), np.nan)
     rewards[trial[accepted]] = rows["reward"].to_numpy()[accepted]
-    rejections = np.zeros((len(numbers), n_stimuli), dtype=int)
+    rejections = np.zeros((len(trials), n_stimuli), dtype=int)
     np.add.at(rejections, (trial[~accepted], stimulus[~accepted]), 1)
-    blocks = rows["block"].to_numpy()[start]
-    return Record(animal, choices, rewards, blocks, rejections, first_trial=int(numbers[0]))
+    return Record(
+        animal,
+        choices,
+        rewards,
+        trials["block"].to_numpy(),
+        rejections,
+        trials["order"].to_numpy(),
+        called=lambda place: called(trials.iloc[place]),
+    )
 
 
 def _check_encounters(rows: pd.DataFrame, where: str) -> None:
@@ -118,10 +177,11 @@ def _check_encounters(rows: pd.DataFrame, where: str) -> None:
         if odd.any():
             row = rows[odd].iloc[0]
             given = {name: shown(row[name]) for name in ("accepted", "reward")}
-            raise DataError(f"{where}, trial {row['trial']:g}{sentence.format(**given)}")
+            raise DataError(f"{where}, {called(row)}{sentence.format(**given)}")
 
     accepted = rows["accepted"] == 1
-    acceptances = accepted.groupby(rows["trial"]).cumsum()
+    trial = [rows["order"], rows["trial"]]
+    acceptances = accepted.groupby(trial).cumsum()
     refuse(rows["code"] < 0, ", stimulus: nothing given; every encounter needs its stimulus.")
     refuse(
         ~rows["accepted"].isin([0, 1]),
@@ -137,6 +197,6 @@ def _check_encounters(rows: pd.DataFrame, where: str) -> None:
         ": an encounter follows the accepted one; a trial ends with its acceptance.",
     )
     refuse(
-        rows["block"] != rows.groupby("trial")["block"].transform("first"),
+        rows["block"] != rows["block"].groupby(trial).transform("first"),
         ", block: changes within the trial; a trial lies in one block.",
     )

@@ -1,44 +1,94 @@
-"""What is said of the columns of a table that were not read."""
+"""What is said of the columns of a table that were not read: what they may be, and what to type."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from hebbax.data.headers import listed, simple
+from hebbax.data.headers import listed, option, simple
+from hebbax.data.offers import SEPARATOR
 
 FORCED = ("forced", "instructed", "guided")
 """Words of a header of trials in which the animal had no choice."""
+
+FREE = "free"
+"""The word of a header of those in which it had one."""
+
+SESSIONS = ("session", "day", "date", "visit", "run")
+"""Words of a header that may name sessions."""
+
+OFFERED = ("offer", "available", "options")
+"""Words of a header of the alternatives that a trial let the animal choose from."""
 
 
 def unread_notes(others: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     """Return notes on the columns ``others`` of a table whose fields are ``table``."""
     named = [header for header in map(str, others) if header]
     notes = [f"Columns that were not read: {listed(named)}."] if named else []
-    forced = [name for name in named if any(word in simple(name) for word in FORCED)]
-    if forced:
-        notes.append(
-            f"If {' and '.join(forced)} marks trials without a free choice: they count as free "
-            "ones here, which is wrong for them."
-        )
-    offers = _offers(others[named], table)
-    if offers:
-        notes.append(
-            f"If {' and '.join(offers)} are the alternatives that were offered: every alternative "
-            "counts as offered in every trial here, which is wrong for fewer."
-        )
+    if "session" not in table:
+        notes += _sessions(others[named], table["animal"])
+    if "choice" in table:
+        notes += [] if "forced" in table or "offered" in table else _forced(named)
+        notes += [] if "offered" in table else _offered(others[named], table["choice"])
     return notes
 
 
-def _offers(others: pd.DataFrame, table: pd.DataFrame) -> Sequence[str]:
+def _has(header: str, words: Sequence[str]) -> bool:
+    return any(word in simple(header) for word in words)
+
+
+def _sessions(others: pd.DataFrame, animals: pd.Series) -> Iterator[str]:
+    """Ask about columns that part the trials of an animal into stretches."""
+    for header in (name for name in map(str, others) if _has(name, SESSIONS)):
+        cells = others[header].astype(str)
+        starts = (cells != cells.shift()) | (animals != animals.shift())
+        parts = cells.groupby(animals).nunique()
+        again = pd.DataFrame({"animal": animals, "cell": cells})[starts].duplicated().any()
+        if parts.max() > 1 and not again and 2 * parts.sum() <= len(cells):
+            yield (
+                f"If {header} tells sessions apart, type {option('column', f'session={header}')}: "
+                "all trials of an animal count as one session here."
+            )
+
+
+def _forced(named: Sequence[str]) -> Iterator[str]:
+    """Ask about columns that may say which trials were forced."""
+    for header in named:
+        if _has(header, FORCED):
+            yield (
+                f"If {header} marks trials without a free choice, type "
+                f"{option('column', f'forced={header}')}: they count as free ones here."
+            )
+        elif _has(header, (FREE,)):
+            yield (
+                f"If {header} marks the trials with a free choice, add a column forced that is 1 "
+                "in all others: they count as free ones here."
+            )
+
+
+def _offered(others: pd.DataFrame, choices: pd.Series) -> Iterator[str]:
+    """Ask about columns that may say what a trial offered."""
+    for header in map(str, others):
+        cells = others[header].dropna().astype(str)
+        if _has(header, OFFERED) and cells.str.contains(SEPARATOR, regex=False).any():
+            yield (
+                f"If {header} names the alternatives that were offered, type "
+                f"{option('column', f'offered={header}')}: all count as offered here."
+            )
+    found = _names_of_alternatives(others, choices)
+    if found:
+        yield (
+            f"If {' and '.join(found)} are the alternatives that were offered, add a column "
+            f"offered that names them, as in {SEPARATOR.join(sorted(set(choices.dropna()))[:2])}: "
+            "all count as offered here."
+        )
+
+
+def _names_of_alternatives(others: pd.DataFrame, choices: pd.Series) -> list[str]:
     """Return the columns that hold names of alternatives, where each choice is among them."""
-    if "choice" not in table:
+    made = choices.dropna()
+    cells = others.loc[made.index].astype(str)
+    found = [name for name in map(str, cells) if set(cells[name]) <= set(made)]
+    if len(found) < 2 or made.nunique() < 3:
         return []
-    made = table["choice"].notna()
-    choices = table.loc[made, "choice"]
-    names = set(choices)
-    cells = others.loc[made].astype(str)
-    found = [name for name in map(str, cells) if set(cells[name]) <= names]
-    if len(found) < 2 or len(names) < 3:
-        return []
-    among = cells[found].eq(choices, axis=0).any(axis=1)
+    among = cells[found].eq(made, axis=0).any(axis=1)
     return found if among.all() else []
