@@ -227,9 +227,11 @@ def _parts(
     return parts
 
 
-def _blocks(posterior: az.InferenceData, model: Model, trials_per_block: int | None) -> np.ndarray:
-    """Return the block of each trial ``(animal, trial)`` of a model of a posterior's own trials,
-    from 0, -1 in padding.
+def _blocks(
+    sessions: Sessions, numbers: Sequence[np.ndarray], trials_per_block: int | None
+) -> np.ndarray:
+    """Return the block of each trial ``(animal, trial)`` from 0, -1 in padding; ``numbers`` of each
+    animal's trials (trial,) are those of the recording.
 
     Trials are counted as in the recording, those without a choice included.
     """
