@@ -28,7 +28,7 @@ def fitted(prior_sd, data_hash="same", seed=0):
 def stored(draws, log_likelihood, data_hash="same"):
     """A posterior of four animals with ten trials each."""
     known = {"animal_index": INDEX, "trial": np.tile(np.arange(1, 11), 4)}
-    known |= {name: np.zeros(N, dtype=int) for name in ("block", "chosen", "reward")}
+    known |= {name: np.zeros(N, dtype=int) for name in ("block", "session", "chosen", "reward")}
     counts = {"n_trials": np.full(4, 10)}
     each = np.random.default_rng(2).normal(size=(*draws.shape, 4))
     return az.from_dict(

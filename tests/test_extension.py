@@ -38,42 +38,47 @@ class Lasso(Shrinking):
         return dist.Exponential(0.5)
 
 
-class Lapse(Parameter):
-    """The log odds of a lapse, in which every stimulus is as likely."""
+class Sharpness(Parameter):
+    """How much more of a log probability of acceptance counts, as a part of itself."""
 
-    name = "lapse"
+    name = "sharpness"
 
-    def scale(self, spec):
-        return 0.8
+    @classmethod
+    def declared(cls, spec):
+        return cls(0.8)
 
     def shifted(self, own, offset, trial):
-        (lapse,) = own
+        (more,) = own
         accept = [jax.nn.log_sigmoid(logit) for logit in trial.logits]
-        p = jax.nn.softmax(jnp.stack([o + a for o, a in zip(offset, accept, strict=True)]), axis=0)
-        mixed = p + jax.nn.sigmoid(lapse) * (1.0 / len(accept) - p)
-        return [jnp.log(m) - a for m, a in zip(mixed, accept, strict=True)]
+        return [o + more * a for o, a in zip(offset, accept, strict=True)]
 
 
 @pytest.fixture
 def model(monkeypatch):
     monkeypatch.setitem(PRIORS, "lasso", Lasso)
-    monkeypatch.setitem(PARAMETERS, "lapse", Lapse())
+    monkeypatch.setitem(PARAMETERS, "sharpness", Sharpness)
     table = {"name": "m", "terms": ["x r", "w"], "prior": "lasso", "habit_scale": 1.0}
     return build_model(parse_spec(table), random_sessions(2, lengths=(20, 30)))
 
 
-def test_the_model_and_the_sampler_have_the_density_of_a_lapse(model):
-    """Both against P(k) = (1 - lapse) P0(k) + lapse / n, with P0 of the model without it."""
+def test_the_model_and_the_sampler_have_the_density_of_a_parameter_of_ones_own(model):
+    """Both against the odds of the model without it, times those of acceptance to its power."""
     values = {
         "theta": jnp.array([[0.6, -0.1], [1.0, 0.1]]),
         "preference": jnp.array([0.4, -1.0]),
         "habit": jnp.array([0.5, -0.2]),
-        "lapse": jnp.array([-1.0, 0.7]),
+        "sharpness": jnp.array([-0.6, 0.7]),
     }
-    animal_of = model.index[0]
-    lapse = expit(np.asarray(values["lapse"]))[animal_of]
-    without = np.exp(log_likelihood(model, {k: v for k, v in values.items() if k != "lapse"}))
-    expected = np.log((1.0 - lapse) * without + lapse / 2)
+    animal_of, more = model.index[0], np.asarray(values["sharpness"])[model.index[0]]
+    known = {k: v for k, v in values.items() if k != "sharpness"}
+    logits = model.whole_distribution(known).logits
+    chosen = np.asarray(model.observed)
+    for_chosen, for_other = (
+        np.take_along_axis(np.asarray(logits), k[:, None], 1)[:, 0] for k in (chosen, 1 - chosen)
+    )
+    without = log_likelihood(model, known)
+    odds = np.exp(without) / -np.expm1(without) * (expit(for_chosen) / expit(for_other)) ** more
+    expected = np.log(odds / (1.0 + odds))
     np.testing.assert_allclose(log_likelihood(model, values), expected, rtol=1e-10)
     frame, trials = animal.frame_of(model), animal.trials_of(model)
     for a in range(2):
@@ -93,7 +98,7 @@ def test_both_are_fitted_and_without_choices_the_posterior_is_the_prior(model, m
     statistics = {name: values[:, :20] for name, values in info.statistics.items()}
     made = {"method": "pseudo-marginal", "seed": 0, "settings": {}}
     stored = to_inference_data(jax.random.PRNGKey(1), model, few, statistics, made)
-    assert stored.posterior["lapse"].dims == ("chain", "draw", "animal")
+    assert stored.posterior["sharpness"].dims == ("chain", "draw", "animal")
     assert stored.posterior["theta_local_scale"].dims == ("chain", "draw", "term")
 
 

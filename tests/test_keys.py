@@ -215,7 +215,7 @@ CASES = {
     "inference.svi.fit": lambda key, _: svi.fit(
         key, model(), svi.Settings(steps=2, chunk=2, particles=2, draws=3)
     ),
-    "model.likelihood.Choice.sample": lambda key, _: distribution().sample(key, (2,)),
+    "model.choice_likelihood.Choice.sample": lambda key, _: distribution().sample(key, (2,)),
     "posterior.inference_data.to_inference_data": lambda key, _: [
         np.asarray(v)
         for group in ("posterior_predictive", "prior")
@@ -303,7 +303,7 @@ INSIDE = {
     "mehta2024.behavioural.three_ways": "both_by_hand and taylor, one after the other",
     "mehta2024.behavioural.mlp_variational": "inference.variational.fit and inference.pooled.draws",
     "model.blocks.Blocks.sample": "likelihood.Choice.sample of each animal, on keys it has split",
-    "model.likelihood.Encounters.sample": "environment.reject and a categorical draw",
+    "model.encounter_likelihood.Encounters.sample": "environment.reject and a categorical draw",
     "inference.reweighting.animals_part": "weighing makes its key itself",
 }
 """Functions that meet no key but one that a case has passed on."""
@@ -312,7 +312,7 @@ TRACED = {
     "mehta2024.behavioural.mlp_modes", "simulate.environment.generate", "simulate.environment.reject", "mehta2024.experiment.cohort",
     "mehta2024.experiment.live", "mehta2024.experiment.meet", "mehta2024.descent.fit",
     "mehta2024.mode.draws", "mehta2024.scales.update",
-    "mehta2024.variational.fit", "model.likelihood.Choice.sample",
+    "mehta2024.variational.fit", "model.choice_likelihood.Choice.sample",
     "mehta2024.pooled.fresh_run", "check.prior_predictive.draw_truth",
 }  # fmt: skip
 """Programs of JAX alone: that they take a key is seen where they are traced; they run if slow."""
