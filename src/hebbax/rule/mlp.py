@@ -49,6 +49,10 @@ class MLPRule:
         """Whether y is a factor."""
         return "y" in self.factors
 
+    def coefficients(self, own: Array) -> Array:
+        """Return the values as they are."""
+        return own
+
     def drive(self, x: Array, r: Array) -> tuple[Array, Array]:
         """Return x and r as they are."""
         return x, r

@@ -69,20 +69,20 @@ class Parameter(NamedTuple):
 
 @dataclass(frozen=True)
 class NamedRule:
-    """Taylor terms whose ``coefficients`` (term -> expression) are functions of parameters.
+    """Taylor terms whose coefficients, ``expressions`` by term, are functions of parameters.
 
     ``constants`` gives the numbers of `CONSTANTS`. Raises `ModelError` for an expression that reads
     another name, and for a parameter that no expression reads.
     """
 
     named: tuple[Parameter, ...]
-    coefficients: tuple[tuple[str, Expression], ...]
+    expressions: tuple[tuple[str, Expression], ...]
     constants: tuple[tuple[str, float], ...]
 
     def __post_init__(self) -> None:
         known = {parameter.name for parameter in self.named} | set(CONSTANTS)
         read: set[str] = set()
-        for term, expression in self.coefficients:
+        for term, expression in self.expressions:
             for name in sorted(expression.names - known):
                 raise ModelError(
                     f'the coefficient of "{term}" reads "{name}", which is no parameter '
@@ -97,7 +97,7 @@ class NamedRule:
     @cached_property
     def taylor(self) -> TaylorRule:
         """The rule without its constraints."""
-        return TaylorRule(tuple(term for term, _ in self.coefficients))
+        return TaylorRule(tuple(term for term, _ in self.expressions))
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -114,22 +114,20 @@ class NamedRule:
         z = jnp.asarray(z)
         return {one.name: one.value(z[..., j]) for j, one in enumerate(self.named)}
 
-    def theta(self, z: ArrayLike) -> Array:
-        """Return the Taylor coefficients ``(..., term)``."""
-        known = {**dict(self.constants), **self.values(z)}
-        return jnp.stack([expression(known) for _, expression in self.coefficients], axis=-1)
+    def coefficients(self, own: ArrayLike) -> Array:
+        """Return the Taylor coefficients ``(..., term)`` of latent variables ``(..., parameter)``."""
+        known = {**dict(self.constants), **self.values(own)}
+        each = [expression(known) for _, expression in self.expressions]
+        return jnp.stack(jnp.broadcast_arrays(*each), axis=-1)
 
     def drive(self, x: Array, r: Array) -> Any:
         """Return what depends on data alone, at one synapse in one trial."""
         return self.taylor.drive(x, r)
 
     def hoist(self, theta: Array, drive: Any) -> Any:
-        """Return the coefficients, and what they and the data give the loop over trials."""
-        coefficients = self.theta(theta)
-        return coefficients, self.taylor.hoist(coefficients, drive)
+        """Return what coefficients and data give the loop over trials."""
+        return self.taylor.hoist(theta, drive)
 
     def change(self, theta: Array, hoisted: Any, y: Array, w: Array) -> Array:
         """Return g, the change of the weight before the learning rate."""
-        del theta
-        coefficients, rest = hoisted
-        return self.taylor.change(coefficients, rest, y, w)
+        return self.taylor.change(theta, hoisted, y, w)

@@ -109,11 +109,12 @@ def replay(
     Args:
         rule: plasticity rule.
         network: fixed parts of the network.
-        theta: coefficients ``(term,)``.
+        theta: the animal's own values of the rule ``(parameter,)``.
         initial: starting weights ``(input, hidden)``.
         trials: what they show.
         kept: part of the weights that a new session begins with (`hebbax.rule.memory`).
     """
+    theta = rule.coefficients(theta)
     hoisted = jax.vmap(jax.vmap(partial(rule.hoist, theta)))(trials.drive)
 
     def step(weights: Array, trial: Any) -> tuple[Array, Array]:
@@ -131,6 +132,7 @@ def replay(
 
 def free_step(rule: Rule, network: Network, theta: Array) -> Callable[[Array, Array, Array], Array]:
     """Return the same trial step for a generated animal: ``(weights, x, r) -> weights``."""
+    theta = rule.coefficients(theta)
 
     def step(weights: Array, x: Array, r: Array) -> Array:
         hoisted = jax.vmap(lambda xi: rule.hoist(theta, rule.drive(xi, r)))(x)

@@ -126,17 +126,20 @@ class Rule(Protocol):
     """What the network asks of a plasticity rule.
 
     ``drive`` holds what one synapse meets in one trial and no parameter touches, so that it is
-    computed once from the data; ``hoist`` brings in the parameters before the loop over trials;
-    ``change`` is all that is left inside the loop.
+    computed once from the data; ``coefficients`` and ``hoist`` bring in the parameters before the
+    loop over trials; ``change`` is all that is left inside the loop.
     """
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the coefficients, in the order of ``theta``."""
+        """Names of an animal's own values, in the order that ``coefficients`` takes them."""
 
     @property
     def uses_post(self) -> bool:
         """Whether the change depends on postsynaptic activity."""
+
+    def coefficients(self, own: Array) -> Array:
+        """Return ``theta``, what ``hoist`` and ``change`` read, from an animal's own values."""
 
     def drive(self, x: Array, r: Array) -> Any:
         """Return what depends on data alone, at one synapse in one trial."""
@@ -195,6 +198,10 @@ class TaylorRule:
             total = total + coefficient * x**e.pre * y**e.post * w**e.weight * r**e.reward
         return jnp.asarray(total)
 
+    def coefficients(self, own: Array) -> Array:
+        """Return the values as they are."""
+        return own
+
     def drive(self, x: Array, r: Array) -> Array:
         """Return x^a_j r^d_j for every term: ``(term,)``."""
         return jnp.array([x**e.pre * r**e.reward for e in self.exponents])
@@ -230,6 +237,10 @@ class FunctionRule:
     function: Callable[[Array, Array, Array, Array, Array], Array]
     parameters: tuple[str, ...]
     uses_post: bool = True
+
+    def coefficients(self, own: Array) -> Array:
+        """Return the values as they are."""
+        return own
 
     def drive(self, x: Array, r: Array) -> tuple[Array, Array]:
         """Return x and r as they are."""

@@ -164,24 +164,26 @@ def expansion(frame: Frame, trials: Trials, phi: Array) -> Expansion:
     phi = phi.astype(SINGLE)
     n = frame.n_members
     directions = jnp.eye(n, dtype=SINGLE)
-    start, moved = jax.vmap(
-        lambda direction: jax.jvp(
-            lambda phi: _start(frame, _values(frame, phi)), (phi,), (direction,)
-        ),
-        out_axes=(None, 0),
+
+    def before(phi: Array) -> tuple[Values, State]:
+        values = _values(frame, phi)
+        return values, _start(frame, values)
+
+    (values, start), (d_values, moved) = jax.vmap(
+        lambda direction: jax.jvp(before, (phi,), (direction,)), out_axes=(None, 0)
     )(directions)
 
     def step(carry: Any, trial: Trials) -> tuple[Any, None]:
         state, moved, value, slope, information = carry
 
-        def along(direction: Array, change: Any) -> tuple[Any, Any]:
-            def one(phi: Array, state: State) -> Any:
-                return _trial(frame, _values(frame, phi), state, trial)
+        def along(d_values: Values, change: Any) -> tuple[Any, Any]:
+            def one(values: Values, state: State) -> Any:
+                return _trial(frame, values, state, trial)
 
-            return jax.jvp(one, (phi, state), (direction, change))
+            return jax.jvp(one, (values, state), (d_values, change))
 
         (after, logits, offset), (moved, d_logits, d_offset) = jax.vmap(along, out_axes=(None, 0))(
-            directions, moved
+            d_values, moved
         )
         kind = frame.kind(logits, offset)
         for part in kind.parts(kind.counts(trial.value), d_logits, d_offset):
@@ -205,11 +207,13 @@ Values = dict[str, list[Array]]
 
 
 def _values(frame: Frame, phi: Array) -> Values:
-    """Return the members of each group, one number each."""
+    """Return the members of each group, one number each; of the rule its coefficients."""
     out, first = {}, 0
     for name, size in frame.groups:
         out[name] = [phi[first + j] for j in range(size)]
         first += size
+    if frame.rule.parameters:
+        out["theta"] = list(frame.rule.coefficients(jnp.stack(out["theta"])))
     return out
 
 
