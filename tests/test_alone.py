@@ -14,9 +14,10 @@ from test_forgetting import PASSED, posterior
 
 from hebbax.data import read as read_sessions
 from hebbax.model.choices import build_model
+from hebbax.model.declared import read_spec
 from hebbax.model.likelihood import Choice
 from hebbax.model.priors import Normal
-from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.model.spec import ModelSpec
 from hebbax.posterior.alone import GROUP, SETTINGS, added, of_each, without_population
 from hebbax.posterior.forgetting import animal_losses, forgetting_sentence
 from hebbax.posterior.inference_data import read, to_inference_data, write

@@ -13,7 +13,7 @@ from hebbax.errors import HebbaxError
 from hebbax.inference.density import log_likelihood, potential
 from hebbax.mehta2024 import stopped
 from hebbax.model.choices import build_model
-from hebbax.model.spec import read_spec
+from hebbax.model.declared import read_spec
 from hebbax.run.ledger import Ledger
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"

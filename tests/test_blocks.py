@@ -12,7 +12,7 @@ from hebbax.inference.density import log_likelihood
 from hebbax.model import blocks
 from hebbax.model import choices as models
 from hebbax.model.choices import build_model
-from hebbax.model.spec import read_spec
+from hebbax.model.declared import read_spec
 
 
 @pytest.mark.parametrize("lengths", [(5, 5, 5), (7, 4, 9)])

@@ -11,7 +11,7 @@ from command import HEBBAX, LIMIT, run
 
 from hebbax.cli.commands import commands
 from hebbax.errors import HebbaxError
-from hebbax.model.spec import declared_models
+from hebbax.model.declared import declared_models
 from hebbax.run.ledger import read
 
 TINY = ("--animals", 2, "--trials", 12, "--blocks", 1, "--warmup", 10, "--draws", 30)

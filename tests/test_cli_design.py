@@ -9,7 +9,7 @@ from command import run
 from conftest import random_sessions
 
 from hebbax.data import write_table
-from hebbax.model.spec import declared_models
+from hebbax.model.declared import declared_models
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from hebbax.design.information import coefficient_covariance
 from hebbax.errors import HebbaxError
 from hebbax.inference.density import fisher_information
 from hebbax.model.choices import build_model
-from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.model.declared import read_spec
+from hebbax.model.spec import ModelSpec
 from hebbax.simulate.cohort import Cohort, simulate
 from hebbax.simulate.environment import Task
 

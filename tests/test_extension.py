@@ -16,8 +16,8 @@ from hebbax.inference.density import log_likelihood
 from hebbax.inference.pseudo_marginal import animal
 from hebbax.model.choice_parameters import PARAMETERS, Parameter
 from hebbax.model.choices import build_model
+from hebbax.model.declared import parse_spec
 from hebbax.model.priors import PRIORS, Shrinking
-from hebbax.model.spec import parse_spec
 from hebbax.posterior.inference_data import to_inference_data
 
 

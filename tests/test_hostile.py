@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from hebbax.data import read, write, write_table
 from hebbax.errors import FitError, ModelError
-from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.model.declared import read_spec
+from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits
 from hebbax.posterior import inference_data as posteriors
 from hebbax.run.names import file_name

@@ -17,7 +17,7 @@ from hebbax.errors import ModelError
 from hebbax.inference.density import fisher_information, log_likelihood_by_animal, split_groups
 from hebbax.inference.mixed import conditional, deviations
 from hebbax.model.choices import build_model
-from hebbax.model.spec import read_spec
+from hebbax.model.declared import read_spec
 from hebbax.simulate.cohort import Cohort, simulate
 
 COHORTS = 40

@@ -6,7 +6,7 @@ import pytest
 
 from hebbax.check.model_recovery import check, summarise
 from hebbax.errors import HebbaxError
-from hebbax.model.spec import parse_spec, read_spec
+from hebbax.model.declared import parse_spec, read_spec
 from hebbax.rule.taylor import all_terms
 
 

@@ -1,168 +1,136 @@
-"""Learning models of the field as Taylor rules, against each model's own textbook recursion."""
+"""Learning models of the field as Taylor rules: the shipped files against each model's own textbook
+recursion, and what parameters and expressions refuse."""
 
+from dataclasses import replace
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import random_sessions
 
+from hebbax.data import NO_CHOICE
 from hebbax.errors import ModelError
+from hebbax.model.choices import build_model
+from hebbax.model.declared import declared_models, read_spec
 from hebbax.rule.expression import Expression
 from hebbax.rule.named import NamedRule, Parameter
 
-N, RATE, TRIALS = 3, 0.75, 60
-
-
-def rule_of(coefficients: dict[str, str], names: str) -> NamedRule:
-    """Return the rule of some coefficients in words, every parameter on its own scale."""
-    return NamedRule(
-        tuple(Parameter(name, "any", 0.0) for name in names.split()),
-        tuple((term, Expression(text)) for term, text in coefficients.items()),
-        (("n", float(N)), ("rate", RATE)),
-    )
-
-
-def weights_of(rule: NamedRule, values: np.ndarray, choices: np.ndarray, rewards: np.ndarray):
-    """Return the weights before each trial ``(trial, stimulus)`` by the rule, without a bound."""
-    theta = np.asarray(rule.coefficients(values))
-    w, out = np.zeros(N), []
-    for k, r in zip(choices, rewards, strict=True):
-        out.append(w)
-        x = RATE * (np.arange(N) == k)
-        w = w + np.array([rule.taylor(theta, x[i], 0.0, w[i], r) for i in range(N)]) / N
-    return np.array(out)
+N = 3
+PREFERENCE = np.array([0.0, 0.4, -0.7])
 
 
 def q_learning(p, q, k, r):
-    q[k] += p["a"] * (r - q[k])
+    q[k] += p["alpha"] * (r - q[k])
 
 
 def forgetting_q(p, q, k, r):
-    q *= 1.0 - p["a"]
-    q[k] += p["a"] * p["k1"] * r
+    q *= 1.0 - p["alpha"]
+    q[k] += p["alpha"] * r
 
 
 def aversive(p, q, k, r):
-    q *= 1.0 - p["a"]
-    q[k] += p["a"] * (p["k1"] * r - p["k2"] * (1.0 - r))
+    q *= 1.0 - p["alpha"]
+    q[k] += p["alpha"] * (p["k1"] * r - p["k2"] * (1.0 - r))
 
 
 def differential(p, q, k, r):
-    chosen = q[k] + p["a1"] * (p["k1"] * r - p["k2"] * (1.0 - r) - q[k])
-    q *= 1.0 - p["a2"]
+    chosen = q[k] + p["alpha"] * (p["k1"] * r - p["k2"] * (1.0 - r) - q[k])
+    q *= 1.0 - p["forget"]
     q[k] = chosen
 
 
 def two_rates(p, q, k, r):
-    q[k] += p["up"] * (1.0 - q[k]) if r == 1.0 else p["down"] * (0.0 - q[k])
+    q[k] += p["alpha_win"] * (1.0 - q[k]) if r == 1.0 else p["alpha_loss"] * (0.0 - q[k])
 
 
 def hattori(p, q, k, r):
-    chosen = q[k] + (p["up"] * (1.0 - q[k]) if r == 1.0 else p["down"] * (0.0 - q[k]))
-    q *= 1.0 - p["d"]
+    chosen = q[k] + (p["alpha_win"] if r == 1.0 else p["alpha_loss"]) * (r - q[k])
+    q *= 1.0 - p["forget"]
     q[k] = chosen
 
 
 def gain_and_loss(p, q, k, r):
-    q[k] += p["a"] * ((p["g"] * r if r > 0 else p["l"] * r) - q[k])
+    q[k] += p["alpha"] * ((p["gain"] * r if r > 0 else p["loss"] * r) - q[k])
 
 
 def win_stay(p, q, k, r):
     q[:] = 0.0
-    q[k] = p["u"] if r == 1.0 else p["v"]
+    q[k] = p["win"] if r == 1.0 else p["lose"]
 
 
 def choice_kernel(p, q, k, r):
-    q += p["a"] * ((np.arange(N) == k) - q)
+    q += p["alpha"] * ((np.arange(N) == k) - q)
 
 
+def fictive(p, q, k, r):
+    other = np.arange(N) != k
+    q[other] += p["alpha_fictive"] * (1.0 - r - q[other])
+    q[k] += p["alpha"] * (r - q[k])
+
+
+BINARY, SIGNED = (0.0, 1.0), (-1.0, 0.0, 1.0)
 MODELS = {
-    "Q-learning": (
-        {"x r": "n * a * b / rate", "x w": "-n * a / rate"},
-        {"a": 0.3, "b": 2.5},
-        q_learning,
-        (0.0, 1.0),
-    ),
-    "forgetting Q-learning": (
-        {"x r": "n * a * k1 / rate", "w": "-n * a"},
-        {"a": 0.3, "k1": 2.0},
-        forgetting_q,
-        (0.0, 1.0),
-    ),
-    "forgetting Q-learning with aversion": (
-        {"x r": "n * a * (k1 + k2) / rate", "x": "-n * a * k2 / rate", "w": "-n * a"},
-        {"a": 0.3, "k1": 2.0, "k2": 0.7},
-        aversive,
-        (0.0, 1.0),
-    ),
-    "differential forgetting": (
-        {
-            "x r": "n * a1 * (k1 + k2) / rate",
-            "x": "-n * a1 * k2 / rate",
-            "w": "-n * a2",
-            "x w": "n * (a2 - a1) / rate",
-        },
-        {"a1": 0.4, "a2": 0.1, "k1": 2.0, "k2": 0.7},
+    "q-learning": (q_learning, {"alpha": 0.3, "beta": 2.5}, BINARY),
+    "forgetting-q": (forgetting_q, {"alpha": 0.3, "beta": 2.0}, BINARY),
+    "forgetting-q-aversion": (aversive, {"alpha": 0.3, "k1": 2.0, "k2": 0.7}, BINARY),
+    "differential-forgetting-q": (
         differential,
-        (0.0, 1.0),
+        {"alpha": 0.4, "forget": 0.1, "k1": 2.0, "k2": -0.7},
+        BINARY,
     ),
-    "two learning rates": (
-        {
-            "x r": "n * up * b / rate",
-            "x w": "-n * down / rate",
-            "x r w": "-n * (up - down) / rate",
-        },
-        {"up": 0.5, "down": 0.2, "b": 1.7},
-        two_rates,
-        (0.0, 1.0),
-    ),
-    "Hattori 2019": (
-        {
-            "x r": "n * up * b / rate",
-            "w": "-n * d",
-            "x w": "n * (d - down) / rate",
-            "x r w": "-n * (up - down) / rate",
-        },
-        {"up": 0.5, "down": 0.2, "d": 0.05, "b": 1.7},
+    "two-rates-q": (two_rates, {"alpha_win": 0.5, "alpha_loss": 0.2, "beta": 1.7}, BINARY),
+    "hattori": (
         hattori,
-        (0.0, 1.0),
+        {"alpha_win": 0.5, "alpha_loss": 0.2, "forget": 0.05, "beta": 1.7},
+        BINARY,
     ),
-    "gain and loss": (
-        {
-            "x r": "n * a * (g + l) / 2 / rate",
-            "x r^2": "n * a * (g - l) / 2 / rate",
-            "x w": "-n * a / rate",
-        },
-        {"a": 0.3, "g": 2.0, "l": 3.5},
-        gain_and_loss,
-        (-1.0, 0.0, 1.0),
-    ),
-    "win-stay, lose-shift": (
-        {"w": "-n", "x r": "n * (u - v) / rate", "x": "n * v / rate"},
-        {"u": 1.2, "v": -0.8},
-        win_stay,
-        (0.0, 1.0),
-    ),
-    "choice kernel": (
-        {"x": "n * a * b / rate", "w": "-n * a"},
-        {"a": 0.2, "b": 1.4},
-        choice_kernel,
-        (0.0, 1.0),
-    ),
+    "fictive-q": (fictive, {"alpha": 0.5, "alpha_fictive": 0.2, "beta": 1.7}, BINARY),
+    "gain-loss-q": (gain_and_loss, {"alpha": 0.3, "gain": 2.0, "loss": 3.5}, SIGNED),
+    "win-stay-lose-shift": (win_stay, {"win": 1.2, "lose": -0.8}, BINARY),
+    "choice-kernel": (choice_kernel, {"alpha": 0.2, "beta": 1.4}, BINARY),
 }
+"""Step of the values q of the textbook, parameters, and the rewards that there are; where there is
+a beta the log odds are beta q, else q."""
+
+
+def recorded(outcomes):
+    """Return random choices of two animals among `N`, some trials without one, and rewards."""
+    sessions = random_sessions(3, lengths=(60, 25), n_stimuli=N)
+    drawn = np.random.default_rng(1).choice(outcomes, size=sessions.choices.shape)
+    rewards = np.where(sessions.choices == NO_CHOICE, sessions.rewards, drawn)
+    return replace(sessions, rewards=rewards)
+
+
+def textbook(step, values, choices, rewards):
+    """Return log P of each choice of one animal."""
+    q, out = np.zeros(N), []
+    for k, r in zip(choices, rewards, strict=True):
+        odds = values.get("beta", 1.0) * q + PREFERENCE
+        out.append(odds[k] - np.log(np.exp(odds).sum()))
+        step(values, q, k, r)
+    return out
+
+
+def test_every_learning_model_that_is_shipped_is_checked():
+    assert {name for name in declared_models() if read_spec(name).parameters} == set(MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_weights_are_those_of_the_textbook_recursion(name):
-    coefficients, values, step, outcomes = MODELS[name]
-    rng = np.random.default_rng(1)
-    choices = rng.integers(N, size=TRIALS)
-    rewards = rng.choice(outcomes, size=TRIALS)
-    q, want = np.zeros(N), []
-    for k, r in zip(choices, rewards, strict=True):
-        want.append(values.get("b", 1.0) * q)
-        step(values, q, k, r)
-    rule = rule_of(coefficients, " ".join(values))
-    found = weights_of(rule, np.array(list(values.values())), choices, rewards)
-    # Of rounding alone: some 60 steps of sums of four products.
-    assert np.abs(found - np.array(want)).max() < 2e-14
+def test_the_density_is_that_of_the_textbook_recursion(name):
+    step, values, outcomes = MODELS[name]
+    sessions = recorded(outcomes)
+    model = build_model(read_spec(name), sessions)
+    latent = jnp.array([one.latent(values[one.name]) for one in model.rule.named])
+    own = {
+        "theta": jnp.tile(latent, (2, 1)),
+        "preference": jnp.tile(PREFERENCE[1:] - PREFERENCE[0], (2, 1)),
+    }
+    found = model.whole_distribution(own).log_prob(model.observed)
+    want = [
+        textbook(step, values, k[k != NO_CHOICE], r[k != NO_CHOICE])
+        for k, r in zip(sessions.choices, sessions.rewards, strict=True)
+    ]
+    np.testing.assert_allclose(found, np.concatenate(want), rtol=0.0, atol=1e-12)
 
 
 def test_a_parameter_keeps_its_range_and_has_its_median():
@@ -174,6 +142,12 @@ def test_a_parameter_keeps_its_range_and_has_its_median():
     assert (unit[5], positive[5]) == pytest.approx((0.3, 3.0))
     assert np.log(positive / 3.0) == pytest.approx(z)
     assert np.log(unit / (1 - unit)) == pytest.approx(z + np.log(0.3 / 0.7))
+    for one in (
+        Parameter("a", "unit", 0.3),
+        Parameter("b", "positive", 3.0),
+        Parameter("c", "any", -1),
+    ):
+        assert one.latent(float(one.value(0.7))) == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +166,15 @@ def test_a_parameter_keeps_its_range_and_has_its_median():
 def test_what_is_no_arithmetic_is_refused(text, sentence):
     with pytest.raises(ModelError, match=sentence):
         Expression(text)
+
+
+def rule_of(coefficients: dict[str, str], names: str) -> NamedRule:
+    """Return the rule of some coefficients in words, every parameter on its own scale."""
+    return NamedRule(
+        tuple(Parameter(name, "any", 0.0) for name in names.split()),
+        tuple((term, Expression(text)) for term, text in coefficients.items()),
+        (("n", 2.0), ("rate", 0.75)),
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from hebbax.check.discrepancy import ANIMAL, COHORT, distances, p_value, tables
 from hebbax.check.predictive import FREE, ONE_STEP, Check, Settings, check, check_replicates
 from hebbax.errors import FitError
 from hebbax.model.choices import build_model
-from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.model.declared import read_spec
+from hebbax.model.spec import ModelSpec
 from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.inference_data import to_inference_data
 from hebbax.simulate.cohort import Cohort, simulate

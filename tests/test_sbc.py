@@ -4,7 +4,7 @@ import numpy as np
 
 from hebbax.check.prior_predictive import template
 from hebbax.check.sbc import Settings, quantities, thinned
-from hebbax.model.spec import parse_spec, read_spec
+from hebbax.model.declared import parse_spec, read_spec
 from hebbax.simulate.environment import Task
 
 TASK = Task(6, 1, (0.2, 0.8), "baited")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hebbax.errors import ModelError
-from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.model.declared import read_spec
+from hebbax.model.spec import ModelSpec
 from hebbax.simulate.cohort import Cohort, simulate
 from hebbax.simulate.environment import deliver
 

@@ -18,7 +18,8 @@ from numpyro.handlers import seed, trace
 from hebbax.errors import ModelError
 from hebbax.inference.density import potential, start
 from hebbax.model.choices import build_model
-from hebbax.model.spec import ModelSpec, declared_models, parse_spec, read_spec, stored_spec
+from hebbax.model.declared import declared_models, parse_spec, read_spec, stored_spec
+from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import spec_attribute
 
 
@@ -45,7 +46,7 @@ BAD = {
         {"terms": ["w"], "likelyhood": "choice"},
         'mine.toml: unknown key "likelyhood" (did you mean "likelihood"?); known keys are name, terms, reason, likelihood, readout, reward, '
         "window, rate, hierarchy, prior, scales, scaling, effect, expected_terms, local_degrees, r2_mean, "
-        "concentration, preference_scale, habit_scale, initial_weight_scale.",
+        "concentration, preference_scale, habit_scale, initial_weight_scale, parameters, coefficients.",
     ),
     "unknown term": (
         {"terms": ["xr"]},
@@ -169,7 +170,7 @@ FILES = {
     'terms = []\n"\\u001b[31m" = 1': (
         'unknown key "\\x1b[31m"; known keys are name, terms, reason, likelihood, readout, reward, window, rate, '
         "hierarchy, prior, scales, scaling, effect, expected_terms, local_degrees, r2_mean, "
-        "concentration, preference_scale, habit_scale, initial_weight_scale."
+        "concentration, preference_scale, habit_scale, initial_weight_scale, parameters, coefficients."
     ),
     f"terms = {'[' * 5000}": "not a readable TOML file (nested too deeply).",
     f"terms = []\nwindow = {'9' * 5000}": (
@@ -207,13 +208,17 @@ WRONG = [True, -1, 10**400, 1e300, float("nan"), float("inf"), "", "text", "x" *
 @pytest.mark.parametrize("key", [f for f in ModelSpec.__dataclass_fields__ if f != "text"])
 def test_whatever_stands_for_a_key_is_a_model_or_a_sentence_that_names_the_key(key, value):
     whole = {"name": "mine", "terms": ["w"], key: value}
-    right = {"name": ["text"], "reason": ["", "text"], "scales": [{}], "terms": [[]]}.get(key, [])
+    right = {"name": ["text"], "reason": ["", "text"], "terms": [[]]}.get(key, [])
+    right = [{}] if key in ("scales", "parameters", "coefficients") else right
     if value in right and not isinstance(value, bool):
         assert parse_spec(whole).name
         return
     with pytest.raises(ModelError) as error:
         parse_spec(whole, "mine.toml")
     sentence = str(error.value)
+    if (key, value) == ("coefficients", {"w": "1"}):
+        assert sentence.startswith('mine.toml: "coefficients" stands beside "terms"')
+        return
     assert sentence.startswith(f'mine.toml: "{key}" must be ')
     assert sentence.isprintable()
     assert len(sentence) < 300
@@ -304,7 +309,7 @@ def test_a_model_file_with_a_mark_of_its_encoding_is_read(tmp_path):
 def test_an_unknown_model_lists_the_known_ones():
     with pytest.raises(
         ModelError,
-        match=r'^unknown model "forget" \(did you mean "forgetting"\?\): declared models are chosen-',
+        match=r'^unknown model "forget" \(did you mean "forgetting"\?\): declared models are choice-',
     ):
         read_spec("forget")
 

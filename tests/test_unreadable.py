@@ -13,7 +13,7 @@ from conftest import random_sessions
 from hebbax import data
 from hebbax.errors import HebbaxError
 from hebbax.inference import checkpoint
-from hebbax.model.spec import read_spec
+from hebbax.model.declared import read_spec
 from hebbax.posterior import estimate, fits
 from hebbax.posterior import inference_data as posteriors
 from hebbax.report import told

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hebbax.errors import DataError, FitError, HebbaxError, ModelError
     from hebbax.inference import map, nuts, pseudo_marginal, svi
     from hebbax.model.choices import Model, build_model
-    from hebbax.model.spec import ModelSpec, declared_models, read_spec
+    from hebbax.model.declared import declared_models, read_spec
+    from hebbax.model.spec import ModelSpec
     from hebbax.posterior.diagnostics import diagnose
     from hebbax.posterior.inference_data import to_inference_data
     from hebbax.rule.taylor import TaylorRule
@@ -52,7 +53,8 @@ _HOMES = {
     "model.choices": ("Model", "build_model"),
     "rule.taylor": ("TaylorRule",),
     "posterior.inference_data": ("to_inference_data",),
-    "model.spec": ("ModelSpec", "declared_models", "read_spec"),
+    "model.declared": ("declared_models", "read_spec"),
+    "model.spec": ("ModelSpec",),
 }
 """The module that each name is from; `map`, `nuts`, `pseudo_marginal` and `svi` are of
 `hebbax.inference`."""

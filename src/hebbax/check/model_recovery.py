@@ -133,10 +133,10 @@ def check(specs: Sequence[ModelSpec]) -> None:
                 f"{spec.name}: models are told apart by evidence, which is there for animals "
                 'around a population with prior = "normal".'
             )
-        if len(spec.terms) > MANY_TERMS:
+        if len(spec.members) > MANY_TERMS:
             raise ModelError(
                 f"{spec.name}: models are told apart by evidence, which is there for at most "
-                f"{MANY_TERMS} terms, {len(spec.terms)} given."
+                f"{MANY_TERMS} terms, {len(spec.members)} given."
             )
         if spec.kind is not specs[0].kind:
             raise ModelError(

@@ -104,7 +104,8 @@ def profile(
         raise ModelError(
             f"{spec.name}: the profile is drawn for two alternatives and the choice likelihood."
         )
-    model = build_model(replace(spec, scaling="declared"), select(sessions, [animal]))
+    free = replace(spec.with_terms(spec.terms), scaling="declared")
+    model = build_model(free, select(sessions, [animal]))
     row = _row(model, names)
     network = model.network
     bounds = [bound(name, spec.rate, network.n_inputs, network.readout.most) for name in names]

@@ -23,7 +23,7 @@ from hebbax.cli.options import (
 from hebbax.cli.pictures import picture
 from hebbax.cli.posteriors import read_posteriors
 from hebbax.cli.recordings import described
-from hebbax.model.spec import read_spec
+from hebbax.model.declared import read_spec
 from hebbax.posterior import diagnostics
 from hebbax.posterior.inference_data import Posterior
 from hebbax.run.names import check_distinct, file_name

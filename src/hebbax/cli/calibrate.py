@@ -25,7 +25,8 @@ from hebbax.cli.ranges import (
 )
 from hebbax.design import designs
 from hebbax.errors import HebbaxError
-from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.model.declared import read_spec
+from hebbax.model.spec import ModelSpec
 from hebbax.run import workers
 from hebbax.run.names import file_name
 from hebbax.simulate.environment import Baiting, Task

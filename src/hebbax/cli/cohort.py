@@ -21,7 +21,7 @@ from hebbax.cli.options import (
 from hebbax.cli.pictures import picture
 from hebbax.cli.ranges import ANIMALS, COEFFICIENT, REPLICATES, TRIALS, check_cohort, seed_option
 from hebbax.errors import HebbaxError
-from hebbax.model.spec import declared_models, read_spec
+from hebbax.model.declared import declared_models, read_spec
 from hebbax.run.files import replacing
 from hebbax.run.names import check_distinct, file_name
 from hebbax.simulate import cohort as simulation

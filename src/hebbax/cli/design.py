@@ -24,7 +24,7 @@ from hebbax.cli.pictures import picture
 from hebbax.cli.ranges import ANIMALS, BLOCKS, REPLICATES, TRIALS, check_cohort, seed_option
 from hebbax.cli.recordings import described
 from hebbax.design import designs, identifiability
-from hebbax.model.spec import read_spec
+from hebbax.model.declared import read_spec
 from hebbax.simulate.environment import Baiting
 
 SHOWN = [

@@ -20,7 +20,7 @@ from hebbax.cli.ranges import CHAINS, DRAWS, ITERATIONS, STEPS, seed_option
 from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.inference import nuts, pseudo_marginal, svi
-from hebbax.model.spec import read_spec
+from hebbax.model.declared import read_spec
 from hebbax.posterior import diagnostics, estimate, fits, fitting, forgetting, summary
 from hebbax.run.names import check_distinct
 

@@ -10,7 +10,7 @@ import jax
 from hebbax import data, figures
 from hebbax.cli import surroundings
 from hebbax.errors import HebbaxError
-from hebbax.model.spec import read_spec
+from hebbax.model.declared import read_spec
 from hebbax.run.compiled import keep_compiled
 from hebbax.simulate.cohort import Cohort, simulate
 from hebbax.validation.quoting import plain

@@ -30,7 +30,7 @@ from hebbax.cli.ranges import BLOCKS, DRAWS, ITERATIONS, SEED, seed_option
 from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
-from hebbax.model.spec import read_spec
+from hebbax.model.declared import read_spec
 from hebbax.report import sections as reports
 from hebbax.report import study, told
 from hebbax.run.attempts import DETAILS, Failed, attempt

@@ -27,7 +27,8 @@ from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.scaling import candidate_model
-from hebbax.model.spec import ModelSpec, read_spec
+from hebbax.model.declared import read_spec
+from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits, fitting
 from hebbax.posterior.inference_data import Posterior
 from hebbax.report import study

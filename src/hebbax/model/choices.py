@@ -36,7 +36,7 @@ from hebbax.rule.network import Network, Presented, drives, logits_of, replay
 from hebbax.rule.readout import READOUTS
 from hebbax.rule.reward import reward_signal
 from hebbax.rule.stimulus import one_hot
-from hebbax.rule.taylor import FunctionRule, Rule, TaylorRule
+from hebbax.rule.taylor import FunctionRule, Rule
 from hebbax.typing import Array, ArrayLike, Parameters
 from hebbax.validation.precision import warn_if_single
 
@@ -226,7 +226,7 @@ def build_model(
         spec: declared model (`hebbax.read_spec`).
         sessions: recorded trials (`hebbax.read`).
         rule: a rule of one's own, a plain function ``g(theta, x, y, w, r)`` at one synapse; then
-            ``spec.terms`` are the names of ``theta``. Without it the terms are Taylor terms.
+            ``spec.terms`` are the names of ``theta``. Without it the rule is that of the model.
 
     Raises:
         ModelError: the likelihood asks for what was not recorded, or the prior scales are still to
@@ -241,7 +241,7 @@ def build_model(
     warn_if_single()
     recording, sessions = sessions, part(sessions, seen(sessions, spec))
     network = Network(one_hot(sessions.n_stimuli, spec.rate), READOUTS[spec.readout])
-    plasticity: Rule = TaylorRule(spec.terms) if rule is None else FunctionRule(rule, spec.terms)
+    plasticity = spec.rule(sessions.n_stimuli) if rule is None else FunctionRule(rule, spec.terms)
     return Model(
         spec=spec,
         recording=recording,
@@ -258,8 +258,8 @@ def build_model(
 def groups_of(spec: ModelSpec, n_stimuli: int, n_choices: int) -> tuple[Group, ...]:
     """Return the latent variables of each animal that a model declares, for so many choices."""
     groups = []
-    if spec.terms:
-        scales = np.array([spec.scale(term) for term in spec.terms])
+    if spec.members:
+        scales = np.array([spec.scale(member) for member in spec.members])
         prior = spec.own_prior(n_choices)
         groups.append(Group("theta", scales, prior, spec.population, ("term",)))
     sizes = {"stimulus": n_stimuli, "contrast": n_stimuli - 1}

@@ -1,15 +1,13 @@
-"""A declared model, read from a TOML file: which terms, which priors, which likelihood.
+"""A declared model: which terms or parameters, which priors, which likelihood.
 
-An unknown key answers with the known ones. The files in ``models/`` are part of the package, so
-``"forgetting"`` names one after an install; a path to a file of one's own works the same.
+What is declared is either a Taylor rule, ``terms`` with coefficients of their own, or a learning
+model, whose coefficients are functions of ``parameters`` (`hebbax.model.learning`). The group
+``theta`` of an animal holds what is inferred of the rule: `ModelSpec.members`. Files are read by
+`hebbax.model.declared`.
 """
 
-import difflib
-import json
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import pydantic
@@ -17,6 +15,13 @@ from pydantic import AfterValidator
 
 from hebbax.data.limits import MAX_REWARD
 from hebbax.errors import ModelError
+from hebbax.model.learning import (
+    COEFFICIENTS,
+    PARAMETERS,
+    Coefficients,
+    Parameters,
+    learning_rule,
+)
 from hebbax.model.likelihood import BY_READOUT, Kind
 from hebbax.model.priors import (
     PRIORS,
@@ -24,16 +29,12 @@ from hebbax.model.priors import (
     Horseshoe,
     Prior,
     RegularisedHorseshoe,
-    Shrinking,
-    with_key,
 )
 from hebbax.rule.readout import Name
 from hebbax.rule.reward import RewardSignal
-from hebbax.rule.taylor import parse_term, term_name
-from hebbax.run.files import check_readable
+from hebbax.rule.taylor import Rule, TaylorRule, parse_term
 from hebbax.typing import Likelihood
 from hebbax.validation import limits
-from hebbax.validation.quoting import plain
 from hebbax.validation.schema import (
     STRICT,
     check,
@@ -99,7 +100,8 @@ class ModelSpec:
 
     Attributes:
         name: name used in tables, figures and file names.
-        terms: coefficient names; Taylor terms unless the model is built with a rule of one's own.
+        terms: Taylor terms of the rule, those of ``coefficients`` where these are given; names of
+            the parameters where the model is built with a rule of one's own.
         reason: one line, why this model exists.
         likelihood: ``choice`` (accepted stimuli only) or ``encounter`` (accepts and rejects).
         readout: ``accept`` (each stimulus is accepted or not) or ``softmax`` (one of them is
@@ -133,6 +135,8 @@ class ModelSpec:
             in it (``decay``).
         lapse_median, lapse_scale: prior of the probability of a choice that has nothing to do with
             the stimuli; a scale of 0 leaves it out.
+        parameters: of a learning model, by name, each with its range, prior median and prior scale.
+        coefficients: of a learning model, the expression of each Taylor term.
         text: the model file as it was read, stored with every posterior; no key of the file.
     """
 
@@ -172,18 +176,26 @@ class ModelSpec:
     omitted: Annotated[Omitted, choice(get_args(Omitted))] = "pass"
     lapse_median: Annotated[float, FRACTION] = 0.05
     lapse_scale: Annotated[float, number(0.0, 10.0)] = 0.0
+    parameters: Annotated[Parameters, pydantic.Field(description=PARAMETERS)] = field(
+        default_factory=dict, hash=False
+    )
+    coefficients: Annotated[Coefficients, pydantic.Field(description=COEFFICIENTS)] = field(
+        default_factory=dict, hash=False
+    )
     text: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Raise `ModelError` for a value that is not allowed; terms may be given as a list."""
         if isinstance(self.terms, list):
             object.__setattr__(self, "terms", tuple(self.terms))
-        check(
-            _SCHEMA,
-            {key: getattr(self, key) for key in _KEYS},
-            "ModelSpec",
-            ModelError,
-        )
+        check(SCHEMA, {key: getattr(self, key) for key in _KEYS}, "ModelSpec", ModelError)
+        if (self.parameters or self.coefficients) and (
+            not self.parameters or self.terms != tuple(self.coefficients)
+        ):
+            raise ModelError(
+                f'{self.name}: a learning model has "parameters" and "coefficients", and these '
+                "name its terms."
+            )
         if (self.likelihood, self.readout) not in BY_READOUT:
             raise ModelError(
                 f'{self.name}: the readout "{self.readout}" is of choices, and the likelihood is '
@@ -191,9 +203,21 @@ class ModelSpec:
             )
 
     def with_terms(self, terms: tuple[str, ...]) -> "ModelSpec":
-        """Return the model with other terms, keeping the scales of those it has."""
+        """Return the Taylor rule of other terms, or of the same without the constraints of a
+        learning model, keeping the scales of those it has."""
         scales = {term: scale for term, scale in self.scales.items() if term in terms}
-        return replace(self, terms=terms, scales=scales)
+        return replace(self, terms=terms, scales=scales, parameters={}, coefficients={})
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of what is inferred of the rule: parameters of a learning model, else terms."""
+        return tuple(self.parameters) or self.terms
+
+    def rule(self, n_stimuli: int) -> Rule:
+        """Return the plasticity rule of a task with so many stimuli."""
+        if not self.parameters:
+            return TaylorRule(self.terms)
+        return learning_rule(self.parameters, self.coefficients, n_stimuli, self.rate)
 
     @property
     def kind(self) -> Kind:
@@ -215,10 +239,12 @@ class ModelSpec:
         return self.hierarchy == "animals"
 
     def scale(self, term: str) -> float:
-        """Return the prior scale of a term's population coefficient.
+        """Return the prior scale of the population value of one of `members`.
 
         Raises `ModelError` for a term of one's own rule (`hebbax.build_model`) without a scale.
         """
+        if self.parameters:
+            return self.parameters[term]["scale"]
         if term in self.scales:
             return self.scales[term]
         try:
@@ -243,178 +269,5 @@ def _default(key: Field) -> Any:
 _KEYS: dict[str, Any] = {
     key.name: (key.type, _default(key)) for key in fields(ModelSpec) if key.name != "text"
 }
-_SCHEMA = pydantic.create_model("ModelFile", __config__=STRICT, **_KEYS)
+SCHEMA = pydantic.create_model("ModelFile", __config__=STRICT, **_KEYS)
 """The keys of a model file with their types and bounds: the fields of `ModelSpec`."""
-
-
-def declared_models() -> dict[str, Path]:
-    """Return the declared models by name, with the file that declares each."""
-    return {path.stem: path for path in sorted(_model_folder().glob("*.toml"))}
-
-
-def read_spec(name: str) -> ModelSpec:
-    """Return the declared model ``name``, or the one in the TOML file of that path.
-
-    Raises `ModelError` for an unknown name, key, term or value, naming the file and the key.
-    """
-    path = Path(name)
-    if path.suffix != ".toml":
-        known = declared_models()
-        if name not in known:
-            close = difflib.get_close_matches(name[: limits.MAX_NAME], known, n=1)
-            meant = f' (did you mean "{close[0]}"?)' if close else ""
-            raise ModelError(
-                f'unknown model "{plain(name)}"{meant}: declared models are {", ".join(known)}; '
-                "a path to a .toml file works too."
-            )
-        path = known[name]
-    text, table = _load(path)
-    return replace(parse_spec({"name": path.stem, **table}, plain(path.name)), text=text)
-
-
-def parse_spec(table: Mapping[str, Any], source: str = "model") -> ModelSpec:
-    """Return the model a TOML table declares; ``source`` names the file in errors."""
-    spec = _declared(table, source)
-    terms = _canonical(spec.terms, "terms", source)
-    scaled = _canonical(tuple(spec.scales), "scales", source)
-    for term in scaled:
-        if term not in terms:
-            raise ModelError(
-                f'{source}: "scales" names the term "{term}", which is not among "terms" '
-                f"({', '.join(terms)})."
-            )
-    _check_owners(spec, table, source)
-    few = "expected_terms" in spec.prior_type.reads() and terms
-    if few and not spec.expected_terms < len(terms):
-        raise ModelError(
-            f'{source}: "expected_terms" must be less than the number of terms ({len(terms)}), '
-            f"{spec.expected_terms:g} given."
-        )
-    scales = dict(zip(scaled, spec.scales.values(), strict=True))
-    return replace(spec, terms=terms, scales=scales)
-
-
-def stored_spec(stored: str, text: str) -> ModelSpec:
-    """Return the model that was stored as JSON with a fit, and the ``text`` of its file.
-
-    Raises `ModelError` for what is no model.
-    """
-    try:
-        table = json.loads(stored)
-    except (ValueError, RecursionError):
-        table = None
-    if not isinstance(table, dict):
-        raise ModelError("the model stored with this fit: is not a readable table of keys.")
-    return replace(_declared(table, "the model stored with this fit"), text=text)
-
-
-def _load(path: Path) -> tuple[str, dict[str, Any]]:
-    """Return the text of a model file and its table; raise `ModelError` for what is none."""
-    name = plain(path.name)
-    try:
-        if not path.is_file():
-            raise ModelError(f"{plain(str(path))}: there is no such model file.")
-        if (size := path.stat().st_size) > limits.MAX_MODEL_FILE:
-            raise ModelError(
-                f"{name}: a model file has at most {limits.MAX_MODEL_FILE} bytes, and this one has "
-                f"{size}."
-            )
-        check_readable(path, ModelError, name)
-        text = path.read_text(encoding="utf-8-sig")  # editors of Windows put a mark in front
-        return text, tomllib.loads(text)
-    except OSError as problem:
-        raise ModelError(f"{name}: cannot be read ({problem.strerror}).") from problem
-    except RecursionError:
-        raise ModelError(f"{name}: not a readable TOML file (nested too deeply).") from None
-    except ModelError:
-        raise
-    except ValueError as problem:  # of TOML, of UTF-8, of a number with thousands of digits
-        raise ModelError(f"{name}: not a readable TOML file ({plain(str(problem))}).") from problem
-
-
-def _declared(table: Mapping[str, Any], source: str) -> ModelSpec:
-    """Return the model of a table that meets the schema; its terms may be any names."""
-    terms = table.get("terms")
-    table = {**table, "terms": tuple(terms)} if isinstance(terms, list) else table
-    check(_SCHEMA, table, source, ModelError)
-    return ModelSpec(**table)
-
-
-def _canonical(terms: tuple[str, ...], key: str, source: str) -> tuple[str, ...]:
-    """Return Taylor terms by their one name each; raise `ModelError` for another or for two."""
-    try:
-        names = tuple(term_name(parse_term(term)) for term in terms)
-    except ModelError as problem:
-        raise ModelError(f"{source}: {problem}") from problem
-    for k, name in enumerate(names):
-        if name in names[:k]:
-            raise ModelError(
-                f'{source}: "{key}" names the term "{name}" twice; each may stand once.'
-            )
-    return names
-
-
-class Needed(NamedTuple):
-    """What a key of a model file does nothing without: a test of the model, and its words."""
-
-    met: Callable[[ModelSpec], bool]
-    words: str
-
-
-_KERNEL = Needed(lambda spec: spec.habit == "kernel", 'habit = "kernel"')
-_AVERAGE = Needed(lambda spec: spec.reward == "exponential", 'reward = "exponential"')
-_RETAIN = Needed(lambda spec: spec.between_sessions == "retain", 'between_sessions = "retain"')
-NEEDED = {
-    "habit": Needed(lambda spec: spec.habit_scale > 0.0, '"habit_scale" above 0'),
-    "habit_rate_median": _KERNEL,
-    "habit_rate_scale": _KERNEL,
-    "reward_rate_median": _AVERAGE,
-    "reward_rate_scale": _AVERAGE,
-    "expected_start": _AVERAGE,
-    "window": Needed(lambda spec: spec.reward == "expected", 'reward = "expected"'),
-    "retention_median": _RETAIN,
-    "retention_scale": _RETAIN,
-    "lapse_median": Needed(lambda spec: spec.lapse_scale > 0.0, '"lapse_scale" above 0'),
-}
-"""Keys that belong to others."""
-
-
-def _check_owners(spec: ModelSpec, table: Mapping[str, Any], source: str) -> None:
-    """Raise `ModelError` for a key that does nothing beside the others, naming those it needs."""
-    for key in table:
-        owners = with_key(key)
-        if owners and spec.prior not in owners and key != "effect":
-            raise ModelError(
-                f'{source}: "{key}" belongs to the prior {_quoted(owners)}, and "prior" is '
-                f'"{spec.prior}".'
-            )
-    for key, needed in NEEDED.items():
-        if key in table and not needed.met(spec):
-            raise ModelError(f'{source}: "{key}" belongs to {needed.words}.')
-    informed = spec.scaling == "information"
-    if "effect" in table and not informed and not issubclass(spec.prior_type, Shrinking):
-        raise ModelError(
-            f'{source}: "effect" belongs to scaling = "information" or to the prior '
-            f'{_quoted(with_key("effect"))}, and "prior" is "{spec.prior}".'
-        )
-    if informed and spec.scales:
-        raise ModelError(
-            f'{source}: with scaling = "information" the scales come from the choices; leave out '
-            '"scales".'
-        )
-    if informed and not spec.population:
-        raise ModelError(
-            f'{source}: scaling = "information" needs a population of animals; use hierarchy = '
-            '"animals" or give "scales".'
-        )
-
-
-def _quoted(names: tuple[str, ...]) -> str:
-    return " or ".join(f'"{name}"' for name in names)
-
-
-def _model_folder() -> Path:
-    """Return the folder of declared models: in the installed package, or in the source tree."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "declared"
-    return installed if installed.is_dir() else package.parents[1] / "models"

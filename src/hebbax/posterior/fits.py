@@ -242,7 +242,7 @@ def _sizes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> tuple[int
     """Return the bytes that a stored fit takes whatever its draws, and those of each draw: the
     values of every animal and of the population, and of a posterior the log likelihood of each
     observation and what is predicted of it."""
-    members = len(spec.terms) + 2 * sessions.n_stimuli + 1
+    members = len(spec.members) + 2 * sessions.n_stimuli + 1
     values = 8 * ((sessions.n_animals + 3) * members + sessions.n_animals + 20)
     fixed = 250_000 + 8 * values
     if isinstance(settings, map.Settings):

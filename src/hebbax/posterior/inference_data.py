@@ -34,7 +34,8 @@ from hebbax.data import (
 from hebbax.errors import FitError, ModelError
 from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Model
-from hebbax.model.spec import ModelSpec, stored_spec
+from hebbax.model.declared import stored_spec
+from hebbax.model.spec import ModelSpec
 from hebbax.posterior.observed import ANIMALS, observed
 from hebbax.posterior.stored import FILE_VERSION, check_attributes, check_posterior, digest
 from hebbax.run import netcdf

@@ -20,7 +20,6 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from hebbax.errors import ModelError
 from hebbax.rule.expression import Expression
@@ -32,8 +31,8 @@ Range = Literal["unit", "positive", "any"]
 
 BOUNDS: dict[Range, tuple[float, float, str]] = {
     "unit": (0.0, 1.0, "between 0 and 1"),
-    "positive": (0.0, np.inf, "above 0"),
-    "any": (-np.inf, np.inf, "at a number"),
+    "positive": (0.0, math.inf, "above 0"),
+    "any": (-math.inf, math.inf, "at a number"),
 }
 """What each range leaves out at either end, and how it is told."""
 
@@ -57,6 +56,15 @@ class Parameter(NamedTuple):
         if self.range == "positive":
             return self.median * jnp.exp(z)
         return self.median + z
+
+    def latent(self, value: float) -> float:
+        """Return the latent variable of a value, the inverse of `value`."""
+        low, high, where = BOUNDS[self.range]
+        if not low < value < high:
+            raise ModelError(f'the parameter "{self.name}" lies {where}, {value:g} given.')
+        if self.range == "unit":
+            return math.log(value / (1.0 - value)) - math.log(self.median / (1.0 - self.median))
+        return math.log(value / self.median) if self.range == "positive" else value - self.median
 
     def check(self) -> None:
         """Raise `ModelError` for a median that does not lie in the range."""
@@ -115,7 +123,7 @@ class NamedRule:
         return {one.name: one.value(z[..., j]) for j, one in enumerate(self.named)}
 
     def coefficients(self, own: ArrayLike) -> Array:
-        """Return the Taylor coefficients ``(..., term)`` of latent variables ``(..., parameter)``."""
+        """Return the Taylor coefficients ``(..., term)`` of variables ``(..., parameter)``."""
         known = {**dict(self.constants), **self.values(own)}
         each = [expression(known) for _, expression in self.expressions]
         return jnp.stack(jnp.broadcast_arrays(*each), axis=-1)

@@ -80,14 +80,19 @@ def _urgency(error: ErrorDetails) -> int:
 def _sentence(schema: type[BaseModel], error: ErrorDetails) -> str:
     key, inside = str(error["loc"][0]), error["loc"][1:]
     known = list(schema.model_fields)
-    if error["type"] == "extra_forbidden":
+    if error["type"] == "extra_forbidden" and not inside:
         close = difflib.get_close_matches(key, known, n=1)
         meant = f' (did you mean "{close[0]}"?)' if close else ""
         return f"unknown key {shown(key)}{meant}; known keys are {', '.join(known)}."
     field = schema.model_fields[key]
     allowed = error["ctx"]["allowed"] if error["type"] == "allowed" else field.description
     if error["type"] == "missing":
-        return f'"{key}" is missing; it must be {allowed}.'
+        lost = (
+            f'"{key}"'
+            if not inside
+            else f"{shown(inside[-1])} of {'.'.join((key, *map(str, inside[:-1])))}"
+        )
+        return f"{lost} is missing; {'it' if not inside else key} must be {allowed}."
     return f'"{key}" must be {allowed}, {shown(error["input"])} given{_place(inside)}.'
 
 
@@ -95,6 +100,6 @@ def _place(inside: Sequence[int | str]) -> str:
     """Return where in a list or a table something was found, in words."""
     if not inside:
         return ""
-    return (
-        f" for {shown(inside[0])}" if isinstance(inside[0], str) else f" in place {inside[0] + 1}"
-    )
+    if isinstance(inside[0], int):
+        return f" in place {inside[0] + 1}"
+    return f" for {' of '.join(shown(name) for name in reversed(inside) if name != '[key]')}"

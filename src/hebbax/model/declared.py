@@ -1,0 +1,239 @@
+"""Model files: a `ModelSpec` read from TOML, checked in words that name the file and the key.
+
+An unknown key answers with the known ones. The files in ``models/`` are part of the package, so
+``"forgetting"`` names one after an install; a path to a file of one's own works the same.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hebbax.errors import ModelError
+from hebbax.model.choice_parameters import PARAMETERS
+from hebbax.model.learning import check_rule
+from hebbax.model.priors import Shrinking, with_key
+from hebbax.model.spec import SCHEMA, ModelSpec
+from hebbax.rule.taylor import parse_term, term_name
+from hebbax.run.files import check_readable
+from hebbax.validation import limits
+from hebbax.validation.quoting import plain
+from hebbax.validation.schema import check
+
+
+def declared_models() -> dict[str, Path]:
+    """Return the declared models by name, with the file that declares each."""
+    return {path.stem: path for path in sorted(_model_folder().glob("*.toml"))}
+
+
+def read_spec(name: str) -> ModelSpec:
+    """Return the declared model ``name``, or the one in the TOML file of that path.
+
+    Raises `ModelError` for an unknown name, key, term or value, naming the file and the key.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        known = declared_models()
+        if name not in known:
+            close = difflib.get_close_matches(name[: limits.MAX_NAME], known, n=1)
+            meant = f' (did you mean "{close[0]}"?)' if close else ""
+            raise ModelError(
+                f'unknown model "{plain(name)}"{meant}: declared models are {", ".join(known)}; '
+                "a path to a .toml file works too."
+            )
+        path = known[name]
+    text, table = _load(path)
+    return replace(parse_spec({"name": path.stem, **table}, plain(path.name)), text=text)
+
+
+def parse_spec(table: Mapping[str, Any], source: str = "model") -> ModelSpec:
+    """Return the model a TOML table declares; ``source`` names the file in errors."""
+    spec = _declared(_with_terms(table, source), source)
+    terms = _canonical(spec.terms, "coefficients" if spec.coefficients else "terms", source)
+    scaled = _canonical(tuple(spec.scales), "scales", source)
+    for term in scaled:
+        if term not in terms:
+            raise ModelError(
+                f'{source}: "scales" names the term "{term}", which is not among "terms" '
+                f"({', '.join(terms)})."
+            )
+    _check_owners(spec, table, source)
+    if spec.parameters:
+        _check_learning(spec, table, source)
+    few = "expected_terms" in spec.prior_type.reads() and terms
+    if few and not spec.expected_terms < len(terms):
+        raise ModelError(
+            f'{source}: "expected_terms" must be less than the number of terms ({len(terms)}), '
+            f"{spec.expected_terms:g} given."
+        )
+    scales = dict(zip(scaled, spec.scales.values(), strict=True))
+    expressions = spec.coefficients.values()
+    coefficients = dict(zip(terms, expressions, strict=True)) if expressions else {}
+    return replace(spec, terms=terms, scales=scales, coefficients=coefficients)
+
+
+def stored_spec(stored: str, text: str) -> ModelSpec:
+    """Return the model that was stored as JSON with a fit, and the ``text`` of its file.
+
+    Raises `ModelError` for what is no model.
+    """
+    try:
+        table = json.loads(stored)
+    except (ValueError, RecursionError):
+        table = None
+    if not isinstance(table, dict):
+        raise ModelError("the model stored with this fit: is not a readable table of keys.")
+    return replace(_declared(table, "the model stored with this fit"), text=text)
+
+
+def _load(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a model file and its table; raise `ModelError` for what is none."""
+    name = plain(path.name)
+    try:
+        if not path.is_file():
+            raise ModelError(f"{plain(str(path))}: there is no such model file.")
+        if (size := path.stat().st_size) > limits.MAX_MODEL_FILE:
+            raise ModelError(
+                f"{name}: a model file has at most {limits.MAX_MODEL_FILE} bytes, and this one has "
+                f"{size}."
+            )
+        check_readable(path, ModelError, name)
+        text = path.read_text(encoding="utf-8-sig")  # editors of Windows put a mark in front
+        return text, tomllib.loads(text)
+    except OSError as problem:
+        raise ModelError(f"{name}: cannot be read ({problem.strerror}).") from problem
+    except RecursionError:
+        raise ModelError(f"{name}: not a readable TOML file (nested too deeply).") from None
+    except ModelError:
+        raise
+    except ValueError as problem:  # of TOML, of UTF-8, of a number with thousands of digits
+        raise ModelError(f"{name}: not a readable TOML file ({plain(str(problem))}).") from problem
+
+
+def _declared(table: Mapping[str, Any], source: str) -> ModelSpec:
+    """Return the model of a table that meets the schema; its terms may be any names."""
+    terms = table.get("terms")
+    table = {**table, "terms": tuple(terms)} if isinstance(terms, list) else table
+    check(SCHEMA, table, source, ModelError)
+    return ModelSpec(**table)
+
+
+def _with_terms(table: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """Return the table of a file with the terms that its coefficients name, where it has these;
+    raise `ModelError` for one that is half a learning model, or one and a Taylor rule."""
+    coefficients = table.get("coefficients")
+    named = tuple(coefficients) if isinstance(coefficients, Mapping) else ()
+    whole = {"terms": named, **table} if "coefficients" in table else table
+    given = [key for key in ("parameters", "coefficients") if table.get(key)]
+    if not given:
+        return whole
+    check(SCHEMA, {**whole, "terms": ()}, source, ModelError)
+    if "terms" in table:
+        raise ModelError(
+            f'{source}: "{given[0]}" stands beside "terms"; a learning model has "parameters" and '
+            '"coefficients", and any other "terms".'
+        )
+    if len(given) < 2:
+        raise ModelError(
+            f'{source}: "{given[0]}" stands alone; a learning model has "parameters" and '
+            '"coefficients".'
+        )
+    return whole
+
+
+def _check_learning(spec: ModelSpec, table: Mapping[str, Any], source: str) -> None:
+    """Raise `ModelError` for keys that say nothing beside "parameters", and for parameters and
+    coefficients that make no rule."""
+    for key in ("scales", "prior", "scaling"):
+        if key in table:
+            raise ModelError(
+                f'{source}: "{key}" is of the coefficients of "terms", and stands beside '
+                '"parameters"; the prior of a parameter is its "median" and its "scale".'
+            )
+    try:
+        check_rule(spec.parameters, spec.coefficients, spec.rate, tuple(PARAMETERS))
+    except ModelError as problem:
+        raise ModelError(f"{source}: {problem}") from problem
+
+
+def _canonical(terms: tuple[str, ...], key: str, source: str) -> tuple[str, ...]:
+    """Return Taylor terms by their one name each; raise `ModelError` for another or for two."""
+    try:
+        names = tuple(term_name(parse_term(term)) for term in terms)
+    except ModelError as problem:
+        raise ModelError(f"{source}: {problem}") from problem
+    for k, name in enumerate(names):
+        if name in names[:k]:
+            raise ModelError(
+                f'{source}: "{key}" names the term "{name}" twice; each may stand once.'
+            )
+    return names
+
+
+class Needed(NamedTuple):
+    """What a key of a model file does nothing without: a test of the model, and its words."""
+
+    met: Callable[[ModelSpec], bool]
+    words: str
+
+
+_KERNEL = Needed(lambda spec: spec.habit == "kernel", 'habit = "kernel"')
+_AVERAGE = Needed(lambda spec: spec.reward == "exponential", 'reward = "exponential"')
+_RETAIN = Needed(lambda spec: spec.between_sessions == "retain", 'between_sessions = "retain"')
+NEEDED = {
+    "habit": Needed(lambda spec: spec.habit_scale > 0.0, '"habit_scale" above 0'),
+    "habit_rate_median": _KERNEL,
+    "habit_rate_scale": _KERNEL,
+    "reward_rate_median": _AVERAGE,
+    "reward_rate_scale": _AVERAGE,
+    "expected_start": _AVERAGE,
+    "window": Needed(lambda spec: spec.reward == "expected", 'reward = "expected"'),
+    "retention_median": _RETAIN,
+    "retention_scale": _RETAIN,
+    "lapse_median": Needed(lambda spec: spec.lapse_scale > 0.0, '"lapse_scale" above 0'),
+}
+"""Keys that belong to others."""
+
+
+def _check_owners(spec: ModelSpec, table: Mapping[str, Any], source: str) -> None:
+    """Raise `ModelError` for a key that does nothing beside the others, naming those it needs."""
+    for key in table:
+        owners = with_key(key)
+        if owners and spec.prior not in owners and key != "effect":
+            raise ModelError(
+                f'{source}: "{key}" belongs to the prior {_quoted(owners)}, and "prior" is '
+                f'"{spec.prior}".'
+            )
+    for key, needed in NEEDED.items():
+        if key in table and not needed.met(spec):
+            raise ModelError(f'{source}: "{key}" belongs to {needed.words}.')
+    informed = spec.scaling == "information"
+    if "effect" in table and not informed and not issubclass(spec.prior_type, Shrinking):
+        raise ModelError(
+            f'{source}: "effect" belongs to scaling = "information" or to the prior '
+            f'{_quoted(with_key("effect"))}, and "prior" is "{spec.prior}".'
+        )
+    if informed and spec.scales:
+        raise ModelError(
+            f'{source}: with scaling = "information" the scales come from the choices; leave out '
+            '"scales".'
+        )
+    if informed and not spec.population:
+        raise ModelError(
+            f'{source}: scaling = "information" needs a population of animals; use hierarchy = '
+            '"animals" or give "scales".'
+        )
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return " or ".join(f'"{name}"' for name in names)
+
+
+def _model_folder() -> Path:
+    """Return the folder of declared models: in the installed package, or in the source tree."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "declared"
+    return installed if installed.is_dir() else package.parents[1] / "models"
