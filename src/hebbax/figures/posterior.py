@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarForm
 from scipy.stats import gaussian_kde
 
 from hebbax.figures.style import literal, mark_failed, model_colour
+from hebbax.posterior import learning
 from hebbax.posterior.alone import stored
 from hebbax.posterior.diagnostics import Verdict, verdict_of
 from hebbax.posterior.forgetting import Forgetting, forgetting
@@ -25,6 +26,11 @@ PANELS_IN_A_ROW = 6
 """Panels of a forest side by side; more go into further rows."""
 
 PREFERENCE = "preference{}\n(log odds)"
+
+COEFFICIENTS = ("theta", "coefficient of{}")
+
+RULE = ("theta", learning.PARAMETERS)
+"""What is stored of each animal alone."""
 
 WIDE, NARROW = (0.05, 0.95), (0.25, 0.75)
 """Intervals of a forest: 90 % as a thin line, 50 % as a thick one."""
@@ -162,7 +168,7 @@ def _memories(ax: Axes, term: Forgetting, colour: str) -> None:
 @literal
 def pairs(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figure | None:
     """Return the population values against each other, or None where the model has none."""
-    names = [str(n) for n in posterior.posterior.data_vars if str(n).endswith("_population")]
+    names = _populations(posterior)
     size = sum(int(posterior.posterior[n][0, 0].size) for n in names)
     if size < 2:
         return None
@@ -187,8 +193,7 @@ def pairs(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figure
 @literal
 def sampler(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figure:
     """Return the ranks of each chain's draws among all: near the dashed line where chains agree."""
-    names = [str(n) for n in posterior.posterior.data_vars if str(n).endswith("_population")]
-    names = names or [str(n) for n in posterior.posterior.data_vars][:1]
+    names = _populations(posterior) or [str(n) for n in posterior.posterior.data_vars][:1]
     verdict = verdict_of(posterior, verdict)
     with az.rc_context({"plot.max_subplots": 200}):
         axes = az.plot_rank(posterior, var_names=names, kind="vlines", figsize=None)
@@ -203,9 +208,17 @@ def sampler(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figu
     return mark_failed(figure, verdict)
 
 
+def _populations(posterior: az.InferenceData) -> list[str]:
+    """Return the variables of the population that are told, without functions of others."""
+    told = [f"{name}_population" for name in learning.told(posterior.posterior)]
+    skipped = f"{learning.COEFFICIENTS}_population"
+    return [name for name in told if name in posterior.posterior and name != skipped]
+
+
 def _panels(posterior: az.InferenceData) -> dict[str, _Panel]:
     """Return the panels of a forest by label: coefficients, losses, preferences."""
-    out = _members(posterior, "theta", "coefficient of{}")
+    own = learning.PARAMETERS in posterior.posterior
+    out = _members(posterior, *((learning.PARAMETERS, "{}") if own else COEFFICIENTS))
     for one in forgetting(posterior):
         alone = _alone(posterior, "loss", {"weight": one.loss.weight})
         out[f"what {one.loss.weight}\nloses in a trial (%)"] = _Panel(
@@ -229,9 +242,9 @@ def _members(posterior: az.InferenceData, name: str, label: str) -> dict[str, _P
         if f"{name}_population" in draws:
             population = np.ravel(draws[f"{name}_population"].sel(where).to_numpy())
         own = values.sel(where).transpose("sample", "animal").to_numpy()
-        alone = _alone(posterior, name, where) if name == "theta" else None
+        alone = _alone(posterior, name, where) if name in RULE else None
         which = "".join(f" {k}" for k in where.values())
-        out[label.format(which)] = _Panel(own, population, alone)
+        out[label.format(which).strip()] = _Panel(own, population, alone)
     return out
 
 

@@ -14,6 +14,7 @@ import xarray as xr
 
 from hebbax.inference import pseudo_marginal
 from hebbax.model.choices import Model
+from hebbax.posterior import learning
 from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT
 from hebbax.rule.fading import losses
 from hebbax.typing import Key, Progress, silent
@@ -37,9 +38,10 @@ def of_each(
     progress: Progress = silent,
 ) -> xr.Dataset:
     """Return `STATISTICS` of each animal alone: of its coefficients, ``theta`` (animal, term,
-    statistic), and of what its weights lose in a trial, ``loss`` (animal, weight, statistic), a
-    fraction, where a term fades them; with ``r_hat`` (animal), the worst of an animal's
-    coefficients, and their least effective number of draws, ``ess`` (animal).
+    statistic), or of the ``parameters`` (animal, parameter, statistic) of a learning model, and of
+    what its weights lose in a trial, ``loss`` (animal, weight, statistic), a fraction, where a term
+    fades them; with ``r_hat`` (animal), the worst of an animal's values of the rule, and their
+    least effective number of draws, ``ess`` (animal).
 
     A prior of the population value is taken as that of each animal's; priors with scales of their
     own, which all animals share, as normal ones of the declared scale.
@@ -49,31 +51,39 @@ def of_each(
         progress("each animal alone", done, total)
 
     draws, _ = pseudo_marginal.fit(key, without_population(model), settings, progress=told)
-    theta, terms = draws["theta"], model.rule.parameters
+    theta = draws["theta"]
     stored = az.convert_to_dataset({"theta": theta})
     r_hat = np.asarray(az.rhat(stored)["theta"]).max(-1)
     known = r_hat <= MAX_R_HAT_SHORT
-    dims = ("animal", "term", "statistic")
+    natural = learning.derived(model, draws)
+    name, dim = ("theta", "term") if not natural else (learning.PARAMETERS, "parameter")
     out = xr.Dataset(
         {
-            "theta": (dims, _statistics(theta, known)),
+            name: (("animal", dim, "statistic"), _statistics(natural.get(name, theta), known)),
             "r_hat": ("animal", r_hat),
             "ess": ("animal", np.asarray(az.ess(stored)["theta"]).min(-1)),
         },
         coords={
             "animal": list(model.sessions.animals),
-            "term": list(terms),
+            dim: list(model.rule.parameters),
             "statistic": list(STATISTICS),
         },
     )
+    coefficients = natural.get(learning.COEFFICIENTS, theta)
+    terms = learning.coordinates(model).get("coefficient", model.rule.parameters)
     lost = losses(terms, model.spec.rate, model.network.n_inputs)
     if not lost:
         return out
-    shares = np.stack([loss.of(theta) for loss in lost], axis=-1)
+    shares = np.stack([loss.of(coefficients) for loss in lost], axis=-1)
     dims = ("animal", "weight", "statistic")
     return out.assign(loss=(dims, _statistics(shares, known))).assign_coords(
         weight=[loss.weight for loss in lost]
     )
+
+
+def values_name(found: xr.Dataset) -> str:
+    """Return the name of each animal's own values of the rule in what `stored` returns."""
+    return learning.PARAMETERS if learning.PARAMETERS in found else "theta"
 
 
 def without_population(model: Model) -> Model:

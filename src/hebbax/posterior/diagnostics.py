@@ -16,6 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from hebbax.inference.convergence import MIN_CHAINS, MIN_DRAWS
+from hebbax.posterior.learning import sampled
 from hebbax.posterior.stored import check_groups
 
 MAX_R_HAT = 1.01
@@ -121,7 +122,7 @@ def is_variational(posterior: az.InferenceData) -> bool:
 
 def diagnose(posterior: az.InferenceData) -> Verdict:
     """Return the verdict on a stored fit: `k_hat` and the ELBO of a variational one; R-hat, ESS and
-    the sampler's statistics of a sampled one, over every variable in it.
+    the sampler's statistics of a sampled one, over every variable that was sampled.
 
     Raises `FitError` where a group is missing, or a number in it is none (`admit`).
     """
@@ -219,7 +220,7 @@ Check = tuple[bool, str]
 
 
 def _sampled(posterior: az.InferenceData) -> Verdict:
-    draws, stats = posterior.posterior, posterior.sample_stats
+    draws, stats = sampled(posterior.posterior), posterior.sample_stats
     chains, n_draws = draws.sizes["chain"], draws.sizes["draw"]
     r_hat, ess_bulk, ess_tail = _r_hat(draws), _ess(draws, "bulk"), _ess(draws, "tail")
     figures = {

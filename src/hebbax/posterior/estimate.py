@@ -17,6 +17,7 @@ from hebbax.errors import FitError
 from hebbax.inference import map
 from hebbax.inference.density import constrain, latent_sites
 from hebbax.model.choices import Model
+from hebbax.posterior import learning
 from hebbax.posterior.inference_data import attributes, coordinates, spec_of, variable_dims
 from hebbax.posterior.stored import check_attributes, check_estimate
 from hebbax.rule.fading import PERCENT, losses
@@ -34,7 +35,9 @@ def to_dataset(
     named = {k: v for k, v in values.items() if not k.endswith("_offset")}
     named |= map.estimates(model, mode)
     dims, coords = variable_dims(model), coordinates(model)
-    variables = {name: (dims.get(name, []), np.asarray(value)) for name, value in named.items()}
+    arrays = {name: np.asarray(value) for name, value in named.items()}
+    arrays |= learning.derived(model, arrays)
+    variables = {name: (dims.get(name, []), value) for name, value in arrays.items()}
     used = {d for names, _ in variables.values() for d in names}
     quality = {"loss": float(info.final), "gradient_norm": float(info.gradient_norm)}
     return xr.Dataset(
@@ -86,18 +89,18 @@ def table(estimate: xr.Dataset) -> pd.DataFrame:
     """Return the estimates, one row an animal and one column a value, with what its weights lose in
     a trial, in per cent, where a term fades them (`hebbax.rule.fading`)."""
     columns = {}
-    for name, values in estimate.data_vars.items():
-        if "animal" not in values.dims:
-            continue
+    for name, before in learning.told(estimate).items():
+        values = estimate[name]
         if values.ndim == 1:
-            columns[str(name)] = values.to_numpy()
+            columns[name] = values.to_numpy()
             continue
         (member,) = (d for d in values.dims if d != "animal")
         for label in values[member].to_numpy():
-            columns[f"{name} {label}"] = values.sel({member: label}).to_numpy()
+            columns[f"{before} {label}".strip()] = values.sel({member: label}).to_numpy()
     if "theta" in estimate:
-        terms, rate = [str(term) for term in estimate["term"].to_numpy()], spec_of(estimate).rate
-        theta = estimate["theta"].transpose("animal", "term").to_numpy()
+        rule, rate = learning.taylor(estimate), spec_of(estimate).rate
+        terms = [str(term) for term in rule["term"].to_numpy()]
+        theta = rule["theta"].transpose("animal", "term").to_numpy()
         for loss in losses(terms, rate, int(estimate.attrs["n_inputs"])):
             columns[f"loss of {loss.weight} (%)"] = PERCENT * loss.of(theta)
     return pd.DataFrame(columns, index=pd.Index(estimate["animal"].to_numpy(), name="animal"))

@@ -243,6 +243,8 @@ def _sizes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> tuple[int
     values of every animal and of the population, and of a posterior the log likelihood of each
     observation and what is predicted of it."""
     members = len(spec.members) + 2 * sessions.n_stimuli + 1
+    if spec.parameters:  # and what is stored of them in natural units
+        members += len(spec.members) + len(spec.terms)
     values = 8 * ((sessions.n_animals + 3) * members + sessions.n_animals + 20)
     fixed = 250_000 + 8 * values
     if isinstance(settings, map.Settings):

@@ -12,7 +12,7 @@ import arviz as az
 import numpy as np
 import pandas as pd
 
-from hebbax.posterior import alone, diagnostics
+from hebbax.posterior import alone, diagnostics, learning
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.summary import INTERVAL, population_table, probability, samples_of
 from hebbax.rule.fading import PERCENT, Loss, losses, memory, unsteady
@@ -105,14 +105,15 @@ def _remembered(low: float, middle: float, high: float) -> str:
 
 
 def fades(posterior: az.InferenceData) -> bool:
-    """Return whether any term of the rule fades weights by the same share in every trial."""
-    return bool(losses(spec_of(posterior).terms, 1.0, 1))
+    """Return whether any term of the rule that is inferred fades weights by the same share in every
+    trial."""
+    return bool(losses(learning.inferred(spec_of(posterior)), 1.0, 1))
 
 
 def forgetting(posterior: az.InferenceData) -> list[Forgetting]:
     """Return the posterior of each loss of the rule (`hebbax.rule.fading.losses`), none where no
-    term fades weights."""
-    draws = posterior.posterior
+    term fades weights, or its loss is declared and not inferred."""
+    draws = learning.taylor(posterior.posterior)
     if "theta" not in draws:
         return []
     spec = spec_of(posterior)
@@ -125,6 +126,8 @@ def forgetting(posterior: az.InferenceData) -> list[Forgetting]:
     found = alone.stored(posterior)
     out = []
     for loss in losses(terms, spec.rate, int(posterior.attrs["n_inputs"])):
+        if not np.ptp(loss.of(animals)):
+            continue
         below = None
         if found is not None:
             below = found["loss"].sel(weight=loss.weight, statistic="P(< 0)").to_numpy()
@@ -146,15 +149,25 @@ def forgetting_sentence(
     verdict = diagnostics.verdict_of(posterior, verdict)
     if not verdict.passed:
         said.insert(0, f"{posterior.attrs['model']}{verdict.mark}:")
-    terms = [str(term) for term in posterior.posterior["term"].to_numpy()]
+    terms = [str(term) for term in learning.taylor(posterior.posterior)["term"].to_numpy()]
     if "theta_population" in posterior.posterior:
-        said.append(_beside(population_table(posterior, verdict), terms))
+        table = population_table(posterior, verdict)
+        said.append(_parameters(posterior, table) or _beside(table, terms))
     if others := unsteady(terms):
         said.append(
             f"What {' and '.join(others)} make{'s' if len(others) == 1 else ''} of a weight is not "
             "the same in every trial, and no part of this loss."
         )
     return " ".join(said)
+
+
+def _parameters(posterior: az.InferenceData, table: pd.DataFrame) -> str:
+    """Return the population's parameters of a learning model in words; nothing for another."""
+    each = [
+        f"{name} = {row['median']:.3g} ({row['5 %']:.3g} to {row['95 %']:.3g})"
+        for name, row in ((one, table.loc[one]) for one in spec_of(posterior).parameters)
+    ]
+    return f"Parameters in the population: {', '.join(each)}." if each else ""
 
 
 def _beside(table: pd.DataFrame, terms: list[str]) -> str:

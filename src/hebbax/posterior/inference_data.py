@@ -1,8 +1,8 @@
 """Draws -> ArviZ InferenceData with named dims and coords, provenance, and netCDF.
 
 Dimensions: ``animal``, ``term``, ``observation`` (a trial with a choice, or under ``encounter``
-with an encounter; its animal, and its trial in the recording from 1, are in ``constant_data``). The
-file opens in ArviZ without hebbax.
+with an encounter; its animal, and its trial in the recording from 1, are in ``constant_data``), of
+a learning model those of `hebbax.posterior.learning`. The file opens in ArviZ without hebbax.
 
 The group ``log_likelihood`` has log P of each observation given the values of its animal, and of a
 hierarchy whose animals were integrated out ``animals`` (chain, draw, animal): log p-hat of all
@@ -36,6 +36,7 @@ from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Model
 from hebbax.model.declared import stored_spec
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior import learning
 from hebbax.posterior.observed import ANIMALS, observed
 from hebbax.posterior.stored import FILE_VERSION, check_attributes, check_posterior, digest
 from hebbax.run import netcdf
@@ -89,17 +90,18 @@ def to_inference_data(
     predictive_key, prior_key = jax.random.split(key)
     values = {g.name: draws[g.name] for g in model.groups}
     prior = _prior(prior_key, model)
+    stored = {**draws, **learning.derived(model, draws)}
     dims = variable_dims(model)
     observed = model.observed
     log_likelihood_group = {model.site: pointwise_log_likelihood(model, values)}
     if by_animal is not None:
         log_likelihood_group[ANIMALS] = by_animal
     return az.from_dict(
-        posterior=dict(draws),
+        posterior=stored,
         sample_stats=dict(sample_stats) or None,
         log_likelihood=log_likelihood_group,
         posterior_predictive={model.site: _predict(predictive_key, model, values)},
-        prior={k: v[None] for k, v in prior.items() if k in draws},
+        prior={k: v[None] for k, v in prior.items() if k in stored},
         prior_predictive={model.site: prior[model.site][None]},
         observed_data={model.site: observed},
         constant_data=_constant_data(model),
@@ -116,6 +118,7 @@ def coordinates(model: Model) -> dict[str, Any]:
     return {
         "animal": list(model.sessions.animals),
         "term": list(model.rule.parameters),
+        **learning.coordinates(model),
         "stimulus": stimuli,
         "contrast": [f"{name} against {stimuli[0]}" for name in stimuli[1:]],
         "observation": np.arange(len(model.trials)),
@@ -134,6 +137,7 @@ def variable_dims(model: Model) -> dict[str, list[str]]:
         dims[group.name] = ["animal", *member]
         for end in ("population", "spread", "local_scale"):
             dims[f"{group.name}_{end}"] = member
+    dims |= {name: list(own) for name, own in learning.dims(model.spec).items()}
     dims[model.site] = ["observation", *model.kind.outcome]
     return dims
 
@@ -298,7 +302,8 @@ def _predict(key: Key, model: Model, values: Mapping[str, np.ndarray]) -> np.nda
 
 def _prior(key: Key, model: Model) -> dict[str, np.ndarray]:
     drawn = Predictive(model, num_samples=PRIOR_DRAWS)(key, **{model.site: None})
-    return {name: np.asarray(value) for name, value in drawn.items()}
+    values = {name: np.asarray(value) for name, value in drawn.items()}
+    return {**values, **learning.derived(model, values)}
 
 
 def _constant_data(model: Model) -> dict[str, np.ndarray]:

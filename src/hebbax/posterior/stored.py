@@ -20,6 +20,7 @@ from hebbax.errors import FitError
 from hebbax.model.choices import groups_of
 from hebbax.model.likelihood import KINDS
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior import learning
 from hebbax.posterior.observed import ANIMALS, Observed, observed_of
 
 FILE_VERSION = 5
@@ -128,8 +129,8 @@ def check_posterior(posterior: az.InferenceData, spec: ModelSpec, source: str) -
     wanted = _value_dims(spec, int(posterior.attrs["n_stimuli"]))
     draws = {name: (*_DRAWS, *dims) for name, dims in wanted.items()}
     _check_variables(posterior.posterior, draws, f"{source}, posterior")
-    terms = tuple(posterior.posterior["term"].to_numpy()) if spec.terms else ()
-    if terms != spec.terms:
+    terms = tuple(posterior.posterior["term"].to_numpy()) if spec.members else ()
+    if terms != spec.members:
         raise FitError(f"{source}, posterior: its terms are not those of its model; {AGAIN}.")
     _check_trials(posterior, source)
 
@@ -175,7 +176,7 @@ def _value_dims(spec: ModelSpec, n_stimuli: int) -> dict[str, _Dims]:
     out: dict[str, _Dims] = {name: ("animal", *dims) for name, dims in members.items()}
     if spec.population:
         out |= {f"{name}_population": dims for name, dims in members.items()}
-    return out
+    return out | learning.dims(spec)
 
 
 def _wanted(posterior: az.InferenceData, group: str) -> dict[str, _Dims]:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from hebbax.model.groups import Group
 from hebbax.model.priors import Shrinking
-from hebbax.posterior import alone, diagnostics
+from hebbax.posterior import alone, diagnostics, learning
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.stored import check_finite
 
@@ -26,15 +26,16 @@ COLUMNS = ["median", "sd", "5 %", "95 %", "P(< 0)"]
 
 @diagnostics.marks
 def population_table(posterior: az.InferenceData) -> pd.DataFrame:
-    """Return one row a population value: median, sd, ends of the 90 % interval and P(< 0).
+    """Return one row a population value: median, sd, ends of the 90 % interval and P(< 0); of a
+    learning model its parameters first, then the coefficients that they make.
 
     Where the model has no population (``hierarchy = "none"``) the table is empty.
     """
     rows: dict[str, dict[str, float]] = {}
-    for name, values in posterior.posterior.data_vars.items():
-        group = str(name).removesuffix("_population")
-        if group != str(name):
-            rows |= _rows(group, samples_of(values))
+    draws = posterior.posterior
+    for name, label in learning.told(draws).items():
+        if f"{name}_population" in draws:
+            rows |= _rows(label, samples_of(draws[f"{name}_population"]))
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=COLUMNS)
 
 
@@ -44,19 +45,20 @@ def animal_table(posterior: az.InferenceData) -> pd.DataFrame:
     coefficients also by the animal's own choices alone (`hebbax.posterior.alone`) where that is
     stored."""
     rows: dict[tuple[str, str], dict[str, float]] = {}
-    for name, values in posterior.posterior.data_vars.items():
-        if "animal" not in values.dims:
-            continue
-        samples = samples_of(values)
+    draws = posterior.posterior
+    for name, label in learning.told(draws).items():
+        samples = samples_of(draws[name])
         for animal in samples["animal"].to_numpy():
-            members = _rows(str(name), samples.sel(animal=animal, drop=True))
+            members = _rows(label, samples.sel(animal=animal, drop=True))
             rows |= {(str(animal), value): row for value, row in members.items()}
     index = pd.MultiIndex.from_tuples(list(rows), names=["animal", "value"])
     table = pd.DataFrame(list(rows.values()), index=index, columns=COLUMNS)
     found = alone.stored(posterior)
     if found is not None:
+        own = alone.values_name(found)
+        before = f"{own} " if own == "theta" else ""
         for statistic in alone.STATISTICS:
-            each = found["theta"].sel(statistic=statistic).to_pandas().add_prefix("theta ").stack()
+            each = found[own].sel(statistic=statistic).to_pandas().add_prefix(before).stack()
             table[f"alone: {statistic}"] = each.reindex(table.index)
     return table
 
@@ -108,7 +110,7 @@ def _rows(name: str, samples: xr.DataArray) -> dict[str, dict[str, float]]:
     if not dims:
         return {name: row_of(samples.to_numpy())}
     labels = samples[dims[0]].to_numpy()
-    return {f"{name} {k}": row_of(samples.sel({dims[0]: k}).to_numpy()) for k in labels}
+    return {f"{name} {k}".strip(): row_of(samples.sel({dims[0]: k}).to_numpy()) for k in labels}
 
 
 def row_of(drawn: np.ndarray) -> dict[str, float]:

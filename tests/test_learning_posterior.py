@@ -1,0 +1,112 @@
+"""Posteriors of learning models in natural units, of draws that are known."""
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+import made
+import numpy as np
+import pytest
+from conftest import random_sessions
+from scipy.special import expit, logit
+
+from hebbax import figures
+from hebbax.errors import FitError
+from hebbax.inference import map
+from hebbax.inference.density import start
+from hebbax.model.choices import build_model
+from hebbax.model.declared import read_spec
+from hebbax.posterior import estimate
+from hebbax.posterior.diagnostics import Verdict, diagnose
+from hebbax.posterior.forgetting import animal_losses, forgetting, forgetting_sentence
+from hebbax.posterior.inference_data import read, write
+from hebbax.posterior.summary import animal_table, population_table
+
+PASSED = Verdict((), {}, "")
+Q = read_spec("q-learning")
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return made.posterior(Q, shape=(2, 200))
+
+
+def test_parameters_stand_first_and_in_their_own_units(stored):
+    z = stored.posterior["theta_population"].to_numpy().reshape(-1, 2)
+    alpha, beta = expit(logit(0.4) + z[:, 0]), 3.0 * np.exp(z[:, 1])
+    want = {
+        "alpha": alpha,
+        "beta": beta,
+        "theta x r": 2 * alpha * beta / 0.75,
+        "theta x w": -2 * alpha / 0.75,
+    }
+    table = population_table(stored, PASSED)
+    assert list(table.index) == [*want, "preference"]
+    for name, drawn in want.items():
+        low, middle, high = np.quantile(drawn, (0.05, 0.5, 0.95))
+        assert table.loc[name, ["5 %", "median", "95 %"]].tolist() == pytest.approx(
+            [low, middle, high]
+        )
+    each = animal_table(stored, PASSED)
+    assert each.loc["animal0"].index.tolist() == [*want, "preference"]
+    own = expit(logit(0.4) + stored.posterior["theta"].sel(animal="animal1", term="alpha"))
+    assert each.loc[("animal1", "alpha"), "median"] == pytest.approx(np.median(own))
+
+
+def test_the_chosen_weight_loses_the_learning_rate(stored):
+    (lost,) = forgetting(stored)
+    assert lost.loss.weight == "the chosen weight"
+    alpha = stored.posterior["parameters_population"].sel(parameter="alpha").to_numpy().ravel()
+    np.testing.assert_allclose(lost.population, alpha, rtol=1e-12)
+    assert animal_losses(stored, PASSED).index.tolist() == [
+        ("animal0", "the chosen weight"),
+        ("animal1", "the chosen weight"),
+    ]
+    low, middle, high = np.quantile(alpha, (0.05, 0.5, 0.95))
+    sentence = forgetting_sentence(stored, PASSED)
+    assert f"In the population the chosen weight loses {100 * middle:.1f} % of itself" in sentence
+    said = f"Parameters in the population: alpha = {middle:.3g} ({low:.3g} to {high:.3g}), beta = "
+    assert said in sentence
+
+
+def test_it_is_written_and_read_back_and_drawn(stored, tmp_path):
+    write(stored, tmp_path / "q-learning.nc")
+    back = read(tmp_path / "q-learning.nc")
+    assert population_table(back, PASSED).equals(population_table(stored, PASSED))
+    labels = [ax.get_xlabel() for ax in figures.forest(back, PASSED).axes]
+    assert labels[:3] == ["alpha", "beta", "what the chosen weight\nloses in a trial (%)"]
+    assert figures.pairs(back, PASSED) is not None
+    assert figures.forgetting_term(back, PASSED) is not None
+    broken = back.copy()
+    broken.posterior = back.posterior.drop_vars("coefficients")
+    write(broken, tmp_path / "broken.nc")
+    with pytest.raises(FitError, match="the variable coefficients is missing"):
+        read(tmp_path / "broken.nc")
+
+
+def test_a_coefficient_that_is_declared_is_neither_judged_nor_told():
+    fixed = made.posterior(read_spec("win-stay-lose-shift"), shape=(4, 400))
+    assert (fixed.posterior["coefficients"].sel(coefficient="w") == -2.0).all()
+    assert forgetting(fixed) == []
+    assert not [reason for reason in diagnose(fixed).reasons if "R-hat" in reason]
+
+
+def test_a_point_estimate_says_the_same():
+    model = build_model(Q, random_sessions(4))
+    info = map.Info(jnp.zeros((1, 1)), jnp.zeros(()), jnp.zeros(()))
+    provenance = {"method": "map", "seed": 0, "settings": {}}
+    table = estimate.table(estimate.to_dataset(model, start(model), info, provenance))
+    assert list(table.columns) == [
+        "alpha",
+        "beta",
+        "theta x r",
+        "theta x w",
+        "preference",
+        "loss of the chosen weight (%)",
+    ]
+    assert table.iloc[0, :2].tolist() == pytest.approx([0.4, 3.0])
+    assert table.iloc[0, 5] == pytest.approx(40.0)
+
+
+def test_without_a_population_there_are_animals_alone():
+    own = made.posterior(replace(Q, hierarchy="none"), shape=(2, 200))
+    assert list(animal_table(own, PASSED).loc["animal0"].index)[:2] == ["alpha", "beta"]
