@@ -20,6 +20,7 @@ from hebbax.posterior.diagnostics import Verdict, diagnose
 from hebbax.posterior.forgetting import animal_losses, forgetting, forgetting_sentence
 from hebbax.posterior.inference_data import read, write
 from hebbax.posterior.summary import animal_table, population_table
+from hebbax.rule.equivalent import equivalent
 
 PASSED = Verdict((), {}, "")
 Q = read_spec("q-learning")
@@ -74,7 +75,6 @@ def test_it_is_written_and_read_back_and_drawn(stored, tmp_path):
     assert population_table(back, PASSED).equals(population_table(stored, PASSED))
     labels = [ax.get_xlabel() for ax in figures.forest(back, PASSED).axes]
     assert labels[:3] == ["alpha", "beta", "what the chosen weight\nloses in a trial (%)"]
-    assert figures.pairs(back, PASSED) is not None
     assert figures.forgetting_term(back, PASSED) is not None
     broken = back.copy()
     broken.posterior = back.posterior.drop_vars("coefficients")
@@ -110,3 +110,32 @@ def test_a_point_estimate_says_the_same():
 def test_without_a_population_there_are_animals_alone():
     own = made.posterior(replace(Q, hierarchy="none"), shape=(2, 200))
     assert list(animal_table(own, PASSED).loc["animal0"].index)[:2] == ["alpha", "beta"]
+
+
+@pytest.mark.parametrize("name", ["q-learning", "forgetting-q", "differential-forgetting-q"])
+def test_a_rule_without_the_constraint_is_read_back_in_the_parameters(name):
+    rule = read_spec(name).rule(3)
+    z = np.random.default_rng(0).normal(size=(20, len(rule.named)))
+    z[:, -1] = 0.0 if "k2" in rule.parameters else z[:, -1]  # no aversion: x has no coefficient
+    theta, values = np.asarray(rule.coefficients(z)), rule.values(z)
+    kept = [j for j, term in enumerate(rule.taylor.terms) if term != "x"]
+    terms = [rule.taylor.terms[j] for j in kept]
+    found = equivalent(terms, theta[:, kept], 0.75, 3)
+    np.testing.assert_allclose(found["learning rate"], values["alpha"], rtol=1e-12)
+    beta = values["k1" if "k1" in values else "beta"]
+    np.testing.assert_allclose(found["inverse temperature"], beta, rtol=1e-12)
+    assert equivalent([*terms, "1"], np.ones(len(terms) + 1), 0.75, 3) == {}
+    growing = equivalent(["x r", "w"], np.array([1.0, 0.3]), 0.75, 3)
+    assert np.isnan(growing["inverse temperature"])
+
+
+def test_a_taylor_rule_of_raw_reward_says_its_learning_rate():
+    free = Q.with_terms(Q.terms)
+    stored = made.posterior(free, shape=(2, 200), shift=0.0)
+    for name in ("theta", "theta_population"):
+        stored.posterior[name] = stored.posterior[name] * 0.1 + [3.2, -1.0667]
+    assert "Read as a learning model, the population has learning rate 0.399 (0.381 to 0.417)" in (
+        forgetting_sentence(stored, PASSED)
+    )
+    fly = made.posterior(replace(free, readout="accept"), shape=(2, 200))
+    assert "learning rate" not in forgetting_sentence(fly, PASSED)

@@ -119,8 +119,8 @@ def models(
 
 def _declared() -> Table:
     """Return the declared models for the terminal."""
-    shown = Table("model", "terms", "reason")
+    shown = Table("model", "terms, or parameters", "reason")
     for name in declared_models():
         spec = read_spec(name)
-        shown.add_row(name, ", ".join(spec.terms) or "none", spec.reason)
+        shown.add_row(name, ", ".join(spec.members) or "none", spec.reason)
     return shown

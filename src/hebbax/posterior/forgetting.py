@@ -15,6 +15,7 @@ import pandas as pd
 from hebbax.posterior import alone, diagnostics, learning
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.summary import INTERVAL, population_table, probability, samples_of
+from hebbax.rule.equivalent import TEMPERATURE, equivalent
 from hebbax.rule.fading import PERCENT, Loss, losses, memory, unsteady
 
 COLUMNS = [
@@ -47,6 +48,8 @@ class Forgetting:
         alone: probability ``(animal,)`` that each animal's weights lose by what it says alone,
             missing where that is not known; None where it was not stored
             (`hebbax.posterior.alone`).
+        declared: whether a learning model declares that weights fade, so that only how fast is
+            inferred.
     """
 
     loss: Loss
@@ -54,6 +57,7 @@ class Forgetting:
     animals: np.ndarray
     names: tuple[str, ...]
     alone: np.ndarray | None = None
+    declared: bool = False
 
     @property
     def sentence(self) -> str:
@@ -67,14 +71,19 @@ class Forgetting:
         low, middle, high = np.quantile(self.population, MIDDLE)
         growth = "; a negative loss is growth" if low < 0 else ""
         shares = f"{PERCENT * low:.1f} to {PERCENT * high:.1f} %{growth}"
-        return (
+        said = (
             f"In the population {self.loss.weight} loses {PERCENT * middle:.1f} % of itself in a "
-            f"trial (90 % interval {shares}){_remembered(low, middle, high)}; that it loses, which "
-            f"is forgetting, has probability {probability(float((self.population > 0).mean()))}."
+            f"trial (90 % interval {shares}){_remembered(low, middle, high)}"
         )
+        if self.declared:
+            return f"{said}."
+        sure = probability(float((self.population > 0).mean()))
+        return f"{said}; that it loses, which is forgetting, has probability {sure}."
 
     @property
     def _of_animals(self) -> str:
+        if self.declared:
+            return ""
         sure = int(((self.animals > 0).mean(0) > SURE).sum())
         where = "" if self.population is None else ", in the hierarchy, where they share strength"
         return (
@@ -133,7 +142,8 @@ def forgetting(posterior: az.InferenceData) -> list[Forgetting]:
             below = found["loss"].sel(weight=loss.weight, statistic="P(< 0)").to_numpy()
         shared = None if population is None else loss.of(population)
         by_itself = None if below is None else 1.0 - below
-        out.append(Forgetting(loss, shared, loss.of(animals), names, by_itself))
+        own = Forgetting(loss, shared, loss.of(animals), names, by_itself, bool(spec.parameters))
+        out.append(own)
     return out
 
 
@@ -153,6 +163,7 @@ def forgetting_sentence(
     if "theta_population" in posterior.posterior:
         table = population_table(posterior, verdict)
         said.append(_parameters(posterior, table) or _beside(table, terms))
+        said += _read_as_learning(posterior, terms)
     if others := unsteady(terms):
         said.append(
             f"What {' and '.join(others)} make{'s' if len(others) == 1 else ''} of a weight is not "
@@ -168,6 +179,23 @@ def _parameters(posterior: az.InferenceData, table: pd.DataFrame) -> str:
         for name, row in ((one, table.loc[one]) for one in spec_of(posterior).parameters)
     ]
     return f"Parameters in the population: {', '.join(each)}." if each else ""
+
+
+def _read_as_learning(posterior: az.InferenceData, terms: list[str]) -> list[str]:
+    """Return learning rate and inverse temperature of the population in words, where a rule without
+    constraints is a learning model (`hebbax.rule.equivalent`) by nearly every draw."""
+    spec, draws = spec_of(posterior), posterior.posterior["theta_population"]
+    if (spec.readout, spec.reward) != ("softmax", "raw") or spec.parameters:
+        return []
+    theta = samples_of(draws).transpose("sample", "term").to_numpy()
+    found = equivalent(terms, theta, spec.rate, int(posterior.attrs["n_inputs"]))
+    if not found or np.isfinite(found[TEMPERATURE]).mean() < SURE:
+        return []
+    each = []
+    for name, drawn in found.items():
+        low, middle, high = np.nanquantile(drawn, MIDDLE)
+        each.append(f"{name} {middle:.3g} ({low:.3g} to {high:.3g})")
+    return [f"Read as a learning model, the population has {' and '.join(each)}."]
 
 
 def _beside(table: pd.DataFrame, terms: list[str]) -> str:
