@@ -62,8 +62,7 @@ REFUSED = {
     ),
     "a constant": (
         Q.replace("alpha", "rate"),
-        '"rate" is no name of a parameter; it stands for something else, as n, rate, preference, habit, '
-        "initial_weight do.",
+        '"rate" is no name of a parameter; it stands for something else.',
     ),
     "no name": (
         Q.replace("alpha =", '"a b" ='),

@@ -77,10 +77,7 @@ def check_rule(
                 f'"{plain(name)}" is no name of a parameter; use letters, digits and "_".'
             )
         if name in (*CONSTANTS, *taken):
-            raise ModelError(
-                f'"{name}" is no name of a parameter; it stands for something else, as '
-                f"{', '.join((*CONSTANTS, *taken))} do."
-            )
+            raise ModelError(f'"{name}" is no name of a parameter; it stands for something else.')
     rule = learning_rule(parameters, coefficients, 2, rate)
     known = {**dict(rule.constants), **{one.name: one.median for one in rule.named}}
     for term, expression in rule.expressions:
