@@ -214,6 +214,8 @@ WRONG = [True, -1, 10**400, 1e300, float("nan"), float("inf"), "", "text", "x" *
 @pytest.mark.parametrize("key", [f for f in ModelSpec.__dataclass_fields__ if f != "text"])
 def test_whatever_stands_for_a_key_is_a_model_or_a_sentence_that_names_the_key(key, value):
     whole = {"name": "mine", "terms": ["w"], key: value}
+    if key == "expected_start":
+        whole["reward"] = "exponential"  # without it the key does nothing
     right = {"name": ["text"], "reason": ["", "text"], "terms": [[]]}.get(key, [])
     right = [{}] if key in ("scales", "parameters", "coefficients") else right
     if value in right and not isinstance(value, bool):

@@ -138,7 +138,7 @@ def check(specs: Sequence[ModelSpec]) -> None:
                 f"{spec.name}: models are told apart by evidence, which is there for at most "
                 f"{MANY_TERMS} terms, {len(spec.members)} given."
             )
-        if spec.kind is not specs[0].kind:
+        if spec.likelihood != specs[0].likelihood:
             raise ModelError(
                 f"{specs[0].name} and {spec.name} speak of different data ({specs[0].likelihood} "
                 f"and {spec.likelihood}); compare models of the same."

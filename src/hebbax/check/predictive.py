@@ -152,13 +152,13 @@ def check(
     experiment, decision = _experiment(model.sessions, blocks, settings)
     values = replicates.drawn_values(posterior, model, settings.replicates)
     parts = _parts(key, model, experiment, values, progress)
-    numbers, points = zip(
+    rows, points = zip(
         *(tables(model.sessions.animals, kind, *part) for kind, part in parts.items()), strict=True
     )
     return Check(
         model.spec.name,
         model.sessions.stimuli,
-        pd.concat(numbers, ignore_index=True),
+        pd.concat(rows, ignore_index=True),
         pd.concat(points, ignore_index=True),
         _contingency_table(model.sessions, experiment),
         decision,

@@ -217,8 +217,9 @@ def _populations(posterior: az.InferenceData) -> list[str]:
 
 def _panels(posterior: az.InferenceData) -> dict[str, _Panel]:
     """Return the panels of a forest by label: coefficients, losses, preferences."""
-    own = learning.PARAMETERS in posterior.posterior
-    out = _members(posterior, *((learning.PARAMETERS, "{}") if own else COEFFICIENTS))
+    out = _members(posterior, learning.PARAMETERS, "{}")
+    if learning.COEFFICIENTS not in posterior.posterior:
+        out |= _members(posterior, *COEFFICIENTS)
     for one in forgetting(posterior):
         alone = _alone(posterior, "loss", {"weight": one.loss.weight})
         out[f"what {one.loss.weight}\nloses in a trial (%)"] = _Panel(
@@ -251,6 +252,6 @@ def _members(posterior: az.InferenceData, name: str, label: str) -> dict[str, _P
 def _alone(posterior: az.InferenceData, name: str, where: dict[str, str]) -> np.ndarray | None:
     """Return ends and middle ``(animal, 3)`` of what each animal says alone, if that is stored."""
     found = stored(posterior)
-    if found is None:
+    if found is None or name not in found:
         return None
     return found[name].sel(where).sel(statistic=["5 %", "median", "95 %"]).to_numpy()

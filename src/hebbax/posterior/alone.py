@@ -56,16 +56,25 @@ def of_each(
     r_hat = np.asarray(az.rhat(stored)["theta"]).max(-1)
     known = r_hat <= MAX_R_HAT_SHORT
     natural = learning.derived(model, draws)
-    name, dim = ("theta", "term") if not natural else (learning.PARAMETERS, "parameter")
+    name, dim, names = "theta", "term", list(model.rule.parameters)
+    if learning.COEFFICIENTS in natural:  # else they are of the choice model
+        name, dim, names = (
+            learning.PARAMETERS,
+            "parameter",
+            learning.coordinates(model)["parameter"],
+        )
     out = xr.Dataset(
         {
-            name: (("animal", dim, "statistic"), _statistics(natural.get(name, theta), known)),
+            name: (
+                ("animal", dim, "statistic"),
+                _statistics({**natural, "theta": theta}[name], known),
+            ),
             "r_hat": ("animal", r_hat),
             "ess": ("animal", np.asarray(az.ess(stored)["theta"]).min(-1)),
         },
         coords={
             "animal": list(model.sessions.animals),
-            dim: list(model.rule.parameters),
+            dim: names,
             "statistic": list(STATISTICS),
         },
     )

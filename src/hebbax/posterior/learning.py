@@ -1,10 +1,11 @@
-"""Posteriors of learning models in natural units: parameters, and the coefficients they make.
+"""Posteriors of parameters in natural units, and the coefficients that those of a rule make.
 
 A posterior of a learning model (`hebbax.rule.named`) has ``theta`` along ``term``, the names of its
-parameters: what was sampled, each on the scale of its link beside its prior median. Beside it are
-stored, as functions of it,
+parameters: what was sampled, each on the scale of its link beside its prior median. So are the
+parameters of a choice between 0 and 1 (`hebbax.model.choice_parameters.Fraction`). Beside these are
+stored, as functions of them,
 
-    parameters    (..., animal, parameter)      alpha, beta ... themselves
+    parameters    (..., animal, parameter)      alpha, beta, lapse ... themselves
     coefficients  (..., animal, coefficient)    the coefficient of each Taylor term
     parameters_population, coefficients_population    those of the population's theta
 
@@ -16,6 +17,9 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from hebbax.model.choice_model import ChoiceModel
+from hebbax.model.choice_parameters import PARAMETERS as CHOICE
+from hebbax.model.choice_parameters import Fraction
 from hebbax.model.choices import Model
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.expression import Expression
@@ -27,37 +31,52 @@ DIMS = {PARAMETERS: "parameter", COEFFICIENTS: "coefficient"}
 
 POPULATION = "_population"
 
+FRACTIONS = tuple(name for name, one in CHOICE.items() if issubclass(one, Fraction))
+"""Names of the parameters of a choice between 0 and 1."""
+
 
 def derived(model: Model, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return parameters and coefficients, of every animal and of the population, from values by
     site ``(..., member)``; nothing for a model without parameters."""
-    rule = model.rule
-    if not isinstance(rule, NamedRule):
-        return {}
-    out = {}
+    rule, out = model.rule, {}
     for end in ("", POPULATION):
-        if f"theta{end}" in values:
+        each = []
+        if isinstance(rule, NamedRule) and f"theta{end}" in values:
             theta = np.asarray(values[f"theta{end}"])
-            out[f"{PARAMETERS}{end}"] = np.stack(list(rule.values(theta).values()), axis=-1)
+            each += list(rule.values(theta).values())
             out[f"{COEFFICIENTS}{end}"] = np.asarray(rule.coefficients(theta))
+        for one in fractions(model.spec):
+            if f"{one.name}{end}" in values:
+                each.append(one.value([values[f"{one.name}{end}"]]))
+        if each:
+            out[f"{PARAMETERS}{end}"] = np.stack(list(map(np.asarray, each)), axis=-1)
     return out
+
+
+def fractions(spec: ModelSpec) -> list[Fraction]:
+    """Return the parameters of a choice between 0 and 1 that a model declares."""
+    return [one for one in ChoiceModel.of(spec).parameters if isinstance(one, Fraction)]
 
 
 def coordinates(model: Model) -> dict[str, list[str]]:
     """Return the labels of parameters and of coefficients."""
-    if not isinstance(model.rule, NamedRule):
-        return {}
-    names = model.rule.parameters, model.rule.taylor.parameters
-    return dict(zip(DIMS.values(), map(list, names), strict=True))
+    out, names = {}, [one.name for one in fractions(model.spec)]
+    if isinstance(model.rule, NamedRule):
+        names = [*model.rule.parameters, *names]
+        out[DIMS[COEFFICIENTS]] = list(model.rule.taylor.parameters)
+    return {**out, DIMS[PARAMETERS]: names} if names else out
 
 
 def dims(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
     """Return the dimensions of what is stored beside the values of a model, by name."""
-    if not spec.parameters:
-        return {}
-    out: dict[str, tuple[str, ...]] = {name: ("animal", dim) for name, dim in DIMS.items()}
+    stored = {
+        PARAMETERS: bool(spec.parameters or fractions(spec)),
+        COEFFICIENTS: bool(spec.parameters),
+    }
+    own = {name: dim for name, dim in DIMS.items() if stored[name]}
+    out: dict[str, tuple[str, ...]] = {name: ("animal", dim) for name, dim in own.items()}
     if spec.population:
-        out |= {f"{name}{POPULATION}": (dim,) for name, dim in DIMS.items()}
+        out |= {f"{name}{POPULATION}": (dim,) for name, dim in own.items()}
     return out
 
 
@@ -72,8 +91,10 @@ def told(draws: xr.Dataset) -> dict[str, str]:
     names = [str(name) for name, values in draws.data_vars.items() if "animal" in values.dims]
     if PARAMETERS not in names:
         return {name: name for name in names}
-    others = {name: name for name in names if name not in (*DIMS, "theta")}
-    return {PARAMETERS: "", COEFFICIENTS: "theta", **others}
+    rule = COEFFICIENTS if COEFFICIENTS in names else "theta"
+    first = {PARAMETERS: "", rule: "theta"} if rule in names else {PARAMETERS: ""}
+    told_by_them = (*DIMS, "theta", *FRACTIONS)
+    return {**first, **{name: name for name in names if name not in told_by_them}}
 
 
 def taylor(draws: xr.Dataset) -> xr.Dataset:

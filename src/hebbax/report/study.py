@@ -94,7 +94,7 @@ def prepare(sessions: Sessions, plan: Plan) -> list[fits.Standing]:
     check_distinct([spec.name for spec in plan.specs], "--models")
     first = plan.specs[0]
     for spec in plan.specs:
-        if spec.kind is not first.kind:
+        if spec.likelihood != first.likelihood:
             raise ModelError(
                 f'{first.name} has the likelihood "{first.likelihood}" and {spec.name} '
                 f'"{spec.likelihood}": what they predict is not to be compared; give each a run of '
