@@ -34,6 +34,7 @@ from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
 from hebbax.inference.pseudo_marginal.population import Population
 from hebbax.inference.pseudo_marginal.references import renewed
 from hebbax.model.choices import build_model
+from hebbax.model.declared import read_spec
 from hebbax.model.priors import Laplace, Normal, with_key
 from hebbax.model.spec import ModelSpec
 
@@ -66,8 +67,14 @@ def _model(seed=0, lengths=(30, 41, 17), **changes):
     return build_model(_spec(**changes), random_sessions(seed, lengths=lengths))
 
 
+HATTORI = read_spec("hattori")
+LEARNING = {
+    key: getattr(HATTORI, key)
+    for key in ("terms", "readout", "reward", "parameters", "coefficients")
+}
 VARIANTS = {
     "five terms": {},
+    "a learning model": LEARNING | {"habit_scale": 1.0, "habit": "kernel", "lapse_scale": 1.0},
     "habit": {"terms": ("x r", "w"), "habit_scale": 1.0},
     "y and squares": {"terms": ("x r", "y w", "x y^2 r"), "initial_weight_scale": 0.3},
     "encounters": {"likelihood": "encounter"},
