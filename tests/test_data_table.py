@@ -265,7 +265,11 @@ def test_recorded_mice_with_four_odours(recording):
     assert (sessions.n_animals, sessions.stimuli) == (51, ("1", "2", "3", "4"))
     np.testing.assert_array_equal(sessions.session.max(axis=1), 1)
     assert (sessions.n_choices, sessions.n_trials.sum()) == (4828, 5020)
-    assert sessions.notes == ("Columns that were not read: group, phase.",)
+    assert sessions.notes == (
+        "Column kept of each animal, for models that differ by it: group.",
+        "Columns that were not read: phase.",
+    )
+    assert set(sessions.covariates["group"]) == {"sham", "ovx", "mCherry", "hM3Dq", "hM4Di"}
 
 
 def test_recorded_people_with_headers_of_others(recording):

@@ -38,11 +38,13 @@ class RecordedTask:
 
 
 class Lived(NamedTuple):
-    """Of the trials of recorded animals, as in `Environment`: which ``begins`` a session (animal,
-    trial), and what was ``offered`` (animal, trial, stimulus)."""
+    """Of recorded animals, as in `Environment`: which trial ``begins`` a session (animal, trial),
+    and what was ``offered`` (animal, trial, stimulus); and their ``covariates`` (animal, effect).
+    """
 
     begins: Array | None
     offered: Array | None
+    covariates: Array | None
 
 
 def drawn_values(posterior: az.InferenceData, model: Model, n: int) -> dict[str, np.ndarray]:
@@ -83,12 +85,13 @@ def free_runs(
     """Return choices and rewards, each ``(replicate, animal, trial)``, of animals set free."""
 
     def one(key: Key, animal: Parameters, chances: Array, trials: Lived) -> tuple[Array, Array]:
-        environment = Environment(chances, experiment.baiting, np.inf, *trials)
+        begins, offered, covariates = trials
+        environment = Environment(chances, experiment.baiting, np.inf, begins, offered)
         made = generate(
             key,
             model.rule,
             model.network,
-            model.animal(animal),
+            model.animal(animal, covariates),
             environment,
             model.spec,
         )
@@ -115,7 +118,8 @@ def _lived(model: Model) -> Lived:
     if model.spec.omitted == "decay":  # a trial without a choice stays one
         whole = np.ones((*sessions.choices.shape, sessions.n_stimuli), dtype=bool)
         offered = (whole if offered is None else offered) & sessions.valid[..., None]
-    return Lived(begins, None if offered is None else jnp.asarray(offered))
+    shown = None if offered is None else jnp.asarray(offered)
+    return Lived(begins, shown, model.design.covariates)
 
 
 def recorded_trials(model: Model, experiment: RecordedTask) -> list[Trials]:

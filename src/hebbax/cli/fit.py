@@ -8,6 +8,7 @@ import xarray as xr
 
 from hebbax.cli.console import CONSOLE, progress, say, table
 from hebbax.cli.options import (
+    by_option,
     column_option,
     command_line,
     data_argument,
@@ -20,8 +21,8 @@ from hebbax.cli.ranges import CHAINS, DRAWS, ITERATIONS, STEPS, seed_option
 from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.inference import nuts, pseudo_marginal, svi
-from hebbax.model.declared import read_spec
-from hebbax.posterior import diagnostics, estimate, fits, fitting, forgetting, summary
+from hebbax.model.declared import read_spec, with_formula
+from hebbax.posterior import diagnostics, estimate, fits, fitting, forgetting, levels, summary
 from hebbax.run.names import check_distinct
 
 
@@ -63,6 +64,7 @@ from hebbax.run.names import check_distinct
     help=f"sampling: draws kept per chain  [default: {pseudo_marginal.Settings.draws}]; "
     f"svi: draws of the guide  [default: {svi.Settings.draws}]",
 )
+@by_option
 @force_option
 def fit(
     recordings: Path,
@@ -73,6 +75,7 @@ def fit(
     out: Path,
     seed: int,
     force: bool,
+    by: str | None,
     **given: int | str | None,
 ) -> None:
     """Fit one or more models of DATA: sample the posterior and say whether it can be trusted, or
@@ -82,7 +85,7 @@ def fit(
     """
     settings = _settings(method, given)
     sessions = described(recordings, columns, no_choice)
-    specs = [read_spec(name) for name in models]
+    specs = [with_formula(read_spec(name), by) for name in models]
     check_distinct([spec.name for spec in specs], "--model")
     prepare_folder(out)
     found = fits.prepare(sessions, specs, out, seed, settings, anew=force)
@@ -125,6 +128,9 @@ def _tell(name: str, result: fits.Result) -> None:
     if verdict.passed:
         CONSOLE.print(table("population", summary.population_table(result, verdict)))
         if said := forgetting.forgetting_sentence(result, verdict):
+            CONSOLE.print(said)
+        if said := levels.sentence(result):
+            CONSOLE.print(table("value, group", levels.level_table(result, verdict)))
             CONSOLE.print(said)
         if (effective := summary.effective_terms(result)) is not None:
             n_terms = result.posterior.sizes["term"]

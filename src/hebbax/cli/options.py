@@ -73,6 +73,14 @@ force_option = click.option(
 )
 
 
+by_option = click.option(
+    "--by",
+    metavar="FORMULA",
+    help="columns of DATA, one value an animal, by which every value of a rule may differ, such as "
+    "group or sex+age",
+)
+
+
 class ListCommand(click.Command):
     """A command whose repeated options may be given once with several values:
     ``--models no-learning reward`` for ``--models no-learning --models reward``."""

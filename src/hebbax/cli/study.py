@@ -18,6 +18,7 @@ from hebbax.cli.options import (
     Written,
     asked_baiting_option,
     blocks_option,
+    by_option,
     column_option,
     command_line,
     data_argument,
@@ -30,7 +31,7 @@ from hebbax.cli.ranges import BLOCKS, DRAWS, ITERATIONS, SEED, seed_option
 from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
-from hebbax.model.declared import read_spec
+from hebbax.model.declared import read_spec, with_formula
 from hebbax.report import sections as reports
 from hebbax.report import study, told
 from hebbax.run.attempts import DETAILS, Failed, attempt
@@ -61,6 +62,7 @@ from hebbax.simulate.environment import AskedBaiting, Baiting
 @click.option(
     "--draws", type=DRAWS, default=pseudo_marginal.Settings.draws, help="draws kept per chain"
 )
+@by_option
 @force_option
 def run(
     recordings: Path,
@@ -73,6 +75,7 @@ def run(
     seed: int,
     warmup: int,
     draws: int,
+    by: str | None,
     force: bool,
 ) -> None:
     """Fit, diagnose, compare and check models of DATA, and write a report.
@@ -81,6 +84,8 @@ def run(
     """
     sessions = described(recordings, columns, no_choice)
     specs = [read_spec(name) for name in models]
+    if by is not None:
+        specs += [with_formula(spec, by) for spec in specs if spec.members]
     settings = pseudo_marginal.Settings(warmup=warmup, draws=draws)
     checks = predictive.Settings(trials_per_block=blocks, baiting=baiting)
     predictive.check_blocks(sessions, blocks)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from hebbax.data.covariates import described
 from hebbax.data.questions import questions
 from hebbax.data.sessions import Sessions
 from hebbax.errors import DataError
@@ -56,6 +57,8 @@ def describe(sessions: Sessions) -> Description:
     trials apart, and rejections."""
     n_trials, free = int(sessions.n_trials.sum()), sessions.valid & sessions.free
     counts = {"animals": _listed(list(sessions.animals))}
+    for name, values in list(sessions.covariates.items())[:MOST]:
+        counts[f"animals by {name}"] = described(values)
     if sessions.n_sessions > 1:
         each = sessions.session.max(axis=1) + 1
         counts["sessions"] = f"{each.sum()}, {_range(each)} an animal"

@@ -6,10 +6,12 @@ alternatives; rewards are finite and belong to choices; blocks are numbered from
 other, within sessions, which do so in every animal; what was chosen was offered; padding is empty.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 
+from hebbax.data.covariates import Value, check_covariates
 from hebbax.data.limits import MAX_ANIMALS, MAX_CELLS, MAX_STIMULI, MAX_TRIALS
 from hebbax.data.names import check_names
 from hebbax.data.record import (
@@ -61,6 +63,8 @@ class Recorded(Protocol):
     @property
     def offered(self) -> np.ndarray | None: ...  # noqa: D102
     @property
+    def covariates(self) -> Mapping[str, tuple[Value, ...]]: ...  # noqa: D102
+    @property
     def source(self) -> str: ...  # noqa: D102
 
 
@@ -96,6 +100,7 @@ def check(sessions: Recorded) -> None:
         check_record(own, len(sessions.stimuli), source)
         _check_padding(sessions, row, where)
     _check_numbers(sessions)
+    check_covariates(sessions.covariates, sessions.animals, source)
 
 
 def check_counts(n_animals: int, n_stimuli: int, source: str) -> None:

@@ -1,7 +1,7 @@
 """The laws of one animal's trials, whichever door they come in by."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ class Record:
     """One animal's trials, before padding: ``choices`` (trial,), -1 for an omitted one; ``rewards``
     (trial,), NaN where none was recorded; ``blocks`` (trial,) from 0, without them one a session;
     ``rejections`` (trial, stimulus); ``session`` (trial,) from 0, without it one; ``offered``
-    (trial, stimulus), without it all; ``called``: how the recording itself calls the trial at a
+    (trial, stimulus), without it all; ``covariates`` of the animal, text or numbers by name;
+    ``called``: how the recording itself calls the trial at a
     place, for messages."""
 
     animal: str
@@ -40,6 +41,7 @@ class Record:
     rejections: np.ndarray | None = None
     session: np.ndarray | None = None
     offered: np.ndarray | None = None
+    covariates: Mapping[str, str | float] = field(default_factory=dict)
     called: Callable[[int], str] = counted
 
 
@@ -88,10 +90,10 @@ def check_sizes(record: Record, n_stimuli: int, where: str) -> None:
 def check_trials(record: Record, n_stimuli: int, where: str) -> None:
     """Raise `DataError` naming the first trial whose choice, reward, block or rejections cannot
     be."""
-    for field in ("blocks", "rejections"):
-        values = getattr(record, field)
+    for name in ("blocks", "rejections"):
+        values = getattr(record, name)
         if values is not None and values.size and values.min() < 0:
-            raise DataError(f"{where}, {field}: {values.min()} given; 0 or more is allowed.")
+            raise DataError(f"{where}, {name}: {values.min()} given; 0 or more is allowed.")
     if (
         record.rejections is not None
         and (most := record.rejections.max(initial=0)) > MAX_REJECTIONS

@@ -10,14 +10,16 @@ one alternative: the animal learns from it, and its choice says nothing.
 """
 
 import hashlib
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from hebbax.data import laws
+from hebbax.data.covariates import Value
 from hebbax.data.names import check_names
 from hebbax.data.record import INTEGERS, NO_CHOICE, Record, check_array, check_record
 from hebbax.errors import DataError
@@ -40,6 +42,7 @@ class Sessions:
             choice or without one, or None where only choices were recorded.
         offered: ``(animal, trial, stimulus)`` whether a trial offered each alternative, or None
             where every trial offered all.
+        covariates: text or numbers of every animal (animal,) by name, "" or NaN where missing.
         source: name of the file or folder they came from.
         notes: what a reader took for granted or left out, in sentences; no part of the hash.
     """
@@ -54,6 +57,7 @@ class Sessions:
     rejections: np.ndarray | None
     source: str
     offered: np.ndarray | None = None
+    covariates: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -145,6 +149,10 @@ def from_animals(
         rejections=rejections,
         source=source,
         offered=offered,
+        covariates={
+            name: tuple(record.covariates[name] for record in records)
+            for name in records[0].covariates
+        },
         notes=tuple(notes),
     )
 
@@ -201,7 +209,16 @@ def select(sessions: Sessions, animals: Sequence[str]) -> Sessions:
         name: None if values is None else values[cells] for name, values in whole.items()
     }
     fields["blocks"] = _numbered(fields["blocks"])
-    return replace(sessions, animals=tuple(animals), n_trials=sessions.n_trials[rows], **fields)
+    covariates = {
+        name: tuple(values[row] for row in rows) for name, values in sessions.covariates.items()
+    }
+    return replace(
+        sessions,
+        animals=tuple(animals),
+        n_trials=sessions.n_trials[rows],
+        covariates=covariates,
+        **fields,
+    )
 
 
 def first_trials(sessions: Sessions, fraction: float) -> np.ndarray:
@@ -263,8 +280,10 @@ def data_hash(sessions: Sessions) -> str:
     """Return the SHA-256 of what was recorded, whatever file it came from."""
     digest = hashlib.sha256(repr((sessions.animals, sessions.stimuli)).encode())
     fields = ("choices", "blocks", "session", "n_trials", "rejections", "offered")
-    for values in (getattr(sessions, field) for field in fields):
+    for values in (getattr(sessions, name) for name in fields):
         if values is not None:
             digest.update(np.ascontiguousarray(values, dtype=np.int64).tobytes())
     digest.update(np.ascontiguousarray(sessions.rewards, dtype=np.float64).tobytes())
+    if sessions.covariates:
+        digest.update(json.dumps(sessions.covariates, sort_keys=True).encode())
     return digest.hexdigest()

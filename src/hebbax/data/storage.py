@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hebbax.data.covariates import Value
 from hebbax.data.isolated import Content, Named, load_files
 from hebbax.data.offers import SEPARATOR, check_separable
 from hebbax.data.sessions import Sessions
@@ -83,6 +84,7 @@ def write(sessions: Sessions, path: str | Path) -> None:
             "hebbax_sessions": FILE_VERSION,
             "source": sessions.source,
             "notes": json.dumps(sessions.notes),
+            "covariates": json.dumps(sessions.covariates),
         },
     )
     netcdf.write({"/": dataset}, Path(path), DataError)
@@ -113,6 +115,8 @@ def write_table(sessions: Sessions, path: str | Path) -> None:
         names = np.array(sessions.stimuli, dtype=object)
         cells = np.array([SEPARATOR.join(names[one]) for one in kinds], dtype=object)
         table["offered"] = cells[kind]
+    for name, values in sessions.covariates.items():
+        table[name] = np.array(values, dtype=object)[animal]
     with replacing(Path(path), DataError) as unfinished:
         table.to_csv(unfinished, index=False)
 
@@ -144,6 +148,7 @@ def read_netcdf(path: Path, name: str) -> Sessions:
         offered=None if offered is None else offered.astype(bool),
         source=name,
         notes=_notes(stored, name),
+        covariates=_covariates(stored, name),
     )
     return replace(sessions, source=stored.attrs["source"])  # messages named the file itself
 
@@ -172,6 +177,15 @@ def _check_stored(stored: Content, name: str) -> None:
             raise DataError(
                 f"{name}, {field}: {stored.numbers[field].dtype} given; integers are needed."
             )
+
+
+def _covariates(stored: Content, name: str) -> dict[str, tuple[Value, ...]]:
+    """Return the covariates of the animals."""
+    try:
+        found = json.loads(stored.attrs.get("covariates", "{}"))
+        return {str(key): tuple(values) for key, values in found.items()}
+    except (TypeError, ValueError, AttributeError):
+        raise DataError(f"{name}: the attribute covariates is not readable.") from None
 
 
 def _notes(stored: Content, name: str) -> tuple[str, ...]:

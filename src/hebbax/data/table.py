@@ -1,6 +1,7 @@
 """Sessions from a tidy table: one row a trial, or one row an encounter."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import pandas as pd
 from hebbax.data import laws
 from hebbax.data.cells import convert, omit
 from hebbax.data.columns import read_any
+from hebbax.data.covariates import covariates_of, note_on
 from hebbax.data.headers import FIELDS, assign
 from hebbax.data.names import check_names
 from hebbax.data.offers import Names, offered_matrix, read_offers
@@ -62,15 +64,20 @@ def read_table(path: Path, name: str, meaning: Meaning) -> Sessions:
         table["stimulus" if encounters else "choice"], offers or [], table, name
     )
     offered = None if offers is None else offered_matrix(offers, stimuli)
+    kept = covariates_of(others, table["animal"])
+    unread = others.drop(columns=list(kept))
     records = []
     for animal, group in table.groupby("animal", sort=False):
         rows = group.sort_values(["order", "trial"], kind="stable")
-        records.append(
+        record = (
             _from_encounters(str(animal), rows, len(stimuli), name)
             if encounters
             else _from_trials(str(animal), rows, offered, name)
         )
-    return from_animals(records, stimuli, name, [*notes, *unread_notes(others, table)])
+        own = {covariate: values[str(animal)] for covariate, values in kept.items()}
+        records.append(replace(record, covariates=own))
+    notes += [*note_on(kept), *unread_notes(unread, table)]
+    return from_animals(records, stimuli, name, notes)
 
 
 def _number(table: pd.DataFrame, numbered: bool, source: str) -> list[str]:

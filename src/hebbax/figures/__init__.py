@@ -8,6 +8,7 @@ from hebbax.figures.designs import designs
 from hebbax.figures.heldout import held_out
 from hebbax.figures.identifiability import identifiability
 from hebbax.figures.inclusion import inclusion, projection, variants
+from hebbax.figures.levels import groups
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.model_recovery import model_recovery, reliability
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler
@@ -34,6 +35,7 @@ __all__ = [
     "designs",
     "forest",
     "forgetting_term",
+    "groups",
     "held_out",
     "identifiability",
     "inclusion",

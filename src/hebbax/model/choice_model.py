@@ -7,16 +7,17 @@
 `ChoiceModel` is hashable: a compiled program depends on it. `Animal` is one with its values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
 from hebbax.model.choice_parameters import PARAMETERS, Numbers, Parameter, Rates, Trial
+from hebbax.model.effects import Effect, with_effects
 from hebbax.model.likelihood import Kind
 from hebbax.model.spec import ModelSpec
-from hebbax.typing import Array, ArrayLike, Parameters
+from hebbax.typing import Array, Parameters
 
 KEPT = {"reset": 0.0, "keep": 1.0}
 """What is kept between sessions where it is no parameter."""
@@ -112,10 +113,18 @@ def _rows(leaf: Array) -> list[Array]:
     return list(jnp.moveaxis(leaf, -1, 0))
 
 
-def animal_of(model: ChoiceModel, values: Parameters, n_inputs: int) -> Animal:
-    """Return an animal by its values by group name."""
-    own: dict[str, list[ArrayLike]] = {
-        name: list(jnp.atleast_1d(value)) for name, value in values.items()
-    }
+def animal_of(
+    model: ChoiceModel,
+    values: Parameters,
+    n_inputs: int,
+    effects: Sequence[Effect] = (),
+    covariates: Array | None = None,
+) -> Animal:
+    """Return an animal by its values by group name, and its covariates (effect,) where these have
+    effects."""
+    own: dict[str, Numbers] = {name: list(jnp.atleast_1d(value)) for name, value in values.items()}
+    own = with_effects(effects, own, None if covariates is None else list(covariates))
     start = jnp.stack(model.initial_weights(own, n_inputs))[:, None]
-    return Animal(values.get("theta", jnp.zeros(0)), start, model.rates(own), own, model)
+    theta = [jnp.asarray(one) for one in own.get("theta", [])]
+    stacked = jnp.stack(theta) if theta else jnp.zeros(0)
+    return Animal(stacked, start, model.rates(own), own, model)

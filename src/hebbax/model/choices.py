@@ -13,7 +13,7 @@ encounter; without a choice w, E[R] and the last choice stay as they are):
 without hebbax.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ from hebbax.errors import ModelError
 from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
 from hebbax.model.choice_model import Animal, ChoiceModel, animal_of
 from hebbax.model.conditioning import shown
+from hebbax.model.effects import MOST, Effect, design_of
+from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.groups import Group, sample_group
 from hebbax.model.likelihood import Choice, Encounters, Kind
 from hebbax.model.spec import ModelSpec
@@ -39,6 +41,7 @@ from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import FunctionRule, Rule
 from hebbax.typing import Array, ArrayLike, Parameters
 from hebbax.validation.precision import warn_if_single
+from hebbax.validation.quoting import plain
 
 
 class Design(NamedTuple):
@@ -51,7 +54,8 @@ class Design(NamedTuple):
     stimulus chosen last, and ``most`` (trial,) is the number of encounters that ended a trial
     without a choice, infinite where it has one. ``begins`` (trial,) marks the first trial of every
     later session, and ``offered`` (trial, stimulus) what was at hand; None where there is but one
-    session, and where all was.
+    session, and where all was. ``covariates`` (effect,) are those of the animal by the columns of a
+    model's effects, None where it has none.
     """
 
     valid: Array
@@ -64,6 +68,7 @@ class Design(NamedTuple):
     most: Array
     begins: Array | None
     offered: Array | None
+    covariates: Array | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +82,7 @@ class Model:
         rule: the plasticity rule.
         network: fixed parts of the network.
         groups: the latent variables of each animal.
+        effects: of covariates, in the order of their group.
         observed: what is conditioned on, ``(observation,)`` choices, or
             ``(observation, stimulus + 1)`` rejections and choice.
         numbers: ``(trial,)`` number of each trial of `sessions` in the recording, animal by animal,
@@ -89,6 +95,7 @@ class Model:
     rule: Rule
     network: Network
     groups: tuple[Group, ...]
+    effects: tuple[Effect, ...]
     observed: np.ndarray
     numbers: np.ndarray
     design: Design
@@ -169,9 +176,10 @@ class Model:
         """What stands between weights and choices."""
         return ChoiceModel.of(self.spec)
 
-    def animal(self, values: Parameters) -> Animal:
-        """Return one animal, from its values by group name."""
-        return animal_of(self.choice_model, values, self.network.n_inputs)
+    def animal(self, values: Parameters, covariates: Array | None = None) -> Animal:
+        """Return one animal, from its values by group name and its covariates (effect,)."""
+        n = self.network.n_inputs
+        return animal_of(self.choice_model, values, n, self.effects, covariates)
 
     @property
     def kind(self) -> Kind:
@@ -182,7 +190,7 @@ class Model:
         return self.kind.of(*self._animal_readout(*animal), animal[1].most)
 
     def _animal_weights(self, values: Parameters, design: Design) -> Array:
-        own = self.animal(values)
+        own = self.animal(values, design.covariates)
         if not self.rule.parameters:
             return jnp.broadcast_to(own.initial, (design.valid.shape[0], *own.initial.shape))
         drive, nights = design.drive, _nights(design, own)
@@ -199,7 +207,8 @@ class Model:
         return replay(self.rule, self.network, own.theta, own.initial, trials, kept)
 
     def _animal_readout(self, values: Parameters, design: Design) -> tuple[Array, Array]:
-        weights, own = self._animal_weights(values, design), self.animal(values)
+        weights = self._animal_weights(values, design)
+        own = self.animal(values, design.covariates)
         logits = jax.vmap(partial(logits_of, self.network))(weights)
         trace = design.trace
         if (rate := own.rates.trace) is not None:
@@ -242,21 +251,59 @@ def build_model(
     recording, sessions = sessions, part(sessions, seen(sessions, spec))
     network = Network(one_hot(sessions.n_stimuli, spec.rate), READOUTS[spec.readout])
     plasticity = spec.rule(sessions.n_stimuli) if rule is None else FunctionRule(rule, spec.terms)
+    effects, covariates = effects_of(spec, sessions)
+    design = _design(spec, sessions, plasticity, network)
     return Model(
         spec=spec,
         recording=recording,
         sessions=sessions,
         rule=plasticity,
         network=network,
-        groups=groups_of(spec, sessions.n_stimuli, sessions.n_choices),
+        groups=groups_of(spec, sessions.n_stimuli, sessions.n_choices, effects),
+        effects=effects,
         observed=observed,
         numbers=np.nonzero(seen(recording, spec))[1] + 1,
-        design=_design(spec, sessions, plasticity, network),
+        design=design._replace(covariates=covariates),
     )
 
 
-def groups_of(spec: ModelSpec, n_stimuli: int, n_choices: int) -> tuple[Group, ...]:
-    """Return the latent variables of each animal that a model declares, for so many choices."""
+def effects_of(spec: ModelSpec, sessions: Sessions) -> tuple[tuple[Effect, ...], Array | None]:
+    """Return the effects of covariates that a model declares, and these covariates ``(animal,
+    effect)``; none for a model without. Raises `ModelError` as `hebbax.model.effects.design_of`."""
+    if not spec.by:
+        return (), None
+    designs = design_of(spec.by, sessions, spec.name)
+    effects = tuple(
+        Effect(*place_of(spec, member, sessions.n_stimuli), member, str(column))
+        for member, design in designs.items()
+        for column in design
+    )
+    if len(effects) > MOST:
+        raise ModelError(
+            f"{spec.name}: {len(effects)} effects of covariates; at most {MOST} are allowed."
+        )
+    return effects, jnp.asarray(np.concatenate([one.to_numpy() for one in designs.values()], 1))
+
+
+def place_of(spec: ModelSpec, member: str, n_stimuli: int) -> tuple[str, int]:
+    """Return group and place of a value that may have effects: one of the rule, or a single one of
+    the choice model. Raises `ModelError` for another."""
+    if member in spec.members:
+        return "theta", spec.members.index(member)
+    single = [p.name for p in ChoiceModel.of(spec).parameters if not p.dims(spec.kind, n_stimuli)]
+    if member in single:
+        return member, 0
+    raise ModelError(
+        f'{spec.name}: "by" names "{plain(member)}", which is none of '
+        f"{', '.join((*spec.members, *single))}."
+    )
+
+
+def groups_of(
+    spec: ModelSpec, n_stimuli: int, n_choices: int, effects: Sequence[Effect] = ()
+) -> tuple[Group, ...]:
+    """Return the latent variables of each animal that a model declares, for so many choices, and
+    the effects of covariates that it has."""
     groups = []
     if spec.members:
         scales = np.array([spec.scale(member) for member in spec.members])
@@ -267,6 +314,10 @@ def groups_of(spec: ModelSpec, n_stimuli: int, n_choices: int) -> tuple[Group, .
         dims = one.dims(spec.kind, n_stimuli)
         scales = np.full([sizes[dim] for dim in dims], one.scale)
         groups.append(Group(one.name, scales, population=spec.population, dims=dims))
+    if spec.by:
+        own = {one.name: one.scale for one in ChoiceModel.of(spec).parameters}
+        scales = np.array([own.get(e.member) or spec.scale(e.member) for e in effects])
+        groups.append(Group(EFFECT, scales, population=spec.population, dims=("effect",)))
     return tuple(groups)
 
 
@@ -303,6 +354,7 @@ def _design(spec: ModelSpec, sessions: Sessions, rule: Rule, network: Network) -
         most=jnp.asarray(most),
         begins=jnp.asarray(begins) if several else None,
         offered=None if sessions.offered is None else jnp.asarray(sessions.offered),
+        covariates=None,
     )
 
 

@@ -6,6 +6,7 @@ An unknown key answers with the known ones. The files in ``models/`` are part of
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -73,6 +74,20 @@ def parse_spec(table: Mapping[str, Any], source: str = "model") -> ModelSpec:
     expressions = spec.coefficients.values()
     coefficients = dict(zip(terms, expressions, strict=True)) if expressions else {}
     return replace(spec, terms=terms, scales=scales, coefficients=coefficients)
+
+
+def with_formula(spec: ModelSpec, formula: str | None) -> ModelSpec:
+    """Return a model in which every value of the rule depends on covariates by a formula, under a
+    name that says so; the model itself without one.
+
+    Raises `ModelError` for a model without a rule.
+    """
+    if formula is None:
+        return spec
+    if not spec.members:
+        raise ModelError(f'{spec.name}: has no rule that could differ by "{plain(formula)}".')
+    words = "-".join(re.findall(r"\w+", formula))[:40]
+    return replace(spec, name=f"{spec.name}-by-{words}", by=dict.fromkeys(spec.members, formula))
 
 
 def stored_spec(stored: str, text: str) -> ModelSpec:
@@ -210,6 +225,10 @@ def _check_owners(spec: ModelSpec, table: Mapping[str, Any], source: str) -> Non
     for key, needed in NEEDED.items():
         if key in table and not needed.met(spec):
             raise ModelError(f'{source}: "{key}" belongs to {needed.words}.')
+    if spec.by and not spec.population:
+        raise ModelError(
+            f'{source}: "by" needs a population of animals; use hierarchy = "animals".'
+        )
     informed = spec.scaling == "information"
     if "effect" in table and not informed and not issubclass(spec.prior_type, Shrinking):
         raise ModelError(

@@ -92,6 +92,14 @@ LOG_ODDS = number(0.001, 10.0)
 """Bounds of its prior standard deviation, in log odds."""
 TermName = Annotated[str, pydantic.Field(min_length=1, max_length=limits.MAX_NAME)]
 Scale = Annotated[float, pydantic.Field(ge=MIN_SCALE, le=MAX_SCALE)]
+Formulas = Annotated[
+    Mapping[TermName, Annotated[str, pydantic.Field(min_length=1, max_length=limits.MAX_RULE)]],
+    pydantic.Field(max_length=limits.MAX_TERMS),
+]
+FORMULAS = (
+    "a table of formulas over columns that are the same in all trials of an animal, as in "
+    '{ w = "group" }'
+)
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,8 @@ class ModelSpec:
             the stimuli; a scale of 0 leaves it out.
         parameters: of a learning model, by name, each with its range, prior median and prior scale.
         coefficients: of a learning model, the expression of each Taylor term.
+        by: formula over covariates of animals for each value that depends on them, as in
+            { alpha = "group" } (`hebbax.model.effects`).
         text: the model file as it was read, stored with every posterior; no key of the file.
     """
 
@@ -180,6 +190,9 @@ class ModelSpec:
         default_factory=dict, hash=False
     )
     coefficients: Annotated[Coefficients, pydantic.Field(description=COEFFICIENTS)] = field(
+        default_factory=dict, hash=False
+    )
+    by: Annotated[Formulas, pydantic.Field(description=FORMULAS)] = field(
         default_factory=dict, hash=False
     )
     text: str = field(default="", repr=False, compare=False)

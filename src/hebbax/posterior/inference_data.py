@@ -35,6 +35,7 @@ from hebbax.errors import FitError, ModelError
 from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Model
 from hebbax.model.declared import stored_spec
+from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
 from hebbax.posterior.observed import ANIMALS, observed
@@ -119,6 +120,7 @@ def coordinates(model: Model) -> dict[str, Any]:
         "animal": list(model.sessions.animals),
         "term": list(model.rule.parameters),
         **learning.coordinates(model),
+        EFFECT: [effect.label for effect in model.effects],
         "stimulus": stimuli,
         "contrast": [f"{name} against {stimuli[0]}" for name in stimuli[1:]],
         "observation": np.arange(len(model.trials)),
@@ -154,6 +156,7 @@ def attributes(model: Model, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "stimuli": json.dumps(model.sessions.stimuli),
         "data": model.sessions.source,
         "data_hash": data_hash(model.recording),
+        "covariates": json.dumps(model.recording.covariates),
         "observed": _observed(model),
         "versions": json.dumps({name: version(name) for name in PACKAGES}),
         **provenance_attributes(provenance),
@@ -235,6 +238,7 @@ def sessions_of(posterior: az.InferenceData) -> Sessions:
         rejections[: len(seen)] = seen
     fields = {name: both(name) for name in ("chosen", "reward", "block", "session")}
     offered = both("offered").astype(bool) if "offered" in stored else None
+    covariates = json.loads(posterior.attrs.get("covariates", "{}"))
     records = []
     for a, name in enumerate(np.asarray(posterior.posterior["animal"])):
         (own,) = np.nonzero(animal == a)
@@ -249,6 +253,7 @@ def sessions_of(posterior: az.InferenceData) -> Sessions:
                 None if rejections is None else rejections[own],
                 session,
                 None if offered is None else offered[own],
+                {name: values[a] for name, values in covariates.items()},
             )
         )
     stimuli = json.loads(posterior.attrs["stimuli"])

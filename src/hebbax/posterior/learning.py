@@ -12,8 +12,9 @@ stored, as functions of them,
 so that whoever asks for coefficients or losses finds them as of any other rule.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -21,9 +22,11 @@ from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.choice_parameters import PARAMETERS as CHOICE
 from hebbax.model.choice_parameters import Fraction
 from hebbax.model.choices import Model
+from hebbax.model.effects import of_animals
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.expression import Expression
 from hebbax.rule.named import NamedRule
+from hebbax.rule.taylor import Rule
 
 PARAMETERS, COEFFICIENTS = "parameters", "coefficients"
 DIMS = {PARAMETERS: "parameter", COEFFICIENTS: "coefficient"}
@@ -38,19 +41,42 @@ FRACTIONS = tuple(name for name, one in CHOICE.items() if issubclass(one, Fracti
 def derived(model: Model, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return parameters and coefficients, of every animal and of the population, from values by
     site ``(..., member)``; nothing for a model without parameters."""
-    rule, out = model.rule, {}
-    for end in ("", POPULATION):
-        each = []
-        if isinstance(rule, NamedRule) and f"theta{end}" in values:
-            theta = np.asarray(values[f"theta{end}"])
+    animals = {name: own for name, own in values.items() if not name.endswith(POPULATION)}
+    if model.design.covariates is not None:
+        animals = of_animals(model.effects, animals, np.asarray(model.design.covariates))
+    shared = {
+        name.removesuffix(POPULATION): own for name, own in values.items() if name not in animals
+    }
+    of_population = natural(model.spec, model.rule, shared)
+    return natural(model.spec, model.rule, animals) | {
+        f"{name}{POPULATION}": own for name, own in of_population.items()
+    }
+
+
+def natural(spec: ModelSpec, rule: Rule, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return parameters and coefficients of values by group ``(..., member)``."""
+    out, each = {}, []
+    if "theta" in values and _tells_coefficients(spec):
+        theta = jnp.asarray(values["theta"])
+        out[COEFFICIENTS] = np.asarray(rule.coefficients(theta))
+        if isinstance(rule, NamedRule):
             each += list(rule.values(theta).values())
-            out[f"{COEFFICIENTS}{end}"] = np.asarray(rule.coefficients(theta))
-        for one in fractions(model.spec):
-            if f"{one.name}{end}" in values:
-                each.append(one.value([values[f"{one.name}{end}"]]))
-        if each:
-            out[f"{PARAMETERS}{end}"] = np.stack(list(map(np.asarray, each)), axis=-1)
+    each += [one.value([values[one.name]]) for one in fractions(spec) if one.name in values]
+    if each:
+        out[PARAMETERS] = np.stack(list(map(np.asarray, each)), axis=-1)
     return out
+
+
+def names_of(spec: ModelSpec, among: Collection[str] | None = None) -> list[str]:
+    """Return the names of the parameters in natural units; of the choice model those ``among``."""
+    each = [one.name for one in fractions(spec) if among is None or one.name in among]
+    return [*spec.parameters, *each]
+
+
+def _tells_coefficients(spec: ModelSpec) -> bool:
+    """Return whether the coefficients of an animal are others than the values of its rule:
+    functions of parameters, or with effects of covariates."""
+    return bool(spec.parameters) or any(member in spec.members for member in spec.by)
 
 
 def fractions(spec: ModelSpec) -> list[Fraction]:
@@ -60,10 +86,9 @@ def fractions(spec: ModelSpec) -> list[Fraction]:
 
 def coordinates(model: Model) -> dict[str, list[str]]:
     """Return the labels of parameters and of coefficients."""
-    out, names = {}, [one.name for one in fractions(model.spec)]
-    if isinstance(model.rule, NamedRule):
-        names = [*model.rule.parameters, *names]
-        out[DIMS[COEFFICIENTS]] = list(model.rule.taylor.parameters)
+    out, names = {}, names_of(model.spec)
+    if _tells_coefficients(model.spec):
+        out[DIMS[COEFFICIENTS]] = list(model.spec.terms)
     return {**out, DIMS[PARAMETERS]: names} if names else out
 
 
@@ -71,7 +96,7 @@ def dims(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
     """Return the dimensions of what is stored beside the values of a model, by name."""
     stored = {
         PARAMETERS: bool(spec.parameters or fractions(spec)),
-        COEFFICIENTS: bool(spec.parameters),
+        COEFFICIENTS: _tells_coefficients(spec),
     }
     own = {name: dim for name, dim in DIMS.items() if stored[name]}
     out: dict[str, tuple[str, ...]] = {name: ("animal", dim) for name, dim in own.items()}

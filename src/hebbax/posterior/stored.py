@@ -81,6 +81,7 @@ class _Attributes(BaseModel):
     settings: Json[dict[str, Any]]
     data_description: Json[Description] | None = None
     command: str | None = None
+    covariates: Json[dict[str, list[str | float]]] | None = None
     loss: float | None = None
     gradient_norm: float | None = None
     digest: str

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.groups import Group
 from hebbax.model.priors import Shrinking
 from hebbax.posterior import alone, diagnostics, learning
@@ -47,6 +48,8 @@ def animal_table(posterior: az.InferenceData) -> pd.DataFrame:
     rows: dict[tuple[str, str], dict[str, float]] = {}
     draws = posterior.posterior
     for name, label in learning.told(draws).items():
+        if name == EFFECT:  # of the population; what they make of an animal is in its values
+            continue
         samples = samples_of(draws[name])
         for animal in samples["animal"].to_numpy():
             members = _rows(label, samples.sel(animal=animal, drop=True))

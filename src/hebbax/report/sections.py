@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from hebbax import figures
 from hebbax.check.comparison import Comparison
 from hebbax.check.predictive import SUSPICIOUS
-from hebbax.posterior import forgetting, summary
+from hebbax.posterior import forgetting, levels, summary
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.diagnostics import Verdict
 from hebbax.report import page
@@ -27,6 +27,7 @@ from hebbax.run.names import file_name
 CAPTIONS = {
     "new animal": "How well each model predicts an animal that was left out, against the best one.",
     "comparison": "How well each model predicts a choice among known ones, against the best one.",
+    "groups": "Population values of each group of animals: medians, 50 and 90 % intervals.",
     "forest": "Coefficients of each animal and of the population.",
     "forgetting": "What a weight loses in a trial, and the memory it stands for.",
     "pairs": "Population values against each other.",
@@ -142,9 +143,11 @@ def _model(name: str, study: Study, folder: Path) -> page.Section:
     tables: dict[str, Callable[[], pd.DataFrame]] = {
         **_losses(posterior, verdict),
         "Population": partial(summary.population_table, posterior, verdict),
+        **_groups(posterior, verdict),
         "Each animal": partial(summary.animal_table, posterior, verdict),
     }
     drawn: dict[str, Draw] = {
+        "groups": partial(figures.groups, posterior, verdict),
         "forest": partial(figures.forest, posterior, verdict),
         "forgetting": partial(figures.forgetting_term, posterior, verdict),
         "pairs": partial(figures.pairs, posterior, verdict),
@@ -163,6 +166,16 @@ def _model(name: str, study: Study, folder: Path) -> page.Section:
         ],
         _pictures(folder, name, drawn),
     )
+
+
+def _groups(posterior: az.InferenceData, verdict: Verdict) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Return the tables of groups of animals, none for a model without effects of covariates."""
+    if not posteriors.spec_of(posterior).by:
+        return {}
+    return {
+        "Population of each group": partial(levels.level_table, posterior, verdict),
+        "Differences between groups": partial(levels.difference_table, posterior, verdict),
+    }
 
 
 def _losses(posterior: az.InferenceData, verdict: Verdict) -> dict[str, Callable[[], pd.DataFrame]]:
@@ -193,6 +206,7 @@ def _texts(name: str, study: Study) -> list[str | Failed]:
                 f"The forgetting of {name}",
                 partial(forgetting.forgetting_sentence, posterior, verdict),
             ),
+            attempt(f"The groups of {name}", partial(levels.sentence, posterior)),
             attempt(f"The number of terms of {name}", partial(_effective, posterior)),
         ]
     if isinstance(check, Failed):

@@ -22,7 +22,7 @@ from hebbax.data import Sessions
 from hebbax.errors import FitError, ModelError
 from hebbax.inference import pseudo_marginal
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior import diagnostics, fits, fitting, forgetting, summary
+from hebbax.posterior import diagnostics, fits, fitting, forgetting, levels, summary
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.observed import check_comparable
 from hebbax.report import told
@@ -186,8 +186,9 @@ def answer(study: Study) -> str:
         f"The forgetting of {leading}",
         partial(forgetting.forgetting_sentence, posterior, study.verdicts[leading]),
     )
+    groups = attempt(f"The groups of {leading}", partial(levels.sentence, posterior))
     missed = attempt(f"The check of {leading}", lambda: study.checks[leading].sentence)
-    parts = [*sentences, said(term), said(missed)]
+    parts = [*sentences, said(term), said(groups), said(missed)]
     return " ".join(part for part in parts if part)
 
 
@@ -245,6 +246,9 @@ def _write_tables(study: Study, folder: Path) -> list[Failed]:
     if any(map(forgetting.fades, study.posteriors.values())):
         tables["losses"] = partial(_by_model, study, forgetting.population_losses, ["model"])
         tables["losses_by_animal"] = partial(_by_model, study, forgetting.animal_losses, ["model"])
+    if any(posteriors.spec_of(posterior).by for posterior in study.posteriors.values()):
+        tables["groups"] = partial(_by_model, study, levels.level_table, ["model"])
+        tables["differences"] = partial(_by_model, study, levels.difference_table, ["model"])
     writers: dict[str, Callable[[], None]] = {
         f"{name}.csv": partial(_write_table, name, make, folder) for name, make in tables.items()
     }

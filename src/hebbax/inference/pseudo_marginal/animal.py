@@ -13,7 +13,7 @@ What the program depends on is in `Frame` and static; the trials are arguments, 
 serves every recording of a shape.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -26,11 +26,12 @@ from jax.custom_batching import custom_vmap
 from hebbax.inference.density import Expansion, padded_observed
 from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.choices import Model
+from hebbax.model.effects import Effect, with_effects
 from hebbax.model.likelihood import Kind
 from hebbax.rule.memory import resumed, towards
 from hebbax.rule.network import Network
 from hebbax.rule.taylor import Rule
-from hebbax.typing import Array
+from hebbax.typing import Array, ArrayLike
 
 SINGLE = jnp.float32
 
@@ -42,14 +43,15 @@ fast."""
 @dataclass(frozen=True)
 class Frame:
     """What a compiled program depends on: rule, network, the model of ``choices``, the ``groups``
-    of an animal's values, name and number of members each, and whether animals lie around a
-    ``population``."""
+    of an animal's values, name and number of members each, whether animals lie around a
+    ``population``, and the ``effects`` of covariates."""
 
     rule: Rule
     network: Network
     choices: ChoiceModel
     groups: tuple[tuple[str, int], ...]
     population: bool
+    effects: tuple[Effect, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -74,6 +76,7 @@ class Trials(NamedTuple):
     begins: Array | None
     trace: Array
     offered: Array | None
+    covariates: Array | None
     value: Array
 
 
@@ -89,7 +92,8 @@ class State(NamedTuple):
 def frame_of(model: Model) -> Frame:
     """Return what a program for a model depends on."""
     groups = tuple((group.name, group.scales.size) for group in model.groups)
-    return Frame(model.rule, model.network, model.choice_model, groups, model.spec.population)
+    around = model.spec.population
+    return Frame(model.rule, model.network, model.choice_model, groups, around, model.effects)
 
 
 def trials_of(model: Model) -> Trials:
@@ -97,6 +101,11 @@ def trials_of(model: Model) -> Trials:
     design = model.design
     shared = {field: getattr(design, field) for field in Trials._fields if field != "value"}
     trials = Trials(**shared, value=padded_observed(model))
+    if design.covariates is not None:
+        # Of the animal, and so of each of its trials: all leaves have the same leading dimensions.
+        shape = (*trials.accepted.shape, len(model.effects))
+        each = jnp.broadcast_to(design.covariates[:, None], shape)
+        trials = trials._replace(covariates=each)
     return jax.tree.map(_single, trials)
 
 
@@ -107,7 +116,7 @@ def _single(leaf: Array) -> Array:
 def log_likelihood(frame: Frame, trials: Trials, phi: Array) -> Array:
     """Return log p(trials | phi) of one animal with values ``phi`` (member,), in nats; -inf where
     it is no number."""
-    values = _values(frame, phi.astype(SINGLE))
+    values = _values(frame, trials, phi.astype(SINGLE))
 
     def step(carry: tuple[State, Array], trial: Trials) -> tuple[tuple[State, Array], None]:
         state, total = carry
@@ -166,7 +175,7 @@ def expansion(frame: Frame, trials: Trials, phi: Array) -> Expansion:
     directions = jnp.eye(n, dtype=SINGLE)
 
     def before(phi: Array) -> tuple[Values, State]:
-        values = _values(frame, phi)
+        values = _values(frame, trials, phi)
         return values, _start(frame, values)
 
     (values, start), (d_values, moved) = jax.vmap(
@@ -202,19 +211,26 @@ def expansion(frame: Frame, trials: Trials, phi: Array) -> Expansion:
     )
 
 
-Values = dict[str, list[Array]]
+Values = dict[str, Sequence[ArrayLike]]
 """Values of one animal by group, one number each."""
 
 
-def _values(frame: Frame, phi: Array) -> Values:
+def _values(frame: Frame, trials: Trials, phi: Array) -> Values:
     """Return the members of each group, one number each; of the rule its coefficients."""
-    out, first = {}, 0
+    out: Values = {}
+    first = 0
     for name, size in frame.groups:
         out[name] = [phi[first + j] for j in range(size)]
         first += size
+    covariates = None if trials.covariates is None else list(trials.covariates[0])
+    out = with_effects(frame.effects, out, covariates)
     if frame.rule.parameters:
-        out["theta"] = list(frame.rule.coefficients(jnp.stack(out["theta"])))
+        out["theta"] = list(frame.rule.coefficients(_stacked(out["theta"])))
     return out
+
+
+def _stacked(values: Sequence[ArrayLike]) -> Array:
+    return jnp.stack([jnp.asarray(one) for one in values])
 
 
 def _start(frame: Frame, values: Values) -> State:
@@ -266,13 +282,13 @@ def _after(frame: Frame, values: Values, state: State, trial: Trials) -> State:
 
 
 def _learnt(
-    frame: Frame, theta: list[Array], weights: list[Array], trial: Trials, drive: Any
+    frame: Frame, theta: Sequence[ArrayLike], weights: list[Array], trial: Trials, drive: Any
 ) -> list[Array]:
     """Return the weight of each input after one trial, changed where the trial teaches."""
     rule, network = frame.rule, frame.network
     if not rule.parameters:
         return weights
-    coefficients, post = jnp.stack(theta), jnp.zeros((), SINGLE)
+    coefficients, post = _stacked(theta), jnp.zeros((), SINGLE)
     if rule.uses_post:
         post = jnp.tanh(sum((trial.x[i] * w for i, w in enumerate(weights)), post))
     after = []

@@ -1,0 +1,148 @@
+"""Effects of covariates: values of an animal that depend on its group, its age ...
+
+    value_a = value of the animal + sum over effects of covariate_ae * effect_ae,
+    effect_ae ~ Normal(population effect_e, spread_e^2)
+
+by the columns e of a formula over covariates (Wilkinson notation, read by formulaic), such as
+"group" or "sex + age"; the constant is the value itself, that of the first level of each factor. An
+effect is a value of the animal as any other, with a population and a spread: a random slope. The
+animals of a level with an effect so may differ by more than those of the first.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hebbax.data import Sessions
+from hebbax.data.sessions import natural_order
+from hebbax.errors import ModelError
+from hebbax.typing import ArrayLike
+from hebbax.validation.quoting import plain
+
+NAME = "effect"
+"""The group of these values."""
+
+MOST = 40
+"""Effects that a model may have."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An effect on one ``place`` of a ``group`` of values, the ``member``, by a ``column``."""
+
+    group: str
+    place: int
+    member: str
+    column: str
+
+    @property
+    def label(self) -> str:
+        """The effect in words: "alpha by group ovx"."""
+        return f"{self.member} by {self.column}"
+
+
+def design_of(
+    formulas: Mapping[str, str], sessions: Sessions, source: str
+) -> dict[str, pd.DataFrame]:
+    """Return the columns ``(animal, column)`` of each formula, without the constant.
+
+    Raises `ModelError` for what is no formula, a covariate that was not recorded, and one that is
+    missing of an animal.
+    """
+    table = _table(sessions)
+    return {
+        member: _columns(formula, table, member, source) for member, formula in formulas.items()
+    }
+
+
+def covariates_named(formulas: Mapping[str, str]) -> list[str]:
+    """Return the covariates that formulas name, each once."""
+    import formulaic  # as in `_columns`
+
+    found = (formulaic.Formula(formula).required_variables for formula in formulas.values())
+    return sorted({str(name) for names in found for name in names})
+
+
+def _table(sessions: Sessions) -> pd.DataFrame:
+    """Return covariates as a formula takes them: factors with their levels in natural order."""
+    columns: dict[str, object] = {}
+    for name, values in sessions.covariates.items():
+        if isinstance(values[0], str):
+            levels = sorted({str(value) for value in values} - {""}, key=natural_order)
+            columns[name] = pd.Categorical([v or None for v in values], categories=levels)
+        else:
+            columns[name] = np.array(values, dtype=float)
+    return pd.DataFrame(columns, index=list(sessions.animals))
+
+
+def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.DataFrame:
+    import formulaic  # a second and more, which only these models need
+
+    where = f'{source}: the formula "{plain(formula)}" of "{member}"'
+    try:
+        needed = formulaic.Formula(formula).required_variables
+    except Exception as problem:
+        raise ModelError(f"{where} cannot be read ({_first(problem)}).") from None
+    for name in sorted(map(str, needed)):
+        if name not in table:
+            known = ", ".join(map(str, table.columns)) or "none"
+            raise ModelError(
+                f'{where} names "{plain(name)}", which was not recorded; columns kept of each '
+                f"animal: {known}."
+            )
+        for animal in table.index[table[name].isna()][:1]:
+            raise ModelError(f'{where} needs "{plain(name)}", and animal {animal} has none.')
+    try:
+        matrix = pd.DataFrame(formulaic.model_matrix(formula, table))
+    except Exception as problem:
+        raise ModelError(f"{where} cannot be computed ({_first(problem)}).") from None
+    columns = matrix.drop(columns="Intercept", errors="ignore").astype(float)
+    if columns.empty or not np.isfinite(columns.to_numpy()).all():
+        raise ModelError(f"{where} has no column of finite numbers; name a covariate in it.")
+    return columns.set_axis([_words(str(name)) for name in columns], axis=1)
+
+
+def _first(problem: Exception) -> str:
+    return plain(str(problem).strip().splitlines()[0] if str(problem).strip() else "no reason")
+
+
+def _words(column: str) -> str:
+    """Return a column in words: "group[T.ovx]" is "group ovx"."""
+    return re.sub(r"\[(?:T\.)?([^\]]*)\]", r" \1", column)
+
+
+def with_effects(
+    effects: Sequence[Effect],
+    values: Mapping[str, Sequence[ArrayLike]],
+    covariates: Sequence[ArrayLike] | None,
+) -> dict[str, Sequence[ArrayLike]]:
+    """Return one animal's values by group, one number a member, with the effects of its
+    ``covariates`` (effect,); without these as they are."""
+    out = {name: list(own) for name, own in values.items()}
+    if covariates is None or NAME not in out:
+        return dict(out)
+    for effect, size, covariate in zip(effects, out[NAME], covariates, strict=True):
+        own = out[effect.group]
+        own[effect.place] = own[effect.place] + covariate * size
+    return dict(out)
+
+
+def of_animals(
+    effects: Sequence[Effect], values: Mapping[str, np.ndarray], covariates: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return draws of every animal's values by group ``(..., animal, member)``, or (..., animal),
+    with the effects of their ``covariates`` (animal, effect)."""
+    out = {name: np.array(own, dtype=float) for name, own in values.items()}
+    if NAME not in out:
+        return out
+    for e, effect in enumerate(effects):
+        change = covariates[:, e] * out[NAME][..., e]
+        own = out[effect.group]
+        if own.ndim == change.ndim:
+            own += change
+        else:
+            own[..., effect.place] += change
+    return out

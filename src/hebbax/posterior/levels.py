@@ -1,0 +1,170 @@
+"""What a posterior says of groups of animals: population values of each, and their differences.
+
+    value of a group = population value + sum over effects of covariate_e * population effect_e
+
+in natural units, at every distinct combination of the covariates that the formulas of a model name
+(`hebbax.model.effects`). Beside parameters and coefficients stand the losses that these make. A
+difference is that of the draws, so that what two groups share drops out.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import arviz as az
+import numpy as np
+import pandas as pd
+
+from hebbax.data import Sessions
+from hebbax.data.sessions import natural_order
+from hebbax.model.choices import effects_of
+from hebbax.model.effects import NAME as EFFECT
+from hebbax.model.effects import covariates_named, of_animals
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import diagnostics, learning
+from hebbax.posterior.inference_data import sessions_of, spec_of
+from hebbax.posterior.summary import INTERVAL, probability, samples_of
+from hebbax.rule.fading import PERCENT, losses
+
+MOST = 12
+"""Combinations of covariates that are told apart."""
+
+SURE = 0.95
+"""Probability from which a difference is told."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Population values of groups of animals.
+
+    ``names`` of the groups, ``animals`` in each, and draws ``(sample, group)`` of each value by its
+    name, those only that the covariates have an effect on.
+    """
+
+    names: tuple[str, ...]
+    animals: tuple[int, ...]
+    draws: dict[str, np.ndarray]
+
+
+def levels(posterior: az.InferenceData) -> Levels | None:
+    """Return the population values of each combination of covariates that animals have, in natural
+    order; None for a model without effects, and where there are more than `MOST`."""
+    spec = spec_of(posterior)
+    draws = posterior.posterior
+    if f"{EFFECT}_population" not in draws:
+        return None
+    sessions = sessions_of(posterior)
+    effects, covariates = effects_of(spec, sessions)
+    assert covariates is not None
+    labels = _labels(sessions, covariates_named(spec.by))
+    names = sorted(set(labels), key=natural_order)
+    if len(names) > MOST:
+        return None
+    rows = np.asarray(covariates)[[labels.index(name) for name in names]]
+    values = {}
+    for group in dict.fromkeys((*(effect.group for effect in effects), EFFECT)):
+        drawn = samples_of(draws[f"{group}_population"]).transpose("sample", ...).to_numpy()
+        values[group] = np.repeat(drawn[:, None], len(names), axis=1)
+    values = of_animals(effects, values, rows)
+    found = _told(spec, sessions.n_stimuli, values)
+    differing = {name: drawn for name, drawn in found.items() if np.ptp(drawn, axis=1).any()}
+    return Levels(tuple(names), tuple(labels.count(name) for name in names), differing)
+
+
+def _told(spec: ModelSpec, n_stimuli: int, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return what is told of values by group ``(sample, group, member)``, by its name."""
+    natural = learning.natural(spec, spec.rule(n_stimuli), values)
+    found = {}
+    if learning.PARAMETERS in natural:
+        for j, name in enumerate(learning.names_of(spec, values)):
+            found[name] = natural[learning.PARAMETERS][..., j]
+    if learning.COEFFICIENTS in natural:
+        coefficients = natural[learning.COEFFICIENTS]
+        if not spec.parameters:
+            found |= {f"theta {term}": coefficients[..., j] for j, term in enumerate(spec.terms)}
+        for loss in losses(spec.terms, spec.rate, n_stimuli):
+            found[f"loss of {loss.weight} in a trial (%)"] = PERCENT * loss.of(coefficients)
+    told = ("theta", EFFECT, *learning.FRACTIONS)
+    return found | {name: own for name, own in values.items() if name not in told}
+
+
+def _labels(sessions: Sessions, covariates: Sequence[str]) -> list[str]:
+    """Return the combination of covariates of each animal in words."""
+    columns = {name: sessions.covariates[name] for name in covariates}
+    one = len(columns) == 1
+    return [
+        ", ".join(
+            str(values[a]) if one and isinstance(values[a], str) else f"{name} {_shown(values[a])}"
+            for name, values in columns.items()
+        )
+        for a in range(sessions.n_animals)
+    ]
+
+
+def _shown(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+@diagnostics.marks
+def level_table(posterior: az.InferenceData) -> pd.DataFrame:
+    """Return one row a value and group: number of animals, median and ends of the 90 % interval;
+    empty where no groups are told apart."""
+    found, rows = levels(posterior), {}
+    for value, drawn in (found.draws if found else {}).items():
+        assert found is not None
+        for g, group in enumerate(found.names):
+            low, middle, high = np.quantile(drawn[:, g], (INTERVAL[0], 0.5, INTERVAL[1]))
+            rows[value, group] = (found.animals[g], middle, low, high)
+    return _table(rows, ["animals", "median", "5 %", "95 %"], ["value", "group"])
+
+
+@diagnostics.marks
+def difference_table(posterior: az.InferenceData) -> pd.DataFrame:
+    """Return one row a value and pair of groups: the median of the difference, the ends of its 90 %
+    interval and its probability of being above zero; empty where no groups are told apart."""
+    rows = {
+        (value, f"{one} less {other}"): (*np.quantile(d, (0.5, *INTERVAL)), (d > 0).mean())
+        for value, one, other, d in _differences(levels(posterior))
+    }
+    return _table(rows, ["median", "5 %", "95 %", "P(> 0)"], ["value", "difference"])
+
+
+def _differences(found: Levels | None) -> Iterator[tuple[str, str, str, np.ndarray]]:
+    for value, drawn in (found.draws if found else {}).items():
+        assert found is not None
+        for one, other in combinations(range(len(found.names)), 2):
+            yield value, found.names[other], found.names[one], drawn[:, other] - drawn[:, one]
+
+
+def _table(rows: dict, columns: list[str], names: list[str]) -> pd.DataFrame:
+    index = pd.MultiIndex.from_tuples(list(rows), names=names) if rows else None
+    if index is None:
+        index = pd.MultiIndex.from_arrays([[], []], names=names)
+    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
+
+
+def sentence(posterior: az.InferenceData) -> str:
+    """Return which groups differ in what, and how sure that is; empty where none are told apart."""
+    found = levels(posterior)
+    if found is None:
+        return ""
+    told = []
+    for value, one, other, difference in _differences(found):
+        above = float((difference > 0).mean())
+        if max(above, 1.0 - above) > SURE:
+            low, middle, high = np.quantile(difference, (INTERVAL[0], 0.5, INTERVAL[1]))
+            how, sure = ("higher", above) if above > 0.5 else ("lower", 1.0 - above)
+            told.append(
+                f"{value} is {how} in {one} than in {other} with probability {probability(sure)} "
+                f"(difference {middle:.3g}, 90 % interval {low:.3g} to {high:.3g})"
+            )
+    pairs = len(found.draws) * len(found.names) * (len(found.names) - 1) // 2
+    if not told:
+        return (
+            f"No group differs from another with probability over {SURE}, in any of {pairs} "
+            "differences of population values."
+        )
+    return (
+        f"Of {pairs} differences of groups {len(told)} are more than {SURE:.0%} probable: "
+        f"{'; '.join(told)}."
+    )

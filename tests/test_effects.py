@@ -1,0 +1,177 @@
+"""Effects of covariates: the design of a formula, the density with them, groups and their differences, bad formulas."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import random_sessions
+
+from hebbax.data import Record, data_hash, from_animals, read, select, write, write_table
+from hebbax.errors import ModelError
+from hebbax.inference.density import log_likelihood, log_likelihood_by_animal
+from hebbax.inference.pseudo_marginal import animal as sampler
+from hebbax.model.choices import build_model
+from hebbax.model.declared import parse_spec, with_formula
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import learning
+from hebbax.posterior.inference_data import sessions_of, to_inference_data
+from hebbax.posterior.levels import difference_table, level_table, sentence
+from hebbax.rule.fading import losses
+
+GROUPS, AGES = ("sham", "ovx", "sham", "drug"), (3.0, 5.0, 4.0, 8.0)
+SPEC = ModelSpec("m", ("x r", "w"), by={"w": "group", "x r": "age"}, lapse_scale=1.0)
+VALUES = {
+    "theta": [[0.9, -0.1], [0.6, -0.2], [0.4, 0.1], [0.7, -0.3]],
+    "preference": [0.3, -0.2, 0.1, 0.5],
+    "lapse": [0.1, 0.4, -0.3, 0.0],
+    "effect": [[0.2, -0.1, 0.05], [0.3, 0.1, -0.02], [0.5, 0.2, 0.03], [-0.2, 0.4, 0.01]],
+}
+"""Effects of an animal: w by the group ovx, w by sham, x r by age."""
+
+
+def sessions():
+    plain = random_sessions(3, lengths=(12, 9, 14, 10))
+    records = [
+        Record(
+            name, plain.choices[a, : plain.n_trials[a]], plain.rewards[a, : plain.n_trials[a]],
+            covariates={"group": GROUPS[a], "age": AGES[a]},
+        )
+        for a, name in enumerate(plain.animals)
+    ]  # fmt: skip
+    return from_animals(records, plain.stimuli, "made")
+
+
+def by_hand():
+    """Coefficients of every animal with its effects."""
+    out = np.array(VALUES["theta"])
+    for a, (group, age) in enumerate(zip(GROUPS, AGES, strict=True)):
+        ovx, sham, of_age = VALUES["effect"][a]
+        out[a, 1] += {"drug": 0.0, "ovx": ovx, "sham": sham}[group]
+        out[a, 0] += of_age * age
+    return out
+
+
+def test_an_animal_has_its_own_value_and_the_effects_of_its_covariates():
+    model = build_model(SPEC, sessions())
+    assert [effect.label for effect in model.effects] == [
+        "w by group ovx", "w by group sham", "x r by age",
+    ]  # fmt: skip
+    values = {name: jnp.array(own) for name, own in VALUES.items()}
+    without = build_model(ModelSpec("m", ("x r", "w"), lapse_scale=1.0), sessions())
+    plain = {**values, "theta": jnp.array(by_hand())}
+    del plain["effect"]
+    np.testing.assert_allclose(
+        log_likelihood(model, values), log_likelihood(without, plain), rtol=1e-12
+    )
+    frame, trials = sampler.frame_of(model), sampler.trials_of(model)
+    expected = log_likelihood_by_animal(without, plain)
+    for a in range(4):
+        phi = jnp.concatenate([values[group.name][a].ravel() for group in model.groups])
+        own = jax.tree.map(lambda leaf, a=a: leaf[a], trials)
+        assert float(sampler.log_likelihood(frame, own, phi)) == pytest.approx(
+            float(expected[a]), abs=1e-3
+        )
+
+
+def stored(spec=SPEC):
+    model = build_model(spec, sessions())
+    rng = np.random.default_rng(0)
+    draws = {}
+    for group in model.groups:
+        draws[group.name] = np.broadcast_to(
+            np.array(VALUES[group.name]), (2, 50, 4, *group.shape)
+        ).copy()
+        draws[f"{group.name}_population"] = rng.normal(size=(2, 50, *group.shape))
+        draws[f"{group.name}_spread"] = np.ones((2, 50, *group.shape))
+    made = {"method": "test", "seed": 0, "settings": {}}
+    return to_inference_data(jax.random.PRNGKey(0), model, draws, {}, made)
+
+
+def test_animals_are_told_with_their_effects_and_groups_by_the_population():
+    posterior = stored()
+    found = posterior.posterior["coefficients"].mean(("chain", "draw"))
+    np.testing.assert_allclose(found, by_hand())
+    assert list(found["coefficient"].values) == ["x r", "w"]
+    assert sessions_of(posterior).covariates == sessions().covariates
+    assert learning.told(posterior.posterior)["coefficients"] == "theta"
+
+
+def test_groups_are_population_values_at_their_covariates():
+    """Against sums of draws by hand, for a model whose one factor is the group."""
+    posterior = stored(ModelSpec("m", ("x r", "w"), by={"w": "group"}, lapse_scale=1.0))
+    flat = {
+        name: np.asarray(posterior.posterior[f"{name}_population"]).reshape(100, -1)
+        for name in ("theta", "effect")
+    }
+    w = {"drug": flat["theta"][:, 1]}
+    w |= {"ovx": w["drug"] + flat["effect"][:, 0], "sham": w["drug"] + flat["effect"][:, 1]}
+    (loss,) = losses(["w"], 0.75, 2)
+    levels, differences = level_table(posterior), difference_table(posterior)
+    assert list(levels.index.get_level_values("value").unique()) == [
+        "theta w", "loss of a weight in a trial (%)",
+    ]  # fmt: skip
+    for group, drawn in w.items():
+        assert levels.loc[("theta w", group), "median"] == pytest.approx(np.median(drawn))
+        assert levels.loc[("theta w", group), "animals"] == GROUPS.count(group)
+        lost = 100 * loss.of(drawn[:, None])
+        row = levels.loc[("loss of a weight in a trial (%)", group)]
+        assert row["95 %"] == pytest.approx(np.quantile(lost, 0.95))
+    row = differences.loc[("theta w", "sham less ovx")]
+    assert row["5 %"] == pytest.approx(np.quantile(w["sham"] - w["ovx"], 0.05))
+    assert row["P(> 0)"] == pytest.approx((w["sham"] > w["ovx"]).mean())
+    assert len(differences) == 6
+    assert sentence(posterior).startswith("No group differs from another with probability over ")
+
+
+def test_covariates_come_back_from_every_file(tmp_path):
+    made = sessions()
+    write(made, tmp_path / "s.nc")
+    write_table(made, tmp_path / "s.csv")
+    for again in (read(tmp_path / "s.nc"), read(tmp_path / "s.csv")):
+        assert dict(again.covariates) == dict(made.covariates)
+        assert data_hash(again) == data_hash(made)
+    few = select(made, ["animal3", "animal0"])
+    assert few.covariates == {"group": ("drug", "sham"), "age": (8.0, 3.0)}
+
+
+FORMULAS = {
+    "sex": 'm: the formula "sex" of "w" names "sex", which was not recorded; columns kept of each '
+    "animal: group, age.",
+    "1": 'm: the formula "1" of "w" has no column of finite numbers; name a covariate in it.',
+    "log(age - 3)": 'm: the formula "log(age - 3)" of "w" has no column of finite numbers; name a '
+    "covariate in it.",
+}
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_a_bad_formula_is_refused_in_one_sentence(formula):
+    with pytest.raises(ModelError) as error:
+        build_model(ModelSpec("m", ("x r", "w"), by={"w": formula}), sessions())
+    assert str(error.value) == FORMULAS[formula]
+
+
+def test_what_cannot_have_effects_is_refused_in_one_sentence():
+    with pytest.raises(ModelError) as error:
+        build_model(ModelSpec("m", ("w",), by={"habit": "group"}), sessions())
+    assert str(error.value) == 'm: "by" names "habit", which is none of w, preference.'
+    with pytest.raises(ModelError) as error:
+        build_model(ModelSpec("m", ("w",), by={"w": "((group"}), sessions())
+    assert str(error.value).startswith('m: the formula "((group" of "w" cannot be read (')
+    with pytest.raises(ModelError, match=r'^m: "by" needs a population of animals; use hierarchy'):
+        parse_spec({"terms": ["w"], "name": "m", "hierarchy": "none", "by": {"w": "group"}}, "m")
+    missing = sessions().covariates | {"age": (3.0, float("nan"), 4.0, 8.0)}
+    with pytest.raises(ModelError) as error:
+        build_model(SPEC, replace(sessions(), covariates=missing))
+    assert str(error.value) == (
+        'm: the formula "age" of "x r" needs "age", and animal animal1 has none.'
+    )
+
+
+def test_a_formula_for_a_whole_rule_makes_a_model_of_another_name():
+    spec = with_formula(ModelSpec("m", ("x r", "w")), "group + age")
+    assert (spec.name, spec.by) == ("m-by-group-age", {"x r": "group + age", "w": "group + age"})
+    with pytest.raises(ModelError, match=r'^m: has no rule that could differ by "group"\.$'):
+        with_formula(ModelSpec("m", ()), "group")
