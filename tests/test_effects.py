@@ -80,9 +80,8 @@ def stored(spec=SPEC):
     rng = np.random.default_rng(0)
     draws = {}
     for group in model.groups:
-        draws[group.name] = np.broadcast_to(
-            np.array(VALUES[group.name]), (2, 50, 4, *group.shape)
-        ).copy()
+        own = np.array(VALUES[group.name])[..., : group.scales.size].reshape(4, *group.shape)
+        draws[group.name] = np.broadcast_to(own, (2, 50, *own.shape)).copy()
         draws[f"{group.name}_population"] = rng.normal(size=(2, 50, *group.shape))
         draws[f"{group.name}_spread"] = np.ones((2, 50, *group.shape))
     made = {"method": "test", "seed": 0, "settings": {}}
