@@ -99,7 +99,7 @@ def stored():
 
 
 def drawn():
-    return replicates.drawn_values(stored(), model(), 3)
+    return posterior.drawn_values(stored(), model(), 3)
 
 
 @cache

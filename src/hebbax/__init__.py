@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hebbax.model.spec import ModelSpec
     from hebbax.posterior.diagnostics import diagnose
     from hebbax.posterior.inference_data import to_inference_data
+    from hebbax.posterior.latents import latents
     from hebbax.rule.taylor import TaylorRule
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "compare",
     "declared_models",
     "diagnose",
+    "latents",
     "map",
     "nuts",
     "pseudo_marginal",
@@ -53,6 +55,7 @@ _HOMES = {
     "model.choices": ("Model", "build_model"),
     "rule.taylor": ("TaylorRule",),
     "posterior.inference_data": ("to_inference_data",),
+    "posterior.latents": ("latents",),
     "model.declared": ("declared_models", "read_spec"),
     "model.spec": ("ModelSpec",),
 }

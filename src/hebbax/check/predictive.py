@@ -31,7 +31,7 @@ from hebbax.data import Sessions, part
 from hebbax.errors import FitError
 from hebbax.model.choices import Model, build_model
 from hebbax.posterior.diagnostics import Verdict, marked, verdict_of
-from hebbax.posterior.inference_data import numbers_of, sessions_of, spec_of
+from hebbax.posterior.inference_data import drawn_values, numbers_of, sessions_of, spec_of
 from hebbax.posterior.stored import CHECKED, check_groups
 from hebbax.run import files
 from hebbax.run.names import file_name
@@ -150,7 +150,7 @@ def check(
     ]
     blocks = _blocks(model.sessions, numbers, settings.trials_per_block)
     experiment, decision = _experiment(model.sessions, blocks, settings)
-    values = replicates.drawn_values(posterior, model, settings.replicates)
+    values = drawn_values(posterior, model, settings.replicates)
     parts = _parts(key, model, experiment, values, progress)
     rows, points = zip(
         *(tables(model.sessions.animals, kind, *part) for kind, part in parts.items()), strict=True

@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hebbax.check.behaviour import Trials
 from hebbax.model.choices import Model
-from hebbax.posterior.inference_data import animal_values
 from hebbax.simulate.contingency import Contingencies
 from hebbax.simulate.environment import Baiting, Environment, generate
 from hebbax.typing import Array, Key, Parameters
@@ -45,15 +43,6 @@ class Lived(NamedTuple):
     begins: Array | None
     offered: Array | None
     covariates: Array | None
-
-
-def drawn_values(posterior: az.InferenceData, model: Model, n: int) -> dict[str, np.ndarray]:
-    """Return n draws of each animal's values ``(replicate, animal, ...)``, evenly spaced over all
-    chains; draws repeat where the posterior has fewer."""
-    values = animal_values(posterior, model)
-    total = len(next(iter(values.values())))
-    chosen = np.linspace(0, total - 1, n).round().astype(int)
-    return {name: drawn[chosen] for name, drawn in values.items()}
 
 
 def one_step(

@@ -2,7 +2,18 @@
 
 import click
 
-from hebbax.cli import answers, calibrate, check, cohort, design, fit, recordings, study, terms
+from hebbax.cli import (
+    answers,
+    calibrate,
+    check,
+    cohort,
+    design,
+    fit,
+    latents,
+    recordings,
+    study,
+    terms,
+)
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 
@@ -21,6 +32,7 @@ for _command in (
     answers.diagnose,
     answers.compare,
     check.check,
+    latents.latents,
     answers.profile,
     design.identify,
     design.design,

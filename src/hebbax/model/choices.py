@@ -186,29 +186,31 @@ class Model:
         """The distribution of what an animal did in a trial, of logits and offsets."""
         return self.spec.kind
 
-    def _animal_distribution(self, animal: tuple[Parameters, Design]) -> Choice | Encounters:
-        return self.kind.of(*self._animal_readout(*animal), animal[1].most)
+    def animal_expected(self, own: Animal, design: Design) -> Array | None:
+        """Return the reward that one animal expects before each of its trials ``(trial,)``; None
+        where that has no parameter."""
+        if (rate := own.rates.expected) is None:
+            return None
+        start = jnp.asarray(own.model.start)
+        return followed(design.signal, rate, design.accepted, _nights(design, own), start)
 
-    def _animal_weights(self, values: Parameters, design: Design) -> Array:
-        own = self.animal(values, design.covariates)
+    def animal_weights(self, own: Animal, design: Design) -> Array:
+        """Return the weights of one animal before each of its trials ``(trial, input, hidden)``."""
         if not self.rule.parameters:
             return jnp.broadcast_to(own.initial, (design.valid.shape[0], *own.initial.shape))
-        drive, nights = design.drive, _nights(design, own)
-        if (rate := own.rates.expected) is not None:
-            start = jnp.asarray(own.model.start)
-            expected = followed(design.signal, rate, design.accepted, nights, start)
+        drive, expected = design.drive, self.animal_expected(own, design)
+        if expected is not None:
             signal = jnp.where(design.accepted, design.signal - expected, 0.0)
             drive = drives(self.rule, design.x, signal)
         # Where every recorded trial has a choice there is nothing to skip, and the loop is faster.
         all_learn = self.kind.relative and self.spec.omitted == "pass"
         learns = None if all_learn else design.learns
         trials = Presented(design.x, drive, learns, design.begins)
-        kept = own.rates.kept
-        return replay(self.rule, self.network, own.theta, own.initial, trials, kept)
+        return replay(self.rule, self.network, own.theta, own.initial, trials, own.rates.kept)
 
-    def _animal_readout(self, values: Parameters, design: Design) -> tuple[Array, Array]:
-        weights = self._animal_weights(values, design)
-        own = self.animal(values, design.covariates)
+    def animal_readout(self, own: Animal, weights: Array, design: Design) -> tuple[Array, Array]:
+        """Return logits of acceptance and offsets of one animal, each ``(trial, stimulus)``, given
+        its weights before each trial."""
         logits = jax.vmap(partial(logits_of, self.network))(weights)
         trace = design.trace
         if (rate := own.rates.trace) is not None:
@@ -216,6 +218,16 @@ class Model:
             start = jnp.zeros(chosen.shape[1:])
             trace = followed(chosen, rate, design.accepted, _nights(design, own), start)
         return own.readout(logits, trace, design.offered)
+
+    def _animal_distribution(self, animal: tuple[Parameters, Design]) -> Choice | Encounters:
+        return self.kind.of(*self._animal_readout(*animal), animal[1].most)
+
+    def _animal_weights(self, values: Parameters, design: Design) -> Array:
+        return self.animal_weights(self.animal(values, design.covariates), design)
+
+    def _animal_readout(self, values: Parameters, design: Design) -> tuple[Array, Array]:
+        own = self.animal(values, design.covariates)
+        return self.animal_readout(own, self.animal_weights(own, design), design)
 
 
 def _nights(design: Design, animal: Animal) -> tuple[Array, ArrayLike] | None:

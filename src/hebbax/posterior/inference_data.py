@@ -210,6 +210,15 @@ def animal_values(posterior: az.InferenceData, model: Model) -> dict[str, np.nda
     }
 
 
+def drawn_values(posterior: az.InferenceData, model: Model, n: int) -> dict[str, np.ndarray]:
+    """Return n draws of each animal's values ``(sample, animal, ...)``, evenly spaced over all
+    chains; draws repeat where the posterior has fewer."""
+    values = animal_values(posterior, model)
+    total = len(next(iter(values.values())))
+    chosen = np.linspace(0, total - 1, n).round().astype(int)
+    return {name: drawn[chosen] for name, drawn in values.items()}
+
+
 def spec_of(posterior: az.InferenceData) -> ModelSpec:
     """Return the declared model a stored posterior belongs to; raise `ModelError` for what is
     none."""

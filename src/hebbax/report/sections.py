@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from hebbax import figures
 from hebbax.check.comparison import Comparison
 from hebbax.check.predictive import SUSPICIOUS
-from hebbax.posterior import forgetting, levels, summary
+from hebbax.posterior import forgetting, latents, levels, summary
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.diagnostics import Verdict
 from hebbax.report import page
@@ -30,6 +30,7 @@ CAPTIONS = {
     "groups": "Population values of each group of animals: medians, 50 and 90 % intervals.",
     "forest": "Coefficients of each animal and of the population.",
     "forgetting": "What a weight loses in a trial, and the memory it stands for.",
+    "session": "Trials of one animal: choices and rewards, its weights, what it would choose.",
     "pairs": "Population values against each other.",
     "sampler": "Ranks of each chain's draws: even where the chains agree.",
     "choice curves": "Choices of each animal, and what the model predicts of them.",
@@ -155,6 +156,7 @@ def _model(name: str, study: Study, folder: Path) -> page.Section:
     if not isinstance(check, Failed):
         tables["Predictive checks of the cohort"] = lambda: check.cohort
         drawn |= figures.predictive(check)
+    drawn["session"] = partial(_session, posterior, verdict)
     drawn["sampler"] = partial(figures.sampler, posterior, verdict)
     return page.Section(
         name,
@@ -176,6 +178,13 @@ def _groups(posterior: az.InferenceData, verdict: Verdict) -> dict[str, Callable
         "Population of each group": partial(levels.level_table, posterior, verdict),
         "Differences between groups": partial(levels.difference_table, posterior, verdict),
     }
+
+
+def _session(posterior: az.InferenceData, verdict: Verdict) -> Figure:
+    """Return the picture of the trials of an animal that has the median number of them."""
+    animal = latents.typical_animal(posterior)
+    found = latents.latents(posterior, animals=[animal], verdict=verdict)
+    return figures.session(found, verdict)
 
 
 def _losses(posterior: az.InferenceData, verdict: Verdict) -> dict[str, Callable[[], pd.DataFrame]]:
