@@ -191,7 +191,7 @@ def test_a_report_of_three_alternatives_holds_every_name_as_it_stands(tmp_path):
         assert value in read_part
 
     pictures = {path.stem for path in (folder / "figures").iterdir()}
-    kinds = ("forest", "forgetting", "pairs", "sampler", "choice curves", "checks")
+    kinds = ("forest", "forgetting", "pairs", "session", "sampler", "choice curves", "checks")
     assert pictures == {"all models comparison", *(f"{file_name(model)} {kind}" for kind in kinds)}
     assert text.count("data:image/png;base64,") == len(pictures)
     with (folder / "coefficients.csv").open(newline="") as file:

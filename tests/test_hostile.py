@@ -350,7 +350,7 @@ def test_any_bytes_are_a_matlab_file_or_a_sentence(place, content):
     check_written(place, folder)
 
 
-READERS = ("diagnose", "compare", "check", "report")
+READERS = ("diagnose", "compare", "check", "latents", "report")
 """Commands that are given posteriors."""
 
 
@@ -363,7 +363,8 @@ def given_posterior(place: Path, command: str, content: bytes) -> Ended:
         return ended(place, command, folder)
     path = place / "mine.nc"
     path.write_bytes(content)
-    out = () if command == "diagnose" else ("--out", place / "out")
+    written = place / "out" / "trials.csv" if command == "latents" else place / "out"
+    out = () if command == "diagnose" else ("--out", written)
     return ended(place, command, path, *out)
 
 

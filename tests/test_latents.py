@@ -229,4 +229,15 @@ def test_the_picture_shows_whole_sessions_and_where_they_begin(fit):
         assert starts == dotted
         ticks = sum(len(one.get_segments()) for one in figure.axes[0].collections)
         assert ticks == last - (long["choice"][:last] == "").sum()
+        assert "the posterior FAILED its diagnostics" in [one.get_text() for one in figure.texts]
+    plt.close("all")
+
+
+def test_a_model_that_learns_nothing_has_no_weights_to_show():
+    fit = made.posterior(ModelSpec("m", ()))
+    found = hebbax.latents(fit)
+    assert not found["weight"].any()
+    assert "change" not in found
+    figure = figures.session(of_animal(found, "animal0"), hebbax.diagnose(fit))
+    assert [ax.get_ylabel() for ax in figure.axes] == ["choice", "P(odour1)"]
     plt.close("all")

@@ -4,6 +4,9 @@ Each alternative has a colour. Lines are means over draws, bands 90 % intervals,
 recorded past; dotted lines are where a session begins.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
@@ -39,12 +42,12 @@ def session(found: xr.Dataset, verdict: Verdict) -> Figure:
         layout="constrained",
     )
     for ax, panel in zip(axes, panels, strict=True):
+        ax.margins(x=0.01)
         panel(ax, shown)
         for start in _starts(shown):
             ax.axvline(start - 0.5, color="0.4", linewidth=0.8, linestyle=":")
         ax.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel("trial")
-    axes[-1].margins(x=0.01)
     figure.suptitle(_title(found, shown), fontsize=11, x=0.01, ha="left")
     return mark_failed(figure, verdict)
 
@@ -94,10 +97,7 @@ def _choices(ax: Axes, shown: xr.Dataset) -> None:
         Line2D([], [], marker="|", linestyle="", markersize=size, color=colour, label=label)
         for label, (size, colour) in kinds.items()
     ]
-    ax.legend(
-        handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False,
-        fontsize=8,
-    )  # fmt: skip
+    _legend(ax, handles)
 
 
 def _weights(ax: Axes, shown: xr.Dataset) -> None:
@@ -106,7 +106,7 @@ def _weights(ax: Axes, shown: xr.Dataset) -> None:
     ax.axhline(0.0, color="0.6", linewidth=0.8)
     units = shown["weight"].attrs["units"]
     ax.set_ylabel("weight" if units == "1" else f"weight ({units})")
-    ax.legend(frameon=False, fontsize=8, loc="upper right", ncols=4)
+    _legend(ax)
 
 
 def _probabilities(ax: Axes, shown: xr.Dataset) -> None:
@@ -127,6 +127,16 @@ def _band(ax: Axes, trial: np.ndarray, values: xr.DataArray, row: int, label: st
     mean, low, high = (values.sel(statistic=name) for name in ("mean", "5 %", "95 %"))
     ax.fill_between(trial, low, high, color=_colour(row), alpha=0.3, linewidth=0)
     ax.plot(trial, mean, color=_colour(row), linewidth=1.1, label=label)
+
+
+def _legend(ax: Axes, handles: Sequence[Line2D] | None = None) -> None:
+    """Write the legend of a panel above it, where it covers nothing."""
+    place: dict[str, Any] = {
+        "loc": "lower right",
+        "bbox_to_anchor": (1.0, 1.0),
+        "borderaxespad": 0.2,
+    }
+    ax.legend(handles=handles, ncols=6, frameon=False, fontsize=8, **place)
 
 
 def _colour(row: int) -> str:
