@@ -122,6 +122,25 @@ def test_latents_are_those_of_a_loop_over_draws_and_trials(name):
         assert not np.isnan(found["expected_reward"]).any()
 
 
+def test_of_q_learning_the_change_is_the_learning_rate_times_the_prediction_error():
+    """In log odds: beta Q is the weight, and alpha beta (R - Q) what happens to the chosen one."""
+    fit = made.posterior(hebbax.read_spec("q-learning"))
+    sessions = hebbax.posterior.inference_data.sessions_of(fit)
+    parameters = fit.posterior["parameters"].stack(sample=("chain", "draw"))
+    own = of_animal(hebbax.latents(fit), sessions.animals[1])
+    alpha, beta = parameters.isel(animal=1).sel(parameter=["alpha", "beta"]).to_numpy()
+    value, weights, changes = np.zeros((2, len(alpha))), [], []
+    for t in range(sessions.n_trials[1]):
+        chosen, reward = sessions.choices[1, t], sessions.rewards[1, t]
+        error = reward - value[chosen]
+        weights.append((beta * value).mean(-1))
+        changes.append((alpha * beta * error).mean())
+        value[chosen] += alpha * error
+    told = own.sel(statistic="mean")
+    np.testing.assert_allclose(told["weight"], weights, atol=1e-9)
+    np.testing.assert_allclose(told["change"], changes, atol=1e-9)
+
+
 @pytest.fixture(scope="module")
 def fit():
     return made.posterior(sessions=random_sessions(4, lengths=(9, 14, 12)))
@@ -146,6 +165,15 @@ def test_what_cannot_be_told_is_one_sentence(fit):
     with pytest.raises(DataError) as error:
         hebbax.latents(fit, animals=["rat"])
     assert str(error.value) == ("random: no animal rat; there are animal0, animal1, animal2.")
+
+
+def test_two_columns_of_one_name_are_refused(fit):
+    found = hebbax.latents(fit).assign_coords(stimulus=["a", "a, 5 %"])
+    with pytest.raises(FitError) as error:
+        table(found)
+    assert str(error.value) == (
+        'random: two columns would be called "weight of a, 5 %"; rename one of the alternatives.'
+    )
 
 
 @pytest.fixture(scope="module")
@@ -217,10 +245,16 @@ def test_the_picture_shows_whole_sessions_and_where_they_begin(fit):
     assert parted.get_suptitle().startswith("m: animal1, sessions 1 to 2 of 4 (mean")
     one = figures.session(long.assign_coords(session=("trial", np.ones(1000, int))), verdict)
     assert one.get_suptitle().startswith("m: animal1, the first 800 trials (mean")
-    for figure, last, dotted in ((parted, 300, [150.5, 150.5]), (one, 800, [])):
+    for figure, drawn, dotted in (
+        (parted, [(1, 150), (151, 300)], [150.5, 150.5]),
+        (one, [(1, 800)], []),
+    ):
+        last = drawn[-1][1]
         weights = figure.axes[1]
-        line = weights.lines[0].get_xdata()
-        assert (line[0], line[-1]) == (1, last)
+        blue = [
+            one.get_xdata() for one in weights.lines if one.get_color() == figures.style.PALETTE[0]
+        ]
+        assert [(own[0], own[-1]) for own in blue] == drawn
         assert [label for ax in figure.axes for label in [ax.get_ylabel()]] == [
             "choice", "weight", "P(odour1)",
         ]  # fmt: skip

@@ -64,7 +64,8 @@ def _title(found: xr.Dataset, shown: xr.Dataset) -> str:
     n, last = (int(part["session"].to_numpy()[-1]) for part in (found, shown))
     parts = [str(found["animal"].to_numpy()[0])]
     if n > 1:
-        parts.append(f"session 1 of {n}" if last == 1 else f"sessions 1 to {last} of {n}")
+        first = f"session 1 of {n}" if last == 1 else f"sessions 1 to {last} of {n}"
+        parts.append(f"{n} sessions" if last == n else first)
     if shown.sizes["trial"] < int((found["session"] <= last).sum()):
         parts.append(f"the first {shown.sizes['trial']} trials")
     return f"{found.attrs['model']}: {', '.join(parts)} (mean and 90 % interval, given the past)"
@@ -102,7 +103,7 @@ def _choices(ax: Axes, shown: xr.Dataset) -> None:
 
 def _weights(ax: Axes, shown: xr.Dataset) -> None:
     for row, name in enumerate(shown["stimulus"].to_numpy()):
-        _band(ax, shown["trial"].to_numpy(), shown["weight"].isel(stimulus=row), row, str(name))
+        _band(ax, shown["weight"].isel(stimulus=row), row, str(name))
     ax.axhline(0.0, color="0.6", linewidth=0.8)
     units = shown["weight"].attrs["units"]
     ax.set_ylabel("weight" if units == "1" else f"weight ({units})")
@@ -115,18 +116,19 @@ def _probabilities(ax: Axes, shown: xr.Dataset) -> None:
     for row in range(len(names)) if len(names) > 2 else (1,):
         own = shown["probability"].isel(stimulus=row)
         offered = (own.sel(statistic="mean") > 0.0).to_numpy() & ~shown["forced"].to_numpy()
-        trial = shown["trial"].to_numpy()[offered]
-        _band(ax, trial, own.isel(trial=offered), row, str(names[row]))
+        _band(ax, own.isel(trial=offered), row, str(names[row]))
     ax.axhline(1.0 / len(names), color="0.6", linewidth=0.8)
     ax.set_ylim(-0.03, 1.03)
     ax.set_ylabel(f"P({names[1]})" if len(names) == 2 else "P(choice)")
 
 
-def _band(ax: Axes, trial: np.ndarray, values: xr.DataArray, row: int, label: str) -> None:
-    """Draw the mean and the interval of a latent of one alternative."""
-    mean, low, high = (values.sel(statistic=name) for name in ("mean", "5 %", "95 %"))
-    ax.fill_between(trial, low, high, color=_colour(row), alpha=0.3, linewidth=0)
-    ax.plot(trial, mean, color=_colour(row), linewidth=1.1, label=label)
+def _band(ax: Axes, values: xr.DataArray, row: int, label: str) -> None:
+    """Draw the mean and the interval of a latent of one alternative, each session on its own."""
+    for k, (_, own) in enumerate(values.groupby("session")):
+        mean, low, high = (own.sel(statistic=name) for name in ("mean", "5 %", "95 %"))
+        trial, colour = own["trial"], _colour(row)
+        ax.fill_between(trial, low, high, color=colour, alpha=0.3, linewidth=0)
+        ax.plot(trial, mean, color=colour, linewidth=1.1, label=label if k == 0 else None)
 
 
 def _legend(ax: Axes, handles: Sequence[Line2D] | None = None) -> None:

@@ -9,7 +9,7 @@ Each is computed from the recorded past under every draw, and told by the mean o
 ends of the 90 % interval. These are the regressors of recordings of the brain (docs/latents.md).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -126,25 +126,38 @@ def latents(
 
 def table(found: xr.Dataset) -> pd.DataFrame:
     """Return latents as one row a trial, columns called in words by the stimuli of the data, and
-    last whether the posterior passed its diagnostics."""
+    last whether the posterior passed its diagnostics.
+
+    Raises `FitError` where two columns would have one name.
+    """
     columns = {
         name: found[name].to_numpy()
         for name in ("animal", "session", "trial", "choice", "reward", "forced")
     }
-    for name, told in LATENTS.items():
-        if name not in found:
-            continue
-        values = found[name]
-        for stimulus in values["stimulus"].to_numpy() if "stimulus" in values.dims else [None]:
-            own = values if stimulus is None else values.sel(stimulus=stimulus)
-            called = told.column.format(stimulus)
-            if "statistic" not in own.dims:
-                columns[called] = own.to_numpy()
-                continue
-            for statistic in STATISTICS:
-                which = "" if statistic == "mean" else f", {statistic}"
-                columns[f"{called}{which}"] = own.sel(statistic=statistic).to_numpy()
+    for called, values in (
+        one for name in LATENTS if name in found for one in _columns(found[name])
+    ):
+        if called in columns:
+            raise FitError(
+                f'{found.attrs["data"]}: two columns would be called "{called}"; rename one of the '
+                "alternatives."
+            )
+        columns[called] = values
     return pd.DataFrame(columns).assign(diagnostics=found.attrs["diagnostics"])
+
+
+def _columns(latent: xr.DataArray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and values ``(trial,)`` of each column of a latent."""
+    each = latent["stimulus"].to_numpy() if "stimulus" in latent.dims else [None]
+    for stimulus in each:
+        own = latent if stimulus is None else latent.sel(stimulus=stimulus)
+        called = LATENTS[str(latent.name)].column.format(stimulus)
+        if "statistic" not in own.dims:
+            yield called, own.to_numpy()
+            continue
+        for statistic in STATISTICS:
+            ending = "" if statistic == "mean" else f", {statistic}"
+            yield f"{called}{ending}", own.sel(statistic=statistic).to_numpy()
 
 
 def of_animal(found: xr.Dataset, name: str) -> xr.Dataset:
