@@ -99,29 +99,20 @@ def latents(
         raise FitError(f"{draws} draws asked for; latents need 1 or more.")
     verdict = verdict_of(posterior, verdict)
     sessions = sessions_of(posterior)
-    names = list(sessions.animals if animals is None else animals)
-    rows = [sessions.animals.index(name) for name in names if name in sessions.animals]
-    model = build_model(spec_of(posterior), select(sessions, names))
+    chosen = sessions.animals if animals is None else animals
+    model = build_model(spec_of(posterior), select(sessions, chosen))
     size = min(draws, posterior.posterior["chain"].size * posterior.posterior["draw"].size)
     values = drawn_values(posterior, model, size)
     follow = jax.jit(partial(_followed, model))
+    numbers = numbers_of(posterior)
     each = []
-    for row, of in enumerate(rows):
+    for row, animal in enumerate(chosen):
+        of = sessions.animals.index(animal)
         design = jax.tree.map(lambda leaf, row=row: leaf[row], model.design)
         drawn = follow({name: value[:, of] for name, value in values.items()}, design)
-        each.append(_animal(model, row, numbers_of(posterior)[of], drawn))
-    found = xr.concat(each, dim="trial", join="override", combine_attrs="drop_conflicts")
-    weights = "log odds" if model.spec.readout == "softmax" else "1"
-    for name, told in LATENTS.items():
-        if name in found:
-            units = weights if name in WEIGHTS else told.units
-            found[name].attrs = {"long_name": told.name, "units": units}
-    return found.assign_attrs(
-        model=model.spec.name,
-        data=model.sessions.source,
-        draws=size,
-        diagnostics=verdict.word,
-    )
+        each.append(_animal(model, row, numbers[of], drawn))
+    found = _described(xr.concat(each, dim="trial", join="override"), model)
+    return found.assign_attrs(draws=size, diagnostics=verdict.word)
 
 
 def table(found: xr.Dataset) -> pd.DataFrame:
@@ -196,6 +187,16 @@ def _followed(model: Model, values: Parameters, design: Design) -> dict[str, Arr
         return out
 
     return jax.lax.map(one, values, batch_size=BATCH)
+
+
+def _described(found: xr.Dataset, model: Model) -> xr.Dataset:
+    """Return latents with what they are called, and of what they are."""
+    weights = "log odds" if model.spec.readout == "softmax" else "1"
+    for name, told in LATENTS.items():
+        if name in found:
+            units = weights if name in WEIGHTS else told.units
+            found[name].attrs = {"long_name": told.name, "units": units}
+    return found.assign_attrs(model=model.spec.name, data=model.sessions.source)
 
 
 def _animal(model: Model, row: int, numbers: np.ndarray, drawn: Mapping[str, Array]) -> xr.Dataset:
