@@ -8,8 +8,8 @@ from hebbax.figures.designs import designs
 from hebbax.figures.heldout import held_out
 from hebbax.figures.identifiability import identifiability
 from hebbax.figures.inclusion import inclusion, projection, variants
-from hebbax.figures.levels import groups
 from hebbax.figures.latents import session
+from hebbax.figures.levels import groups
 from hebbax.figures.likelihood import log_likelihood_contours, profile
 from hebbax.figures.model_recovery import model_recovery, reliability
 from hebbax.figures.posterior import forest, forgetting_term, pairs, sampler

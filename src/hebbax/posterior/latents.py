@@ -99,18 +99,18 @@ def latents(
         raise FitError(f"{draws} draws asked for; latents need 1 or more.")
     verdict = verdict_of(posterior, verdict)
     sessions = sessions_of(posterior)
-    chosen = sessions.animals if animals is None else animals
-    model = build_model(spec_of(posterior), select(sessions, chosen))
+    chosen = sessions.animals if animals is None else select(sessions, animals).animals
+    # Of all animals: what a covariate means may hang on the others.
+    model = build_model(spec_of(posterior), sessions)
     size = min(draws, posterior.posterior["chain"].size * posterior.posterior["draw"].size)
     values = drawn_values(posterior, model, size)
     follow = jax.jit(partial(_followed, model))
     numbers = numbers_of(posterior)
     each = []
-    for row, animal in enumerate(chosen):
-        of = sessions.animals.index(animal)
+    for row in map(sessions.animals.index, chosen):
         design = jax.tree.map(lambda leaf, row=row: leaf[row], model.design)
-        drawn = follow({name: value[:, of] for name, value in values.items()}, design)
-        each.append(_animal(model, row, numbers[of], drawn))
+        drawn = follow({name: value[:, row] for name, value in values.items()}, design)
+        each.append(_animal(model, row, numbers[row], drawn))
     found = _described(xr.concat(each, dim="trial", join="override"), model)
     return found.assign_attrs(draws=size, diagnostics=verdict.word)
 
@@ -172,7 +172,7 @@ def _followed(model: Model, values: Parameters, design: Design) -> dict[str, Arr
     trial)``, weights and log probabilities ``(sample, trial, stimulus)``."""
 
     def one(values: Parameters) -> dict[str, Array]:
-        own = model.animal(values)
+        own = model.animal(values, design.covariates)
         weights, expected = model.animal_weights(own, design), model.animal_expected(own, design)
         offer, accept = model.kind.attraction(*model.animal_readout(own, weights, design))
         out = {"weight": weights[..., 0], "log_p": jax.nn.log_softmax(offer + accept)}
