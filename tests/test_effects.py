@@ -93,6 +93,9 @@ def test_animals_are_told_with_their_effects_and_groups_by_the_population():
     found = posterior.posterior["coefficients"].mean(("chain", "draw"))
     np.testing.assert_allclose(found, by_hand())
     assert list(found["coefficient"].values) == ["x r", "w"]
+    own = posterior.posterior["effect"].mean(("chain", "draw"))
+    np.testing.assert_allclose(own, VALUES["effect"])
+    assert list(own["column"].values) == ["w by group ovx", "w by group sham", "x r by age"]
     assert sessions_of(posterior).covariates == sessions().covariates
     assert learning.told(posterior.posterior)["coefficients"] == "theta"
 

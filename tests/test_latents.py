@@ -7,9 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import test_effects
 from command import run
 from conftest import random_sessions
-from scipy.special import expit, logit
+from scipy.special import expit, logit, logsumexp
 from slow_reference import bound, factors, sigmoid
 from test_choice_model import TERMS, N, recording
 
@@ -275,3 +276,14 @@ def test_a_model_that_learns_nothing_has_no_weights_to_show():
     figure = figures.session(of_animal(found, "animal0"), hebbax.diagnose(fit))
     assert [ax.get_ylabel() for ax in figure.axes] == ["choice", "P(odour1)"]
     plt.close("all")
+
+
+def test_what_was_chosen_has_the_probability_that_is_stored_of_it_with_effects_of_covariates():
+    """Of one group of the animals, whose effects are those of the whole cohort."""
+    fit = made.posterior(test_effects.SPEC, test_effects.sessions())
+    animals = ["animal0", "animal2"]
+    found = hebbax.latents(fit, animals=animals)
+    stored = fit.log_likelihood["choice"].stack(sample=("chain", "draw")).to_numpy()
+    own = np.isin(fit.constant_data["animal_index"], (0, 2))
+    expected = logsumexp(stored[own], axis=1) - np.log(stored.shape[1])
+    np.testing.assert_allclose(found["log_probability"], expected, atol=1e-9)

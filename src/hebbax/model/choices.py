@@ -28,7 +28,7 @@ from hebbax.errors import ModelError
 from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
 from hebbax.model.choice_model import Animal, ChoiceModel, animal_of
 from hebbax.model.conditioning import shown
-from hebbax.model.effects import MOST, Effect, design_of
+from hebbax.model.effects import DIMENSION, MOST, Effect, design_of
 from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.groups import Group, sample_group
 from hebbax.model.likelihood import Choice, Encounters, Kind
@@ -329,7 +329,7 @@ def groups_of(
     if spec.by:
         own = {one.name: one.scale for one in ChoiceModel.of(spec).parameters}
         scales = np.array([own.get(e.member) or spec.scale(e.member) for e in effects])
-        groups.append(Group(EFFECT, scales, population=spec.population, dims=("effect",)))
+        groups.append(Group(EFFECT, scales, population=spec.population, dims=(DIMENSION,)))
     return tuple(groups)
 
 

@@ -25,6 +25,10 @@ from hebbax.validation.quoting import plain
 NAME = "effect"
 """The group of these values."""
 
+DIMENSION = "column"
+"""Along which they lie: columns of the formulas. A variable called as its own dimension would be a
+coordinate, and no part of a stored posterior."""
+
 MOST = 40
 """Effects that a model may have."""
 

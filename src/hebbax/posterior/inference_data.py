@@ -35,7 +35,7 @@ from hebbax.errors import FitError, ModelError
 from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Model
 from hebbax.model.declared import stored_spec
-from hebbax.model.effects import NAME as EFFECT
+from hebbax.model.effects import DIMENSION
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
 from hebbax.posterior.observed import ANIMALS, observed
@@ -120,7 +120,7 @@ def coordinates(model: Model) -> dict[str, Any]:
         "animal": list(model.sessions.animals),
         "term": list(model.rule.parameters),
         **learning.coordinates(model),
-        EFFECT: [effect.label for effect in model.effects],
+        DIMENSION: [effect.label for effect in model.effects],
         "stimulus": stimuli,
         "contrast": [f"{name} against {stimuli[0]}" for name in stimuli[1:]],
         "observation": np.arange(len(model.trials)),
