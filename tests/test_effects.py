@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import made
 import numpy as np
 import pytest
 from conftest import random_sessions
@@ -16,10 +17,12 @@ from hebbax.model.choices import build_model
 from hebbax.model.declared import parse_spec, with_formula
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
+from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.inference_data import sessions_of, to_inference_data
 from hebbax.posterior.levels import difference_table, level_table, sentence
 from hebbax.rule.fading import losses
 
+PASSED = Verdict((), {}, "")
 GROUPS, AGES = ("sham", "ovx", "sham", "drug"), (3.0, 5.0, 4.0, 8.0)
 SPEC = ModelSpec("m", ("x r", "w"), by={"w": "group", "x r": "age"}, lapse_scale=1.0)
 VALUES = {
@@ -80,12 +83,12 @@ def stored(spec=SPEC):
     rng = np.random.default_rng(0)
     draws = {}
     for group in model.groups:
-        own = np.array(VALUES[group.name])[..., : group.scales.size].reshape(4, *group.shape)
+        own = np.reshape(VALUES[group.name], (4, -1))[:, : group.scales.size]
+        own = own.reshape(4, *group.shape)
         draws[group.name] = np.broadcast_to(own, (2, 50, *own.shape)).copy()
         draws[f"{group.name}_population"] = rng.normal(size=(2, 50, *group.shape))
         draws[f"{group.name}_spread"] = np.ones((2, 50, *group.shape))
-    made = {"method": "test", "seed": 0, "settings": {}}
-    return to_inference_data(jax.random.PRNGKey(0), model, draws, {}, made)
+    return to_inference_data(made.KEY, model, draws, made.statistics((2, 50)), made.PROVENANCE)
 
 
 def test_animals_are_told_with_their_effects_and_groups_by_the_population():
@@ -110,7 +113,7 @@ def test_groups_are_population_values_at_their_covariates():
     w = {"drug": flat["theta"][:, 1]}
     w |= {"ovx": w["drug"] + flat["effect"][:, 0], "sham": w["drug"] + flat["effect"][:, 1]}
     (loss,) = losses(["w"], 0.75, 2)
-    levels, differences = level_table(posterior), difference_table(posterior)
+    levels, differences = level_table(posterior, PASSED), difference_table(posterior, PASSED)
     assert list(levels.index.get_level_values("value").unique()) == [
         "theta w", "loss of a weight in a trial (%)",
     ]  # fmt: skip
@@ -128,13 +131,13 @@ def test_groups_are_population_values_at_their_covariates():
 
 
 def test_covariates_come_back_from_every_file(tmp_path):
-    made = sessions()
-    write(made, tmp_path / "s.nc")
-    write_table(made, tmp_path / "s.csv")
+    recorded = sessions()
+    write(recorded, tmp_path / "s.nc")
+    write_table(recorded, tmp_path / "s.csv")
     for again in (read(tmp_path / "s.nc"), read(tmp_path / "s.csv")):
-        assert dict(again.covariates) == dict(made.covariates)
-        assert data_hash(again) == data_hash(made)
-    few = select(made, ["animal3", "animal0"])
+        assert dict(again.covariates) == dict(recorded.covariates)
+        assert data_hash(again) == data_hash(recorded)
+    few = select(recorded, ["animal3", "animal0"])
     assert few.covariates == {"group": ("drug", "sham"), "age": (8.0, 3.0)}
 
 
