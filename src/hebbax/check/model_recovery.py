@@ -30,9 +30,10 @@ from hebbax.inference.climbs import Climb, weight
 from hebbax.inference.convergence import convergence
 from hebbax.inference.density import log_likelihood
 from hebbax.inference.submodels import MANY_TERMS, enumerate_all
-from hebbax.model.choices import Design, Model, build_model
+from hebbax.model.choices import Model, build_model
 from hebbax.model.priors import Normal
 from hebbax.model.spec import ModelSpec
+from hebbax.model.trials import Design
 from hebbax.posterior.inference_data import Posterior, coordinates, variable_dims
 from hebbax.posterior.observed import site_of
 from hebbax.run import files, workers

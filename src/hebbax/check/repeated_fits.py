@@ -11,7 +11,8 @@ from typing import Any
 import jax
 
 from hebbax.inference import pseudo_marginal
-from hebbax.model.choices import Design, Model
+from hebbax.model.choices import Model
+from hebbax.model.trials import Design
 from hebbax.typing import Array, Parameters
 
 SETTINGS = pseudo_marginal.Settings(

@@ -25,9 +25,10 @@ from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
 from hebbax.inference.density import log_likelihood
-from hebbax.model.choices import Design, Model, build_model
+from hebbax.model.choices import Model, build_model
 from hebbax.model.priors import Shrinking
 from hebbax.model.spec import ModelSpec
+from hebbax.model.trials import Design
 from hebbax.posterior import diagnostics
 from hebbax.run import files, workers
 from hebbax.run.ledger import Ledger

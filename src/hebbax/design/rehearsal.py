@@ -11,9 +11,10 @@ import numpy as np
 from hebbax.data import Sessions
 from hebbax.design.information import shares
 from hebbax.inference.density import fisher_information, flatten_groups
-from hebbax.model.choices import Design, Model, build_model
+from hebbax.model.choices import Model, build_model
 from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.model.spec import ModelSpec
+from hebbax.model.trials import Design
 from hebbax.simulate.cohort import Generator, as_sessions, generator
 from hebbax.simulate.environment import Baiting, Task
 from hebbax.typing import Array, Key

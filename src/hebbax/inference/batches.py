@@ -20,7 +20,8 @@ import numpy as np
 from hebbax.inference.density import Expansion, expansion, fisher_information
 from hebbax.inference.evidence import STEP, Settings, Solution, Start, climb
 from hebbax.inference.mixed import Problem
-from hebbax.model.choices import Design, Model
+from hebbax.model.choices import Model
+from hebbax.model.trials import Design
 from hebbax.typing import Array, ArrayLike, Progress, silent
 
 SIZES = (4, 6, 8)

@@ -13,62 +13,33 @@ encounter; without a choice w, E[R] and the last choice stay as they are):
 without hebbax.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 
-from hebbax.data import NO_CHOICE, Sessions, observation_index, part
+from hebbax.data import Sessions, observation_index, part
 from hebbax.errors import ModelError
 from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
 from hebbax.model.choice_model import Animal, ChoiceModel, animal_of
 from hebbax.model.conditioning import shown
-from hebbax.model.effects import DIMENSION, MOST, Effect, design_of
-from hebbax.model.effects import NAME as EFFECT
+from hebbax.model.effects import Effect
 from hebbax.model.groups import Group, sample_group
 from hebbax.model.likelihood import Choice, Encounters, Kind
+from hebbax.model.members import effects_of, groups_of
 from hebbax.model.spec import ModelSpec
+from hebbax.model.trials import Design, design_of_trials, seen
 from hebbax.rule.memory import followed
 from hebbax.rule.network import Network, Presented, drives, logits_of, replay
 from hebbax.rule.readout import READOUTS
-from hebbax.rule.reward import reward_signal
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import FunctionRule, Rule
 from hebbax.typing import Array, ArrayLike, Parameters
 from hebbax.validation.precision import warn_if_single
-from hebbax.validation.quoting import plain
-
-
-class Design(NamedTuple):
-    """What the recorded trials say that no parameter touches; leading dimension ``animal``.
-
-    ``valid`` (trial,) marks observations, ``accepted`` (trial,) trials with a choice, and
-    ``learns`` those in which weights change. ``x`` (trial, input) is the accepted stimulus (zero
-    without one), ``signal`` (trial,) the reward signal, or the reward itself where what is expected
-    has a parameter, and ``drive`` the rule's data of both. ``trace`` (trial, stimulus) marks the
-    stimulus chosen last, and ``most`` (trial,) is the number of encounters that ended a trial
-    without a choice, infinite where it has one. ``begins`` (trial,) marks the first trial of every
-    later session, and ``offered`` (trial, stimulus) what was at hand; None where there is but one
-    session, and where all was. ``covariates`` (effect,) are those of the animal by the columns of a
-    model's effects, None where it has none.
-    """
-
-    valid: Array
-    accepted: Array
-    learns: Array
-    x: Array
-    signal: Array
-    drive: Any
-    trace: Array
-    most: Array
-    begins: Array | None
-    offered: Array | None
-    covariates: Array | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,7 +235,7 @@ def build_model(
     network = Network(one_hot(sessions.n_stimuli, spec.rate), READOUTS[spec.readout])
     plasticity = spec.rule(sessions.n_stimuli) if rule is None else FunctionRule(rule, spec.terms)
     effects, covariates = effects_of(spec, sessions)
-    design = _design(spec, sessions, plasticity, network)
+    design = design_of_trials(spec, sessions, plasticity, network)
     return Model(
         spec=spec,
         recording=recording,
@@ -277,121 +248,3 @@ def build_model(
         numbers=np.nonzero(seen(recording, spec))[1] + 1,
         design=design._replace(covariates=covariates),
     )
-
-
-def effects_of(spec: ModelSpec, sessions: Sessions) -> tuple[tuple[Effect, ...], Array | None]:
-    """Return the effects of covariates that a model declares, and these covariates ``(animal,
-    effect)``; none for a model without. Raises `ModelError` as `hebbax.model.effects.design_of`."""
-    if not spec.by:
-        return (), None
-    designs = design_of(spec.by, sessions, spec.name)
-    effects = tuple(
-        Effect(*place_of(spec, member, sessions.n_stimuli), member, str(column))
-        for member, design in designs.items()
-        for column in design
-    )
-    if len(effects) > MOST:
-        raise ModelError(
-            f"{spec.name}: {len(effects)} effects of covariates; at most {MOST} are allowed."
-        )
-    return effects, jnp.asarray(np.concatenate([one.to_numpy() for one in designs.values()], 1))
-
-
-def place_of(spec: ModelSpec, member: str, n_stimuli: int) -> tuple[str, int]:
-    """Return group and place of a value that may have effects: one of the rule, or a single one of
-    the choice model. Raises `ModelError` for another."""
-    if member in spec.members:
-        return "theta", spec.members.index(member)
-    single = [p.name for p in ChoiceModel.of(spec).parameters if not p.dims(spec.kind, n_stimuli)]
-    if member in single:
-        return member, 0
-    raise ModelError(
-        f'{spec.name}: "by" names "{plain(member)}", which is none of '
-        f"{', '.join((*spec.members, *single))}."
-    )
-
-
-def groups_of(
-    spec: ModelSpec, n_stimuli: int, n_choices: int, effects: Sequence[Effect] = ()
-) -> tuple[Group, ...]:
-    """Return the latent variables of each animal that a model declares, for so many choices, and
-    the effects of covariates that it has."""
-    groups = []
-    if spec.members:
-        scales = np.array([spec.scale(member) for member in spec.members])
-        prior = spec.own_prior(n_choices)
-        groups.append(Group("theta", scales, prior, spec.population, ("term",)))
-    sizes = {"stimulus": n_stimuli, "contrast": n_stimuli - 1}
-    for one in ChoiceModel.of(spec).parameters:
-        dims = one.dims(spec.kind, n_stimuli)
-        scales = np.full([sizes[dim] for dim in dims], one.scale)
-        groups.append(Group(one.name, scales, population=spec.population, dims=dims))
-    if spec.by:
-        own = {one.name: one.scale for one in ChoiceModel.of(spec).parameters}
-        scales = np.array([own.get(e.member) or spec.scale(e.member) for e in effects])
-        groups.append(Group(EFFECT, scales, population=spec.population, dims=(DIMENSION,)))
-    return tuple(groups)
-
-
-def seen(recording: Sessions, spec: ModelSpec) -> np.ndarray:
-    """Return ``(animal, trial)`` which trials a model sees: those in which weights change or that
-    are observed."""
-    if spec.omitted == "decay":
-        return recording.session >= 0
-    return recording.valid | recording.observed(spec.likelihood)
-
-
-def _design(spec: ModelSpec, sessions: Sessions, rule: Rule, network: Network) -> Design:
-    """Return the arrays of the trials; the signal is that of the trials with a choice."""
-    accepted, recorded = sessions.valid, sessions.session >= 0
-    signal = np.zeros(accepted.shape)
-    for cells in _stretches(sessions, spec):
-        signal[cells] = reward_signal(sessions.rewards[cells], spec.reward, spec.window)
-    x = network.stimuli[np.maximum(sessions.choices, 0)] * accepted[..., None]
-    most = np.full(accepted.shape, np.inf)
-    if sessions.rejections is not None:
-        most = np.where(accepted, np.inf, sessions.rejections.sum(axis=-1))
-    known = rule.parameters and spec.reward != "exponential"
-    several = sessions.n_sessions > 1 and spec.between_sessions != "keep"
-    begins = np.diff(sessions.session, axis=1, prepend=0) > 0
-    last = _last_choices(sessions, spec)
-    return Design(
-        valid=jnp.asarray(sessions.observed(spec.likelihood)),
-        accepted=jnp.asarray(accepted),
-        learns=jnp.asarray(recorded if spec.omitted == "decay" else accepted),
-        x=jnp.asarray(x),
-        signal=jnp.asarray(signal),
-        drive=jax.vmap(partial(drives, rule))(jnp.asarray(x), jnp.asarray(signal)) if known else (),
-        trace=jnp.asarray(last[..., None] == np.arange(sessions.n_stimuli)),
-        most=jnp.asarray(most),
-        begins=jnp.asarray(begins) if several else None,
-        offered=None if sessions.offered is None else jnp.asarray(sessions.offered),
-        covariates=None,
-    )
-
-
-def _stretches(sessions: Sessions, spec: ModelSpec) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the cells of the choices that follow each other: those of a session where sessions
-    begin anew, else those of an animal."""
-    several = spec.between_sessions == "reset"
-    key = np.where(sessions.valid, sessions.session if several else 0, -1)
-    cells = []
-    for animal, own in enumerate(key):
-        for session in np.unique(own[own >= 0]):
-            (trials,) = np.nonzero(own == session)
-            cells.append((np.full(trials.shape, animal), trials))
-    return cells
-
-
-def _last_choices(sessions: Sessions, spec: ModelSpec) -> np.ndarray:
-    """Return the choice made last before each trial ``(animal, trial)``, `NO_CHOICE` where there
-    was none."""
-    place = np.where(sessions.valid, np.arange(sessions.max_trials), -1)
-    before = np.full(place.shape, -1)
-    before[:, 1:] = np.maximum.accumulate(place, axis=1)[:, :-1]
-    made, session = (
-        np.take_along_axis(values, np.maximum(before, 0), axis=1)
-        for values in (sessions.choices, sessions.session)
-    )
-    forgotten = (spec.between_sessions == "reset") & (session != sessions.session)
-    return np.where((before >= 0) & ~forgotten, made, NO_CHOICE)

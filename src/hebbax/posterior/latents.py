@@ -23,7 +23,8 @@ from scipy.special import logsumexp
 
 from hebbax.data import select
 from hebbax.errors import DataError, FitError
-from hebbax.model.choices import Design, Model, build_model
+from hebbax.model.choices import Model, build_model
+from hebbax.model.trials import Design
 from hebbax.posterior.diagnostics import Verdict, verdict_of
 from hebbax.posterior.inference_data import drawn_values, numbers_of, sessions_of, spec_of
 from hebbax.posterior.summary import INTERVAL

@@ -17,9 +17,9 @@ import pandas as pd
 
 from hebbax.data import Sessions
 from hebbax.data.sessions import natural_order
-from hebbax.model.choices import effects_of
 from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.effects import covariates_named, of_animals
+from hebbax.model.members import effects_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics, learning
 from hebbax.posterior.inference_data import sessions_of, spec_of

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
 from hebbax.data import Description
 from hebbax.errors import FitError
-from hebbax.model.choices import groups_of
 from hebbax.model.likelihood import KINDS
+from hebbax.model.members import groups_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
 from hebbax.posterior.observed import ANIMALS, Observed, observed_of

@@ -11,7 +11,7 @@ import numpy as np
 from hebbax.data import Record, Sessions, from_animals
 from hebbax.errors import ModelError
 from hebbax.model.choice_model import ChoiceModel, animal_of
-from hebbax.model.choices import groups_of
+from hebbax.model.members import groups_of
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.named import NamedRule
 from hebbax.rule.network import Network

@@ -1,0 +1,70 @@
+"""The values of every animal that a model declares: groups of latent variables, and effects."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from hebbax.data import Sessions
+from hebbax.errors import ModelError
+from hebbax.model.choice_model import ChoiceModel
+from hebbax.model.effects import DIMENSION, MOST, Effect, design_of
+from hebbax.model.effects import NAME as EFFECT
+from hebbax.model.groups import Group
+from hebbax.model.spec import ModelSpec
+from hebbax.typing import Array
+from hebbax.validation.quoting import plain
+
+
+def effects_of(spec: ModelSpec, sessions: Sessions) -> tuple[tuple[Effect, ...], Array | None]:
+    """Return the effects of covariates that a model declares, and these covariates ``(animal,
+    effect)``; none for a model without. Raises `ModelError` as `hebbax.model.effects.design_of`."""
+    if not spec.by:
+        return (), None
+    designs = design_of(spec.by, sessions, spec.name)
+    effects = tuple(
+        Effect(*place_of(spec, member, sessions.n_stimuli), member, str(column))
+        for member, design in designs.items()
+        for column in design
+    )
+    if len(effects) > MOST:
+        raise ModelError(
+            f"{spec.name}: {len(effects)} effects of covariates; at most {MOST} are allowed."
+        )
+    return effects, jnp.asarray(np.concatenate([one.to_numpy() for one in designs.values()], 1))
+
+
+def place_of(spec: ModelSpec, member: str, n_stimuli: int) -> tuple[str, int]:
+    """Return group and place of a value that may have effects: one of the rule, or a single one of
+    the choice model. Raises `ModelError` for another."""
+    if member in spec.members:
+        return "theta", spec.members.index(member)
+    single = [p.name for p in ChoiceModel.of(spec).parameters if not p.dims(spec.kind, n_stimuli)]
+    if member in single:
+        return member, 0
+    raise ModelError(
+        f'{spec.name}: "by" names "{plain(member)}", which is none of '
+        f"{', '.join((*spec.members, *single))}."
+    )
+
+
+def groups_of(
+    spec: ModelSpec, n_stimuli: int, n_choices: int, effects: Sequence[Effect] = ()
+) -> tuple[Group, ...]:
+    """Return the latent variables of each animal that a model declares, for so many choices, and
+    the effects of covariates that it has."""
+    groups = []
+    if spec.members:
+        scales = np.array([spec.scale(member) for member in spec.members])
+        prior = spec.own_prior(n_choices)
+        groups.append(Group("theta", scales, prior, spec.population, ("term",)))
+    sizes = {"stimulus": n_stimuli, "contrast": n_stimuli - 1}
+    for one in ChoiceModel.of(spec).parameters:
+        dims = one.dims(spec.kind, n_stimuli)
+        scales = np.full([sizes[dim] for dim in dims], one.scale)
+        groups.append(Group(one.name, scales, population=spec.population, dims=dims))
+    if spec.by:
+        own = {one.name: one.scale for one in ChoiceModel.of(spec).parameters}
+        scales = np.array([own.get(e.member) or spec.scale(e.member) for e in effects])
+        groups.append(Group(EFFECT, scales, population=spec.population, dims=(DIMENSION,)))
+    return tuple(groups)
