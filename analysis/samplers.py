@@ -101,7 +101,7 @@ def by_stan(model: Model, data: plain.Data, iterations: int) -> Sampled:
     begin = perf_counter()
     recorded = data.choices >= 0
     built = stan.build(
-        (Path(__file__).parent / "forgetting.stan").read_text(encoding="utf-8"),
+        (Path(__file__).parent / "stan" / "forgetting.stan").read_text(encoding="utf-8"),
         data={
             "n_animals": len(recorded),
             "max_trials": recorded.shape[1],
