@@ -127,6 +127,7 @@ def forgetting(posterior: az.InferenceData) -> list[Forgetting]:
         return []
     spec = spec_of(posterior)
     terms = [str(term) for term in draws["term"].to_numpy()]
+    inferred = np.isin(terms, learning.inferred(spec))
     animals = samples_of(draws["theta"]).transpose("sample", "animal", "term").to_numpy()
     population = None
     if "theta_population" in draws:
@@ -135,7 +136,7 @@ def forgetting(posterior: az.InferenceData) -> list[Forgetting]:
     found = alone.stored(posterior)
     out = []
     for loss in losses(terms, spec.rate, int(posterior.attrs["n_inputs"])):
-        if not np.ptp(loss.of(animals)):
+        if not loss.factors[inferred].any():  # a number in the model file
             continue
         below = None
         if found is not None:
