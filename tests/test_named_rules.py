@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import random_sessions
+from scipy.special import logit
 
 from hebbax.data import NO_CHOICE
 from hebbax.errors import ModelError
@@ -69,6 +70,13 @@ def fictive(p, q, k, r):
 
 
 BINARY, SIGNED = (0.0, 1.0), (-1.0, 0.0, 1.0)
+
+
+def recursive(p, q, k, r):
+    q *= 1.0 - p["fade"]
+    q[k] += r
+
+
 MODELS = {
     "q-learning": (q_learning, {"alpha": 0.3, "beta": 2.5}, BINARY),
     "forgetting-q": (forgetting_q, {"alpha": 0.3, "beta": 2.0}, BINARY),
@@ -88,6 +96,12 @@ MODELS = {
     "gain-loss-q": (gain_and_loss, {"alpha": 0.3, "gain": 2.0, "loss": 3.5}, SIGNED),
     "win-stay-lose-shift": (win_stay, {"win": 1.2, "lose": -0.8}, BINARY),
     "choice-kernel": (choice_kernel, {"alpha": 0.2, "beta": 1.4}, BINARY),
+    "forgetting-q-kernel": (
+        forgetting_q,
+        {"alpha": 0.3, "beta": 2.5, "habit": 0.8, "habit_rate": 0.35},
+        (0.0, 1.0),
+    ),
+    "recursive-logistic": (recursive, {"beta": 1.2, "fade": 0.4, "habit": 0.7}, (0.0, 1.0)),
 }
 """Step of the values q of the textbook, parameters, and the rewards that there are; where there is
 a beta the log odds are beta q, else q."""
@@ -103,11 +117,12 @@ def recorded(outcomes):
 
 def textbook(step, values, choices, rewards):
     """Return log P of each choice of one animal."""
-    q, out = np.zeros(N), []
+    q, kernel, out = np.zeros(N), np.zeros(N), []
     for k, r in zip(choices, rewards, strict=True):
-        odds = values.get("beta", 1.0) * q + PREFERENCE
+        odds = values.get("beta", 1.0) * q + PREFERENCE + values.get("habit", 0.0) * kernel
         out.append(odds[k] - np.log(np.exp(odds).sum()))
         step(values, q, k, r)
+        kernel += values.get("habit_rate", 1.0) * ((np.arange(N) == k) - kernel)
     return out
 
 
@@ -125,6 +140,11 @@ def test_the_density_is_that_of_the_textbook_recursion(name):
         "theta": jnp.tile(latent, (2, 1)),
         "preference": jnp.tile(PREFERENCE[1:] - PREFERENCE[0], (2, 1)),
     }
+    if "habit" in values:
+        own["habit"] = jnp.full(2, values["habit"])
+    if "habit_rate" in values:
+        odds = logit(values["habit_rate"]) - logit(model.spec.habit_rate_median)
+        own["habit_rate"] = jnp.full(2, odds)
     found = model.whole_distribution(own).log_prob(model.observed)
     want = [
         textbook(step, values, k[k != NO_CHOICE], r[k != NO_CHOICE])

@@ -365,3 +365,30 @@ def test_a_rule_of_ones_own_is_a_plain_function():
     values = {"theta": jnp.array([[0.4, -0.1], [0.2, 0.05]]), "preference": jnp.array([0.1, -0.3])}
     own = log_likelihood(build_model(spec, sessions, decay), values)
     np.testing.assert_allclose(own, log_likelihood(build_model(spec, sessions), values), atol=1e-13)
+
+
+OWNED = {
+    "habit": ("kernel", '"habit_scale" above 0'),
+    "habit_rate_median": (0.2, 'habit = "kernel"'),
+    "habit_rate_scale": (0.2, 'habit = "kernel"'),
+    "reward_rate_median": (0.2, 'reward = "exponential"'),
+    "reward_rate_scale": (0.2, 'reward = "exponential"'),
+    "expected_start": (0.2, 'reward = "exponential"'),
+    "retention_median": (0.2, 'between_sessions = "retain"'),
+    "retention_scale": (0.2, 'between_sessions = "retain"'),
+    "lapse_median": (0.2, '"lapse_scale" above 0'),
+}
+
+
+@pytest.mark.parametrize("key", OWNED)
+def test_a_key_that_does_nothing_without_another_is_refused(key):
+    value, needed = OWNED[key]
+    with pytest.raises(ModelError) as error:
+        parse_spec({"name": "mine", "terms": ["w"], key: value}, "mine.toml")
+    assert str(error.value) == f'mine.toml: "{key}" belongs to {needed}.'
+
+
+def test_a_window_is_of_an_expectation_over_one():
+    with pytest.raises(ModelError) as error:
+        parse_spec({"name": "mine", "terms": ["w"], "reward": "raw", "window": 5}, "mine.toml")
+    assert str(error.value) == 'mine.toml: "window" belongs to reward = "expected".'

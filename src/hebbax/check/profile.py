@@ -15,6 +15,7 @@ import xarray as xr
 
 from hebbax.data import Sessions, select
 from hebbax.errors import ModelError
+from hebbax.inference.density import log_likelihood_by_animal
 from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.readout import MAX_WEIGHT
@@ -104,7 +105,7 @@ def profile(
         raise ModelError(
             f"{spec.name}: the profile is drawn for two alternatives and the choice likelihood."
         )
-    free = replace(spec.with_terms(spec.terms), scaling="declared")
+    free = replace(spec.with_terms(spec.terms), scaling="declared", by={})
     model = build_model(free, select(sessions, [animal]))
     row = _row(model, names)
     network = model.network
@@ -229,14 +230,10 @@ def _coarse(row: Row, ends: np.ndarray, progress: Progress) -> np.ndarray:
 
 def _over_preferences(model: Model, theta: Array) -> Array:
     """Return the log likelihood at each of `PREFERENCES`; the weights are simulated once."""
-    values = {"theta": theta[None], "preference": jnp.zeros(1)}
-    for group in model.groups:
-        values.setdefault(group.name, jnp.zeros((1, *group.shape)))
-    logits = model.readout(values)[0][0]
-    observed, kind, most = jnp.asarray(model.observed), model.kind, model.design.most[0]
+    values = {group.name: jnp.zeros((1, *group.shape)) for group in model.groups}
 
     def at(preference: Array) -> Array:
-        offset = jnp.stack([jnp.zeros_like(preference), preference])
-        return kind.of(logits, offset, most).log_prob(observed).sum()
+        own = {**values, "theta": theta[None], "preference": preference[None]}
+        return log_likelihood_by_animal(model, own)[0]
 
     return jax.vmap(at)(jnp.asarray(PREFERENCES))

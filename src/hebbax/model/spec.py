@@ -219,7 +219,8 @@ class ModelSpec:
         """Return the Taylor rule of other terms, or of the same without the constraints of a
         learning model, keeping the scales of those it has."""
         scales = {term: scale for term, scale in self.scales.items() if term in terms}
-        return replace(self, terms=terms, scales=scales, parameters={}, coefficients={})
+        by = {term: formula for term, formula in self.by.items() if term in terms}
+        return replace(self, terms=terms, scales=scales, by=by, parameters={}, coefficients={})
 
     @property
     def members(self) -> tuple[str, ...]:
