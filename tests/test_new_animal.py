@@ -98,7 +98,7 @@ def conjugate(prior_sd, noise, name="m", seed=0):
     mu = rng.normal(Y.sum() / precision, precision**-0.5, (4, 1500))
     log_p = norm.logpdf(Y, mu[..., None], 1.0)
     log_hat = log_p + noise * rng.normal(size=log_p.shape) + 0.5 * noise**2
-    names = ("animal_index", "trial", "block", "chosen", "reward")
+    names = ("animal_index", "trial", "block", "session", "chosen", "reward")
     known = {key: np.arange(N) if key == "animal_index" else np.zeros(N, int) for key in names}
     return az.from_dict(
         posterior={"mu_population": mu, "theta": rng.normal(size=(4, 1500, N))},

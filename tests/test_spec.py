@@ -49,7 +49,7 @@ BAD = {
         "concentration, preference_scale, habit_scale, initial_weight_scale, habit, "
         "habit_rate_median, habit_rate_scale, reward_rate_median, reward_rate_scale, expected_start, "
         "between_sessions, retention_median, retention_scale, omitted, lapse_median, lapse_scale, "
-        "parameters, coefficients.",
+        "parameters, coefficients, by.",
     ),
     "unknown term": (
         {"terms": ["xr"]},
@@ -176,7 +176,7 @@ FILES = {
         "concentration, preference_scale, habit_scale, initial_weight_scale, habit, "
         "habit_rate_median, habit_rate_scale, reward_rate_median, reward_rate_scale, expected_start, "
         "between_sessions, retention_median, retention_scale, omitted, lapse_median, lapse_scale, "
-        "parameters, coefficients."
+        "parameters, coefficients, by."
     ),
     f"terms = {'[' * 5000}": "not a readable TOML file (nested too deeply).",
     f"terms = []\nwindow = {'9' * 5000}": (
@@ -214,10 +214,9 @@ WRONG = [True, -1, 10**400, 1e300, float("nan"), float("inf"), "", "text", "x" *
 @pytest.mark.parametrize("key", [f for f in ModelSpec.__dataclass_fields__ if f != "text"])
 def test_whatever_stands_for_a_key_is_a_model_or_a_sentence_that_names_the_key(key, value):
     whole = {"name": "mine", "terms": ["w"], key: value}
-    if key == "expected_start":
-        whole["reward"] = "exponential"  # without it the key does nothing
     right = {"name": ["text"], "reason": ["", "text"], "terms": [[]]}.get(key, [])
     right = [{}] if key in ("scales", "parameters", "coefficients") else right
+    right = [{}, {"w": "1"}] if key == "by" else right  # a formula meets its table later
     if value in right and not isinstance(value, bool):
         assert parse_spec(whole).name
         return

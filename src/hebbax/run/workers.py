@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -194,22 +194,27 @@ def _client(distributed: Any, workers: Workers) -> Iterator[Any]:
         yield opened.enter_context(_connected(distributed, address, workers))
 
 
-def _local(distributed: Any, workers: Workers) -> Any:
-    """Return a cluster of processes of this machine."""
+@contextmanager
+def _local(distributed: Any, workers: Workers) -> Iterator[Any]:
+    """Yield a cluster of processes of this machine."""
     try:
-        return distributed.LocalCluster(
+        cluster = distributed.LocalCluster(
             n_workers=workers.number,
             threads_per_worker=1,
             dashboard_address=None,
-            # A list of workers read anew just after one died lacks it, and Dask then fails on the
-            # news of the death (a KeyError as the cluster closes): the news alone keep the list.
-            scheduler_sync_interval=1e6,
             silence_logs=logging.CRITICAL,
         )
     except (OSError, RuntimeError, distributed.TimeoutError) as problem:
         raise HebbaxError(
             f"{workers.name}: the processes could not be started ({problem}). {KEPT}"
         ) from problem
+    try:
+        yield cluster
+    finally:
+        # Of a worker that died Dask may hear twice, or before it heard that there is one: it then
+        # fails on the news as the cluster closes, the last thing that it does.
+        with suppress(KeyError):
+            cluster.close()
 
 
 def _connected(distributed: Any, address: Any, workers: Workers) -> Any:
