@@ -53,8 +53,8 @@ def test_all_runs_every_script_there_is():
 
 LONG = (
     "benchmark", "benchmark_weighing", "fig3_reward", "fig4_flies", "fig5_sparsity", "fig8_heldout",
-    "fig9_forgetting", "five_terms", "fly_evidence", "sparse_cohorts", "stan_bandit", "table2_scale",
-    "table3_rules",
+    "fig9_forgetting", "five_terms", "fly_evidence", "forced_trials", "sparse_cohorts", "stan_bandit",
+    "table2_scale", "table3_rules",
 )  # fmt: skip
 """Scripts whose parts have files of tests of their own, here with -m slow: minutes of compiling."""
 
