@@ -165,6 +165,19 @@ def test_what_cannot_have_effects_is_refused_in_one_sentence():
     with pytest.raises(ModelError) as error:
         build_model(ModelSpec("m", ("w",), by={"w": "((group"}), sessions())
     assert str(error.value).startswith('m: the formula "((group" of "w" cannot be read (')
+    for code in (
+        "{__import__('os').getcwd()}",
+        "age.__class__",
+        "open('x')",
+        "I((lambda: age)())",
+        "a ~ b",
+    ):
+        with pytest.raises(ModelError, match=r'^m: the formula ".*" of "w" cannot be read \('):
+            build_model(ModelSpec("m", ("w",), by={"w": code}), sessions())
+    centred = build_model(ModelSpec("m", ("w",), by={"w": "center(age)"}), sessions())
+    np.testing.assert_allclose(centred.design.covariates[:, 0], np.array(AGES) - np.mean(AGES))
+    contrasts = ModelSpec("m", ("w",), by={"w": "C(group, contr.sum)"})
+    assert build_model(contrasts, sessions()).design.covariates.shape == (4, 2)
     with pytest.raises(ModelError, match=r'^m: "by" needs a population of animals; use hierarchy'):
         parse_spec({"terms": ["w"], "name": "m", "hierarchy": "none", "by": {"w": "group"}}, "m")
     missing = sessions().covariates | {"age": (3.0, float("nan"), 4.0, 8.0)}

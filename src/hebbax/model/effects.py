@@ -9,6 +9,7 @@ effect is a value of the animal as any other, with a population and a spread: a 
 animals of a level with an effect so may differ by more than those of the first.
 """
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,15 @@ NAME = "effect"
 DIMENSION = "column"
 """Along which they lie: columns of the formulas. A variable called as its own dimension would be a
 coordinate, and no part of a stored posterior."""
+
+FUNCTIONS = ("C", "I", "center", "scale", "log", "exp", "poly", "bs")
+"""What a formula may make of columns."""
+
+ALLOWED = (
+    ast.Name, ast.Constant, ast.Call, ast.keyword, ast.BinOp, ast.UnaryOp, ast.operator,
+    ast.unaryop, ast.expr_context, ast.Tuple, ast.List,
+)  # fmt: skip
+"""What may stand in one, beside a kind of contrast (``contr.sum``)."""
 
 MOST = 40
 """Effects that a model may have."""
@@ -64,10 +74,47 @@ def design_of(
 
 def covariates_named(formulas: Mapping[str, str]) -> list[str]:
     """Return the covariates that formulas name, each once."""
-    import formulaic  # as in `_columns`
+    return sorted({name for formula in formulas.values() for name in _names(_factors(formula))})
 
-    found = (formulaic.Formula(formula).required_variables for formula in formulas.values())
-    return sorted({str(name) for names in found for name in names})
+
+def _factors(formula: str) -> list[ast.expr]:
+    """Return the factors of a formula; raise `ValueError` for what is none, or asks for more than
+    columns and `FUNCTIONS`: a model file runs no code."""
+    import formulaic  # a second and more, which only these models need
+
+    found = formulaic.Formula(formula)
+    if not isinstance(found, formulaic.SimpleFormula):
+        raise ValueError("it has no left side and one part")
+    return [ast.parse(factor.expr, mode="eval").body for term in found for factor in term.factors]
+
+
+def _names(factors: Sequence[ast.expr]) -> list[str]:
+    """Return the columns that factors name; raise `ValueError` for what is not allowed in one."""
+    names = []
+    for factor in factors:
+        nodes = list(ast.walk(factor))
+        for node in nodes:
+            if not (isinstance(node, ALLOWED) or _is_contrast(node)):
+                raise ValueError("columns, numbers and functions of them are allowed")
+            if isinstance(node, ast.Call) and not (
+                isinstance(node.func, ast.Attribute) or _is(node.func, *FUNCTIONS)
+            ):
+                raise ValueError(f"functions are {', '.join(FUNCTIONS)}")
+        own = [node.id for node in nodes if isinstance(node, ast.Name)]
+        names += [name for name in own if name not in (*FUNCTIONS, "contr")]
+    return names
+
+
+def _is_contrast(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and not node.attr.startswith("_")
+        and _is(node.value, "contr")
+    )
+
+
+def _is(node: ast.expr, *names: str) -> bool:
+    return isinstance(node, ast.Name) and node.id in names
 
 
 def _table(sessions: Sessions) -> pd.DataFrame:
@@ -83,14 +130,14 @@ def _table(sessions: Sessions) -> pd.DataFrame:
 
 
 def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.DataFrame:
-    import formulaic  # a second and more, which only these models need
+    import formulaic  # as in `_factors`
 
     where = f'{source}: the formula "{plain(formula)}" of "{member}"'
     try:
-        needed = formulaic.Formula(formula).required_variables
+        needed = set(_names(_factors(formula)))
     except Exception as problem:
         raise ModelError(f"{where} cannot be read ({_first(problem)}).") from None
-    for name in sorted(map(str, needed)):
+    for name in sorted(needed):
         if name not in table:
             known = ", ".join(map(str, table.columns)) or "none"
             raise ModelError(
