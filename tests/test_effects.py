@@ -18,6 +18,7 @@ from hebbax.model.declared import parse_spec, with_formula
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
 from hebbax.posterior.diagnostics import Verdict
+from hebbax.posterior.forgetting import forgetting_sentence
 from hebbax.posterior.inference_data import sessions_of, to_inference_data
 from hebbax.posterior.levels import difference_table, level_table, sentence
 from hebbax.rule.fading import losses
@@ -127,6 +128,9 @@ def test_groups_are_population_values_at_their_covariates():
     assert row["5 %"] == pytest.approx(np.quantile(w["sham"] - w["ovx"], 0.05))
     assert row["P(> 0)"] == pytest.approx((w["sham"] > w["ovx"]).mean())
     assert len(differences) == 6
+    assert " The population is that of animals at the first level of every factor." in (
+        forgetting_sentence(posterior, Verdict((), {}, ""))
+    )
     assert sentence(posterior).startswith("No group differs from another with probability over ")
 
 

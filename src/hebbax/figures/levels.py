@@ -27,7 +27,7 @@ def groups(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figur
     colour = model_colour(posterior.attrs["model"])
     n, across = len(found.draws), min(ACROSS, len(found.draws))
     down = -(-n // across)
-    height = 0.6 + 0.32 * len(found.names)
+    height = 0.9 + 0.32 * len(found.names)
     figure, axes = plt.subplots(
         down, across, figsize=(3.4 * across, down * height), squeeze=False, layout="constrained"
     )
@@ -37,9 +37,8 @@ def groups(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figur
         for ends, width in ((WIDE, 1.0), (NARROW, 3.0)):
             ax.hlines(rows, *np.quantile(drawn, ends, axis=0), color=colour, linewidth=width)
         ax.plot(np.median(drawn, axis=0), rows, "o", color=colour, markeredgecolor="white")
-        ax.set(xlabel=f"{value}, in the population")
+        ax.set(xlabel=value, ylim=(len(rows) - 0.5, -0.5))
         ax.set_yticks(rows, labels)
-        ax.invert_yaxis()
     for ax in axes.flat[n:]:
         ax.set_axis_off()
     return mark_failed(figure, verdict)

@@ -165,6 +165,8 @@ def forgetting_sentence(
         table = population_table(posterior, verdict)
         said.append(_parameters(posterior, table) or _beside(table, terms))
         said += _read_as_learning(posterior, terms)
+    if spec_of(posterior).by:
+        said.append("The population is that of animals at the first level of every factor.")
     if others := unsteady(terms):
         said.append(
             f"What {' and '.join(others)} make{'s' if len(others) == 1 else ''} of a weight is not "
