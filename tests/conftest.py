@@ -1,8 +1,11 @@
+import importlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import matplotlib.pyplot as plt
@@ -11,6 +14,7 @@ import pytest
 
 from hebbax.data import Record, Sessions, from_animals
 
+ANALYSIS = Path(__file__).parents[1] / "analysis"
 RECORDINGS = Path(__file__).parents[1] / ".." / "shared" / "data"
 
 
@@ -86,3 +90,18 @@ def random_sessions(seed: int, n_stimuli: int = 2, lengths: tuple[int, ...] = (9
         rejections = rng.integers(0, 3, (n, n_stimuli))
         records.append(Record(f"animal{animal}", choices, rewards, rejections=rejections))
     return from_animals(records, [f"odour{k}" for k in range(n_stimuli)], "random")
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """A script of analysis/ as a module, by its name; forgotten after the test."""
+    taken = []
+
+    def imported(name: str) -> ModuleType:
+        taken.append(name)
+        return importlib.import_module(name)
+
+    monkeypatch.syspath_prepend(str(ANALYSIS))
+    yield imported
+    for name in taken:
+        sys.modules.pop(name, None)

@@ -1,24 +1,17 @@
 """What analysis/forced_trials.py makes of forced trials, and how it tells the treatments apart."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
-ANALYSIS = Path(__file__).parents[1] / "analysis"
-
 
 @pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(str(ANALYSIS))
-    yield __import__("forced_trials")
-    sys.modules.pop("forced_trials")
+def analysis(script):
+    return script("forced_trials")
 
 
-def test_forced_trials_teach_are_left_out_or_count_as_choices(script):
-    sessions = script.simulated()
+def test_forced_trials_teach_are_left_out_or_count_as_choices(analysis):
+    sessions = analysis.simulated()
     n = sessions.n_trials.sum()
     forced = int((~sessions.free).sum())
     assert 0 < forced < n / 3
@@ -27,7 +20,7 @@ def test_forced_trials_teach_are_left_out_or_count_as_choices(script):
         ("left out", n - forced, n - forced),
         ("choices", n, n),
     ):
-        fitted, whole = script.treated(sessions, treatment)
+        fitted, whole = analysis.treated(sessions, treatment)
         assert fitted.observed("choice").sum() == observed
         assert fitted.n_trials.sum() == seen
         # What is predicted are free choices, the same under every treatment.
@@ -37,7 +30,7 @@ def test_forced_trials_teach_are_left_out_or_count_as_choices(script):
         )
 
 
-def test_treatments_are_told_apart_by_differences_over_animals(script):
+def test_treatments_are_told_apart_by_differences_over_animals(analysis):
     log_p = {
         "teach": [-10.0, -20.0, -31.0],
         "left out": [-12.0, -21.0, -30.0],
@@ -50,7 +43,7 @@ def test_treatments_are_told_apart_by_differences_over_animals(script):
             for a, value in enumerate(each)
         ]
     )
-    found = script.told(rows).loc["teach - left out"]
+    found = analysis.told(rows).loc["teach - left out"]
     difference = np.array([2.0, 1.0, -1.0])
     assert found["difference"] == 2.0
     assert found["se"] == pytest.approx(np.sqrt(3) * difference.std(ddof=1))

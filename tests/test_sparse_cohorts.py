@@ -1,8 +1,5 @@
 """The study of cohorts: what it draws, how it scores, and that a small one runs and goes on."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,14 +8,10 @@ from scipy import stats
 
 from hebbax.run.ledger import read
 
-ANALYSIS = Path(__file__).parents[1] / "analysis"
-
 
 @pytest.fixture
-def study(monkeypatch):
-    monkeypatch.syspath_prepend(str(ANALYSIS))
-    yield __import__("sparse_cohorts")
-    sys.modules.pop("sparse_cohorts")
+def study(script):
+    return script("sparse_cohorts")
 
 
 def test_rules_come_from_the_written_prior(study):

@@ -1,8 +1,5 @@
 """People in a two-armed bandit: hebbax's posterior of Q-learning is the one that Stan found."""
 
-import sys
-from pathlib import Path
-
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -16,15 +13,12 @@ from hebbax.inference.density import latent_sites, potential
 from hebbax.model.choices import build_model
 from hebbax.run.ledger import read
 
-ANALYSIS = Path(__file__).parents[1] / "analysis"
 PEOPLE = "humans/bandit2arm_exampleData.txt"
 
 
 @pytest.fixture
-def study(monkeypatch):
-    monkeypatch.syspath_prepend(str(ANALYSIS))
-    yield __import__("stan_bandit")
-    sys.modules.pop("stan_bandit")
+def study(script):
+    return script("stan_bandit")
 
 
 def stan_density(sessions, mu, sigma, z):

@@ -6,7 +6,7 @@ the animal can choose), ``input`` (a presynaptic unit), ``hidden`` (a postsynapt
 over all animals: one with a choice, or with an encounter).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import jax
@@ -19,6 +19,9 @@ Key: TypeAlias = jax.Array
 """A JAX random key, always the first argument."""
 
 ArrayLike: TypeAlias = jax.Array | np.ndarray | float
+
+Numbers: TypeAlias = Sequence[ArrayLike]
+"""One number ``(...)`` a stimulus, or one a member of a group of values."""
 
 Parameters: TypeAlias = dict[str, jax.Array]
 """Values of a model's latent variables by site name."""

@@ -103,7 +103,7 @@ def _lived(model: Model) -> Lived:
     sessions = model.sessions
     begins, offered = None, sessions.offered
     if sessions.n_sessions > 1:
-        begins = jnp.asarray(np.diff(sessions.session, axis=1, prepend=0) > 0)
+        begins = jnp.asarray(sessions.begins)
     if model.spec.omitted == "decay":  # a trial without a choice stays one
         whole = np.ones((*sessions.choices.shape, sessions.n_stimuli), dtype=bool)
         offered = (whole if offered is None else offered) & sessions.valid[..., None]

@@ -97,6 +97,11 @@ class Sessions:
         return int(self.session.max()) + 1
 
     @property
+    def begins(self) -> np.ndarray:
+        """``(animal, trial)``: whether a trial is the first of a later session."""
+        return np.diff(self.session, axis=1, prepend=0) > 0
+
+    @property
     def free(self) -> np.ndarray:
         """``(animal, trial)``: whether a trial offered several alternatives."""
         if self.offered is None:

@@ -5,12 +5,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from hebbax.figures.posterior import NARROW, WIDE
 from hebbax.figures.style import literal, mark_failed, model_colour
 from hebbax.posterior.diagnostics import Verdict, verdict_of
 from hebbax.posterior.levels import levels
-
-WIDE, NARROW = (0.05, 0.95), (0.25, 0.75)
-"""Ends of the intervals: 90 % thin, 50 % thick."""
 
 ACROSS = 3
 """Panels in a row."""

@@ -8,9 +8,8 @@ Both take ``logits`` of acceptance ``(..., stimulus)`` and ``offset`` ``(..., st
 A trial without a choice (`NO_CHOICE`) says nothing (log P = 0, no slopes).
 """
 
-from collections.abc import Sequence
 from functools import reduce
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +18,7 @@ from numpyro.distributions import Distribution, constraints
 
 from hebbax.data import NO_CHOICE, Sessions, observation_index
 from hebbax.model.parts import LEAST_SD, Part
-from hebbax.typing import Array, ArrayLike, Key
-
-Numbers: TypeAlias = Sequence[ArrayLike]
-"""One number (...) a stimulus."""
+from hebbax.typing import Array, Key, Numbers
 
 EXCLUDED = -40.0
 """Log probability of what was not offered: below what a sum of probabilities can tell from none,

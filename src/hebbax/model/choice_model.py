@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from hebbax.model.choice_parameters import PARAMETERS, Numbers, Parameter, Rates, Trial
+from hebbax.model.choice_parameters import PARAMETERS, Parameter, Rates, Trial
 from hebbax.model.effects import Effect, with_effects
 from hebbax.model.likelihood import Kind
 from hebbax.model.spec import ModelSpec
-from hebbax.typing import Array, Parameters
+from hebbax.typing import Array, Numbers, Parameters
 
 KEPT = {"reset": 0.0, "keep": 1.0}
 """What is kept between sessions where it is no parameter."""

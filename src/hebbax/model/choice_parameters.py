@@ -8,7 +8,7 @@ a member and one a stimulus, so that the same lines serve one trial and rows of 
 between 0 and 1 is its logistic function, shifted to its prior median.
 """
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Self
 
@@ -17,10 +17,7 @@ import jax.numpy as jnp
 from hebbax.model.likelihood import Kind
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.named import Parameter as Named
-from hebbax.typing import Array, ArrayLike
-
-Numbers = Sequence[ArrayLike]
-"""One number a member, or one a stimulus."""
+from hebbax.typing import Array, ArrayLike, Numbers
 
 
 class Trial(NamedTuple):
@@ -126,7 +123,7 @@ class InitialWeight(Parameter):
 
 
 @dataclass(frozen=True)
-class Fraction(Parameter):
+class Fraction(Parameter, ABC):
     """A parameter between 0 and 1, by its logistic function."""
 
     median: float
@@ -138,9 +135,9 @@ class Fraction(Parameter):
         return cls(scale, median) if cls.read(spec) else None
 
     @classmethod
+    @abstractmethod
     def read(cls, spec: ModelSpec) -> bool:
         """Return whether a model has it."""
-        raise NotImplementedError
 
     @property
     def named(self) -> Named:

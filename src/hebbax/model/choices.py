@@ -231,7 +231,8 @@ def build_model(
         )
     observed = spec.kind.recorded(sessions, spec.name)
     warn_if_single()
-    recording, sessions = sessions, part(sessions, seen(sessions, spec))
+    recording, kept = sessions, seen(sessions, spec)
+    sessions = part(recording, kept)
     network = Network(one_hot(sessions.n_stimuli, spec.rate), READOUTS[spec.readout])
     plasticity = spec.rule(sessions.n_stimuli) if rule is None else FunctionRule(rule, spec.terms)
     effects, covariates = effects_of(spec, sessions)
@@ -245,6 +246,6 @@ def build_model(
         groups=groups_of(spec, sessions.n_stimuli, sessions.n_choices, effects),
         effects=effects,
         observed=observed,
-        numbers=np.nonzero(seen(recording, spec))[1] + 1,
+        numbers=np.nonzero(kept)[1] + 1,
         design=design._replace(covariates=covariates),
     )

@@ -20,7 +20,7 @@ import pandas as pd
 from hebbax.data import Sessions
 from hebbax.data.sessions import natural_order
 from hebbax.errors import ModelError
-from hebbax.typing import ArrayLike
+from hebbax.typing import Numbers
 from hebbax.validation.quoting import plain
 
 NAME = "effect"
@@ -167,9 +167,9 @@ def _words(column: str) -> str:
 
 def with_effects(
     effects: Sequence[Effect],
-    values: Mapping[str, Sequence[ArrayLike]],
-    covariates: Sequence[ArrayLike] | None,
-) -> dict[str, Sequence[ArrayLike]]:
+    values: Mapping[str, Numbers],
+    covariates: Numbers | None,
+) -> dict[str, Numbers]:
     """Return one animal's values by group, one number a member, with the effects of its
     ``covariates`` (effect,); without these as they are."""
     out = {name: list(own) for name, own in values.items()}

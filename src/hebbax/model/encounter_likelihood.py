@@ -1,6 +1,5 @@
 """The distribution of all encounters of a trial, given how an animal would accept each stimulus."""
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import jax
@@ -11,7 +10,7 @@ from numpyro.distributions import Distribution, constraints
 from hebbax.data import NO_CHOICE, Sessions, observation_index
 from hebbax.errors import ModelError
 from hebbax.model.parts import LEAST_SD, Part
-from hebbax.typing import Array, ArrayLike, Key
+from hebbax.typing import Array, ArrayLike, Key, Numbers
 
 
 class Encounters(Distribution):
@@ -86,11 +85,11 @@ class Encounters(Distribution):
     @classmethod
     def mixed(
         cls,
-        logits: Sequence[ArrayLike],
-        offset: Sequence[ArrayLike],
+        logits: Numbers,
+        offset: Numbers,
         lapse: Array | None,
-        offered: Sequence[ArrayLike] | None,
-    ) -> list[Array]:
+        offered: Numbers | None,
+    ) -> Numbers:
         """Return log odds of acceptance of each stimulus, one entry (...) each, where an animal
         with probability ``lapse`` accepts or rejects, each as likely. What was offered was met."""
         del offered

@@ -66,7 +66,6 @@ def design_of_trials(spec: ModelSpec, sessions: Sessions, rule: Rule, network: N
         most = np.where(accepted, np.inf, sessions.rejections.sum(axis=-1))
     known = rule.parameters and spec.reward != "exponential"
     several = sessions.n_sessions > 1 and spec.between_sessions != "keep"
-    begins = np.diff(sessions.session, axis=1, prepend=0) > 0
     last = _last_choices(sessions, spec)
     return Design(
         valid=jnp.asarray(sessions.observed(spec.likelihood)),
@@ -77,7 +76,7 @@ def design_of_trials(spec: ModelSpec, sessions: Sessions, rule: Rule, network: N
         drive=jax.vmap(partial(drives, rule))(jnp.asarray(x), jnp.asarray(signal)) if known else (),
         trace=jnp.asarray(last[..., None] == np.arange(sessions.n_stimuli)),
         most=jnp.asarray(most),
-        begins=jnp.asarray(begins) if several else None,
+        begins=jnp.asarray(sessions.begins) if several else None,
         offered=None if sessions.offered is None else jnp.asarray(sessions.offered),
         covariates=None,
     )

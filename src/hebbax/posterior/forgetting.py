@@ -33,7 +33,7 @@ MIDDLE = (INTERVAL[0], 0.5, INTERVAL[1])
 """Ends and middle of the interval that every table gives."""
 
 SURE = 0.95
-"""Probability from which an animal is counted."""
+"""Probability from which an animal is counted, and a difference told."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from hebbax.model.declared import stored_spec
 from hebbax.model.effects import DIMENSION
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
-from hebbax.posterior.observed import ANIMALS, observed
+from hebbax.posterior.observed import ANIMALS, UNOBSERVED, observed, of_all_trials
 from hebbax.posterior.stored import FILE_VERSION, check_attributes, check_posterior, digest
 from hebbax.run import netcdf
 from hebbax.typing import Key
@@ -52,11 +52,6 @@ PRIOR_DRAWS = 200
 """Draws of the prior and its predictive that are stored beside the posterior."""
 
 PACKAGES = ("hebbax", "jax", "numpyro", "arviz", "numpy")
-
-
-UNOBSERVED = "unobserved_"
-"""How variables of trials begin that are no observations: forced ones, and omitted ones in which
-weights decay."""
 
 
 def to_inference_data(
@@ -233,26 +228,21 @@ def spec_of(posterior: az.InferenceData) -> ModelSpec:
 
 def sessions_of(posterior: az.InferenceData) -> Sessions:
     """Return the recorded trials that a stored posterior was conditioned on, without all others."""
-    stored = {name: np.asarray(v) for name, v in posterior.constant_data.data_vars.items()}
-    parts = [begin for begin in ("", UNOBSERVED) if f"{begin}chosen" in stored]
-
-    def both(name: str) -> np.ndarray:
-        return np.concatenate([stored[f"{begin}{name}"] for begin in parts])
-
-    animal, number = both("animal_index"), both("trial")
+    known = posterior.constant_data
+    animal, number = of_all_trials(known, "animal_index"), of_all_trials(known, "trial")
     rejections = None
     if "encounter" in posterior.observed_data:
         seen = np.asarray(posterior.observed_data["encounter"])[:, :-1].astype(int)
         rejections = np.zeros((len(animal), seen.shape[1]), dtype=int)
         rejections[: len(seen)] = seen
-    fields = {name: both(name) for name in ("chosen", "reward", "block", "session")}
-    offered = both("offered").astype(bool) if "offered" in stored else None
+    fields = [of_all_trials(known, name) for name in ("chosen", "reward", "block", "session")]
+    offered = of_all_trials(known, "offered").astype(bool) if "offered" in known else None
     covariates = json.loads(posterior.attrs.get("covariates", "{}"))
     records = []
     for a, name in enumerate(np.asarray(posterior.posterior["animal"])):
         (own,) = np.nonzero(animal == a)
         own = own[np.argsort(number[own], kind="stable")]
-        choices, rewards, blocks, session = (values[own] for values in fields.values())
+        choices, rewards, blocks, session = (values[own] for values in fields)
         records.append(
             Record(
                 str(name),
@@ -273,11 +263,7 @@ def numbers_of(posterior: az.InferenceData) -> list[np.ndarray]:
     """Return the number in the recording, from 1, of each trial of `sessions_of` (trial,), animal
     by animal."""
     known = posterior.constant_data
-    parts = [begin for begin in ("", UNOBSERVED) if f"{begin}trial" in known]
-    animal, number = (
-        np.concatenate([np.asarray(known[f"{begin}{name}"]) for begin in parts])
-        for name in ("animal_index", "trial")
-    )
+    animal, number = of_all_trials(known, "animal_index"), of_all_trials(known, "trial")
     return [np.sort(number[animal == a]) for a in range(posterior.posterior.sizes["animal"])]
 
 

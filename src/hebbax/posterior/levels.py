@@ -22,15 +22,13 @@ from hebbax.model.effects import covariates_named, of_animals
 from hebbax.model.members import effects_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics, learning
+from hebbax.posterior.forgetting import MIDDLE, SURE
 from hebbax.posterior.inference_data import sessions_of, spec_of
 from hebbax.posterior.summary import INTERVAL, probability, samples_of
 from hebbax.rule.fading import PERCENT, losses
 
 MOST = 12
 """Combinations of covariates that are told apart."""
-
-SURE = 0.95
-"""Probability from which a difference is told."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def level_table(posterior: az.InferenceData) -> pd.DataFrame:
     for value, drawn in (found.draws if found else {}).items():
         assert found is not None
         for g, group in enumerate(found.names):
-            low, middle, high = np.quantile(drawn[:, g], (INTERVAL[0], 0.5, INTERVAL[1]))
+            low, middle, high = np.quantile(drawn[:, g], MIDDLE)
             rows[value, group] = (found.animals[g], middle, low, high)
     return _table(rows, ["animals", "median", "5 %", "95 %"], ["value", "group"])
 
@@ -152,7 +150,7 @@ def sentence(posterior: az.InferenceData) -> str:
     for value, one, other, difference in _differences(found):
         above = float((difference > 0).mean())
         if max(above, 1.0 - above) > SURE:
-            low, middle, high = np.quantile(difference, (INTERVAL[0], 0.5, INTERVAL[1]))
+            low, middle, high = np.quantile(difference, MIDDLE)
             how, sure = ("higher", above) if above > 0.5 else ("lower", 1.0 - above)
             told.append(
                 f"{value} is {how} in {one} than in {other} with probability {probability(sure)} "

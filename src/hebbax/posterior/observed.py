@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import arviz as az
 import numpy as np
+import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field
 
 from hebbax.errors import FitError
@@ -19,6 +20,18 @@ from hebbax.typing import Likelihood
 ANIMALS = "animals"
 """The log likelihood of all choices of an animal given its population, of a hierarchy whose animals
 were integrated out; beside that of the observations."""
+
+
+UNOBSERVED = "unobserved_"
+"""How variables of trials begin that are no observations: forced ones, and omitted ones in which
+weights decay."""
+
+
+def of_all_trials(trials: xr.Dataset, name: str) -> np.ndarray:
+    """Return a variable of the recorded ``trials`` of a stored fit: of the observations, then of
+    the trials that only teach."""
+    parts = [one for one in (name, f"{UNOBSERVED}{name}") if one in trials]
+    return np.concatenate([trials[one].to_numpy() for one in parts])
 
 
 class Observed(BaseModel):

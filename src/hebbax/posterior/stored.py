@@ -21,7 +21,7 @@ from hebbax.model.likelihood import KINDS
 from hebbax.model.members import groups_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
-from hebbax.posterior.observed import ANIMALS, Observed, observed_of
+from hebbax.posterior.observed import ANIMALS, Observed, observed_of, of_all_trials
 
 FILE_VERSION = 5
 """Of stored fits. Version 2 says what was observed; the digest of version 3 covers what was read,
@@ -241,8 +241,7 @@ def _check_trials(posterior: az.InferenceData, source: str) -> None:
         "chosen": (-1, int(attributes["n_stimuli"]) - 1),
     }
     for name, (low, high) in ends.items():
-        parts = [trials[one].to_numpy() for one in (name, f"unobserved_{name}") if one in trials]
-        values = np.concatenate(parts)
+        values = of_all_trials(trials, name)
         whole = np.issubdtype(values.dtype, np.integer)
         if not whole or values.min() < low or (high is not None and values.max() > high):
             allowed = f"{low} to {high}" if high is not None else f"{low} or more"

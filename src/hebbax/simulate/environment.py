@@ -21,7 +21,7 @@ from hebbax.rule.memory import resumed, towards
 from hebbax.rule.network import Network, free_step, logits_of
 from hebbax.rule.reward import remember, signal_now
 from hebbax.rule.taylor import Rule
-from hebbax.typing import Array, ArrayLike, Key
+from hebbax.typing import Array, Key
 
 Baiting = Literal["baited", "independent"]
 AskedBaiting = Baiting | Literal["auto"]
@@ -146,7 +146,6 @@ def generate(
         weights=animal.initial,
         armed=jnp.zeros(n_stimuli, dtype=bool),
         history=jnp.zeros(spec.window),
-        last=jnp.zeros(n_stimuli),
         expected=jnp.asarray(animal.model.start, float),
         trace=jnp.zeros(n_stimuli),
     )
@@ -157,8 +156,7 @@ def generate(
             past = jax.tree.map(partial(jnp.where, begins), _resumed(start, past, animal), past)
         choice_key, reward_key, reject_key = jax.random.split(key, 3)
         logits = logits_of(network, past.weights)
-        trace = past.last if memory.trace is None else past.trace
-        offer, accept = spec.kind.attraction(*animal.readout(logits, trace, offered))
+        offer, accept = spec.kind.attraction(*animal.readout(logits, past.trace, offered))
         choice = jax.random.categorical(choice_key, jax.nn.log_softmax(offer + accept))
         rejections = reject(reject_key, offer, accept, environment.most_encounters)
         accepted = rejections.sum() < environment.most_encounters
@@ -172,9 +170,10 @@ def generate(
             weights=advance(past.weights, rates[choice], r),
             armed=waiting,
             history=remember(past.history, reward),
-            last=chosen,
-            expected=_followed(reward, memory.expected, past.expected),
-            trace=_followed(chosen, memory.trace, past.trace),
+            expected=past.expected
+            if memory.expected is None
+            else towards(reward, memory.expected, past.expected),
+            trace=towards(chosen, 1.0 if memory.trace is None else memory.trace, past.trace),
         )
         passed = past
         if spec.omitted == "decay":
@@ -192,18 +191,14 @@ def generate(
 
 class _Past(NamedTuple):
     """What an animal and its task go into a trial with: ``weights``, rewards that are ``armed``,
-    the last rewards (``history``) and choice, and what it remembers of both at rates of its own."""
+    the last rewards (``history``), what it ``expected`` by an average of its own, and the ``trace``
+    of choices, which without a rate of its own is the last one."""
 
     weights: Array
     armed: Array
     history: Array
-    last: Array
     expected: Array
     trace: Array
-
-
-def _followed(value: Array, rate: ArrayLike | None, remembered: Array) -> Array:
-    return remembered if rate is None else towards(value, rate, remembered)
 
 
 def _resumed(start: _Past, past: _Past, animal: Animal) -> _Past:
@@ -211,10 +206,9 @@ def _resumed(start: _Past, past: _Past, animal: Animal) -> _Past:
     kept = animal.rates.kept
     if animal.model.kept == 0.0:
         return start
-    left = {
-        name: resumed(getattr(start, name), kept, getattr(past, name))
-        for name in ("weights", "expected", "trace")
-    }
+    # What has no rate of its own is data, and kept whole.
+    own = ("weights", "expected", *(() if animal.rates.trace is None else ("trace",)))
+    left = {name: resumed(getattr(start, name), kept, getattr(past, name)) for name in own}
     return past._replace(armed=start.armed, **left)
 
 

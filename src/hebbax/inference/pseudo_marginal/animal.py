@@ -13,7 +13,7 @@ What the program depends on is in `Frame` and static; the trials are arguments, 
 serves every recording of a shape.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ from hebbax.model.likelihood import Kind
 from hebbax.rule.memory import resumed, towards
 from hebbax.rule.network import Network
 from hebbax.rule.taylor import Rule
-from hebbax.typing import Array, ArrayLike
+from hebbax.typing import Array, Numbers
 
 SINGLE = jnp.float32
 
@@ -211,7 +211,7 @@ def expansion(frame: Frame, trials: Trials, phi: Array) -> Expansion:
     )
 
 
-Values = dict[str, Sequence[ArrayLike]]
+Values = dict[str, Numbers]
 """Values of one animal by group, one number each."""
 
 
@@ -229,7 +229,7 @@ def _values(frame: Frame, trials: Trials, phi: Array) -> Values:
     return out
 
 
-def _stacked(values: Sequence[ArrayLike]) -> Array:
+def _stacked(values: Numbers) -> Array:
     return jnp.stack([jnp.asarray(one) for one in values])
 
 
@@ -282,7 +282,7 @@ def _after(frame: Frame, values: Values, state: State, trial: Trials) -> State:
 
 
 def _learnt(
-    frame: Frame, theta: Sequence[ArrayLike], weights: list[Array], trial: Trials, drive: Any
+    frame: Frame, theta: Numbers, weights: list[Array], trial: Trials, drive: Any
 ) -> list[Array]:
     """Return the weight of each input after one trial, changed where the trial teaches."""
     rule, network = frame.rule, frame.network
