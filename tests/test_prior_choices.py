@@ -84,7 +84,7 @@ def test_the_command_draws_what_a_prior_expects(tmp_path):
     asked = ("--draws", "20", "--baiting", "independent")
     done = run("models", "reward", *asked, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
-    said = done.stdout.replace("\n", " ")
+    said = " ".join(done.stdout.split())
     assert "reward: animals of the prior choose the better stimulus in" in said
     assert "in a task of 240 trials in 3 blocks with independent rewards of 0.2/0.8." in said
     assert (tmp_path / "prior_reward.png").is_file()
