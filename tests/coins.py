@@ -21,14 +21,36 @@ def log_posterior(records):
     """Return a grid of means, one of spreads, and log prior + log likelihood at both, each animal
     integrated by quadrature."""
     means, spreads = np.linspace(-3.5, 3.5, 281), np.linspace(0.0, 2.6, 521)
-    e, weight = np.polynomial.hermite_e.hermegauss(60)
     log_p = stats.norm.logpdf(means)[:, None] + stats.halfnorm(0, 0.5).logpdf(spreads)
-    phi = means[:, None, None] + spreads[:, None] * e
+    return means, spreads, log_p + _log_likelihood(records, means, spreads)
+
+
+def _log_likelihood(records, means, spreads):
+    """Return log P of all choices at every mean and spread ``(mean, spread)``."""
+    e, weight = np.polynomial.hermite_e.hermegauss(60)
+    phi, log_p = means[:, None, None] + spreads[:, None] * e, 0.0
     for record in records:
         n, k = len(record.choices), int(np.sum(record.choices))
         each = k * phi - n * np.logaddexp(0.0, phi)
         log_p = log_p + logsumexp(each, axis=-1, b=weight / np.sqrt(2 * np.pi))
-    return means, spreads, log_p
+    return log_p
+
+
+def two_groups(first, second):
+    """Return the posterior of two groups of records on a grid: the mean of the first, the effect of
+    being in the second, and the spread ``(cell,)``, the probability of each cell, and the log
+    evidence. Prior standard deviations of mean and effect are 1."""
+    means, spreads = np.linspace(-3.5, 3.5, 141), np.linspace(0.0125, 2.5, 100)
+    log_p = np.stack([_log_likelihood(own, means, spreads) for own in (first, second)])
+    grid = np.meshgrid(means, means, spreads, indexing="ij")
+    mean, effect, spread = grid[0], grid[1] - grid[0], grid[2]
+    whole = log_p[0][:, None] + log_p[1][None]
+    whole += stats.norm.logpdf(mean) + stats.norm.logpdf(effect)
+    whole += stats.halfnorm(0, 0.5).logpdf(spread)
+    p = np.exp(whole - whole.max())
+    cell = (means[1] - means[0]) ** 2 * (spreads[1] - spreads[0])
+    values = {"mean": mean.ravel(), "effect": effect.ravel(), "spread": spread.ravel()}
+    return values, p.ravel() / p.sum(), float(whole.max() + np.log(p.sum() * cell))
 
 
 def log_evidence(records):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import coins
 import jax
 import jax.numpy as jnp
 import made
@@ -11,28 +12,27 @@ from conftest import random_sessions
 
 from hebbax.data import Record, data_hash, from_animals, read, select, write, write_table
 from hebbax.errors import ModelError
-from hebbax.inference.density import log_likelihood, log_likelihood_by_animal
-from hebbax.inference.pseudo_marginal import animal as sampler
+from hebbax.inference import map as mode
+from hebbax.inference import svi
+from hebbax.inference.density import animal_values, latent_sites
+from hebbax.inference.pseudo_marginal.population import Population, of_animals, prior_of
 from hebbax.model.choices import build_model
 from hebbax.model.declared import parse_spec, with_formula
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior import learning
 from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.forgetting import forgetting_sentence
 from hebbax.posterior.inference_data import sessions_of, to_inference_data
 from hebbax.posterior.levels import difference_table, level_table, sentence
+from hebbax.posterior.summary import animal_table, population_table
 from hebbax.rule.fading import losses
 
 PASSED = Verdict((), {}, "")
 GROUPS, AGES = ("sham", "ovx", "sham", "drug"), (3.0, 5.0, 4.0, 8.0)
 SPEC = ModelSpec("m", ("x r", "w"), by={"w": "group", "x r": "age"}, lapse_scale=1.0)
-VALUES = {
-    "theta": [[0.9, -0.1], [0.6, -0.2], [0.4, 0.1], [0.7, -0.3]],
-    "preference": [0.3, -0.2, 0.1, 0.5],
-    "lapse": [0.1, 0.4, -0.3, 0.0],
-    "effect": [[0.2, -0.1, 0.05], [0.3, 0.1, -0.02], [0.5, 0.2, 0.03], [-0.2, 0.4, 0.01]],
-}
-"""Effects of an animal: w by the group ovx, w by sham, x r by age."""
+POPULATION, SPREAD = np.array([0.6, -0.15]), np.array([0.2, 0.1])
+OFFSET = np.array([[1.5, 0.5], [0.0, -0.5], [-1.0, 2.5], [0.5, -1.5]])
+EFFECT = np.array([0.2, -0.1, 0.05])
+"""Of w by the group ovx, w by sham, x r by age."""
 
 
 def sessions():
@@ -49,70 +49,72 @@ def sessions():
 
 def by_hand():
     """Coefficients of every animal with its effects."""
-    out = np.array(VALUES["theta"])
+    out = POPULATION + SPREAD * OFFSET
+    ovx, sham, of_age = EFFECT
     for a, (group, age) in enumerate(zip(GROUPS, AGES, strict=True)):
-        ovx, sham, of_age = VALUES["effect"][a]
         out[a, 1] += {"drug": 0.0, "ovx": ovx, "sham": sham}[group]
         out[a, 0] += of_age * age
     return out
 
 
-def test_an_animal_has_its_own_value_and_the_effects_of_its_covariates():
+def test_an_animal_lies_around_its_population_with_the_effects_of_its_covariates():
     model = build_model(SPEC, sessions())
-    assert [effect.label for effect in model.effects] == [
+    assert [effect.label for effect in model.effects.each] == [
         "w by group ovx", "w by group sham", "x r by age",
     ]  # fmt: skip
-    values = {name: jnp.array(own) for name, own in VALUES.items()}
-    without = build_model(ModelSpec("m", ("x r", "w"), lapse_scale=1.0), sessions())
-    plain = {**values, "theta": jnp.array(by_hand())}
-    del plain["effect"]
-    np.testing.assert_allclose(
-        log_likelihood(model, values), log_likelihood(without, plain), rtol=1e-12
-    )
-    frame, trials = sampler.frame_of(model), sampler.trials_of(model)
-    expected = log_likelihood_by_animal(without, plain)
-    for a in range(4):
-        phi = jnp.concatenate([values[group.name][a].ravel() for group in model.groups])
-        own = jax.tree.map(lambda leaf, a=a: leaf[a], trials)
-        assert float(sampler.log_likelihood(frame, own, phi)) == pytest.approx(
-            float(expected[a]), abs=1e-3
-        )
+    np.testing.assert_array_equal(model.effects.scales, [0.2, 0.2, 0.5])
+    sites = latent_sites(model).shapes
+    assert sites["effect"] == (3,)
+    values = {name: jnp.zeros(shape) for name, shape in sites.items()}
+    values |= {
+        "theta_population": POPULATION, "theta_spread": SPREAD, "theta_offset": OFFSET,
+        "effect": EFFECT,
+    }  # fmt: skip
+    found = animal_values(model, {name: jnp.asarray(value) for name, value in values.items()})
+    np.testing.assert_allclose(found["theta"], by_hand(), atol=1e-12)
+    assert not found["preference"].any()
+    own = prior_of(model)
+    at = Population(jnp.append(POPULATION, jnp.zeros(2)), jnp.ones(4), jnp.asarray(EFFECT), 0.0)
+    means, _ = of_animals(own, at)
+    np.testing.assert_allclose(means[:, :2] + SPREAD * OFFSET, by_hand(), atol=1e-12)
 
 
 def stored(spec=SPEC):
     model = build_model(spec, sessions())
     rng = np.random.default_rng(0)
-    draws = {}
+    draws = {"effect": rng.normal(size=(2, 50, len(model.effects.each)))}
     for group in model.groups:
-        own = np.reshape(VALUES[group.name], (4, -1))[:, : group.scales.size]
-        own = own.reshape(4, *group.shape)
+        own = by_hand() if group.name == "theta" else np.zeros((4, *group.shape))
         draws[group.name] = np.broadcast_to(own, (2, 50, *own.shape)).copy()
         draws[f"{group.name}_population"] = rng.normal(size=(2, 50, *group.shape))
         draws[f"{group.name}_spread"] = np.ones((2, 50, *group.shape))
     return to_inference_data(made.KEY, model, draws, made.statistics((2, 50)), made.PROVENANCE)
 
 
-def test_animals_are_told_with_their_effects_and_groups_by_the_population():
+def test_effects_are_of_the_population():
     posterior = stored()
-    found = posterior.posterior["coefficients"].mean(("chain", "draw"))
-    np.testing.assert_allclose(found, by_hand())
-    assert list(found["coefficient"].values) == ["x r", "w"]
-    own = posterior.posterior["effect"].mean(("chain", "draw"))
-    np.testing.assert_allclose(own, VALUES["effect"])
-    assert list(own["column"].values) == ["w by group ovx", "w by group sham", "x r by age"]
+    effect = posterior.posterior["effect"]
+    assert effect.dims == ("chain", "draw", "column")
+    labels = ["w by group ovx", "w by group sham", "x r by age"]
+    assert list(effect["column"].values) == labels
     assert sessions_of(posterior).covariates == sessions().covariates
-    assert learning.told(posterior.posterior)["coefficients"] == "theta"
+    table = population_table(posterior, PASSED)
+    assert list(table.index[-3:]) == labels
+    assert table.loc["x r by age", "median"] == pytest.approx(np.median(effect[..., 2]))
+    assert set(animal_table(posterior, PASSED).index.get_level_values("value")) == {
+        "theta x r", "theta w", "preference", "lapse",
+    }  # fmt: skip
 
 
 def test_groups_are_population_values_at_their_covariates():
     """Against sums of draws by hand, for a model whose one factor is the group."""
     posterior = stored(ModelSpec("m", ("x r", "w"), by={"w": "group"}, lapse_scale=1.0))
-    flat = {
-        name: np.asarray(posterior.posterior[f"{name}_population"]).reshape(100, -1)
-        for name in ("theta", "effect")
-    }
-    w = {"drug": flat["theta"][:, 1]}
-    w |= {"ovx": w["drug"] + flat["effect"][:, 0], "sham": w["drug"] + flat["effect"][:, 1]}
+    own, effect = (
+        np.asarray(posterior.posterior[name]).reshape(100, -1)
+        for name in ("theta_population", "effect")
+    )
+    w = {"drug": own[:, 1]}
+    w |= {"ovx": w["drug"] + effect[:, 0], "sham": w["drug"] + effect[:, 1]}
     (loss,) = losses(["w"], 0.75, 2)
     levels, differences = level_table(posterior, PASSED), difference_table(posterior, PASSED)
     assert list(levels.index.get_level_values("value").unique()) == [
@@ -179,9 +181,9 @@ def test_what_cannot_have_effects_is_refused_in_one_sentence():
         with pytest.raises(ModelError, match=r'^m: the formula ".*" of "w" cannot be read \('):
             build_model(ModelSpec("m", ("w",), by={"w": code}), sessions())
     centred = build_model(ModelSpec("m", ("w",), by={"w": "center(age)"}), sessions())
-    np.testing.assert_allclose(centred.design.covariates[:, 0], np.array(AGES) - np.mean(AGES))
+    np.testing.assert_allclose(centred.effects.covariates[:, 0], np.array(AGES) - np.mean(AGES))
     contrasts = ModelSpec("m", ("w",), by={"w": "C(group, contr.sum)"})
-    assert build_model(contrasts, sessions()).design.covariates.shape == (4, 2)
+    assert build_model(contrasts, sessions()).effects.covariates.shape == (4, 2)
     with pytest.raises(ModelError, match=r'^m: "by" needs a population of animals; use hierarchy'):
         parse_spec({"terms": ["w"], "name": "m", "hierarchy": "none", "by": {"w": "group"}}, "m")
     missing = sessions().covariates | {"age": (3.0, float("nan"), 4.0, 8.0)}
@@ -197,3 +199,28 @@ def test_a_formula_for_a_whole_rule_makes_a_model_of_another_name():
     assert (spec.name, spec.by) == ("m-by-group-age", {"x r": "group + age", "w": "group + age"})
     with pytest.raises(ModelError, match=r'^m: has no rule that could differ by "group"\.$'):
         with_formula(ModelSpec("m", ()), "group")
+
+
+def test_a_guide_and_the_mode_know_effects():
+    """Coins in two groups: the guide against a grid, within .15 posterior standard deviations; the
+    slope of the density is zero at the mode."""
+    rng = np.random.default_rng(3)
+    groups = [coins.records(rng, 6, 80, mean, 0.4) for mean in (0.6, -0.9)]
+    records = [
+        replace(one, animal=f"{g}{one.animal}", covariates={"group": str(g)})
+        for g, own in enumerate(groups)
+        for one in own
+    ]
+    spec = ModelSpec("coins", terms=(), by={"preference": "group"})
+    model = build_model(spec, from_animals(records, ["A", "B"], "coins"))
+    values, p, _ = coins.two_groups(*groups)
+    exact = {name: float(x @ p) for name, x in values.items()}
+    sd = {name: float(np.sqrt((x - exact[name]) ** 2 @ p)) for name, x in values.items()}
+    draws, _ = svi.fit(jax.random.PRNGKey(0), model, svi.Settings(steps=1500, draws=2000))
+    found = {"mean": draws["preference_population"], "effect": draws["effect"][..., 0]}
+    for name, drawn in found.items():
+        assert abs(drawn.mean() - exact[name]) < 0.15 * sd[name], name
+        assert drawn.std() == pytest.approx(sd[name], rel=0.15)
+    point, info = mode.fit(jax.random.PRNGKey(1), model, mode.Settings(epochs=200, starts=2))
+    assert float(info.gradient_norm) < 1e-4
+    assert float(point["effect"][0]) < -0.8

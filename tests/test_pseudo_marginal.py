@@ -24,6 +24,7 @@ from hebbax.inference.pseudo_marginal import (
     animal,
     candidates,
     evidence,
+    gibbs,
     mixture,
     moves,
     points,
@@ -124,7 +125,7 @@ def scene():
     d = frame.n_members
     key = jax.random.PRNGKey(3)
     phi = 0.2 * jax.random.normal(key, (512, 3, d))
-    references = renewed(key, frame, trials, phi, 0.1 * jax.random.normal(key, (512, d)))
+    references = renewed(key, frame, trials, phi, 0.1 * jax.random.normal(key, phi.shape))
     mean = 0.1 * jax.random.normal(jax.random.fold_in(key, 1), (d,))
     spread = jnp.array([0.3, -0.02, 0.2, 0.001, 0.1, 0.5])
     return model, frame, trials, references, mean, spread
@@ -239,29 +240,37 @@ def test_conditional_importance_sampling_leaves_points_as_they_are_drawn(scene):
     assert stats.ks_2samp(straight[2][used], back[2][used]).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("n_effects", [0, 3])
 @pytest.mark.parametrize("n_members", [2, 10], ids=["whole", "block"])
-def test_what_proposes_a_block_is_folded_and_normalised(n_members):
+def test_what_proposes_a_block_is_folded_and_normalised(n_members, n_effects):
     """E_q[test / q] = 1 given the other members, whatever the signs of the spreads; a false alarm
-    is one in 10^5. Of ten members two are drawn, with two more places in their block."""
+    is one in 10^5. Of ten members two are drawn, with two more places in their block, and of three
+    effects the one that is on one of these."""
     rng = np.random.default_rng(1)
-    fitted = rng.normal(size=(400, 2 * n_members + 1))
+    size = 2 * n_members + n_effects + 1
+    fitted = rng.normal(size=(400, size))
     fitted[:, 1] += 0.5 * fitted[:, 0]
     of = mixture.fit(rng, np.abs(fitted), 3, 1.2)
-    now = jnp.asarray(np.abs(rng.normal(size=2 * n_members + 1)))
-    block = mixture.Block(jnp.array([1, 0]), jnp.ones(2, bool))
+    now = jnp.asarray(np.abs(rng.normal(size=size)))
+    taken = jnp.arange(n_effects) == 1
+    block = mixture.Block(jnp.array([1, 0]), jnp.ones(2, bool), taken)
     if n_members > 2:
-        block = mixture.Block(jnp.array([3, 1, 7, 2]), jnp.array([True, False, True, False]))
+        taking = jnp.array([True, False, True, False])
+        block = mixture.Block(jnp.array([3, 1, 7, 2]), taking, taken)
     own = jax.jit(mixture.given)(of, block, now)
     keys = jax.random.split(jax.random.PRNGKey(9), 100_000)
     drawn = jax.jit(jax.vmap(lambda key: mixture.draw(key, own, len(now))))(keys)
     log_q = jax.jit(jax.vmap(partial(mixture.log_density, own)))
     width = len(block.members)
-    np.testing.assert_allclose(log_q(drawn), log_q(drawn.at[:, width:].multiply(-1.0)), rtol=1e-9)
-    mean, spread = np.split(np.asarray(drawn)[:, own.drawn], 2, axis=1)
-    assert mean.shape == (100_000, 2)
+    np.testing.assert_allclose(
+        log_q(drawn), log_q(drawn.at[:, width : 2 * width].multiply(-1.0)), rtol=1e-9
+    )
+    mean, spread, effect = np.split(np.asarray(drawn)[:, block.drawn], [2, 4], axis=1)
+    assert (mean.shape, effect.shape) == ((100_000, 2), (100_000, n_effects > 0))
     # The density is of |spread|: of its signs, all have the same.
     test = stats.norm(0.5, 0.5).logpdf(mean).sum(-1)
     test += stats.halfnorm(0, 0.7).logpdf(np.abs(spread)).sum(-1)
+    test += stats.norm(0.5, 0.5).logpdf(effect).sum(-1)
     ratio = np.exp(test - np.asarray(log_q(drawn)))
     assert abs(ratio.mean() - 1.0) < 4.5 * ratio.std() / np.sqrt(100_000)
     assert ratio.std() / np.sqrt(100_000) < 0.02
@@ -270,11 +279,12 @@ def test_what_proposes_a_block_is_folded_and_normalised(n_members):
 def test_a_block_given_the_rest_is_the_conditional_of_scipy():
     """One t distribution: the ratio of joint densities is that of the conditional ones."""
     rng = np.random.default_rng(4)
-    root = np.linalg.cholesky(np.cov(rng.normal(size=(5, 60)) + rng.normal(size=60)))
-    centre = 600.0 + rng.normal(size=5)  # so far from zero that no reflection counts
+    root = np.linalg.cholesky(np.cov(rng.normal(size=(6, 60)) + rng.normal(size=60)))
+    centre = 600.0 + rng.normal(size=6)  # so far from zero that no reflection counts
     one = mixture.Mixture(jnp.zeros(1), jnp.asarray(centre)[None], jnp.linalg.inv(root)[None])
-    block = mixture.Block(jnp.array([1, 0]), jnp.array([True, False]))
-    x = centre + rng.normal(size=5)
+    block = mixture.draw_block(jax.random.PRNGKey(0), jnp.ones((1, 2)))
+    block = block._replace(members=jnp.array([1, 0]), taken=jnp.array([True, False]))
+    x = centre + rng.normal(size=6)
     own = mixture.given(one, block, jnp.asarray(x))
     # Without the part of the prior, which comes last.
     own = own._replace(log_share=jnp.array([0.0, -jnp.inf]))
@@ -282,8 +292,8 @@ def test_a_block_given_the_rest_is_the_conditional_of_scipy():
     found, expected = [], []
     for _ in range(4):
         y = x.copy()
-        y[[1, 3]] += rng.normal(size=2)
-        found.append(float(mixture.log_density(own, jnp.asarray(y[[1, 0, 3, 2]]))))
+        y[[1, 3, 4]] += rng.normal(size=3)
+        found.append(float(mixture.log_density(own, jnp.asarray(y[[1, 0, 3, 2, 4]]))))
         expected.append(joint.logpdf(y))
     np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-6)
 
@@ -293,26 +303,30 @@ SHRINKING = with_key("effect")
 
 def _shrunk(prior, terms=("x r", "w"), **changes):
     spec = ModelSpec("shrunk", terms, prior=prior, expected_terms=1.0, **changes)
-    return build_model(spec, random_sessions(2, lengths=(20, 30)))
+    recorded = replace(random_sessions(2, lengths=(20, 30)), covariates={"age": (0.5, 2.0)})
+    return build_model(spec, recorded)
 
 
 @pytest.mark.parametrize("prior", [*SHRINKING, "laplace", "normal"])
 def test_coordinates_are_those_in_which_the_prior_is_standard_normal(prior):
     """There and back, and the density with its Jacobian, which is that of the sum over cells."""
-    own = population.prior_of(_shrunk(prior))
+    own = population.prior_of(_shrunk(prior, by={"w": "age", "preference": "age"}))
     keys = jax.random.split(jax.random.PRNGKey(0), 500)
     drawn = jax.vmap(partial(population.draw_prior, prior=own))(keys)
     white = jax.vmap(partial(population.whitened, own))(drawn)
     back = jax.vmap(partial(population.coloured, own))(white)
     np.testing.assert_allclose(back.mean, drawn.mean, rtol=1e-9)
     np.testing.assert_allclose(back.spread, drawn.spread, rtol=1e-9)
+    np.testing.assert_allclose(white.effect, drawn.effect / np.array([0.2, 1.0]), rtol=1e-12)
+    np.testing.assert_allclose(back.effect, drawn.effect, rtol=1e-12)
     for one in (jax.tree.map(lambda leaf, k=k: leaf[k], drawn) for k in range(5)):
 
         def coordinates(x, one=one):
-            moved = population.whitened(own, Population(*jnp.split(x, 2), one.log_global))
-            return jnp.concatenate([moved.mean, moved.spread])
+            parts = jnp.split(x, [one.mean.size, 2 * one.mean.size])
+            moved = population.whitened(own, Population(*parts, one.log_global))
+            return jnp.concatenate([moved.mean, moved.spread, moved.effect])
 
-        x = jnp.concatenate([one.mean, one.spread])
+        x = jnp.concatenate([one.mean, one.spread, one.effect])
         y, slope = coordinates(x), jax.jacobian(coordinates)(x)
         expected = stats.norm.logpdf(y).sum() + np.linalg.slogdet(slope)[1]
         if own.shrinkage is not None:
@@ -342,25 +356,35 @@ def test_a_prior_with_its_local_scales_summed_out_is_the_one_that_numpyro_draws(
 
 @pytest.mark.parametrize("laplace", [False, True])
 def test_gibbs_given_no_animals_to_speak_of_is_the_prior(laplace):
-    """One animal drawn anew from its population each time: mean and spread are of the prior."""
+    """Animals drawn anew from their population each time: mean, spread and effects, of which two
+    are on one value, are of the prior."""
     shape = jnp.ones(2)
-    prior = population.Prior(
-        0.5 * shape, 0.25 * shape, jnp.zeros(2, int), (Laplace() if laplace else Normal(),), None
+    laws = (Laplace() if laplace else Normal(),)
+    regression = population.Regression(
+        jnp.array([0.3, 0.2, 0.4]),
+        jnp.array([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0], [1.0, 1.0, 0.5]]),
+        jnp.array([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]),
     )
+    prior = population.Prior(0.5 * shape, 0.25 * shape, jnp.zeros(2, int), laws, None, regression)
 
     def step(carry, key):
         one, two = jax.random.split(key)
-        phi = carry.mean + carry.spread * jax.random.normal(one, (3, 2))
-        after = population.centred(two, prior, carry, phi)
+        mean, spread = population.of_animals(prior, carry)
+        phi = mean + spread * jax.random.normal(one, (3, 2))
+        after = gibbs.centred(two, prior, carry, phi)
         return after, after
 
     start = population.draw_prior(jax.random.PRNGKey(0), prior)
     keys = jax.random.split(jax.random.PRNGKey(1), 60_000)
     drawn = jax.lax.scan(step, start, keys)[1]
-    mean, spread, _ = (np.asarray(leaf)[::30].ravel() for leaf in drawn)
+    effect = np.asarray(drawn.effect)[::30]
+    mean, spread = (np.asarray(leaf)[::30].ravel() for leaf in drawn[:2])
     of_mean = stats.laplace(0, 0.5) if laplace else stats.norm(0, 0.5)
     assert stats.kstest(mean, of_mean.cdf).pvalue > 1e-3
     assert stats.kstest(np.abs(spread), stats.halfnorm(0, 0.25).cdf).pvalue > 1e-3
+    for e, scale in enumerate(regression.scale):
+        assert stats.kstest(effect[:, e], stats.norm(0, float(scale)).cdf).pvalue > 1e-3
+    assert np.abs(np.corrcoef(effect.T) - np.eye(3)).max() < 0.12
 
 
 @pytest.mark.parametrize("spread", [0.8, 0.0])
@@ -389,6 +413,39 @@ def test_population_and_spread_are_those_of_quadrature(spread):
             error = by_block.std() / np.sqrt(len(by_block))
             assert abs(below.mean() - part) < 5 * error + 0.004, (name, part, below.mean(), error)
     assert info.acceptance_rate.mean() > 0.2
+
+
+def test_the_effect_of_a_group_is_that_of_quadrature():
+    """Coins in two groups: mean, effect and spread by a grid of all three, and the evidence."""
+    rng = np.random.default_rng(8)
+    groups = [coins.records(rng, 5, 60, mean, 0.4) for mean in (0.3, -0.5)]
+    records = [
+        replace(one, animal=f"{g}{one.animal}", covariates={"group": str(g)})
+        for g, own in enumerate(groups)
+        for one in own
+    ]
+    spec = ModelSpec("coins", terms=(), by={"preference": "group"})
+    model = build_model(spec, from_animals(records, ["A", "B"], "coins"))
+    settings = pseudo_marginal.Settings(draws=2000, most_thinning=1, effective=1.0, r_hat=2.0)
+    draws, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, settings)
+
+    values, p, exact = coins.two_groups(*groups)
+    assert info.evidence.error < 0.03
+    assert abs(info.evidence.log_evidence - exact) < 4 * info.evidence.error + 0.01
+    sampled = {
+        "mean": draws["preference_population"],
+        "effect": draws["effect"][..., 0],
+        "spread": draws["preference_spread"],
+    }
+    for name, x in values.items():
+        step = 0.025 if name == "spread" else 0.05
+        for where in np.quantile(sampled[name], (0.05, 0.25, 0.5, 0.75, 0.95)):
+            at = (np.floor(where / step) + 0.5) * step  # between two cells
+            below = 1.0 * (sampled[name] <= at)
+            by_block = below.reshape(-1, 50).mean(-1)
+            error = by_block.std() / np.sqrt(len(by_block))
+            part = p[x <= at].sum()
+            assert abs(below.mean() - part) < 5 * error + 0.006, (name, part, below.mean(), error)
 
 
 def test_the_evidence_of_animals_without_a_population_is_the_product_of_their_integrals():
@@ -522,8 +579,9 @@ def test_a_step_from_anywhere_gives_numbers(scene):
     draws[:, -1] = 0.0
     known = candidates.Known(prior, trials, references, mixture.fit(rng, draws, 2, 1.0))
     zero = jnp.zeros(())
-    far = Population(30.0 * jnp.ones_like(mean), 1e-7 * jnp.ones_like(spread), zero)
-    near = Population(mean, spread, zero), Population(0.0 * mean, 10.0 * spread, zero)
+    none = jnp.zeros(0)
+    far = Population(30.0 * jnp.ones_like(mean), 1e-7 * jnp.ones_like(spread), none, zero)
+    near = Population(mean, spread, none, zero), Population(0.0 * mean, 10.0 * spread, none, zero)
     for start in (far, *near):
         phi = start.mean + start.spread * jnp.ones((3, 1))
         state = candidates.init(start, phi, 8)

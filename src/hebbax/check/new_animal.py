@@ -34,6 +34,7 @@ from hebbax.inference.convergence import convergence
 from hebbax.inference.pseudo_marginal.bridge import LEAST_EFFECTIVE, Ratio, bridge
 from hebbax.inference.pseudo_marginal.marginal import of_new_animal
 from hebbax.model.choices import Model, build_model
+from hebbax.model.effects import NAME as EFFECT
 from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, Verdict
 from hebbax.posterior.inference_data import sessions_of, spec_of
 from hebbax.posterior.observed import ANIMALS
@@ -124,8 +125,14 @@ def _without(
     others = [name for a, name in enumerate(sessions.animals) if a != animal]
     settings = replace(settings_of(posterior), evidence=0)
     part = build_model(model.spec, select(sessions, others))
+    # By the same columns, whatever levels and means the covariates of the others have.
+    part = replace(part, effects=model.effects.without(animal))
     draws, _ = pseudo_marginal.fit(key, part, settings)
-    population = {name: v for name, v in draws.items() if name.endswith(("_population", "_spread"))}
+    population = {
+        name: v
+        for name, v in draws.items()
+        if name.endswith(("_population", "_spread")) or name == EFFECT
+    }
     flat = [v.reshape(*v.shape[:2], -1) for v in population.values()]
     if not convergence(np.concatenate(flat, axis=-1))["r_hat"] <= MAX_R_HAT_SHORT:
         return None

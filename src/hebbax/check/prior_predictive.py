@@ -16,7 +16,7 @@ from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.simulate.cohort import as_sessions
 from hebbax.simulate.environment import Environment, Session, Task, generate
-from hebbax.typing import Array, Key, Parameters
+from hebbax.typing import Key, Parameters
 
 
 class Lived(NamedTuple):
@@ -49,13 +49,13 @@ def lives(model: Model, task: Task) -> Callable[[Key, Parameters], Session]:
     animals live through the task and returns a `Session` with a leading dimension ``animal``."""
     environment = Environment(task.chances, task.baiting)
 
-    def animal(key: Key, values: Parameters, covariates: Array | None) -> Session:
-        own = model.animal(values, covariates)
+    def animal(key: Key, values: Parameters) -> Session:
+        own = model.animal(values)
         return generate(key, model.rule, model.network, own, environment, model.spec)
 
     def cohort(key: Key, values: Parameters) -> Session:
         keys = jax.random.split(key, model.sessions.n_animals)
-        return jax.vmap(animal)(keys, values, model.design.covariates)
+        return jax.vmap(animal)(keys, values)
 
     return jax.jit(cohort)
 

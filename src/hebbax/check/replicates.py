@@ -37,12 +37,10 @@ class RecordedTask:
 
 class Lived(NamedTuple):
     """Of recorded animals, as in `Environment`: which trial ``begins`` a session (animal, trial),
-    and what was ``offered`` (animal, trial, stimulus); and their ``covariates`` (animal, effect).
-    """
+    and what was ``offered`` (animal, trial, stimulus)."""
 
     begins: Array | None
     offered: Array | None
-    covariates: Array | None
 
 
 def one_step(
@@ -74,13 +72,13 @@ def free_runs(
     """Return choices and rewards, each ``(replicate, animal, trial)``, of animals set free."""
 
     def one(key: Key, animal: Parameters, chances: Array, trials: Lived) -> tuple[Array, Array]:
-        begins, offered, covariates = trials
+        begins, offered = trials
         environment = Environment(chances, experiment.baiting, np.inf, begins, offered)
         made = generate(
             key,
             model.rule,
             model.network,
-            model.animal(animal, covariates),
+            model.animal(animal),
             environment,
             model.spec,
         )
@@ -108,7 +106,7 @@ def _lived(model: Model) -> Lived:
         whole = np.ones((*sessions.choices.shape, sessions.n_stimuli), dtype=bool)
         offered = (whole if offered is None else offered) & sessions.valid[..., None]
     shown = None if offered is None else jnp.asarray(offered)
-    return Lived(begins, shown, model.design.covariates)
+    return Lived(begins, shown)
 
 
 def recorded_trials(model: Model, experiment: RecordedTask) -> list[Trials]:

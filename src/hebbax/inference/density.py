@@ -52,7 +52,8 @@ def prior_potential(model: Model, unconstrained: Parameters) -> Array:
 
 def animal_values(model: Model, values: Parameters) -> Parameters:
     """Return each animal's values by group name, from constrained site values."""
-    return {group.name: group.animals(values) for group in model.groups}
+    shift = model.effects.shift
+    return {g.name: g.animals(values, shift(g.name, g.shape, values)) for g in model.groups}
 
 
 def log_likelihood(model: Model, values: Parameters) -> Array:

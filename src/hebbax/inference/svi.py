@@ -43,6 +43,7 @@ from hebbax.inference.density import (
 )
 from hebbax.inference.mixed import conditional, deviations, uncorrelated
 from hebbax.model.choices import Model
+from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.groups import population_scale
 from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.typing import Array, Key, Parameters, Progress, silent
@@ -206,6 +207,8 @@ def _target(model: Model, start: _Start) -> _Target:
     n, members = start.linear.shape
     hierarchy = {"population": jnp.zeros(members)} if model.spec.population else {}
     zeros = {**jax.tree.map(jnp.zeros_like, start.scales), **hierarchy, "animal": start.linear * 0}
+    if model.effects.each:
+        zeros[EFFECT] = jnp.zeros(len(model.effects.each))
     origin, unravel = ravel_pytree(zeros)
     widths = {f"{g.name}_spread": SPREAD_FRACTION * jnp.asarray(g.scales) for g in model.groups}
 
@@ -215,13 +218,20 @@ def _target(model: Model, start: _Start) -> _Target:
             move = partial(_spread, widths[name], value) if name in widths else partial(_log, value)
             sites[name], slope = jax.jvp(move, (moved[name],), (jnp.ones_like(value),))
             log_jacobian += jnp.log(slope).sum()
+        if EFFECT in moved:
+            sites[EFFECT] = model.effects.scales * moved[EFFECT]
+            log_jacobian += np.log(model.effects.scales).sum()
         spread, width = _widths(model, sites)
-        given = conditional(spread, width, start.information, start.linear)
+        # What animals say of the population is said of it with the effects taken off.
+        shift = [model.effects.shift(g.name, (g.scales.size,), sites) for g in model.groups]
+        around = jnp.broadcast_to(jnp.concatenate(shift, axis=-1), start.linear.shape)
+        linear = start.linear - jnp.einsum("aij,aj->ai", start.information, around)
+        given = conditional(spread, width, start.information, linear)
         location = given.population
         if hierarchy:
             location += width * (given.whole.inverse.T @ moved["population"])
             log_jacobian += jnp.log(width).sum() - given.whole.half_log_determinant
-        e = deviations(given.own, spread, start.information, start.linear, location)
+        e = deviations(given.own, spread, start.information, linear, location)
         e += uncorrelated(given.own, moved["animal"])
         log_jacobian -= given.own.half_log_determinant.sum()
         if hierarchy:

@@ -7,14 +7,13 @@
 `ChoiceModel` is hashable: a compiled program depends on it. `Animal` is one with its values.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
 from hebbax.model.choice_parameters import PARAMETERS, Parameter, Rates, Trial
-from hebbax.model.effects import Effect, with_effects
 from hebbax.model.likelihood import Kind
 from hebbax.model.spec import ModelSpec
 from hebbax.typing import Array, Numbers, Parameters
@@ -113,17 +112,9 @@ def _rows(leaf: Array) -> list[Array]:
     return list(jnp.moveaxis(leaf, -1, 0))
 
 
-def animal_of(
-    model: ChoiceModel,
-    values: Parameters,
-    n_inputs: int,
-    effects: Sequence[Effect] = (),
-    covariates: Array | None = None,
-) -> Animal:
-    """Return an animal by its values by group name, and its covariates (effect,) where these have
-    effects."""
+def animal_of(model: ChoiceModel, values: Parameters, n_inputs: int) -> Animal:
+    """Return an animal by its values by group name."""
     own: dict[str, Numbers] = {name: list(jnp.atleast_1d(value)) for name, value in values.items()}
-    own = with_effects(effects, own, None if covariates is None else list(covariates))
     start = jnp.stack(model.initial_weights(own, n_inputs))[:, None]
     theta = [jnp.asarray(one) for one in own.get("theta", [])]
     stacked = jnp.stack(theta) if theta else jnp.zeros(0)

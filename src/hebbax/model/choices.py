@@ -3,7 +3,7 @@
 Generative equations, for animal a and trial t (one with a choice, or under `Encounters` with an
 encounter; without a choice w, E[R] and the last choice stay as they are):
 
-    theta_a, preference_a, ...  ~ hierarchy of `hebbax.model.groups`
+    theta_a, preference_a, ...  ~ hierarchy of `hebbax.model.groups`, `hebbax.model.effects`
     w_a1 = initial weights;  w_a,t+1 = bounded(w_at + g(x, y, w_at, r) / n_inputs)
     logit_atk = that of `hebbax.rule.readout`, from x_k and w_at
     choice_at ~ Choice, Softmax or Encounters(logit_at, offset_at)
@@ -27,7 +27,7 @@ from hebbax.errors import ModelError
 from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
 from hebbax.model.choice_model import Animal, ChoiceModel, animal_of
 from hebbax.model.conditioning import shown
-from hebbax.model.effects import Effect
+from hebbax.model.effects import Effects
 from hebbax.model.groups import Group, sample_group
 from hebbax.model.likelihood import Choice, Encounters, Kind
 from hebbax.model.members import effects_of, groups_of
@@ -53,7 +53,7 @@ class Model:
         rule: the plasticity rule.
         network: fixed parts of the network.
         groups: the latent variables of each animal.
-        effects: of covariates, in the order of their group.
+        effects: of covariates on the population's values.
         observed: what is conditioned on, ``(observation,)`` choices, or
             ``(observation, stimulus + 1)`` rejections and choice.
         numbers: ``(trial,)`` number of each trial of `sessions` in the recording, animal by animal,
@@ -66,7 +66,7 @@ class Model:
     rule: Rule
     network: Network
     groups: tuple[Group, ...]
-    effects: tuple[Effect, ...]
+    effects: Effects
     observed: np.ndarray
     numbers: np.ndarray
     design: Design
@@ -114,7 +114,11 @@ class Model:
 
     def latents(self) -> Parameters:
         """State the priors alone as NumPyro sites, and return each animal's values by group."""
-        return {group.name: sample_group(group, self.sessions.n_animals) for group in self.groups}
+        effects, n = self.effects.sample(), self.sessions.n_animals
+        return {
+            group.name: sample_group(group, n, self.effects.shift(group.name, group.shape, effects))
+            for group in self.groups
+        }
 
     def distribution(self, values: Parameters) -> Choice | Encounters | Blocks:
         """Return the distribution of the observed site ``(observation,)`` given the values of each
@@ -147,10 +151,9 @@ class Model:
         """What stands between weights and choices."""
         return ChoiceModel.of(self.spec)
 
-    def animal(self, values: Parameters, covariates: Array | None = None) -> Animal:
-        """Return one animal, from its values by group name and its covariates (effect,)."""
-        n = self.network.n_inputs
-        return animal_of(self.choice_model, values, n, self.effects, covariates)
+    def animal(self, values: Parameters) -> Animal:
+        """Return one animal, from its values by group name."""
+        return animal_of(self.choice_model, values, self.network.n_inputs)
 
     @property
     def kind(self) -> Kind:
@@ -194,10 +197,10 @@ class Model:
         return self.kind.of(*self._animal_readout(*animal), animal[1].most)
 
     def _animal_weights(self, values: Parameters, design: Design) -> Array:
-        return self.animal_weights(self.animal(values, design.covariates), design)
+        return self.animal_weights(self.animal(values), design)
 
     def _animal_readout(self, values: Parameters, design: Design) -> tuple[Array, Array]:
-        own = self.animal(values, design.covariates)
+        own = self.animal(values)
         return self.animal_readout(own, self.animal_weights(own, design), design)
 
 
@@ -235,7 +238,6 @@ def build_model(
     sessions = part(recording, kept)
     network = Network(one_hot(sessions.n_stimuli, spec.rate), READOUTS[spec.readout])
     plasticity = spec.rule(sessions.n_stimuli) if rule is None else FunctionRule(rule, spec.terms)
-    effects, covariates = effects_of(spec, sessions)
     design = design_of_trials(spec, sessions, plasticity, network)
     return Model(
         spec=spec,
@@ -243,9 +245,9 @@ def build_model(
         sessions=sessions,
         rule=plasticity,
         network=network,
-        groups=groups_of(spec, sessions.n_stimuli, sessions.n_choices, effects),
-        effects=effects,
+        groups=groups_of(spec, sessions.n_stimuli, sessions.n_choices),
+        effects=effects_of(spec, sessions),
         observed=observed,
         numbers=np.nonzero(kept)[1] + 1,
-        design=design._replace(covariates=covariates),
+        design=design,
     )

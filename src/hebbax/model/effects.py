@@ -1,30 +1,32 @@
-"""Effects of covariates: values of an animal that depend on its group, its age ...
+"""Effects of covariates: population values that depend on an animal's group, its age ...
 
-    value_a = value of the animal + sum over effects of covariate_ae * effect_ae,
-    effect_ae ~ Normal(population effect_e, spread_e^2)
+    value_a ~ Normal(population value + sum_e covariate_ae * effect_e, spread^2),
+    effect_e ~ Normal(0, scale_e^2)
 
 by the columns e of a formula over covariates (Wilkinson notation, read by formulaic), such as
-"group" or "sex + age"; the constant is the value itself, that of the first level of each factor. An
-effect is a value of the animal as any other, with a population and a spread: a random slope. The
-animals of a level with an effect so may differ by more than those of the first.
+"group" or "sex + age"; the constant is the population value itself, that of the first level of each
+factor. The animals of all groups have one spread.
 """
 
 import ast
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pandas as pd
 
 from hebbax.data import Sessions
 from hebbax.data.sessions import natural_order
 from hebbax.errors import ModelError
-from hebbax.typing import Numbers
+from hebbax.typing import Array, Parameters
 from hebbax.validation.quoting import plain
 
 NAME = "effect"
-"""The group of these values."""
+"""The site of the effects ``(effect,)``."""
 
 DIMENSION = "column"
 """Along which they lie: columns of the formulas. A variable called as its own dimension would be a
@@ -45,17 +47,59 @@ MOST = 40
 
 @dataclass(frozen=True)
 class Effect:
-    """An effect on one ``place`` of a ``group`` of values, the ``member``, by a ``column``."""
+    """An effect on one ``place`` of a ``group`` of values, the ``member``, by a ``column``, with a
+    prior ``scale``."""
 
     group: str
     place: int
     member: str
     column: str
+    scale: float
 
     @property
     def label(self) -> str:
         """The effect in words: "alpha by group ovx"."""
         return f"{self.member} by {self.column}"
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """The effects of a model, and the ``covariates`` (animal, effect) of its animals."""
+
+    each: tuple[Effect, ...]
+    covariates: np.ndarray
+
+    @property
+    def scales(self) -> np.ndarray:
+        """Prior scale of every effect ``(effect,)``."""
+        return np.array([effect.scale for effect in self.each])
+
+    def without(self, animal: int) -> "Effects":
+        """Return the same effects, on all animals but one."""
+        return replace(self, covariates=np.delete(self.covariates, animal, axis=0))
+
+    def sample(self) -> Parameters:
+        """State the effects as a NumPyro site, and return it; nothing where there are none."""
+        if not self.each:
+            return {}
+        return {NAME: numpyro.sample(NAME, dist.Normal(0.0, self.scales).to_event(1))}
+
+    def onto(self, group: str, size: int) -> np.ndarray:
+        """Return which effect is on which of the values of a group ``(effect, member)``, 1 or 0."""
+        out = np.zeros((len(self.each), size))
+        for e, effect in enumerate(self.each):
+            if effect.group == group:
+                out[e, effect.place] = 1.0
+        return out
+
+    def shift(self, group: str, shape: tuple[int, ...], values: Parameters) -> Array:
+        """Return what the effects among ``values`` by site, ``(..., effect)``, add to the values of
+        a group ``(..., animal, *shape)``; zero where there are none."""
+        if NAME not in values:
+            return jnp.zeros(shape)
+        onto = self.onto(group, int(np.prod(shape)))
+        flat = (self.covariates * jnp.asarray(values[NAME])[..., None, :]) @ onto
+        return flat.reshape(*flat.shape[:-1], *shape)
 
 
 def design_of(
@@ -163,37 +207,3 @@ def _first(problem: Exception) -> str:
 def _words(column: str) -> str:
     """Return a column in words: "group[T.ovx]" is "group ovx"."""
     return re.sub(r"\[(?:T\.)?([^\]]*)\]", r" \1", column)
-
-
-def with_effects(
-    effects: Sequence[Effect],
-    values: Mapping[str, Numbers],
-    covariates: Numbers | None,
-) -> dict[str, Numbers]:
-    """Return one animal's values by group, one number a member, with the effects of its
-    ``covariates`` (effect,); without these as they are."""
-    out = {name: list(own) for name, own in values.items()}
-    if covariates is None or NAME not in out:
-        return dict(out)
-    for effect, size, covariate in zip(effects, out[NAME], covariates, strict=True):
-        own = out[effect.group]
-        own[effect.place] = own[effect.place] + covariate * size
-    return dict(out)
-
-
-def of_animals(
-    effects: Sequence[Effect], values: Mapping[str, np.ndarray], covariates: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Return draws of every animal's values by group ``(..., animal, member)``, or (..., animal),
-    with the effects of their ``covariates`` (animal, effect)."""
-    out = {name: np.array(own, dtype=float) for name, own in values.items()}
-    if NAME not in out:
-        return out
-    for e, effect in enumerate(effects):
-        change = covariates[:, e] * out[NAME][..., e]
-        own = out[effect.group]
-        if own.ndim == change.ndim:
-            own += change
-        else:
-            own[..., effect.place] += change
-    return out

@@ -4,9 +4,10 @@ For one named group of latent variables (the coefficients ``theta``, the innate 
 
     population_j ~ prior with scale s_j (`hebbax.model.priors`)
     spread_j     ~ HalfNormal(d_j / 2)
-    value_aj     = population_j + spread_j * offset_aj,    offset_aj ~ Normal(0, 1)
+    value_aj     = population_j + shift_aj + spread_j * offset_aj,    offset_aj ~ Normal(0, 1)
 
-where d_j is s_j, and under a prior that shrinks the standard deviation of the population value
+with the shift that covariates of the animal make (`hebbax.model.effects`), zero in a model without;
+d_j is s_j, and under a prior that shrinks the standard deviation of the population value
 given its scales. Without a population the prior is that of every animal's value. The offsets are
 written out (non-centred) so that the joint density has a mode and a spread of zero is an ordinary
 point. Sites are ``<group>_population``, ``<group>_spread``, ``<group>_offset``, those of the
@@ -21,7 +22,7 @@ import numpyro
 import numpyro.distributions as dist
 
 from hebbax.model.priors import SPREAD_FRACTION, Normal, Prior
-from hebbax.typing import Array, Parameters
+from hebbax.typing import Array, ArrayLike, Parameters
 
 NORMAL = Normal()
 
@@ -60,12 +61,13 @@ class Group:
         """Return the prior's own scales among sampled ``values``."""
         return tuple(values[site] for site in self.scale_sites)
 
-    def animals(self, values: Parameters) -> Array:
-        """Return each animal's values ``(animal, *shape)``, from the values of all sites."""
+    def animals(self, values: Parameters, shift: ArrayLike = 0.0) -> Array:
+        """Return each animal's values ``(animal, *shape)``, from the values of all sites and what
+        effects add to the population's, ``(animal, *shape)`` or the same for all."""
         if not self.population:
             return values[self.name]
         population, spread = (values[f"{self.name}_{end}"] for end in ("population", "spread"))
-        return population + spread * values[f"{self.name}_offset"]
+        return population + shift + spread * values[f"{self.name}_offset"]
 
 
 def population_scale(group: Group, values: Parameters) -> Array:
@@ -86,7 +88,7 @@ def sample_scales(group: Group) -> tuple[Array, ...]:
     )
 
 
-def sample_group(group: Group, n_animals: int) -> Array:
+def sample_group(group: Group, n_animals: int, shift: ArrayLike = 0.0) -> Array:
     """Return one group's values ``(animal, *shape)`` as NumPyro sites (see the module)."""
     event, every = len(group.shape), (n_animals, *group.shape)
     own = sample_scales(group)
@@ -101,4 +103,4 @@ def sample_group(group: Group, n_animals: int) -> Array:
         f"{group.name}_offset": offset,
     }
     values = {site: numpyro.sample(site, of) for site, of in priors.items()}
-    return numpyro.deterministic(group.name, group.animals(values))
+    return numpyro.deterministic(group.name, group.animals(values, shift))

@@ -1,29 +1,30 @@
 """The values of every animal that a model declares: groups of latent variables, and effects."""
 
-from collections.abc import Sequence
-
-import jax.numpy as jnp
 import numpy as np
 
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.model.choice_model import ChoiceModel
-from hebbax.model.effects import DIMENSION, MOST, Effect, design_of
-from hebbax.model.effects import NAME as EFFECT
+from hebbax.model.effects import MOST, Effect, Effects, design_of
 from hebbax.model.groups import Group
 from hebbax.model.spec import ModelSpec
-from hebbax.typing import Array
 from hebbax.validation.quoting import plain
 
 
-def effects_of(spec: ModelSpec, sessions: Sessions) -> tuple[tuple[Effect, ...], Array | None]:
-    """Return the effects of covariates that a model declares, and these covariates ``(animal,
-    effect)``; none for a model without. Raises `ModelError` as `hebbax.model.effects.design_of`."""
+def effects_of(spec: ModelSpec, sessions: Sessions) -> Effects:
+    """Return the effects of covariates that a model declares, with the covariates of the animals.
+    Raises `ModelError` as `hebbax.model.effects.design_of`."""
     if not spec.by:
-        return (), None
+        return Effects((), np.zeros((sessions.n_animals, 0)))
+    single = {one.name: one.scale for one in ChoiceModel.of(spec).parameters}
     designs = design_of(spec.by, sessions, spec.name)
     effects = tuple(
-        Effect(*place_of(spec, member, sessions.n_stimuli), member, str(column))
+        Effect(
+            *place_of(spec, member, sessions.n_stimuli),
+            member,
+            str(column),
+            single.get(member) or spec.scale(member),
+        )
         for member, design in designs.items()
         for column in design
     )
@@ -31,7 +32,7 @@ def effects_of(spec: ModelSpec, sessions: Sessions) -> tuple[tuple[Effect, ...],
         raise ModelError(
             f"{spec.name}: {len(effects)} effects of covariates; at most {MOST} are allowed."
         )
-    return effects, jnp.asarray(np.concatenate([one.to_numpy() for one in designs.values()], 1))
+    return Effects(effects, np.concatenate([one.to_numpy() for one in designs.values()], 1))
 
 
 def place_of(spec: ModelSpec, member: str, n_stimuli: int) -> tuple[str, int]:
@@ -48,11 +49,8 @@ def place_of(spec: ModelSpec, member: str, n_stimuli: int) -> tuple[str, int]:
     )
 
 
-def groups_of(
-    spec: ModelSpec, n_stimuli: int, n_choices: int, effects: Sequence[Effect] = ()
-) -> tuple[Group, ...]:
-    """Return the latent variables of each animal that a model declares, for so many choices, and
-    the effects of covariates that it has."""
+def groups_of(spec: ModelSpec, n_stimuli: int, n_choices: int) -> tuple[Group, ...]:
+    """Return the latent variables of each animal that a model declares, for so many choices."""
     groups = []
     if spec.members:
         scales = np.array([spec.scale(member) for member in spec.members])
@@ -63,8 +61,4 @@ def groups_of(
         dims = one.dims(spec.kind, n_stimuli)
         scales = np.full([sizes[dim] for dim in dims], one.scale)
         groups.append(Group(one.name, scales, population=spec.population, dims=dims))
-    if spec.by:
-        own = {one.name: one.scale for one in ChoiceModel.of(spec).parameters}
-        scales = np.array([own.get(e.member) or spec.scale(e.member) for e in effects])
-        groups.append(Group(EFFECT, scales, population=spec.population, dims=(DIMENSION,)))
     return tuple(groups)

@@ -29,8 +29,7 @@ class Design(NamedTuple):
     stimulus chosen last, and ``most`` (trial,) is the number of encounters that ended a trial
     without a choice, infinite where it has one. ``begins`` (trial,) marks the first trial of every
     later session, and ``offered`` (trial, stimulus) what was at hand; None where there is but one
-    session, and where all was. ``covariates`` (effect,) are those of the animal by the columns of a
-    model's effects, None where it has none.
+    session, and where all was.
     """
 
     valid: Array
@@ -43,7 +42,6 @@ class Design(NamedTuple):
     most: Array
     begins: Array | None
     offered: Array | None
-    covariates: Array | None
 
 
 def seen(recording: Sessions, spec: ModelSpec) -> np.ndarray:
@@ -78,7 +76,6 @@ def design_of_trials(spec: ModelSpec, sessions: Sessions, rule: Rule, network: N
         most=jnp.asarray(most),
         begins=jnp.asarray(sessions.begins) if several else None,
         offered=None if sessions.offered is None else jnp.asarray(sessions.offered),
-        covariates=None,
     )
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 
 from hebbax.inference import pseudo_marginal
 from hebbax.model.choices import Model
-from hebbax.model.effects import NAME as EFFECT
+from hebbax.model.members import effects_of
 from hebbax.posterior import learning
 from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT
 from hebbax.rule.fading import losses
@@ -98,12 +98,9 @@ def values_name(found: xr.Dataset) -> str:
 
 def without_population(model: Model) -> Model:
     """Return the model of the same animals, each with the prior for itself."""
-    groups = [
-        replace(g, population=False, prior=g.prior.alone) for g in model.groups if g.name != EFFECT
-    ]
+    groups = tuple(replace(g, population=False, prior=g.prior.alone) for g in model.groups)
     spec = replace(model.spec, hierarchy="none", by={})
-    design = model.design._replace(covariates=None)
-    return replace(model, spec=spec, groups=tuple(groups), effects=(), design=design)
+    return replace(model, spec=spec, groups=groups, effects=effects_of(spec, model.sessions))
 
 
 def added(

@@ -36,6 +36,7 @@ from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Model
 from hebbax.model.declared import stored_spec
 from hebbax.model.effects import DIMENSION
+from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
 from hebbax.posterior.observed import ANIMALS, UNOBSERVED, observed, of_all_trials
@@ -115,7 +116,7 @@ def coordinates(model: Model) -> dict[str, Any]:
         "animal": list(model.sessions.animals),
         "term": list(model.rule.parameters),
         **learning.coordinates(model),
-        DIMENSION: [effect.label for effect in model.effects],
+        DIMENSION: [effect.label for effect in model.effects.each],
         "stimulus": stimuli,
         "contrast": [f"{name} against {stimuli[0]}" for name in stimuli[1:]],
         "observation": np.arange(len(model.trials)),
@@ -134,6 +135,7 @@ def variable_dims(model: Model) -> dict[str, list[str]]:
         dims[group.name] = ["animal", *member]
         for end in ("population", "spread", "local_scale"):
             dims[f"{group.name}_{end}"] = member
+    dims[EFFECT] = [DIMENSION]
     dims |= {name: list(own) for name, own in learning.dims(model.spec).items()}
     dims[model.site] = ["observation", *model.kind.outcome]
     return dims

@@ -173,7 +173,7 @@ def _followed(model: Model, values: Parameters, design: Design) -> dict[str, Arr
     trial)``, weights and log probabilities ``(sample, trial, stimulus)``."""
 
     def one(values: Parameters) -> dict[str, Array]:
-        own = model.animal(values, design.covariates)
+        own = model.animal(values)
         weights, expected = model.animal_weights(own, design), model.animal_expected(own, design)
         offer, accept = model.kind.attraction(*model.animal_readout(own, weights, design))
         out = {"weight": weights[..., 0], "log_p": jax.nn.log_softmax(offer + accept)}

@@ -22,7 +22,6 @@ from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.choice_parameters import PARAMETERS as CHOICE
 from hebbax.model.choice_parameters import Fraction
 from hebbax.model.choices import Model
-from hebbax.model.effects import of_animals
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.expression import Expression
 from hebbax.rule.named import NamedRule
@@ -42,8 +41,6 @@ def derived(model: Model, values: Mapping[str, np.ndarray]) -> dict[str, np.ndar
     """Return parameters and coefficients, of every animal and of the population, from values by
     site ``(..., member)``; nothing for a model without parameters."""
     animals = {name: own for name, own in values.items() if not name.endswith(POPULATION)}
-    if model.design.covariates is not None:
-        animals = of_animals(model.effects, animals, np.asarray(model.design.covariates))
     shared = {
         name.removesuffix(POPULATION): own for name, own in values.items() if name not in animals
     }
@@ -56,7 +53,7 @@ def derived(model: Model, values: Mapping[str, np.ndarray]) -> dict[str, np.ndar
 def natural(spec: ModelSpec, rule: Rule, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return parameters and coefficients of values by group ``(..., member)``."""
     out, each = {}, []
-    if "theta" in values and _tells_coefficients(spec):
+    if "theta" in values and spec.parameters:
         theta = jnp.asarray(values["theta"])
         out[COEFFICIENTS] = np.asarray(rule.coefficients(theta))
         if isinstance(rule, NamedRule):
@@ -73,12 +70,6 @@ def names_of(spec: ModelSpec, among: Collection[str] | None = None) -> list[str]
     return [*spec.parameters, *each]
 
 
-def _tells_coefficients(spec: ModelSpec) -> bool:
-    """Return whether the coefficients of an animal are others than the values of its rule:
-    functions of parameters, or with effects of covariates."""
-    return bool(spec.parameters) or any(member in spec.members for member in spec.by)
-
-
 def fractions(spec: ModelSpec) -> list[Fraction]:
     """Return the parameters of a choice between 0 and 1 that a model declares."""
     return [one for one in ChoiceModel.of(spec).parameters if isinstance(one, Fraction)]
@@ -87,7 +78,7 @@ def fractions(spec: ModelSpec) -> list[Fraction]:
 def coordinates(model: Model) -> dict[str, list[str]]:
     """Return the labels of parameters and of coefficients."""
     out, names = {}, names_of(model.spec)
-    if _tells_coefficients(model.spec):
+    if model.spec.parameters:
         out[DIMS[COEFFICIENTS]] = list(model.spec.terms)
     return {**out, DIMS[PARAMETERS]: names} if names else out
 
@@ -96,7 +87,7 @@ def dims(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
     """Return the dimensions of what is stored beside the values of a model, by name."""
     stored = {
         PARAMETERS: bool(spec.parameters or fractions(spec)),
-        COEFFICIENTS: _tells_coefficients(spec),
+        COEFFICIENTS: bool(spec.parameters),
     }
     own = {name: dim for name, dim in DIMS.items() if stored[name]}
     out: dict[str, tuple[str, ...]] = {name: ("animal", dim) for name, dim in own.items()}

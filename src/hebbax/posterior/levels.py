@@ -1,6 +1,6 @@
 """What a posterior says of groups of animals: population values of each, and their differences.
 
-    value of a group = population value + sum over effects of covariate_e * population effect_e
+    value of a group = population value + sum over effects of covariate_e * effect_e
 
 in natural units, at every distinct combination of the covariates that the formulas of a model name
 (`hebbax.model.effects`). Beside parameters and coefficients stand the losses that these make. A
@@ -8,17 +8,19 @@ difference is that of the draws, so that what two groups share drops out.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import arviz as az
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from hebbax.data import Sessions
 from hebbax.data.sessions import natural_order
 from hebbax.model.effects import NAME as EFFECT
-from hebbax.model.effects import covariates_named, of_animals
+from hebbax.model.effects import covariates_named
 from hebbax.model.members import effects_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics, learning
@@ -49,24 +51,27 @@ def levels(posterior: az.InferenceData) -> Levels | None:
     order; None for a model without effects, and where there are more than `MOST`."""
     spec = spec_of(posterior)
     draws = posterior.posterior
-    if f"{EFFECT}_population" not in draws:
+    if EFFECT not in draws:
         return None
     sessions = sessions_of(posterior)
-    effects, covariates = effects_of(spec, sessions)
-    assert covariates is not None
+    effects = effects_of(spec, sessions)
     labels = _labels(sessions, covariates_named(spec.by))
     names = sorted(set(labels), key=natural_order)
     if len(names) > MOST:
         return None
-    rows = np.asarray(covariates)[[labels.index(name) for name in names]]
-    values = {}
-    for group in dict.fromkeys((*(effect.group for effect in effects), EFFECT)):
-        drawn = samples_of(draws[f"{group}_population"]).transpose("sample", ...).to_numpy()
-        values[group] = np.repeat(drawn[:, None], len(names), axis=1)
-    values = of_animals(effects, values, rows)
+    rows = effects.covariates[[labels.index(name) for name in names]]
+    sizes = {EFFECT: jnp.asarray(_drawn(draws[EFFECT]))}
+    of_levels, values = replace(effects, covariates=rows), {}
+    for group in dict.fromkeys(effect.group for effect in effects.each):
+        drawn = _drawn(draws[f"{group}_population"])[:, None]
+        values[group] = np.asarray(drawn + of_levels.shift(group, drawn.shape[2:], sizes))
     found = _told(spec, sessions.n_stimuli, values)
     differing = {name: drawn for name, drawn in found.items() if np.ptp(drawn, axis=1).any()}
     return Levels(tuple(names), tuple(labels.count(name) for name in names), differing)
+
+
+def _drawn(values: xr.DataArray) -> np.ndarray:
+    return np.asarray(samples_of(values).transpose("sample", ...))
 
 
 def _told(spec: ModelSpec, n_stimuli: int, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -76,13 +81,13 @@ def _told(spec: ModelSpec, n_stimuli: int, values: dict[str, np.ndarray]) -> dic
     if learning.PARAMETERS in natural:
         for j, name in enumerate(learning.names_of(spec, values)):
             found[name] = natural[learning.PARAMETERS][..., j]
-    if learning.COEFFICIENTS in natural:
-        coefficients = natural[learning.COEFFICIENTS]
+    if "theta" in values:
+        coefficients = natural.get(learning.COEFFICIENTS, values["theta"])
         if not spec.parameters:
             found |= {f"theta {term}": coefficients[..., j] for j, term in enumerate(spec.terms)}
         for loss in losses(spec.terms, spec.rate, n_stimuli):
             found[f"loss of {loss.weight} in a trial (%)"] = PERCENT * loss.of(coefficients)
-    told = ("theta", EFFECT, *learning.FRACTIONS)
+    told = ("theta", *learning.FRACTIONS)
     return found | {name: own for name, own in values.items() if name not in told}
 
 

@@ -17,13 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
 from hebbax.data import Description
 from hebbax.errors import FitError
+from hebbax.model.effects import DIMENSION
+from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.likelihood import KINDS
 from hebbax.model.members import groups_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
 from hebbax.posterior.observed import ANIMALS, Observed, observed_of, of_all_trials
 
-FILE_VERSION = 5
+FILE_VERSION = 6
 """Of stored fits. Version 2 says what was observed; the digest of version 3 covers what was read,
 the command and how an estimate was reached; version 4 has a log likelihood of animals, version
 5 sessions, and trials that only teach."""
@@ -177,6 +179,8 @@ def _value_dims(spec: ModelSpec, n_stimuli: int) -> dict[str, _Dims]:
     out: dict[str, _Dims] = {name: ("animal", *dims) for name, dims in members.items()}
     if spec.population:
         out |= {f"{name}_population": dims for name, dims in members.items()}
+    if spec.by:
+        out[EFFECT] = (DIMENSION,)
     return out | learning.dims(spec)
 
 

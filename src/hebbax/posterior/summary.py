@@ -28,7 +28,8 @@ COLUMNS = ["median", "sd", "5 %", "95 %", "P(< 0)"]
 @diagnostics.marks
 def population_table(posterior: az.InferenceData) -> pd.DataFrame:
     """Return one row a population value: median, sd, ends of the 90 % interval and P(< 0); of a
-    learning model its parameters first, then the coefficients that they make.
+    learning model its parameters first, then the coefficients that they make; effects of covariates
+    last.
 
     Where the model has no population (``hierarchy = "none"``) the table is empty.
     """
@@ -37,6 +38,8 @@ def population_table(posterior: az.InferenceData) -> pd.DataFrame:
     for name, label in learning.told(draws).items():
         if f"{name}_population" in draws:
             rows |= _rows(label, samples_of(draws[f"{name}_population"]))
+    if EFFECT in draws:
+        rows |= _rows("", samples_of(draws[EFFECT]))
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=COLUMNS)
 
 
@@ -48,8 +51,6 @@ def animal_table(posterior: az.InferenceData) -> pd.DataFrame:
     rows: dict[tuple[str, str], dict[str, float]] = {}
     draws = posterior.posterior
     for name, label in learning.told(draws).items():
-        if name == EFFECT:  # of the population; what they make of an animal is in its values
-            continue
         samples = samples_of(draws[name])
         for animal in samples["animal"].to_numpy():
             members = _rows(label, samples.sel(animal=animal, drop=True))

@@ -26,7 +26,6 @@ from jax.custom_batching import custom_vmap
 from hebbax.inference.density import Expansion, padded_observed
 from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.choices import Model
-from hebbax.model.effects import Effect, with_effects
 from hebbax.model.likelihood import Kind
 from hebbax.rule.memory import resumed, towards
 from hebbax.rule.network import Network
@@ -43,15 +42,14 @@ fast."""
 @dataclass(frozen=True)
 class Frame:
     """What a compiled program depends on: rule, network, the model of ``choices``, the ``groups``
-    of an animal's values, name and number of members each, whether animals lie around a
-    ``population``, and the ``effects`` of covariates."""
+    of an animal's values, name and number of members each, and whether animals lie around a
+    ``population``."""
 
     rule: Rule
     network: Network
     choices: ChoiceModel
     groups: tuple[tuple[str, int], ...]
     population: bool
-    effects: tuple[Effect, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -76,7 +74,6 @@ class Trials(NamedTuple):
     begins: Array | None
     trace: Array
     offered: Array | None
-    covariates: Array | None
     value: Array
 
 
@@ -92,8 +89,7 @@ class State(NamedTuple):
 def frame_of(model: Model) -> Frame:
     """Return what a program for a model depends on."""
     groups = tuple((group.name, group.scales.size) for group in model.groups)
-    around = model.spec.population
-    return Frame(model.rule, model.network, model.choice_model, groups, around, model.effects)
+    return Frame(model.rule, model.network, model.choice_model, groups, model.spec.population)
 
 
 def trials_of(model: Model) -> Trials:
@@ -101,11 +97,6 @@ def trials_of(model: Model) -> Trials:
     design = model.design
     shared = {field: getattr(design, field) for field in Trials._fields if field != "value"}
     trials = Trials(**shared, value=padded_observed(model))
-    if design.covariates is not None:
-        # Of the animal, and so of each of its trials: all leaves have the same leading dimensions.
-        shape = (*trials.accepted.shape, len(model.effects))
-        each = jnp.broadcast_to(design.covariates[:, None], shape)
-        trials = trials._replace(covariates=each)
     return jax.tree.map(_single, trials)
 
 
@@ -116,7 +107,7 @@ def _single(leaf: Array) -> Array:
 def log_likelihood(frame: Frame, trials: Trials, phi: Array) -> Array:
     """Return log p(trials | phi) of one animal with values ``phi`` (member,), in nats; -inf where
     it is no number."""
-    values = _values(frame, trials, phi.astype(SINGLE))
+    values = _values(frame, phi.astype(SINGLE))
 
     def step(carry: tuple[State, Array], trial: Trials) -> tuple[tuple[State, Array], None]:
         state, total = carry
@@ -175,7 +166,7 @@ def expansion(frame: Frame, trials: Trials, phi: Array) -> Expansion:
     directions = jnp.eye(n, dtype=SINGLE)
 
     def before(phi: Array) -> tuple[Values, State]:
-        values = _values(frame, trials, phi)
+        values = _values(frame, phi)
         return values, _start(frame, values)
 
     (values, start), (d_values, moved) = jax.vmap(
@@ -215,15 +206,13 @@ Values = dict[str, Numbers]
 """Values of one animal by group, one number each."""
 
 
-def _values(frame: Frame, trials: Trials, phi: Array) -> Values:
+def _values(frame: Frame, phi: Array) -> Values:
     """Return the members of each group, one number each; of the rule its coefficients."""
     out: Values = {}
     first = 0
     for name, size in frame.groups:
         out[name] = [phi[first + j] for j in range(size)]
         first += size
-    covariates = None if trials.covariates is None else list(trials.covariates[0])
-    out = with_effects(frame.effects, out, covariates)
     if frame.rule.parameters:
         out["theta"] = list(frame.rule.coefficients(_stacked(out["theta"])))
     return out

@@ -23,6 +23,7 @@ from hebbax.inference.pseudo_marginal.population import (
     Population,
     Prior,
     coloured,
+    of_animals,
     part_of,
     whitened,
 )
@@ -72,15 +73,7 @@ def init(population: Population, phi: Array, n_points: int) -> State:
     return State(population, phi, jnp.full(n_animals, jnp.nan), noise)
 
 
-def of_animals(population: Population, n_animals: int) -> tuple[Array, Array]:
-    """Return mean and spread of every animal ``(animal, member)``: all the same where there is a
-    population, their own where there is none."""
-    mean, spread, _ = population
-    shape = (n_animals, mean.shape[-1])
-    return jnp.broadcast_to(mean, shape), jnp.broadcast_to(spread, shape)
-
-
-def fresh(key: Key, state: State, components: Components) -> tuple[Noise, Array]:
+def fresh(key: Key, prior: Prior, state: State, components: Components) -> tuple[Noise, Array]:
     """Return fresh random numbers of every animal that give one of its points the values it has,
     and which point ``(animal,)``."""
     n_animals, n_points = state.noise.scale.shape
@@ -93,12 +86,12 @@ def fresh(key: Key, state: State, components: Components) -> tuple[Noise, Array]
         return points.retained(own_key, of, noise, (phi - mean) / spread)
 
     keys = jax.random.split(key, n_animals)
-    return jax.vmap(one)(keys, components, state.phi, *of_animals(state.population, n_animals))
+    return jax.vmap(one)(keys, components, state.phi, *of_animals(prior, state.population))
 
 
-def kept(key: Key, state: State, components: Components) -> tuple[Noise, Array]:
+def kept(key: Key, prior: Prior, state: State, components: Components) -> tuple[Noise, Array]:
     """Return the random numbers of the state; no point is known to have an animal's values (-1)."""
-    del key, components
+    del key, prior, components
     return state.noise, jnp.full(len(state.phi), -1)
 
 
@@ -113,31 +106,33 @@ def proposed(key: Key, known: Known, state: State) -> Candidate:
     block_key, draw_key = jax.random.split(key)
     prior, population = known.prior, state.population
     assert known.mixture is not None
-    now, n_members = mixture.canonical(whitened(prior, population)), len(population.mean)
-    block = mixture.draw_block(block_key, n_members)
-    own = now[mixture.places(block, n_members)]
+    now = mixture.canonical(whitened(prior, population))
+    block = mixture.draw_block(block_key, prior.regression.onto)
+    own = now[mixture.places(block, len(population.mean))]
     given = mixture.given(known.mixture, block, now)
     drawn = mixture.draw(draw_key, given, len(now))
     gain = mixture.log_density(given, own) - mixture.log_density(given, drawn)
-    gain -= 0.5 * jnp.where(given.drawn, drawn**2 - own**2, 0.0).sum()
+    gain -= 0.5 * jnp.where(block.drawn, drawn**2 - own**2, 0.0).sum()
     return Candidate(moved(prior, population, block, drawn), gain)
 
 
 def moved(prior: Prior, population: Population, block: mixture.Block, drawn: Array) -> Population:
-    """Return the population with means and spreads of a block at other coordinates ``drawn``
-    (2 width,). The sign of a spread says nothing: with the present one the kept random numbers give
-    nearby points."""
-    members, taken = block
-    mean, size = jnp.split(drawn, 2)
+    """Return the population with means, spreads and effects of a block at other coordinates
+    ``drawn`` (2 width + effect,). The sign of a spread says nothing: with the present one the kept
+    random numbers give nearby points."""
+    members, taken, of_taken = block
+    mean, size, effect = jnp.split(drawn, [len(members), 2 * len(members)])
     spread = jnp.where(population.spread[members] < 0, -1.0, 1.0) * jnp.abs(size)
-    white = Population(mean, spread, population.log_global)
+    white = Population(mean, spread, effect, population.log_global)
     new = coloured(part_of(prior, members), white)
 
     def put(now: Array, new: Array) -> Array:
         return now.at[members].set(jnp.where(taken, new, now[members]))
 
     return population._replace(
-        mean=put(population.mean, new.mean), spread=put(population.spread, new.spread)
+        mean=put(population.mean, new.mean),
+        spread=put(population.spread, new.spread),
+        effect=jnp.where(of_taken, new.effect, population.effect),
     )
 
 

@@ -17,7 +17,12 @@ from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame, Trials
 from hebbax.inference.pseudo_marginal.candidates import Known, State
 from hebbax.inference.pseudo_marginal.evidence import Evidence, Visited, log_evidence
 from hebbax.inference.pseudo_marginal.mixture import Mixture
-from hebbax.inference.pseudo_marginal.population import Population, Prior, whitened
+from hebbax.inference.pseudo_marginal.population import (
+    Population,
+    Prior,
+    of_animals,
+    whitened,
+)
 from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, renewed
 from hebbax.inference.pseudo_marginal.settings import Settings
 from hebbax.typing import Array, Key
@@ -40,6 +45,7 @@ class Drawn(NamedTuple):
 
     mean: Array
     spread: Array
+    effect: Array
     log_global: Array
     phi: Array
     log_p: Array
@@ -124,14 +130,13 @@ class Setup(NamedTuple):
         key, pick = jax.random.split(jax.random.fold_in(self.key, 2 * at + 1))
         rng = np.random.default_rng(np.asarray(pick))
         whole = [np.concatenate(leaves) for leaves in zip(*drawn, strict=True)]
-        late = Drawn._make(leaf[len(leaf) // 3 :].reshape(-1, *leaf.shape[2:]) for leaf in whole)
-        population = Population(late.mean, late.spread, late.log_global)
+        late = Drawn._make(np.concatenate(leaf[len(leaf) // 3 :]) for leaf in whole)
+        population = Population(late.mean, late.spread, late.effect, late.log_global)
         n = len(late.mean)
         own = rng.choice(n, REMEMBERED, replace=n < REMEMBERED)
+        means = _means(self.prior, jax.tree.map(lambda leaf: leaf[own], population))
         return chains._replace(
-            references=renewed(
-                key, self.frame, self.trials, late.phi[own], _means(population)[own]
-            ),
+            references=renewed(key, self.frame, self.trials, late.phi[own], means),
             mixture=self.fitted(rng, population),
         )
 
@@ -141,10 +146,10 @@ def _whitened(prior: Prior, populations: Population) -> Array:
     return mixture.canonical(jax.vmap(partial(whitened, prior))(populations))
 
 
-def _means(populations: Population) -> Array:
-    """Return the mean of each population ``(draw, member)``; where there is none, zero."""
-    mean = jnp.asarray(populations.mean)
-    return mean if mean.ndim == 2 else mean[:, 0]
+@jax.jit
+def _means(prior: Prior, populations: Population) -> Array:
+    """Return the mean of every animal under some populations ``(draw, animal, member)``."""
+    return jax.vmap(partial(of_animals, prior))(populations)[0]
 
 
 def _far_apart(key: Key, setup: Setup, found: pilots.Particles) -> np.ndarray:
@@ -170,15 +175,10 @@ def started(key: Key, setup: Setup, found: pilots.Particles) -> Chains:
     phi = jnp.asarray(found.phi)
     init = partial(candidates.init, n_points=setup.n_points)
     picked = rng.choice(len(phi), REMEMBERED)
+    means = _means(setup.prior, jax.tree.map(lambda leaf: leaf[picked], found.population))
     return Chains(
         state=jax.vmap(init)(population, phi[own]),
-        references=renewed(
-            reference_key,
-            setup.frame,
-            setup.trials,
-            phi[picked],
-            _means(found.population)[picked],
-        ),
+        references=renewed(reference_key, setup.frame, setup.trials, phi[picked], means),
         mixture=setup.fitted(rng, found.population),
         spent=jnp.zeros((), int),
         thinning=jnp.ones((), int),
@@ -188,24 +188,25 @@ def started(key: Key, setup: Setup, found: pilots.Particles) -> Chains:
 def shapes(setup: Setup) -> Chains:
     """Return the shapes of `Chains`, for stored ones to be held against."""
     settings, d = setup.settings, setup.frame.n_members
-    n_animals = setup.trials.accepted.shape[0]
+    n_animals, n_effects = setup.prior.regression.covariates.shape
+    n_coordinates = 2 * d + n_effects + 1
 
     def of(*shape: int) -> Any:
         return jax.ShapeDtypeStruct(shape, jnp.zeros(()).dtype)
 
     def parts(n: int) -> Mixture:
-        return Mixture(of(n), of(n, 2 * d + 1), of(n, 2 * d + 1, 2 * d + 1))
+        return Mixture(of(n), of(n, n_coordinates), of(n, n_coordinates, n_coordinates))
 
     init = jax.vmap(partial(candidates.init, n_points=setup.n_points))
     shape = (d,) if setup.frame.population else (n_animals, d)
     own = of(settings.chains, *shape)
-    population = Population(own, own, of(settings.chains))
+    population = Population(own, own, of(settings.chains, n_effects), of(settings.chains))
     return Chains(
         state=jax.eval_shape(init, population, of(settings.chains, n_animals, d)),
         references=jax.eval_shape(
             lambda phi, means: renewed(setup.key, setup.frame, setup.trials, phi, means),
             of(REMEMBERED, n_animals, d),
-            of(REMEMBERED, d),
+            of(REMEMBERED, n_animals, d),
         ),
         mixture=parts(settings.components + 1) if len(shape) == 1 else None,
         spent=jnp.zeros((), int),

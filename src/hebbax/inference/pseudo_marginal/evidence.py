@@ -101,29 +101,24 @@ def bridged(chains: np.ndarray, drawn: np.ndarray) -> Evidence:
 @jax.jit
 def _log_ratios(known: Known, populations: Population) -> Array:
     """Return log p(theta) - log q(theta) ``(chain, draw)`` of some populations."""
-    n_members = populations.mean.shape[-1]
+    block = mixture.whole(known.prior.regression.onto)
 
     def one(population: Population) -> Array:
         assert known.mixture is not None
         white = mixture.canonical(whitened(known.prior, population))
-        block = _whole(n_members)
         given = mixture.given(known.mixture, block, white)
-        return _log_ratio(given, white[mixture.places(block, n_members)])
+        return _log_ratio(given, white[mixture.places(block, population.mean.size)])
 
     shape = populations.log_global.shape
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), populations)
+    flat = jax.tree.map(jnp.concatenate, populations)
     return jax.lax.map(one, flat, batch_size=BATCH).reshape(shape)
 
 
-def _whole(n_members: int) -> mixture.Block:
-    return mixture.Block(jnp.arange(n_members), jnp.ones(n_members, bool))
-
-
 def _log_ratio(given: mixture.Conditional, drawn: Array) -> Array:
-    """Return log p - log q of means and spreads ``(2 member,)`` in the mixture's coordinates."""
-    n_members = len(drawn) // 2
+    """Return log p - log q of means, spreads and effects in the mixture's coordinates."""
     # The density of the mixture is that of the size of a spread: twice that of either sign.
-    log_prior = -0.5 * (drawn**2 + np.log(2.0 * np.pi)).sum() + n_members * np.log(2.0)
+    folded = len(given.block.members) * np.log(2.0)
+    log_prior = folded - 0.5 * (drawn**2 + np.log(2.0 * np.pi)).sum()
     return log_prior - mixture.log_density(given, drawn)
 
 
@@ -139,13 +134,14 @@ def _drawn(key: Key, frame: Frame, n_points: int, n_draws: int, known: Known) ->
             frame,
             known,
             n_points,
-            Population(jnp.zeros_like(known.prior.mean), known.prior.mean, zero),
+            Population(jnp.zeros_like(known.prior.mean), known.prior.mean, jnp.zeros(0), zero),
         )
 
     def population(key: Key) -> Array:
         draw_key, key = jax.random.split(key)
-        zeros, block = jnp.zeros(frame.n_members), _whole(frame.n_members)
-        nowhere = Population(zeros, zeros, jnp.zeros(()))
+        zeros, block = jnp.zeros(frame.n_members), mixture.whole(known.prior.regression.onto)
+        no_effects = jnp.zeros_like(known.prior.regression.scale)
+        nowhere = Population(zeros, zeros, no_effects, jnp.zeros(()))
         now = mixture.canonical(nowhere)
         assert known.mixture is not None
         given = mixture.given(known.mixture, block, now)

@@ -20,9 +20,10 @@ from hebbax.inference.pseudo_marginal import points
 from hebbax.inference.pseudo_marginal.animal import Frame, frame_of, trials_of
 from hebbax.inference.pseudo_marginal.candidates import Known, fresh, init
 from hebbax.inference.pseudo_marginal.moves import components_of, estimates
-from hebbax.inference.pseudo_marginal.population import Population, prior_of
+from hebbax.inference.pseudo_marginal.population import Population, of_animals, prior_of
 from hebbax.inference.pseudo_marginal.references import REMEMBERED, renewed
 from hebbax.model.choices import Model
+from hebbax.model.effects import NAME as EFFECT
 from hebbax.typing import Array, Key
 from hebbax.validation.keys import words
 
@@ -50,7 +51,8 @@ def given_its_values(
     member) under a population: with random numbers that give one point of each its values."""
     noise_key, key = jax.random.split(key)
     components = components_of(known, population)
-    noise, _ = fresh(noise_key, init(population, phi, n_points), components)
+    state = init(population, phi, n_points)
+    noise, _ = fresh(noise_key, known.prior, state, components)
     return estimates(key, frame, known, population, components, noise).log_p
 
 
@@ -72,23 +74,26 @@ def of_new_animal(
     trials = jax.tree.map(lambda leaf: leaf[animal : animal + 1], trials)
     each = {group.name: within[group.name][:, animal] for group in model.groups}
     phi = _flat(model, each, "")
-    populations = [
-        Population(_flat(model, own, "_population"), _flat(model, own, "_spread"), _zeros(own))
-        for own in (within, without)
-    ]
+    populations = [_populations(model, own) for own in (within, without)]
     reference_key, pick, within_key, without_key = jax.random.split(words(key), 4)
     own = jax.random.randint(pick, (REMEMBERED,), 0, len(phi))
-    means = populations[0].mean[own]
-    references = renewed(reference_key, frame, trials, phi[own][:, None], means)
-    known = Known(prior_of(model), trials, references, None)
+    prior = prior_of(model)
+    covariates = prior.regression.covariates[animal : animal + 1]
+    prior = prior._replace(regression=prior.regression._replace(covariates=covariates))
+    means, _ = jax.vmap(partial(of_animals, prior))(populations[0])
+    references = renewed(reference_key, frame, trials, phi[own][:, None], means[own])
+    known = Known(prior, trials, references, None)
     held = _of_each(within_key, frame, n_points, known, populations[0], phi[:, None])
     new = _of_each(without_key, frame, n_points, known, populations[1], None)
     return np.asarray(held)[:, 0], np.asarray(new)[:, 0]
 
 
-def _zeros(draws: Draws) -> Array:
-    """Return zero for every draw: p-hat does not depend on the global scale."""
-    return jnp.zeros(len(next(iter(draws.values()))))
+def _populations(model: Model, draws: Draws) -> Population:
+    """Return the populations of some draws by site; p-hat does not depend on the global scale,
+    which is zero."""
+    mean, spread = _flat(model, draws, "_population"), _flat(model, draws, "_spread")
+    effect = jnp.asarray(draws[EFFECT]) if model.effects.each else jnp.zeros((len(mean), 0))
+    return Population(mean, spread, effect, jnp.zeros(len(mean)))
 
 
 def _flat(model: Model, draws: Draws, end: str) -> Array:

@@ -1,8 +1,9 @@
 r"""The proposal of populations, whole or in blocks: a mixture of t distributions, fitted by EM.
 
 It is over the coordinates of a population in which its prior is standard normal
-(`hebbax.inference.pseudo_marginal.population.whitened`): x = (mean, |spread|, log global scale),
-``(2 member + 1,)``. A block B of members is drawn given all others R,
+(`hebbax.inference.pseudo_marginal.population.whitened`): x = (mean, |spread|, effect, log global
+scale), ``(2 member + effect + 1,)``. A block B of members, with the effects on these, is drawn
+given all others R,
 
     q(x_B | x_R) = sum_g w_g(x_R) t(x_B; m_g + A_g^-1 .., c_g A_g^-1),    A_g = precision of g in B
 
@@ -44,18 +45,24 @@ class Mixture(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Which members are drawn: some ``members`` (width,), of which those ``taken`` (width,)."""
+    """What is drawn: of some ``members`` (width,) those ``taken`` (width,), and the effects
+    ``of_taken`` (effect,) of all effects."""
 
     members: Array
     taken: Array
+    of_taken: Array
+
+    @property
+    def drawn(self) -> Array:
+        """Which means, spreads and effects are drawn ``(2 width + effect,)``."""
+        return jnp.concatenate([self.taken, self.taken, self.of_taken])
 
 
 class Conditional(NamedTuple):
-    """A mixture of means and spreads of a block ``(2 width,)`` given all else; leading
-    ``component``. ``drawn`` (2 width,) says which are, ``degrees`` are those of the t
-    distributions."""
+    """A mixture of means, spreads and effects of a block ``(2 width + effect,)`` given all else;
+    leading ``component``. ``degrees`` are those of the t distributions."""
 
-    drawn: Array
+    block: Block
     log_share: Array
     centre: Array
     lower: Array
@@ -75,14 +82,17 @@ given."""
 
 
 def canonical(white: Population) -> Array:
-    """Return mean, size of the spread and log global scale side by side ``(..., coordinate)``."""
-    parts = white.mean, jnp.abs(white.spread), white.log_global[..., None]
+    """Return mean, size of the spread, effects and log global scale side by side ``(...,
+    coordinate)``."""
+    parts = white.mean, jnp.abs(white.spread), white.effect, white.log_global[..., None]
     return jnp.concatenate(parts, axis=-1)
 
 
 def places(block: Block, n_members: int) -> Array:
-    """Return the coordinates of the means and then of the spreads of a block ``(2 width,)``."""
-    return jnp.concatenate([block.members, n_members + block.members])
+    """Return the coordinates of the means, then of the spreads of a block, and then of all effects
+    ``(2 width + effect,)``."""
+    effects = 2 * n_members + jnp.arange(len(block.of_taken))
+    return jnp.concatenate([block.members, n_members + block.members, effects])
 
 
 def fit(
@@ -138,21 +148,30 @@ def _expectation_maximisation(
     return share, mean, covariance
 
 
-def draw_block(key: Key, n_members: int) -> Block:
-    """Return all members of a small population, else 1, 2 or 4 of them taken by chance."""
+def whole(onto: Array) -> Block:
+    """Return all members and effects as one block, of effects that are ``onto`` members (effect,
+    member)."""
+    n_effects, n = onto.shape
+    return Block(jnp.arange(n), jnp.ones(n, bool), jnp.ones(n_effects, bool))
+
+
+def draw_block(key: Key, onto: Array) -> Block:
+    """Return all members of a small population, else 1, 2 or 4 of them taken by chance, with the
+    effects that are ``onto`` these (effect, member)."""
+    n_members = onto.shape[1]
     if n_members <= WHOLE:
-        return Block(jnp.arange(n_members), jnp.ones(n_members, bool))
+        return whole(onto)
     normal = normals(key, (n_members + 1,))
     sizes = jnp.array([1, 2, MOST])
     n = sizes[jnp.floor(len(sizes) * ndtr(normal[-1])).astype(int)]
-    return Block(jnp.argsort(normal[:n_members])[:MOST], jnp.arange(MOST) < n)
+    members, taken = jnp.argsort(normal[:n_members])[:MOST], jnp.arange(MOST) < n
+    return Block(members, taken, (onto[:, members] * taken).any(-1))
 
 
 def given(of: Mixture, block: Block, x: Array) -> Conditional:
     """Return the mixture of a block given the other coordinates of ``x``, and with a part of the
     prior."""
-    own = places(block, len(x) // 2)
-    drawn = jnp.tile(block.taken, 2)
+    own, drawn = places(block, (len(x) - 1 - len(block.of_taken)) // 2), block.drawn
     free = jnp.zeros(len(x), bool).at[own].set(drawn)
     n_given = len(x) - drawn.sum()
     both, eye = drawn[:, None] & drawn, jnp.eye(len(own))
@@ -176,12 +195,12 @@ def given(of: Mixture, block: Block, x: Array) -> Conditional:
         jnp.concatenate([fitted, last[None]])
         for fitted, last in zip((centre, lower, inverse), prior, strict=True)
     )
-    return Conditional(drawn, share, centre, lower, inverse, DEGREES + n_given)
+    return Conditional(block, share, centre, lower, inverse, DEGREES + n_given)
 
 
 def draw(key: Key, of: Conditional, n_given: int) -> Array:
-    """Return means and spreads of a block ``(2 width,)``, spreads not yet folded; those that are
-    not drawn mean nothing. ``n_given`` is the most coordinates that may be given."""
+    """Return means, spreads and effects of a block ``(2 width + effect,)``, spreads not yet folded;
+    those that are not drawn mean nothing. ``n_given`` is the most coordinates that may be given."""
     size = of.centre.shape[-1]
     normal = normals(key, (1 + size + n_given + DEGREES,))
     own = (jnp.cumsum(jnp.exp(of.log_share))[:-1] < ndtr(normal[0])).sum()
@@ -191,19 +210,20 @@ def draw(key: Key, of: Conditional, n_given: int) -> Array:
 
 
 def log_density(of: Conditional, values: Array) -> Array:
-    """Return the log density of means and spreads of a block ``(2 width,)``, whatever the signs of
-    the spreads, in nats."""
-    size = len(values)
-    width, n = size // 2, of.drawn.sum()
+    """Return the log density of means, spreads and effects of a block ``(2 width + effect,)``,
+    whatever the signs of the spreads, in nats."""
+    width, drawn = len(of.block.members), of.block.drawn
+    n = drawn.sum()
     flips = ((np.arange(2**width)[:, None] >> np.arange(width)) & 1).astype(bool)
-    distinct = ~(flips & ~of.drawn[:width]).any(-1)  # a spread that stays has one sign
-    signs = np.concatenate([np.ones(flips.shape), 1.0 - 2.0 * flips], axis=-1)
+    distinct = ~(flips & ~of.block.taken).any(-1)  # a spread that stays has one sign
+    signs = np.ones((len(flips), len(values)))
+    signs[:, width : 2 * width] -= 2.0 * flips
     reflected = jnp.asarray(signs) * values
 
     def one(log_share: Array, centre: Array, lower: Array) -> Array:
-        away = jnp.where(of.drawn, reflected - centre, 0.0)
+        away = jnp.where(drawn, reflected - centre, 0.0)
         distance = ((away @ lower) ** 2).sum(-1)
-        half = jnp.where(of.drawn, jnp.log(jnp.diagonal(lower)), 0.0).sum()
+        half = jnp.where(drawn, jnp.log(jnp.diagonal(lower)), 0.0).sum()
         total = of.degrees + n
         constant = gammaln(0.5 * total) - gammaln(0.5 * of.degrees)
         constant -= 0.5 * n * jnp.log(of.degrees * np.pi)

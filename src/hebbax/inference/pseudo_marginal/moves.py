@@ -3,8 +3,8 @@ r"""The moves of one chain of populations and animals; each leaves the posterior
 The state holds population, animals phi (animal, member), and what gave these: the random numbers of
 every animal's points, and log p-hat_a. One iteration is
 
-    centred             population given the animals, by Gibbs (`population.centred`)
-    non-centred         population given e_a = (phi_a - mean) / spread, by Gauss-Newton Metropolis
+    centred             population given the animals, by Gibbs (`gibbs.centred`)
+    non-centred         population given e_a = (phi_a - mean_a) / spread, by Gauss-Newton Metropolis
     conditional importance sampling
                         fresh points of every animal, its own among them, and one drawn by weight
     proposals           a block of the population from the mixture q given the rest, at the same
@@ -17,7 +17,7 @@ The last is pseudo-marginal Metropolis with correlated estimates (Deligiannidis,
 conditional importance sampling try what `hebbax.inference.pseudo_marginal.candidates` makes.
 Animals
 without a population have conditional importance sampling, and Gibbs of the scales of their prior
-(`population.alone`).
+(`gibbs.alone`).
 """
 
 from functools import partial
@@ -35,13 +35,16 @@ from hebbax.inference.pseudo_marginal.candidates import (
     another_global,
     fresh,
     kept,
-    of_animals,
     proposed,
     same,
 )
+from hebbax.inference.pseudo_marginal.gibbs import alone, centred, precisions
 from hebbax.inference.pseudo_marginal.normals import normals
 from hebbax.inference.pseudo_marginal.points import Noise
-from hebbax.inference.pseudo_marginal.population import Population, alone, centred, precisions
+from hebbax.inference.pseudo_marginal.population import (
+    Population,
+    of_animals,
+)
 from hebbax.inference.roots import root_of
 from hebbax.typing import Array, Key
 
@@ -107,7 +110,7 @@ def tried(
     each = [partial(make, known=known, state=state) for make in makers]
     new = jax.lax.switch(kind, each, candidate_key)
     components = components_of(known, new.population)
-    noise, own = jax.lax.cond(kind == 0, fresh, kept, noise_key, state, components)
+    noise, own = jax.lax.cond(kind == 0, fresh, kept, noise_key, known.prior, state, components)
     found = estimates(point_key, frame, known, new.population, components, noise)
     stayed = found.point == own
     # A point that is drawn again comes back to rounding only: what it was is kept.
@@ -120,7 +123,7 @@ def tried(
 
 def components_of(known: Known, population: Population) -> points.Components:
     """Return the mixture of every animal's points under a population."""
-    own = of_animals(population, len(known.references.phi))
+    own = of_animals(known.prior, population)
     return jax.vmap(points.components)(known.references, *own)
 
 
@@ -140,35 +143,40 @@ def estimates(
     ) -> points.Estimate:
         return points.estimate(key, frame, trials, of, noise, mean, spread)
 
-    own = of_animals(population, len(keys))
+    own = of_animals(known.prior, population)
     return jax.vmap(one)(keys, known.trials, components, noise, *own)
 
 
 def non_centred(key: Key, frame: Frame, known: Known, state: State) -> tuple[State, Array]:
     """Return the state after a step of the population at the same e_a, and whether it was accepted.
 
-    With slope and Fisher information of the animals' log likelihoods along mean and spread the
-    proposal is that of a Gaussian expansion, kept in part: mean x + (1 - rho) H^-1 slope,
-    covariance (1 - rho^2) H^-1. log p-hat_a of the state is not that of the new population: a move
-    that needs it follows `conditional`.
+    With slope and Fisher information of the animals' log likelihoods along x = (mean, spread,
+    effect) the proposal is that of a Gaussian expansion, kept in part: mean x + (1 - rho) H^-1
+    slope, covariance (1 - rho^2) H^-1. log p-hat_a of the state is not that of the new population:
+    a move that needs it follows `conditional`.
     """
-    mean, spread, _ = state.population
-    e = (state.phi - mean) / spread
-    n = len(mean)
-    normal = normals(key, (4 * n + 2,))
-    local = normal[2 * n : 4 * n].reshape(2, n)
-    precision = jnp.concatenate(precisions(local, known.prior, state.population))
-    rho = jnp.array(PARTIAL)[jnp.floor(len(PARTIAL) * ndtr(normal[-1])).astype(int)]
+    mean, spread, effect, _ = state.population
+    of_animal, _ = of_animals(known.prior, state.population)
+    e = (state.phi - of_animal) / spread
+    n, regression = len(mean), known.prior.regression
+    now = jnp.concatenate([mean, spread, effect])
+    size = len(now)
+    normal, local, ends = jnp.split(normals(key, (size + 2 * n + 2,)), [size, size + 2 * n])
+    of_both = precisions(local.reshape(2, n), known.prior, state.population)
+    precision = jnp.concatenate([*of_both, regression.scale**-2.0])
+    rho = jnp.array(PARTIAL)[jnp.floor(len(PARTIAL) * ndtr(ends[1])).astype(int)]
+    # phi_a = along_a x, of every animal (animal, member, coordinate).
+    eye = jnp.broadcast_to(jnp.eye(n), (len(e), n, n))
+    by_effect = regression.covariates[:, None] * regression.onto.T
+    along = jnp.concatenate([eye, eye * e[:, None], by_effect], axis=-1)
 
     def at(x: Array) -> tuple[Array, Array, Array, Array]:
-        phi = x[:n] + x[n:] * e
+        phi = along @ x
         found = jax.vmap(lambda trials, phi: expansion(frame, trials, phi))(known.trials, phi)
         value, slope, information = (leaf.astype(x.dtype) for leaf in found)
         value = value.sum() - 0.5 * (precision * x**2).sum()
-        slope = jnp.concatenate([slope, slope * e], -1).sum(0) - precision * x
-        by_spread = information * e[:, None]
-        cross, square = by_spread.sum(0), (by_spread * e[:, :, None]).sum(0)
-        whole = jnp.block([[information.sum(0), cross], [cross.T, square]])
+        slope = jnp.einsum("aji,aj->i", along, slope) - precision * x
+        whole = jnp.einsum("aji,ajk->ik", along, information @ along)
         root, inverse = _root(whole + jnp.diag(precision))
         return value, x + (1.0 - rho) * (inverse.T @ (inverse @ slope)), root, inverse
 
@@ -178,22 +186,21 @@ def non_centred(key: Key, frame: Frame, known: Known, state: State) -> tuple[Sta
         away = root.T @ (to - centre) / width
         return -0.5 * (away**2).sum() + jnp.log(jnp.diagonal(root)).sum()
 
-    now = jnp.concatenate([mean, spread])
-
     def end(start: Any, _: Any) -> tuple[Any, Any]:
         x = start[0]
         found = at(x)
         _, centre, _, inverse = found
-        return (centre + width * (inverse.T @ normal[: 2 * n]),), (x, *found)
+        return (centre + width * (inverse.T @ normal),), (x, *found)
 
     # A scan over the two ends, so that the expansion is compiled once.
-    ends, value, centre, root, _ = jax.lax.scan(end, (now,), None, length=2)[1]
-    new = ends[1]
+    at_ends, value, centre, root, _ = jax.lax.scan(end, (now,), None, length=2)[1]
+    new = at_ends[1]
     gain = value[1] - value[0] + log_q(now, centre[1], root[1]) - log_q(new, centre[0], root[0])
-    accepted = log_ndtr(normal[-2]) < gain
+    accepted = log_ndtr(ends[0]) < gain
     x = jnp.where(accepted, new, now)
-    phi = jnp.where(accepted, x[:n] + x[n:] * e, state.phi)
-    population = state.population._replace(mean=x[:n], spread=x[n:])
+    phi = jnp.where(accepted, along @ x, state.phi)
+    mean, spread, effect = jnp.split(x, [n, 2 * n])
+    population = state.population._replace(mean=mean, spread=spread, effect=effect)
     return state._replace(population=population, phi=phi), accepted
 
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from hebbax.inference.pseudo_marginal import points
 from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame, Trials
-from hebbax.inference.pseudo_marginal.population import Population, Prior, centred, without
+from hebbax.inference.pseudo_marginal.gibbs import centred
+from hebbax.inference.pseudo_marginal.population import Population, Prior, without
 from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, renewed
 from hebbax.typing import Array, Key, Progress, silent
 
@@ -68,7 +69,7 @@ def _alone(key: Key, frame: Frame, trials: Trials, spread: Array, settings: Sett
     start_key, key = jax.random.split(key)
     shape = (settings.particles, trials.value.shape[0], frame.n_members)
     phi = spread * jax.random.normal(start_key, shape)
-    none = jnp.zeros((REMEMBERED, frame.n_members))
+    none = jnp.zeros((REMEMBERED, *shape[1:]))
     all_of_them = np.arange(REMEMBERED) % settings.particles
     for own_key in jax.random.split(key, settings.rounds):
         reference_key, draw_key = jax.random.split(own_key)
@@ -106,7 +107,9 @@ def _given(key: Key, prior: Prior, phi: Array, sweeps: int) -> Population:
         def sweep(now: Population, key: Key) -> tuple[Population, None]:
             return centred(key, prior, now, phi), None
 
-        start = Population(phi.mean(0), phi.std(0) + 1e-3 * prior.spread, jnp.zeros(()))
+        no_effects = jnp.zeros_like(prior.regression.scale)
+        spread = phi.std(0) + 1e-3 * prior.spread
+        start = Population(phi.mean(0), spread, no_effects, jnp.zeros(()))
         return jax.lax.scan(sweep, start, jax.random.split(key, sweeps))[0]
 
     return jax.vmap(one)(jax.random.split(key, len(phi)), phi)

@@ -48,17 +48,16 @@ class References(NamedTuple):
 @partial(jax.jit, static_argnums=1)
 def renewed(key: Key, frame: Frame, trials: Trials, phi: Array, means: Array) -> References:
     """Return the references of every animal from draws of animals ``phi`` (draw, animal, member)
-    and of the mean ``means`` (draw, member)."""
-    keys = jax.random.split(key, phi.shape[1])
-    one = partial(references, frame=frame, means=means)
-    return jax.vmap(lambda key, trials, phi: one(key, trials=trials, phi=phi))(
-        keys, trials, jnp.swapaxes(phi, 0, 1)
+    and of their ``means`` (draw, animal, member) under populations."""
+    keys, of_animals = jax.random.split(key, phi.shape[1]), partial(jnp.swapaxes, axis1=0, axis2=1)
+    return jax.vmap(references, in_axes=(0, None, 0, 0, 0))(
+        keys, frame, trials, of_animals(phi), of_animals(means)
     )
 
 
 def references(key: Key, frame: Frame, trials: Trials, phi: Array, means: Array) -> References:
     """Return the references of one animal from draws of its values ``phi`` (draw, member) and of
-    the population's mean ``means`` (draw, member)."""
+    its mean under populations ``means`` (draw, member)."""
     own_key, moved_key, mean_key, order_key, cluster_key = jax.random.split(key, 5)
     n_mean = CHOSEN // AT_MEAN
     n_own = CHOSEN - n_mean

@@ -35,17 +35,18 @@ from hebbax.inference.pseudo_marginal.chains import (
     started,
 )
 from hebbax.inference.pseudo_marginal.evidence import Evidence, Visited
+from hebbax.inference.pseudo_marginal.gibbs import cells_alone, local_cells
 from hebbax.inference.pseudo_marginal.population import (
     Population,
     Prior,
-    cells_alone,
-    local_cells,
     log_prior,
+    of_animals,
     prior_of,
 )
 from hebbax.inference.pseudo_marginal.settings import Settings
 from hebbax.inference.pseudo_marginal.shrinkage import shrunk_group
 from hebbax.model.choices import Model
+from hebbax.model.effects import NAME as EFFECT
 from hebbax.typing import Array, Key, Progress, silent
 from hebbax.validation.keys import words
 
@@ -207,7 +208,7 @@ def _enough(kept: Kept, settings: Settings) -> bool:
     draws = kept["phi"].reshape(*kept["phi"].shape[:2], -1)
     if kept["mean"].ndim == 3:  # not of each animal: a population
         spread = np.log(np.abs(kept["spread"]))
-        draws = np.concatenate([kept["mean"], spread, draws], axis=-1)
+        draws = np.concatenate([kept["mean"], spread, kept["effect"], draws], axis=-1)
     return converged(np.swapaxes(draws, 0, 1), settings.r_hat, settings.effective)
 
 
@@ -223,8 +224,8 @@ def _collect(
 ) -> tuple[dict[str, np.ndarray], Info]:
     """Return draws on the model's scale, with the deterministic sites, and `Info`."""
     swapped = Drawn(*(jnp.asarray(np.swapaxes(kept[n], 0, 1)) for n in Drawn._fields))
-    mean, spread, log_global, phi, log_p, moved = swapped
-    populations, lp = Population(mean, spread, log_global), log_p.sum(-1)
+    *population, phi, log_p, moved = swapped
+    populations, lp = Population(*population), log_p.sum(-1)
     if model.spec.population:
         lp = lp + jax.jit(jax.vmap(jax.vmap(partial(log_prior, prior))))(populations)
     draws = _by_site(key, model, prior, populations, phi)
@@ -239,13 +240,16 @@ def _by_site(
     by_site = {"": phi}
     if model.spec.population:
         size = jnp.abs(populations.spread)
-        offset = (phi - populations.mean[:, :, None]) / size[:, :, None]
+        means, _ = jax.vmap(jax.vmap(partial(of_animals, prior)))(populations)
+        offset = (phi - means) / size[:, :, None]
         by_site |= {"_population": populations.mean, "_spread": size, "_offset": offset}
     draws = {
         f"{name}{end}": np.asarray(value)
         for end, values in by_site.items()
         for name, value in split_groups(model, values).items()
     }
+    if model.effects.each:
+        draws[EFFECT] = np.asarray(populations.effect)
     return draws | _scales(key, model, prior, populations)
 
 
