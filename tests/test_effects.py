@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from conftest import random_sessions
 
+from hebbax.check import sbc
+from hebbax.check.prior_predictive import draw_truth, template
 from hebbax.data import Record, data_hash, from_animals, read, select, write, write_table
 from hebbax.errors import ModelError
 from hebbax.inference import map as mode
 from hebbax.inference import svi
 from hebbax.inference.density import animal_values, latent_sites
 from hebbax.inference.pseudo_marginal.population import Population, of_animals, prior_of
+from hebbax.inference.scaling import candidate_model
 from hebbax.model.choices import build_model
 from hebbax.model.declared import parse_spec, with_formula
 from hebbax.model.spec import ModelSpec
@@ -25,6 +28,7 @@ from hebbax.posterior.inference_data import sessions_of, to_inference_data
 from hebbax.posterior.levels import difference_table, level_table, sentence
 from hebbax.posterior.summary import animal_table, population_table
 from hebbax.rule.fading import losses
+from hebbax.simulate.environment import TASK
 
 PASSED = Verdict((), {}, "")
 GROUPS, AGES = ("sham", "ovx", "sham", "drug"), (3.0, 5.0, 4.0, 8.0)
@@ -192,6 +196,24 @@ def test_what_cannot_have_effects_is_refused_in_one_sentence():
     assert str(error.value) == (
         'm: the formula "age" of "x r" needs "age", and animal animal1 has none.'
     )
+
+
+def test_terms_are_weighed_without_covariates():
+    with pytest.raises(ModelError) as error:
+        candidate_model(sessions(), SPEC)
+    assert str(error.value) == 'm: terms are weighed without covariates; leave out "by".'
+
+
+def test_simulated_animals_are_in_two_groups_by_each_covariate():
+    spec = ModelSpec("m", ("w",), by={"w": "drug + sex"})
+    model = template(spec, 6, TASK)
+    np.testing.assert_array_equal(model.effects.covariates[:, 0], [0, 1, 0, 1, 0, 1])
+    np.testing.assert_array_equal(model.effects.covariates[:, 1], [0, 0, 1, 1, 0, 0])
+    ranked = [one.name for one in sbc.quantities(model) if one.kind == "effect"]
+    assert ranked == ["w by drug 2", "w by sex 2"]
+    truth = draw_truth(jax.random.PRNGKey(0), model)
+    middle = truth["theta_population"] + model.effects.covariates @ truth["effect"][:, None]
+    assert np.std(truth["theta"] - middle) < 3 * float(truth["theta_spread"][0])
 
 
 def test_a_formula_for_a_whole_rule_makes_a_model_of_another_name():

@@ -66,7 +66,12 @@ def test_reliability_is_of_the_posterior_probabilities_of_models():
         (
             [read_spec("reward"), read_spec("sparse")],
             "sparse: models are told apart by evidence, which is there for animals around a "
-            'population with prior = "normal".',
+            'population with prior = "normal", without covariates.',
+        ),
+        (
+            [parse_spec({"name": "groups", "terms": ["w"], "by": {"w": "group"}})],
+            "groups: models are told apart by evidence, which is there for animals around a "
+            'population with prior = "normal", without covariates.',
         ),
         (
             [parse_spec({"name": "many", "terms": list(all_terms("xrw")[:13])})],

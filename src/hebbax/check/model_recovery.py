@@ -129,10 +129,10 @@ def check(specs: Sequence[ModelSpec]) -> None:
     for k, spec in enumerate(specs):
         if spec.name in names[:k]:
             raise HebbaxError(f"{spec.name}: is given twice; each model may stand once.")
-        if spec.prior_type is not Normal or not spec.population:
+        if spec.prior_type is not Normal or not spec.population or spec.by:
             raise ModelError(
                 f"{spec.name}: models are told apart by evidence, which is there for animals "
-                'around a population with prior = "normal".'
+                'around a population with prior = "normal", without covariates.'
             )
         if len(spec.members) > MANY_TERMS:
             raise ModelError(

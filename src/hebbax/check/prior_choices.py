@@ -5,7 +5,7 @@ lives through a task with what was drawn. A prior is bad where its animals do wh
 choose one stimulus for ever because their weights ran away, or never learn anything.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -66,12 +66,13 @@ class PriorChoices:
 
 
 def prior_choices(key: Key, spec: ModelSpec, draws: int, task: Task = TASK) -> PriorChoices:
-    """Return what ``draws`` animals of the prior of a model do in a task.
+    """Return what ``draws`` animals of the prior of a model do in a task; where it has effects of
+    covariates, animals at the first level of each.
 
     Raises `ModelError` where the prior scales are to come from choices, of which there are none.
     """
     key = words(key)
-    model = template(spec, 1, task)
+    model = template(replace(spec, by={}), 1, task)
     lived = jax.jit(jax.vmap(generator(model, task)))(jax.random.split(key, draws))
     made = lived.session
     choices, rewards = np.asarray(made.choices)[:, 0], np.asarray(made.rewards)[:, 0]

@@ -13,6 +13,7 @@ import numpy as np
 from numpyro.handlers import seed, trace
 
 from hebbax.model.choices import Model, build_model
+from hebbax.model.effects import covariates_named
 from hebbax.model.spec import ModelSpec
 from hebbax.simulate.cohort import as_sessions
 from hebbax.simulate.environment import Environment, Session, Task, generate
@@ -28,13 +29,14 @@ class Lived(NamedTuple):
 
 
 def template(spec: ModelSpec, animals: int, task: Task) -> Model:
-    """Return the model on recordings of the task's size, whatever was chosen in them."""
+    """Return the model on recordings of the task's size, whatever was chosen in them; each of the
+    covariates that it names divides the animals in two groups."""
     n_stimuli = len(task.rewards)
     choices = np.broadcast_to(np.arange(task.trials) % n_stimuli, (animals, task.trials))
     nothing = np.zeros(choices.shape)
     rejections = np.zeros((*choices.shape, n_stimuli))
     made = Session(choices, nothing, rejections, nothing)  # type: ignore[arg-type]
-    return build_model(spec, as_sessions(made, "nothing yet"))
+    return build_model(spec, as_sessions(made, "nothing yet", factors=covariates_named(spec.by)))
 
 
 def draw_truth(key: Key, model: Model) -> Parameters:

@@ -26,6 +26,8 @@ from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
 from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Model, build_model
+from hebbax.model.effects import NAME as EFFECT
+from hebbax.model.effects import covariates_named
 from hebbax.model.priors import Shrinking
 from hebbax.model.spec import ModelSpec
 from hebbax.model.trials import Design
@@ -112,9 +114,12 @@ class Program:
 
 
 def quantities(model: Model) -> tuple[Quantity, ...]:
-    """Return what is ranked beside the log likelihood: population values, spreads, the first
-    animal's values, and the scales of a horseshoe."""
-    found = []
+    """Return what is ranked beside the log likelihood: population values, effects of covariates,
+    spreads, the first animal's values, and the scales of a horseshoe."""
+    found = [
+        Quantity(effect.label, "effect", EFFECT, (e,))
+        for e, effect in enumerate(model.effects.each)
+    ]
     for group in model.groups:
         parts = ("population", "spread") if group.population else ()
         kinds = {part: f"{group.name}_{part}" for part in parts}
@@ -223,7 +228,9 @@ def simulate(spec: ModelSpec, settings: Settings, simulation: int) -> Simulated:
     key = jax.random.fold_in(jax.random.PRNGKey(settings.seed), simulation)
     live_key, fit_key = jax.random.split(key)
     lived = jax.device_get(compiled.live(live_key))
-    recorded = build_model(spec, as_sessions(lived.session, "simulated from the prior"))
+    factors = covariates_named(spec.by)
+    simulated = as_sessions(lived.session, "simulated from the prior", factors=factors)
+    recorded = build_model(spec, simulated)
     made = compiled.fit(fit_key, recorded.design, jnp.asarray(recorded.observed), lived.truth)
     truth, draws, accepted = jax.device_get(made)
     names = [*compiled.quantities, Quantity(LIKELIHOOD, "likelihood", "", ())]

@@ -46,7 +46,7 @@ def scaled(spec: ModelSpec, sessions: Sessions, progress: Progress = silent) -> 
     """
     if spec.scaling == "declared" or spec.scales or not spec.terms:
         return spec
-    model = candidate_model(sessions, replace(spec, scaling="declared"))
+    model = candidate_model(sessions, replace(spec, scaling="declared", by={}))
     found = information_scales(told(model, progress=progress).information, spec.effect)
     return replace(spec, scales=dict(zip(spec.terms, map(float, found), strict=True)))
 
@@ -59,6 +59,8 @@ def candidate_model(sessions: Sessions, spec: ModelSpec) -> Model:
         raise ModelError(
             f'{spec.name}: terms are weighed in a population of animals; use hierarchy = "animals".'
         )
+    if spec.by:
+        raise ModelError(f'{spec.name}: terms are weighed without covariates; leave out "by".')
     return build_model(replace(spec, prior="normal", scaling="declared"), sessions)
 
 

@@ -1,6 +1,6 @@
 """A cohort of generated animals with a known rule: a population and animals around it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -102,12 +102,22 @@ def simulate(key: Key, cohort: Cohort, spec: ModelSpec) -> tuple[Sessions, dict[
     return sessions, {name: np.asarray(values) for name, values in truth.items()}
 
 
-def as_sessions(made: Session, source: str, blocks: np.ndarray | None = None) -> Sessions:
+def as_sessions(
+    made: Session, source: str, blocks: np.ndarray | None = None, factors: Sequence[str] = ()
+) -> Sessions:
     """Return what simulated animals did, a leading dimension ``animal``, as recordings from a
-    ``source``, in the ``blocks`` (trial,) of all."""
+    ``source``, in the ``blocks`` (trial,) of all. Each of the ``factors`` divides them in two
+    groups, 1 and 2: the first by turns, the next by turns of two ..."""
     choices, rewards, rejections = map(np.asarray, made[:3])
     records = [
-        Record(f"animal {a + 1}", choices[a], rewards[a], blocks, rejections[a].astype(int))
+        Record(
+            f"animal {a + 1}",
+            choices[a],
+            rewards[a],
+            blocks,
+            rejections[a].astype(int),
+            covariates={name: f"{1 + (a >> k) % 2}" for k, name in enumerate(factors)},
+        )
         for a in range(len(choices))
     ]
     names = [chr(ord("A") + k) for k in range(rejections.shape[-1])]
