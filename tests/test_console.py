@@ -4,7 +4,7 @@ import pandas as pd
 from rich.console import Console
 
 from hebbax.check.score import Score
-from hebbax.cli.console import CONSOLE, bars, score_table
+from hebbax.cli.console import CONSOLE, bars, lines, score_table
 from hebbax.posterior.diagnostics import Verdict
 
 
@@ -32,7 +32,21 @@ def test_no_name_and_no_mark_is_cut_where_the_terminal_is_narrow():
     )
 
 
-def test_a_bar_is_shown_of_what_is_done_and_none_of_what_was_there(capsys):
+def test_without_a_terminal_progress_is_lines_now_and_then(capsys):
+    with bars() as add:
+        tell = add("fitted")
+        tell("sampling", 3, 4)
+    often, seldom = lines("fitted", every=0.0), lines("other", every=60.0)
+    for done in (1, 2):
+        often("sampling", done, 2)
+        seldom("sampling", done, 2)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "fitted: sampling, 1 of 2, 0.0 min\nfitted: sampling, 2 of 2, 0.0 min\n"
+
+
+def test_a_bar_is_shown_of_what_is_done_and_none_of_what_was_there(capsys, monkeypatch):
+    monkeypatch.setattr(CONSOLE, "_force_terminal", True)
     CONSOLE.width = 100
     with bars() as add:
         add("taken")

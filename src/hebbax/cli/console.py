@@ -1,8 +1,10 @@
 """What the terminal shows: sentences, progress bars and tables, every name as it stands."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import click
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -33,9 +35,17 @@ NAMES = 22
 """Columns of the terminal that hold the name of any declared model."""
 
 
+EVERY = 15.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
 @contextmanager
 def bars() -> Iterator[Callable[[str], HebbaxProgress]]:
-    """Give a progress bar for each name that is asked for."""
+    """Give a progress bar for each name that is asked for; without a terminal lines on standard
+    error, now and then."""
+    if not CONSOLE.is_terminal:
+        yield lines
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -57,6 +67,21 @@ def bars() -> Iterator[Callable[[str], HebbaxProgress]]:
             return tell
 
         yield add
+
+
+def lines(name: str, every: float = EVERY) -> HebbaxProgress:
+    """Return progress that is said in a line whenever so many seconds have passed."""
+    started = said = time.monotonic()
+
+    def tell(doing: str, done: int, total: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now >= said + every:
+            said = now
+            passed = f"{(now - started) / 60:.1f} min"
+            click.echo(f"{name}: {doing}, {done} of {total}, {passed}", err=True)
+
+    return tell
 
 
 @contextmanager
