@@ -139,7 +139,7 @@ def test_models_are_told_apart(tmp_path):
         (
             ("oja",),
             f'unknown model "oja": declared models are {", ".join(declared_models())}; a path to a '
-            ".toml file works too.",
+            ".toml file and a module:function work too.",
         ),
         (
             ("no-learning", "--simulations", "0"),

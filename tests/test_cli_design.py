@@ -67,7 +67,7 @@ def test_an_earlier_answer_is_kept(identified):
         (
             ("none.csv", "--model", "oja"),
             f'unknown model "oja": declared models are {", ".join(declared_models())}; a path to a '
-            ".toml file works too.",
+            ".toml file and a module:function work too.",
         ),
         (
             ("none.csv", "--terms", "x r;w"),

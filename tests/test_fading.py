@@ -100,7 +100,7 @@ def test_weights_that_grow_have_no_memory_time_and_a_wiped_one_none():
     ("term", "lost"),
     [
         ("w", 2.6), ("x w", 1.95), ("x^2 w", 1.4625), ("x r", np.nan), ("r w", np.nan),
-        ("w^2", np.nan), ("y w", np.nan), ("a term of a rule of one's own", np.nan),
+        ("w^2", np.nan), ("y w", np.nan),
     ],
 )  # fmt: skip
 def test_a_coefficient_is_told_as_a_loss_in_per_cent(term, lost):

@@ -113,7 +113,7 @@ def test_a_declared_model_is_stored_and_read_back_as_it_was(name):
     spec = read_spec(name)
     back = stored_spec(spec_attribute(spec), spec.text)
     assert (back, hash(back), back.members) == (spec, hash(spec), spec.members)
-    assert back.rule(3) == spec.rule(3)
+    assert back.plasticity(3) == spec.plasticity(3)
 
 
 def test_members_are_the_parameters_and_the_terms_those_of_the_taylor_rule(tmp_path):
@@ -123,7 +123,7 @@ def test_members_are_the_parameters_and_the_terms_those_of_the_taylor_rule(tmp_p
     assert (spec.members, spec.terms) == (("alpha", "beta"), ("x r", "x w"))
     assert (spec.scale("alpha"), spec.scale("beta")) == (1.0, 0.7)
     free = spec.with_terms(spec.terms)
-    assert (free.members, free.rule(2)) == (spec.terms, spec.rule(2).taylor)
+    assert (free.members, free.plasticity(2)) == (spec.terms, spec.plasticity(2).taylor)
     with pytest.raises(ModelError, match="these name its terms"):
         ModelSpec("mine", ("w",), parameters=spec.parameters, coefficients=spec.coefficients)
 
@@ -131,7 +131,7 @@ def test_members_are_the_parameters_and_the_terms_those_of_the_taylor_rule(tmp_p
 def test_the_number_of_stimuli_is_that_of_the_task():
     spec = read_spec("forgetting-q")
     for n in (2, 5):
-        named = spec.rule(n)
+        named = spec.plasticity(n)
         x_r, w = named.coefficients([0.0, 0.0])
         assert (float(x_r), float(w)) == pytest.approx((n * 0.4 * 3.0 / 0.75, -n * 0.4))
 

@@ -114,7 +114,7 @@ def test_without_a_population_there_are_animals_alone():
 
 @pytest.mark.parametrize("name", ["q-learning", "forgetting-q", "differential-forgetting-q"])
 def test_a_rule_without_the_constraint_is_read_back_in_the_parameters(name):
-    rule = read_spec(name).rule(3)
+    rule = read_spec(name).plasticity(3)
     z = np.random.default_rng(0).normal(size=(20, len(rule.named)))
     z[:, -1] = 0.0 if "k2" in rule.parameters else z[:, -1]  # no aversion: x has no coefficient
     theta, values = np.asarray(rule.coefficients(z)), rule.values(z)

@@ -49,7 +49,7 @@ BAD = {
         "concentration, preference_scale, habit_scale, initial_weight_scale, habit, "
         "habit_rate_median, habit_rate_scale, reward_rate_median, reward_rate_scale, expected_start, "
         "between_sessions, retention_median, retention_scale, omitted, lapse_median, lapse_scale, "
-        "parameters, coefficients, by.",
+        "parameters, coefficients, by, rule.",
     ),
     "unknown term": (
         {"terms": ["xr"]},
@@ -344,26 +344,8 @@ def test_encounters_need_rejections():
 
 
 def test_the_default_scale_of_a_term_goes_by_its_factors():
-    spec = ModelSpec("mine", ("1", "x", "r", "x r", "w", "x r w", "bias"), scales={"x r": 0.3})
-    assert [spec.scale(term) for term in spec.terms[:-1]] == [0.2, 0.2, 0.5, 0.3, 0.2, 0.2]
-    with pytest.raises(ModelError) as error:
-        spec.scale("bias")
-    assert str(error.value) == (
-        'mine: "bias" is not a Taylor term; give its prior scale in "scales".'
-    )
-
-
-def test_a_rule_of_ones_own_is_a_plain_function():
-    from hebbax.inference.density import log_likelihood
-
-    def decay(theta, x, y, w, r):
-        return theta[0] * x * r + theta[1] * w
-
-    spec = ModelSpec("mine", ("x r", "w"))
-    sessions = random_sessions(2)
-    values = {"theta": jnp.array([[0.4, -0.1], [0.2, 0.05]]), "preference": jnp.array([0.1, -0.3])}
-    own = log_likelihood(build_model(spec, sessions, decay), values)
-    np.testing.assert_allclose(own, log_likelihood(build_model(spec, sessions), values), atol=1e-13)
+    spec = ModelSpec("mine", ("1", "x", "r", "x r", "w", "x r w"), scales={"x r": 0.3})
+    assert [spec.scale(term) for term in spec.terms] == [0.2, 0.2, 0.5, 0.3, 0.2, 0.2]
 
 
 OWNED = {

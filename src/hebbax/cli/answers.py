@@ -99,7 +99,8 @@ def profile(
 ) -> None:
     """Draw the likelihood of an animal over the coefficients of two terms."""
     sessions = described(recordings, columns, no_choice)
-    spec = read_spec(model)
+    declared = read_spec(model)
+    spec = declared.with_terms(declared.terms)
     pair = profiles.terms_of(terms or spec.terms[:2])
     drawn = animals or sessions.animals
     check_distinct(drawn, "--animal")

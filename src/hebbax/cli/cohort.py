@@ -95,8 +95,8 @@ def simulate(
 def models(
     names: tuple[str, ...], draws: int, baiting: Baiting, seed: int, out: Path, force: bool
 ) -> None:
-    """List the declared models; or draw what the prior of each MODEL (declared, or a .toml file)
-    expects of choices.
+    """List the declared models; or draw what the prior of each MODEL (declared, a .toml file or
+    module:function) expects of choices.
 
     Written are, for each MODEL, prior_MODEL.png and prior_MODEL.csv.
     """

@@ -31,7 +31,11 @@ from hebbax.run.names import check_distinct
 @column_option
 @no_choice_option
 @click.option(
-    "--model", "models", multiple=True, required=True, help="declared model or .toml file"
+    "--model",
+    "models",
+    multiple=True,
+    required=True,
+    help="declared model, .toml file or module:function",
 )
 @out_option
 @click.option(

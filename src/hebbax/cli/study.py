@@ -47,7 +47,7 @@ from hebbax.simulate.environment import AskedBaiting, Baiting
     "--models",
     multiple=True,
     default=("no-learning", "reward", "forgetting"),
-    help="declared models or .toml files, one or more",
+    help="declared models, .toml files or module:function, one or more",
 )
 @out_option
 @blocks_option

@@ -196,9 +196,9 @@ def _sample(
 
 
 def candidates(spec: ModelSpec, terms: tuple[str, ...]) -> ModelSpec:
-    """Return a declared model with other terms, where any are given."""
+    """Return the Taylor rule of a declared model, with other terms where any are given."""
     if not terms:
-        return spec
+        return spec.with_terms(spec.terms)
     return replace(spec.with_terms(TaylorRule(terms).terms), name="candidates", text="")
 
 

@@ -13,7 +13,6 @@ encounter; without a choice w, E[R] and the last choice stay as they are):
 without hebbax.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,13 +30,12 @@ from hebbax.model.effects import Effects
 from hebbax.model.groups import Group, sample_group
 from hebbax.model.likelihood import Choice, Encounters, Kind
 from hebbax.model.members import effects_of, groups_of
-from hebbax.model.spec import ModelSpec
+from hebbax.model.spec import Declared, ModelSpec
 from hebbax.model.trials import Design, design_of_trials, seen
 from hebbax.rule.memory import followed
 from hebbax.rule.network import Network, Presented, drives, logits_of, replay
 from hebbax.rule.readout import READOUTS
 from hebbax.rule.stimulus import one_hot
-from hebbax.rule.taylor import FunctionRule, Rule
 from hebbax.typing import Array, ArrayLike, Parameters
 from hebbax.validation.precision import warn_if_single
 
@@ -63,7 +61,7 @@ class Model:
     spec: ModelSpec
     recording: Sessions
     sessions: Sessions
-    rule: Rule
+    rule: Declared
     network: Network
     groups: tuple[Group, ...]
     effects: Effects
@@ -208,11 +206,7 @@ def _nights(design: Design, animal: Animal) -> tuple[Array, ArrayLike] | None:
     return None if design.begins is None else (design.begins, animal.rates.kept)
 
 
-def build_model(
-    spec: ModelSpec,
-    sessions: Sessions,
-    rule: Callable[[Array, Array, Array, Array, Array], Array] | None = None,
-) -> Model:
+def build_model(spec: ModelSpec, sessions: Sessions) -> Model:
     """Return the NumPyro model of a declared model on recorded sessions.
 
     Warns (`SinglePrecisionWarning`) where JAX was not told to compute in double precision.
@@ -220,12 +214,11 @@ def build_model(
     Args:
         spec: declared model (`hebbax.read_spec`).
         sessions: recorded trials (`hebbax.read`).
-        rule: a rule of one's own, a plain function ``g(theta, x, y, w, r)`` at one synapse; then
-            ``spec.terms`` are the names of ``theta``. Without it the rule is that of the model.
 
     Raises:
-        ModelError: the likelihood asks for what was not recorded, or the prior scales are still to
-            be found from the choices (`hebbax.inference.scaling.scaled`).
+        ModelError: the likelihood asks for what was not recorded, the prior scales are still to be
+            found from the choices (`hebbax.inference.scaling.scaled`), or a rule of one's own is
+            not the one that was declared.
     """
     if spec.scaling == "information" and spec.terms and not spec.scales:
         raise ModelError(
@@ -237,7 +230,7 @@ def build_model(
     recording, kept = sessions, seen(sessions, spec)
     sessions = part(recording, kept)
     network = Network(one_hot(sessions.n_stimuli, spec.rate), READOUTS[spec.readout])
-    plasticity = spec.rule(sessions.n_stimuli) if rule is None else FunctionRule(rule, spec.terms)
+    plasticity = spec.plasticity(sessions.n_stimuli)
     design = design_of_trials(spec, sessions, plasticity, network)
     return Model(
         spec=spec,

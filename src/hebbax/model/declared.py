@@ -1,7 +1,8 @@
 """Model files: a `ModelSpec` read from TOML, checked in words that name the file and the key.
 
 An unknown key answers with the known ones. The files in ``models/`` are part of the package, so
-``"forgetting"`` names one after an install; a path to a file of one's own works the same.
+``"forgetting"`` names one after an install; a path to a file of one's own works the same, and so
+does a function that says its parameters, as in ``"habits:change"`` (`hebbax.model.own`).
 """
 
 import difflib
@@ -16,8 +17,10 @@ from typing import Any, NamedTuple
 from hebbax.errors import ModelError
 from hebbax.model.choice_parameters import PARAMETERS
 from hebbax.model.learning import check_rule
+from hebbax.model.own import checked_text, is_named, table_of
 from hebbax.model.priors import Shrinking, with_key
 from hebbax.model.spec import SCHEMA, ModelSpec
+from hebbax.rule import function
 from hebbax.rule.taylor import parse_term, term_name
 from hebbax.run.files import check_readable
 from hebbax.validation import limits
@@ -31,11 +34,14 @@ def declared_models() -> dict[str, Path]:
 
 
 def read_spec(name: str) -> ModelSpec:
-    """Return the declared model ``name``, or the one in the TOML file of that path.
+    """Return the declared model ``name``, the one in the TOML file of that path, or that of the
+    function of that name (``module:function``).
 
     Raises `ModelError` for an unknown name, key, term or value, naming the file and the key.
     """
     path = Path(name)
+    if is_named(name):
+        return parse_spec(table_of(name), name)
     if path.suffix != ".toml":
         known = declared_models()
         if name not in known:
@@ -43,7 +49,7 @@ def read_spec(name: str) -> ModelSpec:
             meant = f' (did you mean "{close[0]}"?)' if close else ""
             raise ModelError(
                 f'unknown model "{plain(name)}"{meant}: declared models are {", ".join(known)}; '
-                "a path to a .toml file works too."
+                "a path to a .toml file and a module:function work too."
             )
         path = known[name]
     text, table = _load(path)
@@ -63,7 +69,7 @@ def parse_spec(table: Mapping[str, Any], source: str = "model") -> ModelSpec:
             )
     _check_owners(spec, table, source)
     if spec.parameters:
-        _check_learning(spec, table, source)
+        spec = _checked_rule(spec, table, source)
     few = "expected_terms" in spec.prior_type.reads() and terms
     if few and not spec.expected_terms < len(terms):
         raise ModelError(
@@ -101,7 +107,9 @@ def stored_spec(stored: str, text: str) -> ModelSpec:
         table = None
     if not isinstance(table, dict):
         raise ModelError("the model stored with this fit: is not a readable table of keys.")
-    return replace(_declared(table, "the model stored with this fit"), text=text)
+    function_text = str(table.pop("source", ""))
+    spec = _declared(table, "the model stored with this fit")
+    return replace(spec, source=function_text, text=text)
 
 
 def _load(path: Path) -> tuple[str, dict[str, Any]]:
@@ -137,8 +145,11 @@ def _declared(table: Mapping[str, Any], source: str) -> ModelSpec:
 
 
 def _with_terms(table: Mapping[str, Any], source: str) -> Mapping[str, Any]:
-    """Return the table of a file with the terms that its coefficients name, where it has these;
-    raise `ModelError` for one that is half a learning model, or one and a Taylor rule."""
+    """Return the table of a file with the terms that its coefficients name or that are told of a
+    rule of one's own, where it has these; raise `ModelError` for one that is half a learning model,
+    or one and a Taylor rule."""
+    if table.get("rule"):
+        return _with_told_terms(table, source)
     coefficients = table.get("coefficients")
     named = tuple(coefficients) if isinstance(coefficients, Mapping) else ()
     whole = {"terms": named, **table} if "coefficients" in table else table
@@ -159,9 +170,25 @@ def _with_terms(table: Mapping[str, Any], source: str) -> Mapping[str, Any]:
     return whole
 
 
-def _check_learning(spec: ModelSpec, table: Mapping[str, Any], source: str) -> None:
-    """Raise `ModelError` for keys that say nothing beside "parameters", and for parameters and
-    coefficients that make no rule."""
+def _with_told_terms(table: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """Return the table of a rule of one's own with its terms; raise `ModelError` for one that has
+    no parameters, or is another rule too."""
+    for key in ("terms", "coefficients"):
+        if key in table:
+            raise ModelError(
+                f'{source}: "{key}" stands beside "rule"; a rule of one\'s own has "parameters" '
+                "alone."
+            )
+    if not table.get("parameters"):
+        raise ModelError(
+            f'{source}: "rule" stands alone; a rule of one\'s own has "parameters", at least one.'
+        )
+    return {**table, "terms": function.TERMS}
+
+
+def _checked_rule(spec: ModelSpec, table: Mapping[str, Any], source: str) -> ModelSpec:
+    """Return a model with parameters, of a rule of one's own with the text of its function; raise
+    `ModelError` for keys that say nothing beside "parameters", and for what makes no rule."""
     for key in ("scales", "prior", "scaling"):
         if key in table:
             raise ModelError(
@@ -169,7 +196,11 @@ def _check_learning(spec: ModelSpec, table: Mapping[str, Any], source: str) -> N
                 '"parameters"; the prior of a parameter is its "median" and its "scale".'
             )
     try:
+        if spec.rule:
+            found = checked_text(spec.rule, spec.parameters, spec.rate, tuple(PARAMETERS))
+            return replace(spec, source=found)
         check_rule(spec.parameters, spec.coefficients, spec.rate, tuple(PARAMETERS))
+        return spec
     except ModelError as problem:
         raise ModelError(f"{source}: {problem}") from problem
 

@@ -34,6 +34,8 @@ def difference(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
     that follow "a fit", or None where there is none."""
     if made.get("data") != asked["data"]:
         return "of other data"
+    if made.get("rule") == asked.get("rule") and made.get("source") != asked.get("source"):
+        return "by another text of its rule"
     if made.get("random_key") != asked.get("random_key"):
         return "with another random seed"
     return differing.difference(made, asked)

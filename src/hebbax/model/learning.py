@@ -51,13 +51,18 @@ Coefficients = Annotated[Mapping[str, str], pydantic.Field(max_length=limits.MAX
 """What a model file says of a learning model, as it stands there."""
 
 
+def parameters_of(declared: Mapping[str, Declared]) -> tuple[Parameter, ...]:
+    """Return the parameters of a rule."""
+    return tuple(Parameter(name, one["range"], one["median"]) for name, one in declared.items())
+
+
 def learning_rule(
     parameters: Mapping[str, Declared], coefficients: Mapping[str, str], n: int, rate: float
 ) -> NamedRule:
     """Return the rule of ``n`` stimuli; raise `ModelError` where names do not meet, or an
     expression is none."""
     return NamedRule(
-        tuple(Parameter(name, one["range"], one["median"]) for name, one in parameters.items()),
+        parameters_of(parameters),
         tuple((term, _expression(term, text)) for term, text in coefficients.items()),
         (("n", float(n)), ("rate", rate)),
     )
@@ -71,13 +76,7 @@ def check_rule(
 ) -> None:
     """Raise `ModelError` for parameters and coefficients that make no rule; ``taken`` are names
     that mean something else."""
-    for name in parameters:
-        if not name.isidentifier() or keyword.iskeyword(name) or len(name) > limits.MAX_NAME:
-            raise ModelError(
-                f'"{plain(name)}" is no name of a parameter; use letters, digits and "_".'
-            )
-        if name in (*CONSTANTS, *taken):
-            raise ModelError(f'"{name}" is no name of a parameter; it stands for something else.')
+    check_names(parameters, taken)
     rule = learning_rule(parameters, coefficients, 2, rate)
     known = {**dict(rule.constants), **{one.name: one.median for one in rule.named}}
     for term, expression in rule.expressions:
@@ -90,6 +89,17 @@ def check_rule(
                 f'the coefficient of "{term}" is no finite number where the parameters have their '
                 "medians."
             )
+
+
+def check_names(parameters: Mapping[str, Declared], taken: tuple[str, ...]) -> None:
+    """Raise `ModelError` for what is no name of a parameter, or is ``taken`` or a constant."""
+    for name in parameters:
+        if not name.isidentifier() or keyword.iskeyword(name) or len(name) > limits.MAX_NAME:
+            raise ModelError(
+                f'"{plain(name)}" is no name of a parameter; use letters, digits and "_".'
+            )
+        if name in (*CONSTANTS, *taken):
+            raise ModelError(f'"{name}" is no name of a parameter; it stands for something else.')
 
 
 def _expression(term: str, text: str) -> Expression:

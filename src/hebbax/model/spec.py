@@ -1,14 +1,14 @@
 """A declared model: which terms or parameters, which priors, which likelihood.
 
-What is declared is either a Taylor rule, ``terms`` with coefficients of their own, or a learning
-model, whose coefficients are functions of ``parameters`` (`hebbax.model.learning`). The group
-``theta`` of an animal holds what is inferred of the rule: `ModelSpec.members`. Files are read by
-`hebbax.model.declared`.
+What is declared is a Taylor rule, ``terms`` with coefficients of their own, a learning model,
+whose coefficients are functions of ``parameters`` (`hebbax.model.learning`), or a ``rule`` of one's
+own, a function of parameters (`hebbax.model.own`). The group ``theta`` of an animal holds what is
+inferred of the rule: `ModelSpec.members`. Files are read by `hebbax.model.declared`.
 """
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import pydantic
 from pydantic import AfterValidator
@@ -23,6 +23,7 @@ from hebbax.model.learning import (
     learning_rule,
 )
 from hebbax.model.likelihood import BY_READOUT, Kind
+from hebbax.model.own import RULE, own_rule
 from hebbax.model.priors import (
     PRIORS,
     R2D2,
@@ -30,9 +31,13 @@ from hebbax.model.priors import (
     Prior,
     RegularisedHorseshoe,
 )
+from hebbax.rule import function
+from hebbax.rule.function import FunctionRule
+from hebbax.rule.imported import NAME as FUNCTION
+from hebbax.rule.named import NamedRule
 from hebbax.rule.readout import Name
 from hebbax.rule.reward import RewardSignal
-from hebbax.rule.taylor import Rule, TaylorRule, parse_term
+from hebbax.rule.taylor import TaylorRule, parse_term
 from hebbax.typing import Likelihood
 from hebbax.validation import limits
 from hebbax.validation.schema import (
@@ -51,6 +56,9 @@ Scaling = Literal["declared", "information"]
 Between = Literal["reset", "keep", "retain"]
 Omitted = Literal["pass", "decay"]
 PastChoice = Literal["last", "kernel"]
+
+Declared: TypeAlias = TaylorRule | NamedRule | FunctionRule
+"""The plasticity rules that models declare."""
 
 EFFECT = 0.3
 """Default size of one prior scale: with 2880 choices, the information of 12 animals x 240 trials
@@ -108,8 +116,8 @@ class ModelSpec:
 
     Attributes:
         name: name used in tables, figures and file names.
-        terms: Taylor terms of the rule, those of ``coefficients`` where these are given; names of
-            the parameters where the model is built with a rule of one's own.
+        terms: Taylor terms of the rule, those of ``coefficients`` where these are given; of a rule
+            of one's own those that are told of it (`hebbax.rule.function.TERMS`).
         reason: one line, why this model exists.
         likelihood: ``choice`` (accepted stimuli only) or ``encounter`` (accepts and rejects).
         readout: ``accept`` (each stimulus is accepted or not) or ``softmax`` (one of them is
@@ -143,10 +151,13 @@ class ModelSpec:
             in it (``decay``).
         lapse_median, lapse_scale: prior of the probability of a choice that has nothing to do with
             the stimuli; a scale of 0 leaves it out.
-        parameters: of a learning model, by name, each with its range, prior median and prior scale.
+        parameters: of a learning model or of a rule of one's own, by name, each with its range,
+            prior median and prior scale.
         coefficients: of a learning model, the expression of each Taylor term.
         by: formula over covariates of animals for each value that depends on them, as in
             { alpha = "group" } (`hebbax.model.effects`).
+        rule: a rule of one's own, a function as "module:function".
+        source: the text of that function, by which it is known again; no key of the file.
         text: the model file as it was read, stored with every posterior; no key of the file.
     """
 
@@ -195,6 +206,8 @@ class ModelSpec:
     by: Annotated[Formulas, pydantic.Field(description=FORMULAS)] = field(
         default_factory=dict, hash=False
     )
+    rule: Annotated[str, pydantic.Field(pattern=f"^({FUNCTION.pattern})?$", description=RULE)] = ""
+    source: str = field(default="", repr=False)
     text: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -202,7 +215,13 @@ class ModelSpec:
         if isinstance(self.terms, list):
             object.__setattr__(self, "terms", tuple(self.terms))
         check(SCHEMA, {key: getattr(self, key) for key in _KEYS}, "ModelSpec", ModelError)
-        if (self.parameters or self.coefficients) and (
+        if self.rule:
+            if self.coefficients or not self.parameters or self.terms != function.TERMS:
+                raise ModelError(
+                    f'{self.name}: a rule of one\'s own has "parameters" and no "coefficients", '
+                    f"and its terms are {', '.join(function.TERMS)}."
+                )
+        elif (self.parameters or self.coefficients) and (
             not self.parameters or self.terms != tuple(self.coefficients)
         ):
             raise ModelError(
@@ -217,18 +236,34 @@ class ModelSpec:
 
     def with_terms(self, terms: tuple[str, ...]) -> "ModelSpec":
         """Return the Taylor rule of other terms, or of the same without the constraints of a
-        learning model, keeping the scales of those it has."""
+        learning model, keeping the scales of those it has.
+
+        Raises `ModelError` for a rule of one's own, which is no sum of terms.
+        """
+        if self.rule:
+            raise ModelError(
+                f'{self.name}: its rule "{self.rule}" is a function, and no sum of terms to choose '
+                "among; give a model with terms."
+            )
         scales = {term: scale for term, scale in self.scales.items() if term in terms}
         by = {term: formula for term, formula in self.by.items() if term in terms}
         return replace(self, terms=terms, scales=scales, by=by, parameters={}, coefficients={})
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Names of what is inferred of the rule: parameters of a learning model, else terms."""
+        """Names of what is inferred of the rule: parameters where it has any, else terms."""
         return tuple(self.parameters) or self.terms
 
-    def rule(self, n_stimuli: int) -> Rule:
-        """Return the plasticity rule of a task with so many stimuli."""
+    def plasticity(self, n_stimuli: int) -> Declared:
+        """Return the plasticity rule of a task with so many stimuli.
+
+        Raises `ModelError` where a rule of one's own cannot be found, or has another text.
+        """
+        if self.rule:
+            try:
+                return own_rule(self.rule, self.parameters, n_stimuli, self.rate, self.source)
+            except ModelError as problem:
+                raise ModelError(f"{self.name}: {problem}") from problem
         if not self.parameters:
             return TaylorRule(self.terms)
         return learning_rule(self.parameters, self.coefficients, n_stimuli, self.rate)
@@ -253,20 +288,12 @@ class ModelSpec:
         return self.hierarchy == "animals"
 
     def scale(self, term: str) -> float:
-        """Return the prior scale of the population value of one of `members`.
-
-        Raises `ModelError` for a term of one's own rule (`hebbax.build_model`) without a scale.
-        """
+        """Return the prior scale of the population value of one of `members`."""
         if self.parameters:
             return self.parameters[term]["scale"]
         if term in self.scales:
             return self.scales[term]
-        try:
-            exponents = parse_term(term)
-        except ModelError as problem:
-            raise ModelError(
-                f'{self.name}: "{term}" is not a Taylor term; give its prior scale in "scales".'
-            ) from problem
+        exponents = parse_term(term)
         default = DEFAULT_SCALES[self.readout]
         if exponents.weight:
             return default.weight
@@ -280,8 +307,11 @@ def _default(key: Field) -> Any:
     return ... if key.default is MISSING else key.default
 
 
+UNWRITTEN = ("source", "text")
+"""Fields that are no keys of a model file."""
+
 _KEYS: dict[str, Any] = {
-    key.name: (key.type, _default(key)) for key in fields(ModelSpec) if key.name != "text"
+    key.name: (key.type, _default(key)) for key in fields(ModelSpec) if key.name not in UNWRITTEN
 }
 SCHEMA = pydantic.create_model("ModelFile", __config__=STRICT, **_KEYS)
 """The keys of a model file with their types and bounds: the fields of `ModelSpec`."""

@@ -1,15 +1,17 @@
 """Posteriors of parameters in natural units, and the coefficients that those of a rule make.
 
-A posterior of a learning model (`hebbax.rule.named`) has ``theta`` along ``term``, the names of its
-parameters: what was sampled, each on the scale of its link beside its prior median. So are the
-parameters of a choice between 0 and 1 (`hebbax.model.choice_parameters.Fraction`). Beside these are
-stored, as functions of them,
+A posterior of a learning model (`hebbax.rule.named`), or of a rule of one's own
+(`hebbax.rule.function`), has ``theta`` along ``term``, the names of its parameters: what was
+sampled, each on the scale of its link beside its prior median. So are the parameters of a choice
+between 0 and 1 (`hebbax.model.choice_parameters.Fraction`). Beside these are stored, as functions
+of them,
 
     parameters    (..., animal, parameter)      alpha, beta, lapse ... themselves
     coefficients  (..., animal, coefficient)    the coefficient of each Taylor term
     parameters_population, coefficients_population    those of the population's theta
 
-so that whoever asks for coefficients or losses finds them as of any other rule.
+so that whoever asks for coefficients or losses finds them as of any other rule. Of a rule of one's
+own they are those of w and x w that it amounts to.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,10 +24,10 @@ from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.choice_parameters import PARAMETERS as CHOICE
 from hebbax.model.choice_parameters import Fraction
 from hebbax.model.choices import Model
-from hebbax.model.spec import ModelSpec
+from hebbax.model.spec import Declared, ModelSpec
 from hebbax.rule.expression import Expression
-from hebbax.rule.named import NamedRule
-from hebbax.rule.taylor import Rule
+from hebbax.rule.function import FunctionRule
+from hebbax.rule.named import Parametrised
 
 PARAMETERS, COEFFICIENTS = "parameters", "coefficients"
 DIMS = {PARAMETERS: "parameter", COEFFICIENTS: "coefficient"}
@@ -50,13 +52,16 @@ def derived(model: Model, values: Mapping[str, np.ndarray]) -> dict[str, np.ndar
     }
 
 
-def natural(spec: ModelSpec, rule: Rule, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def natural(
+    spec: ModelSpec, rule: Declared, values: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Return parameters and coefficients of values by group ``(..., member)``."""
     out, each = {}, []
     if "theta" in values and spec.parameters:
         theta = jnp.asarray(values["theta"])
-        out[COEFFICIENTS] = np.asarray(rule.coefficients(theta))
-        if isinstance(rule, NamedRule):
+        made = rule.fading if isinstance(rule, FunctionRule) else rule.coefficients
+        out[COEFFICIENTS] = np.asarray(made(theta))
+        if isinstance(rule, Parametrised):
             each += list(rule.values(theta).values())
     each += [one.value([values[one.name]]) for one in fractions(spec) if one.name in values]
     if each:
@@ -124,9 +129,9 @@ def taylor(draws: xr.Dataset) -> xr.Dataset:
 
 def inferred(spec: ModelSpec) -> tuple[str, ...]:
     """Return the Taylor terms whose coefficient is not declared as a number."""
-    known = set(spec.parameters)
+    known, expressions = set(spec.parameters), spec.coefficients
     return tuple(
         term
         for term in spec.terms
-        if not known or known & Expression(spec.coefficients[term]).names
+        if term not in expressions or known & Expression(expressions[term]).names
     )

@@ -76,7 +76,7 @@ def _drawn(values: xr.DataArray) -> np.ndarray:
 
 def _told(spec: ModelSpec, n_stimuli: int, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return what is told of values by group ``(sample, group, member)``, by its name."""
-    natural = learning.natural(spec, spec.rule(n_stimuli), values)
+    natural = learning.natural(spec, spec.plasticity(n_stimuli), values)
     found = {}
     if learning.PARAMETERS in natural:
         for j, name in enumerate(learning.names_of(spec, values)):

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hebbax.errors import ModelError
 from hebbax.rule.taylor import Exponents, parse_term
 from hebbax.typing import ArrayLike
 
@@ -35,7 +34,7 @@ class Loss:
 
     def of(self, theta: np.ndarray) -> np.ndarray:
         """Return the loss in a trial ``(...)`` of coefficients ``(..., term)``."""
-        return np.asarray(theta) @ self.factors
+        return np.asarray(theta) @ self.factors + 0.0  # nothing lost is told without a sign
 
 
 def losses(terms: Sequence[str], rate: float, n_inputs: int) -> list[Loss]:
@@ -65,12 +64,8 @@ def percent(term: str, size: ArrayLike, rate: float, n_inputs: int) -> np.ndarra
 
 def unsteady(terms: Sequence[str]) -> list[str]:
     """Return the terms that change a weight by a share that is not the same in every trial."""
-    known = {term: _exponents(term) for term in terms}
-    return [
-        term
-        for term, e in known.items()
-        if e is not None and (e.weight or e.post) and _fading(term) is None
-    ]
+    known = {term: parse_term(term) for term in terms}
+    return [term for term, e in known.items() if (e.weight or e.post) and _fading(term) is None]
 
 
 def memory(loss: np.ndarray | float) -> np.ndarray:
@@ -84,15 +79,7 @@ def memory(loss: np.ndarray | float) -> np.ndarray:
 
 def _fading(term: str) -> Exponents | None:
     """Return the exponents of a term that fades weights by the same share in every trial."""
-    exponents = _exponents(term)
-    if exponents is None or (exponents.post, exponents.reward, exponents.weight) != (0, 0, 1):
+    exponents = parse_term(term)
+    if (exponents.post, exponents.reward, exponents.weight) != (0, 0, 1):
         return None
     return exponents
-
-
-def _exponents(term: str) -> Exponents | None:
-    """Return the exponents of a Taylor term; None for a coefficient of a rule of one's own."""
-    try:
-        return parse_term(term)
-    except ModelError:
-        return None

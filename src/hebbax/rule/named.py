@@ -76,14 +76,30 @@ class Parameter(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NamedRule:
+class Parametrised:
+    """A rule whose own values are latent variables of the ``named`` parameters."""
+
+    named: tuple[Parameter, ...]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters."""
+        return tuple(parameter.name for parameter in self.named)
+
+    def values(self, z: ArrayLike) -> dict[str, Array]:
+        """Return each parameter by name, (...) each, from latent variables ``(..., parameter)``."""
+        z = jnp.asarray(z)
+        return {one.name: one.value(z[..., j]) for j, one in enumerate(self.named)}
+
+
+@dataclass(frozen=True)
+class NamedRule(Parametrised):
     """Taylor terms whose coefficients, ``expressions`` by term, are functions of parameters.
 
     ``constants`` gives the numbers of `CONSTANTS`. Raises `ModelError` for an expression that reads
     another name, and for a parameter that no expression reads.
     """
 
-    named: tuple[Parameter, ...]
     expressions: tuple[tuple[str, Expression], ...]
     constants: tuple[tuple[str, float], ...]
 
@@ -108,19 +124,9 @@ class NamedRule:
         return TaylorRule(tuple(term for term, _ in self.expressions))
 
     @property
-    def parameters(self) -> tuple[str, ...]:
-        """The names of the parameters."""
-        return tuple(parameter.name for parameter in self.named)
-
-    @property
     def uses_post(self) -> bool:
         """Whether any term has a factor y."""
         return self.taylor.uses_post
-
-    def values(self, z: ArrayLike) -> dict[str, Array]:
-        """Return each parameter by name, (...) each, from latent variables ``(..., parameter)``."""
-        z = jnp.asarray(z)
-        return {one.name: one.value(z[..., j]) for j, one in enumerate(self.named)}
 
     def coefficients(self, own: ArrayLike) -> Array:
         """Return the Taylor coefficients ``(..., term)`` of variables ``(..., parameter)``."""

@@ -11,7 +11,7 @@ units or animals; `hebbax.rule.network` maps a rule over them.
 
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -225,32 +225,3 @@ class TaylorRule:
             if not (e.pre or e.reward):
                 total = total + theta[j] * y**e.post * w**e.weight
         return jnp.asarray(total)
-
-
-@dataclass(frozen=True)
-class FunctionRule:
-    """A user's own rule: a plain function ``g(theta, x, y, w, r)`` at one synapse.
-
-    ``parameters`` names the entries of ``theta``.
-    """
-
-    function: Callable[[Array, Array, Array, Array, Array], Array]
-    parameters: tuple[str, ...]
-    uses_post: bool = True
-
-    def coefficients(self, own: Array) -> Array:
-        """Return the values as they are."""
-        return own
-
-    def drive(self, x: Array, r: Array) -> tuple[Array, Array]:
-        """Return x and r as they are."""
-        return x, r
-
-    def hoist(self, theta: Array, drive: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Return x and r: nothing is known of the function that could be computed early."""
-        return drive
-
-    def change(self, theta: Array, hoisted: tuple[Array, Array], y: Array, w: Array) -> Array:
-        """Return g(theta, x, y, w, r)."""
-        x, r = hoisted
-        return self.function(theta, x, y, w, r)

@@ -13,7 +13,7 @@ from hebbax.errors import ModelError
 from hebbax.model.choice_model import ChoiceModel, animal_of
 from hebbax.model.members import groups_of
 from hebbax.model.spec import ModelSpec
-from hebbax.rule.named import NamedRule
+from hebbax.rule.named import Parametrised
 from hebbax.rule.network import Network
 from hebbax.rule.readout import READOUTS
 from hebbax.rule.stimulus import one_hot
@@ -79,9 +79,9 @@ def simulate(key: Key, cohort: Cohort, spec: ModelSpec) -> tuple[Sessions, dict[
     theta_key, preference_key, start_key, session_key = jax.random.split(key, 4)
     n = cohort.animals
     n_stimuli = len(cohort.reward_probability[0])
-    rule = spec.rule(n_stimuli)
+    rule = spec.plasticity(n_stimuli)
     given = cohort.population
-    if isinstance(rule, NamedRule):
+    if isinstance(rule, Parametrised):
         given = {one.name: one.latent(given[one.name]) for one in rule.named}
     population, spread = (
         jnp.array([values[name] for name in spec.members]) for values in (given, cohort.spread)
@@ -97,7 +97,7 @@ def simulate(key: Key, cohort: Cohort, spec: ModelSpec) -> tuple[Sessions, dict[
     block = np.repeat(np.arange(len(cohort.reward_probability)), cohort.trials_per_block)
     sessions = as_sessions(made, f"simulated by {spec.name}", block)
     truth = {"theta": theta, "preference": preference}
-    if isinstance(rule, NamedRule):
+    if isinstance(rule, Parametrised):
         truth["parameters"] = jnp.stack(list(rule.values(theta).values()), axis=-1)
     return sessions, {name: np.asarray(values) for name, values in truth.items()}
 
@@ -144,7 +144,7 @@ def generator(spec: ModelSpec, baiting: Baiting, most_encounters: float = np.inf
         own = values | {"theta": theta, "preference": jnp.array([*first, *preference])}
         animal = animal_of(ChoiceModel.of(spec), own, n)._replace(initial=start)
         environment = Environment(jnp.asarray(chances), baiting, most_encounters)
-        rule = spec.rule(start.shape[0])
+        rule = spec.plasticity(start.shape[0])
         return generate(key, rule, network, animal, environment, spec)
 
     return jax.jit(jax.vmap(session, in_axes=(0, 0, 0, 0, None)))

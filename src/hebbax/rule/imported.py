@@ -1,0 +1,108 @@
+"""A function by its name, ``module:function``, and the text of what it computes.
+
+The module is looked up as ``python -m`` does: in the folder one works in, then where Python looks
+for modules. The text is that of the function, of the functions of its own module that it calls, and
+of the numbers and words there that it reads: what has to be the same for it to compute the same.
+"""
+
+import importlib
+import inspect
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from hebbax.errors import ModelError
+from hebbax.validation.quoting import plain
+
+NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+"""How a function is named."""
+
+LONGEST = 200
+"""Characters that a sentence shows of what a module raised."""
+
+CONSTANT = (int, float, complex, str, tuple)
+"""What a function reads of its module by value."""
+
+
+def named(name: str) -> Callable[..., Any]:
+    """Return the function ``name``; importing its module runs the code there.
+
+    Raises `ModelError` where there is no such module or function, or the module cannot be imported.
+    """
+    module_name, _, function_name = name.partition(":")
+    module = _module(module_name)
+    function = getattr(module, function_name, None)
+    if function is None:
+        functions = inspect.getmembers(module, inspect.isfunction)
+        own = [one for one, _ in functions if not one.startswith("_")]
+        known = f"; it has {plain(', '.join(own), LONGEST)}" if own else ""
+        raise ModelError(f'the module "{module_name}" has no function "{function_name}"{known}.')
+    if not callable(function) or inspect.isclass(function):
+        raise ModelError(f'"{function_name}" of the module "{module_name}" is no function.')
+    return function
+
+
+def text_of(function: Callable[..., Any]) -> str:
+    """Return the text of a function, and of what it uses of its own module.
+
+    Raises `ModelError` where it was not written in Python, or its text is not kept.
+    """
+    return "\n".join(_texts(function, set()))
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        with _working_folder_first():
+            return importlib.import_module(name)
+    except ModuleNotFoundError as problem:
+        if problem.name is not None and f"{name}.".startswith(f"{problem.name}."):
+            raise ModelError(
+                f'there is no module "{name}" in this folder, or where Python looks for modules '
+                "(PYTHONPATH)."
+            ) from None
+        raise _not_imported(name, problem) from problem
+    except (Exception, SystemExit) as problem:  # whatever the code of a user raises
+        raise _not_imported(name, problem) from problem
+
+
+def _not_imported(name: str, problem: BaseException) -> ModelError:
+    return ModelError(f'the module "{name}" cannot be imported ({told(problem)}).')
+
+
+def told(problem: BaseException) -> str:
+    """Return in one line what code of a user raised."""
+    first = (str(problem).strip().splitlines() or [""])[0].rstrip(".")
+    return plain(f"{type(problem).__name__}: {first}".removesuffix(": "), LONGEST)
+
+
+@contextmanager
+def _working_folder_first() -> Iterator[None]:
+    importlib.invalidate_caches()
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _texts(function: Callable[..., Any], seen: set[str]) -> Iterator[str]:
+    plain_function = inspect.unwrap(function)
+    try:
+        yield textwrap.dedent(inspect.getsource(plain_function))
+    except (OSError, TypeError):
+        raise ModelError("its text is not known; write it as a function in a file.") from None
+    used = inspect.getclosurevars(plain_function)
+    for name, value in sorted({**used.globals, **used.nonlocals}.items()):
+        if name in seen:
+            continue
+        seen.add(name)
+        if isinstance(value, CONSTANT):
+            yield f"{name} = {value!r}"
+        elif callable(value) and getattr(value, "__module__", None) == plain_function.__module__:
+            yield from _texts(value, seen)
