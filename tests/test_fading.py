@@ -75,11 +75,6 @@ def test_a_loss_is_of_terms_that_take_the_same_share_in_every_trial():
     assert set(unsteady(terms)) == other
 
 
-def test_a_rule_of_ones_own_has_no_loss_that_is_known():
-    assert losses(["speed", "drift"], RATE, 2) == []
-    assert unsteady(["speed", "drift"]) == []
-
-
 @pytest.mark.parametrize("trials", [1.5, 20.0, 400.0])
 def test_the_memory_is_the_time_to_fade_to_one_over_e(trials):
     loss = 1.0 - np.exp(-1.0 / trials)

@@ -363,14 +363,14 @@ def test_the_example_of_the_page_goes_through_the_commands(page):
 
 @pytest.mark.slow
 def test_a_study_says_of_a_function_what_it_says_of_the_model_that_it_writes(page):
-    """By the same random numbers: the same evidence, log densities and parameters to the precision
+    """By the same random numbers: the same parameters and evidence to the precision
     of the sampler."""
     written = (Path(__file__).parent / "test_own_rule.py").read_text()
     (text,) = re.findall(r"(def q_learning\(.*?\n)\n", written, re.S)
     Path("risk.py").write_text(text)
     declared = declared_models()["q-learning"].read_text()
     Path("own.toml").write_text(f'rule = "risk:q_learning"\n{declared.partition("[coeff")[0]}')
-    few = ("--chains", 2, "--warmup", 20, "--draws", 20, "--out", "out")
+    few = ("--warmup", 20, "--draws", 20, "--out", "out")
     done("run", "few.csv", "--models", "own.toml", "q-learning", *few)
     assert Path("out/report.html").exists()
     one, other = (read(Path(f"out/{name}.nc")) for name in ("own", "q-learning"))

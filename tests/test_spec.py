@@ -19,7 +19,7 @@ from hebbax.errors import ModelError
 from hebbax.inference.density import potential, start
 from hebbax.model.choices import build_model
 from hebbax.model.declared import declared_models, parse_spec, read_spec, stored_spec
-from hebbax.model.spec import ModelSpec
+from hebbax.model.spec import UNWRITTEN, ModelSpec
 from hebbax.posterior.inference_data import spec_attribute
 
 
@@ -176,7 +176,7 @@ FILES = {
         "concentration, preference_scale, habit_scale, initial_weight_scale, habit, "
         "habit_rate_median, habit_rate_scale, reward_rate_median, reward_rate_scale, expected_start, "
         "between_sessions, retention_median, retention_scale, omitted, lapse_median, lapse_scale, "
-        "parameters, coefficients, by."
+        "parameters, coefficients, by, rule."
     ),
     f"terms = {'[' * 5000}": "not a readable TOML file (nested too deeply).",
     f"terms = []\nwindow = {'9' * 5000}": (
@@ -211,10 +211,10 @@ WRONG = [True, -1, 10**400, 1e300, float("nan"), float("inf"), "", "text", "x" *
 
 
 @pytest.mark.parametrize("value", WRONG, ids=lambda value: type(value).__name__)
-@pytest.mark.parametrize("key", [f for f in ModelSpec.__dataclass_fields__ if f != "text"])
+@pytest.mark.parametrize("key", [f for f in ModelSpec.__dataclass_fields__ if f not in UNWRITTEN])
 def test_whatever_stands_for_a_key_is_a_model_or_a_sentence_that_names_the_key(key, value):
     whole = {"name": "mine", "terms": ["w"], key: value}
-    right = {"name": ["text"], "reason": ["", "text"], "terms": [[]]}.get(key, [])
+    right = {"name": ["text"], "reason": ["", "text"], "terms": [[]], "rule": [""]}.get(key, [])
     right = [{}] if key in ("scales", "parameters", "coefficients") else right
     right = [{}, {"w": "1"}] if key == "by" else right  # a formula meets its table later
     if value in right and not isinstance(value, bool):

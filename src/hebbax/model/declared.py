@@ -173,6 +173,7 @@ def _with_terms(table: Mapping[str, Any], source: str) -> Mapping[str, Any]:
 def _with_told_terms(table: Mapping[str, Any], source: str) -> Mapping[str, Any]:
     """Return the table of a rule of one's own with its terms; raise `ModelError` for one that has
     no parameters, or is another rule too."""
+    check(SCHEMA, {**table, "terms": ()}, source, ModelError)
     for key in ("terms", "coefficients"):
         if key in table:
             raise ModelError(
