@@ -13,7 +13,7 @@ from command import run
 from conftest import random_sessions
 from scipy.special import expit, logsumexp, softmax
 
-from hebbax.cli.terms import told_of
+from hebbax.cli.terms import candidates, told_of
 from hebbax.data import write_table
 from hebbax.errors import FitError, ModelError
 from hebbax.inference import checkpoint, evidence, pseudo_marginal
@@ -22,6 +22,7 @@ from hebbax.inference.density import fisher_information
 from hebbax.inference.scaling import LEAST, MAX_SCALE, candidate_model, typical
 from hebbax.inference.submodels import Breadth, search
 from hebbax.model.choices import build_model
+from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits, inference_data
 from hebbax.simulate.cohort import QUICK, simulate
@@ -459,3 +460,8 @@ def test_a_problem_is_one_sentence(folder, options, sentence):
     assert done.returncode == 2
     assert done.stderr == f"hebbax: {sentence}\n"
     assert not (folder / "bad").exists()
+
+
+def test_a_learning_model_is_weighed_by_its_terms_and_not_by_its_parameters():
+    found = candidates(read_spec("q-learning"), ())
+    assert found.members == found.terms == ("x r", "x w")

@@ -2,7 +2,7 @@
 
 The module is looked up as ``python -m`` does: in the folder one works in, then where Python looks
 for modules. The text is that of the function, of the functions of its own module that it calls, and
-of the numbers and words there that it reads: what has to be the same for it to compute the same.
+of the numbers and words that it reads there: what has to be the same for it to compute the same.
 """
 
 import importlib
@@ -13,8 +13,11 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
+
+import jax
+import numpy as np
 
 from hebbax.errors import ModelError
 from hebbax.validation.quoting import plain
@@ -25,7 +28,7 @@ NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 LONGEST = 200
 """Characters that a sentence shows of what a module raised."""
 
-CONSTANT = (int, float, complex, str, tuple)
+VALUES = (int, float, complex, str, tuple, list, dict, np.ndarray, jax.Array)
 """What a function reads of its module by value."""
 
 
@@ -92,17 +95,32 @@ def _working_folder_first() -> Iterator[None]:
 
 
 def _texts(function: Callable[..., Any], seen: set[str]) -> Iterator[str]:
-    plain_function = inspect.unwrap(function)
+    own = inspect.unwrap(function)
     try:
-        yield textwrap.dedent(inspect.getsource(plain_function))
+        yield textwrap.dedent(inspect.getsource(own))
     except (OSError, TypeError):
         raise ModelError("its text is not known; write it as a function in a file.") from None
-    used = inspect.getclosurevars(plain_function)
-    for name, value in sorted({**used.globals, **used.nonlocals}.items()):
+    for name, value in sorted(_used(own).items()):
         if name in seen:
             continue
         seen.add(name)
-        if isinstance(value, CONSTANT):
-            yield f"{name} = {value!r}"
-        elif callable(value) and getattr(value, "__module__", None) == plain_function.__module__:
+        if isinstance(value, VALUES):
+            yield f"{name} = {np.asarray(value).tolist() if hasattr(value, 'shape') else value!r}"
+        elif callable(value) and getattr(value, "__module__", None) == own.__module__:
             yield from _texts(value, seen)
+
+
+def _used(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return what a function, and the functions within it, read from outside."""
+    if not inspect.isfunction(function):
+        return {}
+    known = function.__globals__
+    used = {name: known[name] for name in _names(function.__code__) if name in known}
+    return used | dict(inspect.getclosurevars(function).nonlocals)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
