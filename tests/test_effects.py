@@ -138,6 +138,12 @@ def test_groups_are_population_values_at_their_covariates():
         forgetting_sentence(posterior, Verdict((), {}, ""))
     )
     assert sentence(posterior).startswith("No group differs from another with probability over ")
+    posterior.posterior["effect"] = posterior.posterior["effect"] + np.array([9.0, 19.0])
+    said = sentence(posterior)
+    assert said.startswith(
+        "Of 6 differences of groups 6 are more than 95% probable, the first 4: theta w is higher in "
+    )
+    assert said.count(" with probability ") == 4
 
 
 def test_covariates_come_back_from_every_file(tmp_path):

@@ -135,6 +135,7 @@ def _tell(name: str, result: fits.Result) -> None:
             CONSOLE.print(said)
         if said := levels.sentence(result):
             CONSOLE.print(table("value, group", levels.level_table(result, verdict)))
+            CONSOLE.print(table("difference", levels.difference_table(result, verdict)))
             CONSOLE.print(said)
         if (effective := summary.effective_terms(result)) is not None:
             n_terms = result.posterior.sizes["term"]

@@ -32,6 +32,9 @@ from hebbax.rule.fading import PERCENT, losses
 MOST = 12
 """Combinations of covariates that are told apart."""
 
+MOST_TOLD = 4
+"""Differences that a sentence tells of; the table has all."""
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -151,23 +154,31 @@ def sentence(posterior: az.InferenceData) -> str:
     found = levels(posterior)
     if found is None:
         return ""
-    told = []
+    sure = []
     for value, one, other, difference in _differences(found):
         above = float((difference > 0).mean())
         if max(above, 1.0 - above) > SURE:
-            low, middle, high = np.quantile(difference, MIDDLE)
-            how, sure = ("higher", above) if above > 0.5 else ("lower", 1.0 - above)
-            told.append(
-                f"{value} is {how} in {one} than in {other} with probability {probability(sure)} "
-                f"(difference {middle:.3g}, 90 % interval {low:.3g} to {high:.3g})"
-            )
+            sure.append((max(above, 1.0 - above), _told_apart(value, one, other, difference)))
+    told = [said for _, said in sorted(sure, key=lambda one: -one[0])]
     pairs = len(found.draws) * len(found.names) * (len(found.names) - 1) // 2
     if not told:
         return (
             f"No group differs from another with probability over {SURE}, in any of {pairs} "
             "differences of population values."
         )
+    which = f", the first {MOST_TOLD}" if len(told) > MOST_TOLD else ""
     return (
-        f"Of {pairs} differences of groups {len(told)} are more than {SURE:.0%} probable: "
-        f"{'; '.join(told)}."
+        f"Of {pairs} differences of groups {len(told)} are more than {SURE:.0%} probable{which}: "
+        f"{'; '.join(told[:MOST_TOLD])}."
+    )
+
+
+def _told_apart(value: str, one: str, other: str, difference: np.ndarray) -> str:
+    low, middle, high = np.quantile(difference, MIDDLE)
+    above = float((difference > 0).mean())
+    how = "higher" if above > 0.5 else "lower"
+    return (
+        f"{value} is {how} in {one} than in {other} with probability "
+        f"{probability(max(above, 1.0 - above))} (difference {middle:.3g}, 90 % interval {low:.3g} "
+        f"to {high:.3g})"
     )
