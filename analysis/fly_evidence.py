@@ -32,7 +32,7 @@ from hebbax.data import data_hash
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
 from hebbax.posterior.inference_data import coordinates, variable_dims
-from hebbax.posterior.observed import ANIMALS
+from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
 from hebbax.run.ledger import Ledger, fill
 from hebbax.simulate.cohort import QUICK as FEW
 from hebbax.simulate.cohort import Cohort
@@ -83,12 +83,8 @@ def weighed(
         for end in ("", "_population", "_spread")
     ]
     judged = convergence(np.concatenate(values, axis=-1))
-    posterior = az.from_dict(
-        posterior=draws,
-        log_likelihood={ANIMALS: info.log_marginal},
-        coords=coordinates(model),
-        dims=variable_dims(model),
-    )
+    posterior = az.from_dict(posterior=draws, coords=coordinates(model), dims=variable_dims(model))
+    posterior.add_groups({BY_ANIMAL: of_each_animal(posterior.posterior, info.log_marginal)})
     left = leave_one_animal_out(posterior)
     each = [
         {"model": name, "seed": seed, "animal": animal, "elpd": elpd, "k": k}

@@ -5,12 +5,17 @@ import made
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
+from conftest import random_sessions
 from scipy.special import logsumexp
 from scipy.stats import norm
 
 from hebbax.check.comparison import compare, deviance_explained, write_tables
+from hebbax.check.leave_one_out import leave_one_out, waic
 from hebbax.errors import FitError
+from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior.inference_data import pointwise_log_likelihood
 
 N = 40
 RNG = np.random.default_rng(1)
@@ -239,3 +244,29 @@ def test_a_group_that_is_missing_is_named(group):
         f"b: has no group {group}, without which nothing can be said of it; fit the model again with "
         "--force."
     )
+
+
+def test_scores_of_stored_draws_are_those_of_all():
+    """Of 2400 draws every third has log likelihoods and predictions, in single precision: bytes of
+    the file, and LOO and WAIC against those of all draws."""
+    spec = ModelSpec("m", ("x r", "w"))
+    model = build_model(spec, random_sessions(4))
+    fit = made.posterior(spec, model.sessions, shape=(4, 600))
+    stored, values = fit.log_likelihood["choice"], animal_values_of(fit)
+    assert list(stored["draw"].to_numpy()) == list(range(0, 600, 3))
+    assert fit.posterior_predictive.sizes["draw"] == 200
+    assert not [name for name in fit.posterior if name.endswith("_offset")]
+    exact = pointwise_log_likelihood(model, values)
+    np.testing.assert_allclose(stored, exact[:, ::3], rtol=1e-6)
+    whole = xr.DataArray(exact, dims=("chain", "draw", "observation"))
+    whole = whole.assign_coords(chain=fit.posterior["chain"], draw=fit.posterior["draw"])
+    for score in (waic, lambda *given: leave_one_out(*given).elpd_loo):
+        some, every = (float(score(fit.posterior, one)) for one in (stored, whole))
+        # The draws are the prior's: weights vary more than those of any posterior.
+        assert abs(some - every) < 0.03 * abs(every)
+    assert az.loo(fit, pointwise=True).loo_i.sizes["observation"] == stored.sizes["observation"]
+    assert stored.nbytes + fit.posterior_predictive["choice"].nbytes == 6 * stored.size
+
+
+def animal_values_of(fit):
+    return {name: fit.posterior[name].to_numpy() for name in ("theta", "preference")}

@@ -286,4 +286,4 @@ def test_what_was_chosen_has_the_probability_that_is_stored_of_it_with_effects_o
     stored = fit.log_likelihood["choice"].stack(sample=("chain", "draw")).to_numpy()
     own = np.isin(fit.constant_data["animal_index"], (0, 2))
     expected = logsumexp(stored[own], axis=1) - np.log(stored.shape[1])
-    np.testing.assert_allclose(found["log_probability"], expected, atol=1e-9)
+    np.testing.assert_allclose(found["log_probability"], expected, atol=1e-6)

@@ -22,6 +22,7 @@ from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import read, to_inference_data, write
+from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
 
 SETTINGS = pseudo_marginal.Settings(
     chains=4,
@@ -78,11 +79,14 @@ def test_left_out_animals_are_those_of_quadrature(records, fitted):
 def test_a_stored_posterior_is_read_by_arviz(fitted, tmp_path):
     write(fitted, tmp_path / "coins.nc")
     stored = az.from_netcdf(str(tmp_path / "coins.nc"))
-    loo = az.loo(stored, var_name="animals", pointwise=True)
+    new = az.InferenceData(posterior=stored.posterior, log_likelihood=stored[BY_ANIMAL])
+    loo = az.loo(new, pointwise=True)
     np.testing.assert_allclose(loo.loo_i, new_animal.leave_one_animal_out(fitted).elpd)
     again = read(tmp_path / "coins.nc")
-    again.log_likelihood = again.log_likelihood.drop_vars("animals")
-    with pytest.raises(FitError, match="log_likelihood: the variable animals is missing"):
+    del again[BY_ANIMAL]
+    with pytest.raises(
+        FitError, match="has no group log_likelihood_animals, without which nothing"
+    ):
         compare({"coins": again})
 
 
@@ -100,19 +104,21 @@ def conjugate(prior_sd, noise, name="m", seed=0):
     log_hat = log_p + noise * rng.normal(size=log_p.shape) + 0.5 * noise**2
     names = ("animal_index", "trial", "block", "session", "chosen", "reward")
     known = {key: np.arange(N) if key == "animal_index" else np.zeros(N, int) for key in names}
-    return az.from_dict(
+    out = az.from_dict(
         posterior={"mu_population": mu, "theta": rng.normal(size=(4, 1500, N))},
         sample_stats=made.statistics(mu.shape),
-        log_likelihood={"choice": log_p, "animals": log_hat},
+        log_likelihood={"choice": log_p},
         observed_data={"choice": np.zeros(N, dtype=int)},
         constant_data=known | {"n_trials": np.ones(N, int)},
         coords={"animal": [f"fly{a}" for a in range(N)], "observation": np.arange(N)},
         dims={
-            **{key: ["animal"] for key in ("theta", "animals", "n_trials")},
+            **{key: ["animal"] for key in ("theta", "n_trials")},
             **{key: ["observation"] for key in (*names, "choice")},
         },
         attrs={"method": "nuts", "data_hash": "same", "n_stimuli": 2, "model": name},
     )
+    out.add_groups({BY_ANIMAL: of_each_animal(out.posterior, log_hat)})
+    return out
 
 
 def by_hand(prior_sd):
@@ -165,7 +171,7 @@ def test_a_new_animal_leads_with_differences_over_animals(tmp_path):
 def test_animals_that_are_uncertain_are_named_with_what_to_do():
     wild = conjugate(10.0, 0.1)
     tail = np.random.default_rng(2).exponential(size=(4, 1500))
-    wild.log_likelihood["animals"][..., 7] = -2.0 * tail.T.reshape(4, 1500)
+    wild[BY_ANIMAL]["animals"][..., 7] = -2.0 * tail.T.reshape(4, 1500)
     compared = compare({"tame": conjugate(10.0, 0.1, seed=1), "wild": wild})
     assert compared.left_out["wild"].uncertain == ["fly7"]
     assert (
@@ -183,7 +189,7 @@ def test_animals_that_are_uncertain_are_named_with_what_to_do():
 
 def test_what_does_not_integrate_the_animals_out_says_nothing_of_a_new_one():
     without = conjugate(10.0, 0.1)
-    del without.log_likelihood["animals"]
+    del without[BY_ANIMAL]
     compared = compare({"a": conjugate(10.0, 0.1), "b": without})
     assert compared.animals is None
     assert compared.sentence.startswith(
@@ -199,9 +205,9 @@ def test_what_does_not_integrate_the_animals_out_says_nothing_of_a_new_one():
 def test_compare_refits_what_is_uncertain(fitted, tmp_path):
     """The command: one posterior twice, a log likelihood of the other made wild."""
     wild = fitted.copy()
-    noisy = wild.log_likelihood["animals"].copy(deep=True)
+    noisy = wild[BY_ANIMAL]["animals"].copy(deep=True)
     noisy[..., 2] = -2.0 * np.random.default_rng(2).exponential(size=noisy.shape[:2])
-    wild.log_likelihood["animals"] = noisy
+    wild[BY_ANIMAL]["animals"] = noisy
     write(wild, tmp_path / "wild.nc")
     done = run("compare", tmp_path / "wild.nc", "--refit", "--out", tmp_path / "tables")
     assert done.returncode == 0, done.stderr

@@ -127,8 +127,12 @@ DAMAGES = {
         f"along (chain, draw, observation); {AGAIN}",
     ),
     "draws that were cut off": (
-        replaced("log_likelihood", lambda group: group.isel(draw=slice(3))),
-        f"m.nc: has 3 values of draw in log_likelihood and 5 in posterior; {AGAIN}",
+        replaced("sample_stats", lambda group: group.isel(draw=slice(3))),
+        f"m.nc: has 3 values of draw in sample_stats and 5 in posterior; {AGAIN}",
+    ),
+    "draws of another posterior": (
+        replaced("log_likelihood", lambda group: group.assign_coords(draw=range(1, 6))),
+        f"m.nc: has draw 5 in log_likelihood, which posterior has not; {AGAIN}",
     ),
     "observations that were cut off": (
         replaced("constant_data", lambda group: group.isel(observation=slice(3))),
@@ -153,15 +157,15 @@ DAMAGES = {
     ),
     "an earlier version": (
         attribute("hebbax", 1),
-        "m.nc: a fit of version 1, and this hebbax reads version 5; " + AGAIN,
+        "m.nc: a fit of version 1, and this hebbax reads version 6; " + AGAIN,
     ),
     "a later version": (
         attribute("hebbax", 99),
-        "m.nc: a fit of version 99, and this hebbax reads version 5; " + AGAIN,
+        "m.nc: a fit of version 99, and this hebbax reads version 6; " + AGAIN,
     ),
     "a version in words": (
         attribute("hebbax", "two"),
-        "m.nc: a fit of version two, and this hebbax reads version 5; " + AGAIN,
+        "m.nc: a fit of version two, and this hebbax reads version 6; " + AGAIN,
     ),
     "settings that are not JSON": (
         attribute("settings", "{"),

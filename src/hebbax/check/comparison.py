@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from hebbax.check import new_animal
-from hebbax.check.leave_one_out import heeded, leave_one_out
+from hebbax.check.leave_one_out import leave_one_out, waic
 from hebbax.check.new_animal import LeftOut
 from hebbax.check.score import Score, ranked, standard_error
 from hebbax.errors import FitError
@@ -170,7 +170,8 @@ def _of_choices(
 ) -> Score:
     """Return models by LOO over trials."""
     loo = {
-        name: leave_one_out(posterior, site_of(posterior)) for name, posterior in posteriors.items()
+        name: leave_one_out(posterior.posterior, posterior.log_likelihood[site_of(posterior)])
+        for name, posterior in posteriors.items()
     }
     order = ranked({name: found.elpd_loo for name, found in loo.items()}, verdicts)
     reference = posteriors[order[0]]
@@ -188,7 +189,10 @@ def _of_choices(
             "animal_se": standard_error(by_animal[name]),
             "animals_better": better,
             **_quality(loo[name]),
-            "elpd_waic": _waic(posteriors[name]),
+            "elpd_waic": waic(
+                posteriors[name].posterior,
+                posteriors[name].log_likelihood[site_of(posteriors[name])],
+            ),
             "observations": len(difference),
             **_evidence(posteriors[name]),
             "diagnostics": verdicts[name].word,
@@ -260,10 +264,6 @@ def deviance_explained(posterior: az.InferenceData, reference: az.InferenceData)
 def _log_score(posterior: az.InferenceData) -> np.ndarray:
     """Return log mean_draws P of each observation ``(observation,)``, in nats."""
     values = posterior.log_likelihood[site_of(posterior)]
-    flat = values.stack(sample=("chain", "draw")).transpose("sample", "observation").to_numpy()
+    flat = values.stack(sample=("chain", "draw")).transpose("sample", "observation")
+    flat = flat.to_numpy().astype(float)
     return logsumexp(flat, axis=0) - np.log(flat.shape[0])
-
-
-def _waic(posterior: az.InferenceData) -> float:
-    with heeded():
-        return float(az.waic(posterior, var_name=site_of(posterior)).elpd_waic)

@@ -6,12 +6,26 @@ from contextlib import contextmanager
 
 import arviz as az
 import numpy as np
+import xarray as xr
 
 
-def leave_one_out(posterior: az.InferenceData, name: str) -> az.ELPDData:
-    """Return the pointwise LOO of the log likelihood with a name, by ArviZ."""
+def leave_one_out(posterior: xr.Dataset, log_likelihood: xr.DataArray) -> az.ELPDData:
+    """Return the pointwise LOO of a log likelihood of draws of a posterior, by ArviZ."""
     with heeded():
-        return az.loo(posterior, pointwise=True, var_name=name)
+        return az.loo(scored(posterior, log_likelihood), pointwise=True)
+
+
+def waic(posterior: xr.Dataset, log_likelihood: xr.DataArray) -> float:
+    """Return the WAIC of a log likelihood, by ArviZ, on the scale of the LOO."""
+    with heeded():
+        return float(az.waic(scored(posterior, log_likelihood)).elpd_waic)
+
+
+def scored(posterior: xr.Dataset, log_likelihood: xr.DataArray) -> az.InferenceData:
+    """Return a log likelihood in double precision, with the draws of the posterior that it is of:
+    their autocorrelation is part of the smoothing of weights."""
+    own = log_likelihood.astype(float).to_dataset(name="scored")
+    return az.InferenceData(posterior=posterior.sel(draw=own["draw"]), log_likelihood=own)
 
 
 @contextmanager

@@ -188,7 +188,10 @@ def simulate(
         spec.name: _judge(own, spec, settings, sessions)
         for spec, own in zip(specs, fit_keys, strict=True)
     }
-    loo = {name: leave_one_out(stored, site_of(stored)) for name, (_, stored) in judged.items()}
+    loo = {
+        name: leave_one_out(stored.posterior, stored.log_likelihood[site_of(stored)])
+        for name, (_, stored) in judged.items()
+    }
     return (
         [
             {

@@ -37,7 +37,7 @@ from hebbax.model.choices import Model, build_model
 from hebbax.model.effects import NAME as EFFECT
 from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, Verdict
 from hebbax.posterior.inference_data import sessions_of, spec_of
-from hebbax.posterior.observed import ANIMALS
+from hebbax.posterior.observed import ANIMALS, BY_ANIMAL
 from hebbax.typing import Key, Progress, silent
 
 QUESTION = "a new animal"
@@ -76,7 +76,7 @@ def lacking(posterior: az.InferenceData) -> str:
     """Return why a posterior says nothing of a new animal, in words; nothing where it does."""
     if not any(str(name).endswith("_population") for name in posterior.posterior.data_vars):
         return "has no population that another animal could be of"
-    if ANIMALS not in posterior.log_likelihood.data_vars:
+    if BY_ANIMAL not in posterior.groups():
         method = posterior.attrs.get("method", "another method")
         return f"was fitted by {method}, which does not integrate the animals out"
     return ""
@@ -90,7 +90,7 @@ def leave_one_animal_out(posterior: az.InferenceData) -> LeftOut:
     """
     if why := lacking(posterior):
         raise FitError(f"{posterior.attrs.get('model', 'a posterior')}: {why}.")
-    loo = leave_one_out(posterior, ANIMALS)
+    loo = leave_one_out(posterior.posterior, posterior[BY_ANIMAL][ANIMALS])
     names = tuple(map(str, posterior.posterior["animal"].to_numpy()))
     k, elpd = np.asarray(loo.pareto_k, float), np.asarray(loo.loo_i, float)
     return LeftOut(names, elpd, k, np.full_like(k, np.nan), float(loo.good_k))

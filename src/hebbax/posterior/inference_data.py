@@ -4,9 +4,12 @@ Dimensions: ``animal``, ``term``, ``observation`` (a trial with a choice, or und
 with an encounter; its animal, and its trial in the recording from 1, are in ``constant_data``), of
 a learning model those of `hebbax.posterior.learning`. The file opens in ArviZ without hebbax.
 
-The group ``log_likelihood`` has log P of each observation given the values of its animal, and of a
-hierarchy whose animals were integrated out ``animals`` (chain, draw, animal): log p-hat of all
-choices of an animal given the population (`hebbax.check.new_animal`).
+The group ``log_likelihood`` has log P of each observation given the values of its animal, and
+``posterior_predictive`` observations: both of `OBSERVED_DRAWS` draws at most, evenly spaced, since
+they are much the largest and say little more with all. ``log_likelihood_animals`` has ``animals``
+(chain, draw, animal) of a hierarchy whose animals were integrated out: log p-hat of all choices of
+an animal given the population (`hebbax.check.new_animal`). Offsets of animals, which population,
+spread and the animals' values say, are not stored.
 """
 
 import json
@@ -39,7 +42,7 @@ from hebbax.model.effects import DIMENSION
 from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
-from hebbax.posterior.observed import ANIMALS, UNOBSERVED, observed, of_all_trials
+from hebbax.posterior.observed import BY_ANIMAL, UNOBSERVED, observed, of_all_trials, of_each_animal
 from hebbax.posterior.stored import FILE_VERSION, check_attributes, check_posterior, digest
 from hebbax.run import netcdf
 from hebbax.typing import Key
@@ -48,6 +51,9 @@ from hebbax.validation.limits import MAX_STORED
 
 Posterior = az.InferenceData
 """A stored posterior: ArviZ InferenceData, opened without hebbax as well."""
+
+OBSERVED_DRAWS = 1000
+"""Draws of all chains for which something is stored of every observation."""
 
 PRIOR_DRAWS = 200
 """Draws of the prior and its predictive that are stored beside the posterior."""
@@ -85,28 +91,38 @@ def to_inference_data(
             )
     key = words(key)
     predictive_key, prior_key = jax.random.split(key)
-    values = {g.name: draws[g.name] for g in model.groups}
+    each = slice(None, None, _step(draws))
+    few = {g.name: draws[g.name][:, each] for g in model.groups}
     prior = _prior(prior_key, model)
-    stored = {**draws, **learning.derived(model, draws)}
-    dims = variable_dims(model)
-    observed = model.observed
-    log_likelihood_group = {model.site: pointwise_log_likelihood(model, values)}
-    if by_animal is not None:
-        log_likelihood_group[ANIMALS] = by_animal
-    return az.from_dict(
+    named = {name: drawn for name, drawn in draws.items() if not name.endswith("_offset")}
+    stored = {**named, **learning.derived(model, named)}
+    out = az.from_dict(
         posterior=stored,
         sample_stats=dict(sample_stats) or None,
-        log_likelihood=log_likelihood_group,
-        posterior_predictive={model.site: _predict(predictive_key, model, values)},
+        log_likelihood={model.site: pointwise_log_likelihood(model, few).astype(np.float32)},
+        posterior_predictive={model.site: _predict(predictive_key, model, few)},
         prior={k: v[None] for k, v in prior.items() if k in stored},
-        prior_predictive={model.site: prior[model.site][None]},
-        observed_data={model.site: observed},
+        prior_predictive={model.site: prior[model.site][None].astype(np.int16)},
+        observed_data={model.site: model.observed},
         constant_data=_constant_data(model),
         coords=coordinates(model),
-        dims=dims,
+        dims=variable_dims(model),
         attrs=attributes(model, provenance),
         save_warmup=False,
     )
+    chosen = out.posterior["draw"][each]
+    out.log_likelihood = out.log_likelihood.assign_coords(draw=chosen)
+    out.posterior_predictive = out.posterior_predictive.assign_coords(draw=chosen)
+    if by_animal is not None:
+        out.add_groups({BY_ANIMAL: of_each_animal(out.posterior, by_animal)})
+    return out
+
+
+def _step(draws: Mapping[str, np.ndarray]) -> int:
+    """Return one of how many draws ``(chain, draw, ...)`` is taken, so that of all chains at most
+    `OBSERVED_DRAWS` are."""
+    n_chains, n_draws = next(iter(draws.values())).shape[:2]
+    return -(-n_chains * n_draws // OBSERVED_DRAWS)
 
 
 def coordinates(model: Model) -> dict[str, Any]:
@@ -126,7 +142,7 @@ def coordinates(model: Model) -> dict[str, Any]:
 
 def variable_dims(model: Model) -> dict[str, list[str]]:
     """Return the dimensions of every variable, without chain and draw."""
-    dims = {"n_trials": ["animal"], ANIMALS: ["animal"]}
+    dims = {"n_trials": ["animal"]}
     for name in ("animal_index", "trial", "block", "session", "chosen", "reward", "offered"):
         more = ["stimulus"] if name == "offered" else []
         dims |= {name: ["observation", *more], f"{UNOBSERVED}{name}": ["unobserved", *more]}

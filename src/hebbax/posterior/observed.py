@@ -17,9 +17,16 @@ from hebbax.errors import FitError
 from hebbax.model.likelihood import KINDS
 from hebbax.typing import Likelihood
 
-ANIMALS = "animals"
+ANIMALS, BY_ANIMAL = "animals", "log_likelihood_animals"
 """The log likelihood of all choices of an animal given its population, of a hierarchy whose animals
-were integrated out; beside that of the observations."""
+were integrated out, and the group that holds it."""
+
+
+def of_each_animal(posterior: xr.Dataset, log_p: np.ndarray) -> xr.Dataset:
+    """Return the group `BY_ANIMAL` of log p-hat ``(chain, draw, animal)``, as a posterior has
+    these."""
+    place = {name: posterior[name] for name in ("chain", "draw", "animal")}
+    return xr.Dataset({ANIMALS: (tuple(place), log_p)}, place)
 
 
 UNOBSERVED = "unobserved_"

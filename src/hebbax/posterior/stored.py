@@ -23,7 +23,7 @@ from hebbax.model.likelihood import KINDS
 from hebbax.model.members import groups_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import learning
-from hebbax.posterior.observed import ANIMALS, Observed, observed_of, of_all_trials
+from hebbax.posterior.observed import ANIMALS, BY_ANIMAL, Observed, observed_of, of_all_trials
 
 FILE_VERSION = 6
 """Of stored fits. Version 2 says what was observed; the digest of version 3 covers what was read,
@@ -152,13 +152,16 @@ def check_estimate(estimate: xr.Dataset, spec: ModelSpec, source: str) -> None:
 
 def check_groups(posterior: az.InferenceData, groups: Sequence[str], name: str) -> None:
     """Raise `FitError` where a group that an answer reads of the posterior called ``name`` is
-    missing, lacks a variable, has other dimensions or sizes, or holds what is no number."""
+    missing, lacks a variable, has other dimensions or sizes, or holds what is no number. Of a
+    hierarchy whose animals were integrated out a comparison reads what it says of each animal."""
     for group in groups:
         if group not in posterior.groups():
             raise FitError(
                 f"{name}: has no group {group}, without which nothing can be said of it; {AGAIN}."
             )
         _check_variables(posterior[group], _wanted(posterior, group), f"{name}, {group}")
+        if group == "log_likelihood" and _integrates_animals(posterior):
+            check_groups(posterior, ("posterior", BY_ANIMAL), name)
     _check_sizes(posterior, groups, name)
     for group in groups:
         for variable, values in posterior[group].data_vars.items():
@@ -190,15 +193,14 @@ def _wanted(posterior: az.InferenceData, group: str) -> dict[str, _Dims]:
         return _STATISTICS.get(posterior.attrs.get("method", ""), _SAMPLED)
     if group == "constant_data":
         return _TRIALS
+    if group == BY_ANIMAL:
+        return {ANIMALS: (*_DRAWS, "animal")}
     if group not in ("log_likelihood", "observed_data"):
         return {}
     names = [name for name in posterior[group].data_vars if name in KINDS]
     site = str(names[0]) if names else " or ".join(KINDS)
     if group == "log_likelihood":
-        each: dict[str, _Dims] = {site: (*_DRAWS, "observation")}
-        if _integrates_animals(posterior):
-            each[ANIMALS] = (*_DRAWS, "animal")
-        return each
+        return {site: (*_DRAWS, "observation")}
     return {site: ("observation", *(KINDS[site].outcome if site in KINDS else ()))}
 
 
@@ -221,10 +223,18 @@ def _check_variables(dataset: xr.Dataset, wanted: Mapping[str, _Dims], where: st
 
 
 def _check_sizes(posterior: az.InferenceData, groups: Sequence[str], name: str) -> None:
-    """Raise `FitError` where groups differ in the number of draws, animals or observations."""
+    """Raise `FitError` where groups differ in the number of draws, animals or observations, or
+    draws that something is said of are none of the posterior."""
+    for dim in _DRAWS if "log_likelihood" in groups else ():
+        known, found = (posterior[g][dim].to_numpy() for g in ("posterior", "log_likelihood"))
+        for label in found[~np.isin(found, known)][:1]:
+            raise FitError(
+                f"{name}: has {dim} {label} in log_likelihood, which posterior has not; {AGAIN}."
+            )
     first: dict[str, tuple[int, str]] = {}
     for group in groups:
-        for dim in ("animal", "observation", *(() if group == "prior" else _DRAWS)):
+        few = group in ("prior", "log_likelihood")  # of some draws
+        for dim in ("animal", "observation", *(() if few else _DRAWS)):
             size = int(posterior[group].sizes.get(dim, 0))
             known, other = first.setdefault(dim, (size, group)) if size else (size, group)
             if size != known:
