@@ -37,7 +37,7 @@ def comparison(score: Score) -> Figure:
         (right, "each animal"),
     ):
         ax.axvline(0.0, color="0.6", linewidth=0.8, linestyle=":")
-        ax.set_xlabel(f"log predictive density of {score.question}\nabove the best model (nats)")
+        ax.set_xlabel(f"log predictive density of\n{score.question}\nabove the best model (nats)")
         ax.set_title(title, fontsize=9)
     return figure
 
