@@ -41,6 +41,21 @@ class Score:
         return [name for name in self.ranking if self.verdicts[name].passed]
 
     @property
+    def as_good(self) -> list[str]:
+        """Names of the trusted models that are too little behind the first of them to choose by:
+        `SMALL_DIFFERENCE`, or twice the larger standard error of the difference."""
+        return [name for name in self.trusted if name == self.trusted[0] or self._near(name)]
+
+    def _near(self, name: str) -> bool:
+        row = self.table.loc[name]
+        errors = [
+            2.0 * row[se]
+            for se in ("difference_se", "animal_se")
+            if np.isfinite(row.get(se, np.nan))
+        ]
+        return bool(-row["difference"] < max([SMALL_DIFFERENCE, *errors]))
+
+    @property
     def sentence(self) -> str:
         """What predicts best among the posteriors that passed, and where those that failed would
         stand; nothing where none or all there is passed alone."""
@@ -55,12 +70,11 @@ class Score:
         row = self.table.loc[second]
         errors = [(row.get("difference_se", np.nan), "trials"), (row["animal_se"], "animals")]
         known = [(se, over) for se, over in errors if np.isfinite(se)]
-        small = -row["difference"] < max([SMALL_DIFFERENCE, *(2 * se for se, _ in known)])
         within = ", ".join(f"± {se:.1f} over {over}" for se, over in known)
         return (
             f"{first} predicts best; {second} is {-row['difference']:.1f} nats behind"
             f"{f' ({within})' if within else ''}"
-            f"{', too small a difference to choose by' if small else ''}."
+            f"{', too small a difference to choose by' if self._near(second) else ''}."
         )
 
     @property

@@ -5,6 +5,7 @@ from hebbax.figures.calibration import calibration
 from hebbax.figures.coefficients import coefficients
 from hebbax.figures.comparison import comparison
 from hebbax.figures.designs import designs
+from hebbax.figures.fading import fading
 from hebbax.figures.heldout import held_out
 from hebbax.figures.identifiability import identifiability
 from hebbax.figures.inclusion import inclusion, projection, variants
@@ -34,6 +35,7 @@ __all__ = [
     "coefficients",
     "comparison",
     "designs",
+    "fading",
     "forest",
     "forgetting_term",
     "groups",

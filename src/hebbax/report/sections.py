@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from hebbax import figures
 from hebbax.check.comparison import Comparison
+from hebbax.check.joint import Joint
 from hebbax.check.predictive import SUSPICIOUS
 from hebbax.posterior import forgetting, latents, levels, summary
 from hebbax.posterior import inference_data as posteriors
@@ -25,6 +26,8 @@ from hebbax.run.attempts import Failed, attempt
 from hebbax.run.names import file_name
 
 CAPTIONS = {
+    "fading": "What a weight loses of itself in a trial, median and 90 % interval. Filled: a model "
+    "that predicts as well as the best. The diamond is the average of these.",
     "new animal": "How well each model predicts an animal that was left out, against the best one.",
     "comparison": "How well each model predicts a choice among known ones, against the best one.",
     "groups": "Population values of each group of animals: medians, 50 and 90 % intervals.",
@@ -93,9 +96,14 @@ def _answer(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> 
             attempt("The table of what each model misses", partial(_missed, study)),
         ),
     ]
+    if isinstance(study.joint, Joint):
+        title = "What a weight loses in a trial (%), by each model, and weights of the models"
+        tables.insert(0, (title, study.joint.models))
     if truth is not None:
         tables.insert(0, ("Truth and posterior of the simulated population", truth))
     drawn: dict[str, Draw] = {}
+    if isinstance(study.joint, Joint):
+        drawn["fading"] = partial(figures.fading, study.joint)
     if not isinstance(compared, Failed):
         if compared.animals is not None:
             drawn["new animal"] = partial(figures.comparison, compared.animals)

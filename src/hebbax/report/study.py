@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 
 from hebbax.check import comparison, predictive
+from hebbax.check.joint import Joint, joint
+from hebbax.check.joint import write as write_joint
 from hebbax.data import Sessions
 from hebbax.errors import FitError, ModelError
 from hebbax.inference import pseudo_marginal
@@ -59,13 +61,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Study:
-    """What came of it, by model name; ``failures`` are the tables that could not be written, and
+    """What came of it, by model name; ``joint`` is what the models say together, None where one of
+    them has no population, ``failures`` are the tables that could not be written, and
     ``command`` what makes it anew from its posteriors."""
 
     posteriors: Mapping[str, az.InferenceData]
     verdicts: Mapping[str, diagnostics.Verdict]
     compared: comparison.Comparison | Failed
     checks: Mapping[str, predictive.Check | Failed]
+    joint: Joint | Failed | None = None
     failures: Sequence[Failed] = ()
     command: str = ""
 
@@ -112,7 +116,8 @@ def run(plan: Plan, found: Sequence[fits.Standing], progress: ProgressOf) -> Stu
     Written are, for each model, ``<model>.nc`` and ``check_<model>.csv`` with its curves and
     contingencies, and for all of them the tables of `hebbax.check.comparison.write_tables`,
     ``population.csv``, ``coefficients.csv``, ``deviance.csv`` and ``diagnostics.csv``, and where a
-    rule fades weights ``losses.csv`` and ``losses_by_animal.csv``;
+    rule fades weights ``losses.csv`` and ``losses_by_animal.csv``; what models say together
+    (``answer.json``, ``fading.csv``);
     and what the checks were told (`hebbax.report.told`).
     """
     checks = plan.checks
@@ -158,7 +163,10 @@ def assess(fitted: Mapping[str, az.InferenceData], plan: Plan, progress: Progres
         for name, posterior in fitted.items()
     }
     compared = attempt("The comparison", partial(comparison.compare, fitted, verdicts))
-    study = Study(fitted, verdicts, compared, checks, command=plan.command)
+    together = None
+    if not isinstance(compared, Failed):
+        together = attempt("What models say together", partial(joint, compared, fitted))
+    study = Study(fitted, verdicts, compared, checks, together, command=plan.command)
     return replace(study, failures=_write_tables(study, plan.folder))
 
 
@@ -171,11 +179,14 @@ def verdict_of(name: str, posterior: az.InferenceData) -> diagnostics.Verdict:
 
 
 def answer(study: Study) -> str:
-    """Return the answer in a few sentences: the best model, its forgetting term, what it misses.
+    """Return the answer in a few sentences: what fades by all models that predict as well as the
+    best, then the best model, its forgetting term, what it misses.
 
     Coefficients are those of the best model that passed its diagnostics.
     """
     sentences = [said(attempt("The comparison", lambda: study.compared.sentence))]
+    if isinstance(study.joint, Joint):
+        sentences.insert(0, study.joint.sentence)
     if not study.trusted:
         return " ".join([*sentences, "Nothing is said of any coefficients."])
     leading = study.trusted[0]
@@ -254,11 +265,14 @@ def _write_tables(study: Study, folder: Path) -> list[Failed]:
     }
     if not isinstance(study.compared, Failed):
         writers["comparison.csv"] = partial(comparison.write_tables, study.compared, folder)
+    if isinstance(study.joint, Joint):
+        writers["answer.json"] = partial(write_joint, study.joint, folder)
     for name, checked in study.checks.items():
         if not isinstance(checked, Failed):
             writers[f"check_{name}.csv"] = partial(predictive.write_tables, checked, folder)
     written = [attempt(name, write) for name, write in writers.items()]
-    return [made for made in written if isinstance(made, Failed)]
+    failed = [made for made in written if isinstance(made, Failed)]
+    return [*failed, study.joint] if isinstance(study.joint, Failed) else failed
 
 
 def _by_model(study: Study, make: diagnostics.Table, names: list[str]) -> pd.DataFrame:

@@ -1,0 +1,193 @@
+"""What models say together of fading: those that predict as well as the best, and their average.
+
+A rule that forgets and one that does not may predict a new animal equally well. So a statement is
+made of all rules that are too little behind the best to choose by (`hebbax.check.score`): that
+weights fade is said where each of them says so, and where one does not, both are named. The size is
+averaged over their posteriors (`hebbax.posterior.fading`) by stacking weights.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import arviz as az
+import numpy as np
+import pandas as pd
+
+from hebbax.check.comparison import Comparison
+from hebbax.check.model_weights import probabilities, stacked
+from hebbax.check.score import Score
+from hebbax.errors import FitError
+from hebbax.posterior.diagnostics import Verdict
+from hebbax.posterior.fading import fading
+from hebbax.posterior.forgetting import MIDDLE, SURE
+from hebbax.posterior.inference_data import spec_of
+from hebbax.posterior.summary import probability
+from hebbax.rule.fading import PERCENT
+from hebbax.run import files, records
+
+FILE = "answer.json"
+"""Name of the file in a results folder."""
+
+FILE_VERSION = 1
+
+SUBJECTS = {
+    "unchosen": "weights of stimuli that were not chosen",
+    "chosen": "weights of the chosen stimulus",
+}
+"""Whose weights fade, in words."""
+
+DRAWS = 20_000
+"""Draws of an average over models, evenly from each by its weight."""
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """A loss in a trial, in %: the ``probability`` that it is above zero, its median, and the ends
+    of its 90 % interval."""
+
+    probability: float
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Joint:
+    """What models say together.
+
+    Attributes:
+        question: by what they were ranked, in words.
+        models: one row a model in the order of the comparison: whether it is ``as_good`` as the
+            best, its stacking ``weight``, its ``probability`` with Monte Carlo error, its scores,
+            whether its ``diagnostics`` passed, and of ``unchosen`` and ``chosen`` weights the four
+            numbers of `Averaged`.
+        averaged: the same of all that are as good, by kind of weight; empty where none passed.
+        sentence: the answer in words.
+        verdicts: what the diagnostics say of each model, in that order.
+    """
+
+    question: str
+    models: pd.DataFrame
+    averaged: Mapping[str, Averaged]
+    sentence: str
+    verdicts: Mapping[str, Verdict]
+
+
+def joint(compared: Comparison, posteriors: Mapping[str, az.InferenceData]) -> Joint | None:
+    """Return what compared models say together of fading; None where one has no population."""
+    if not all(spec_of(posterior).population for posterior in posteriors.values()):
+        return None
+    found = {name: fading(posterior) for name, posterior in posteriors.items()}
+    leading = compared.scores[0]
+    weight = _weights(leading)
+    own = {name: {kind: averaged(f.of(kind)) for kind in SUBJECTS} for name, f in found.items()}
+    as_good = leading.as_good
+    together, said = {}, []
+    for kind in SUBJECTS if as_good else ():
+        parts = {name: found[name].of(kind) for name in as_good}
+        together[kind] = averaged(mixed(parts, weight))
+        by_model = {name: own[name][kind] for name in as_good}
+        said.append(sentence(SUBJECTS[kind], by_model, together[kind], leading.question))
+    table = _table(compared, own, weight)
+    verdicts = {name: leading.verdicts[name] for name in leading.ranking}
+    return Joint(leading.question, table, together, " ".join(said), verdicts)
+
+
+def averaged(drawn: np.ndarray) -> Averaged:
+    """Return the numbers of draws ``(sample,)`` of a loss, a fraction."""
+    low, middle, high = PERCENT * np.quantile(drawn, MIDDLE)
+    return Averaged(float((drawn > 0).mean()), float(middle), float(low), float(high))
+
+
+def mixed(drawn: Mapping[str, np.ndarray], weight: Mapping[str, float]) -> np.ndarray:
+    """Return `DRAWS` or so of the mixture of some models' draws (sample,) by their weights."""
+    whole = sum(weight[name] for name in drawn)
+    parts = []
+    for name, own in drawn.items():
+        n = round(DRAWS * (weight[name] / whole if whole > 0 else 1.0 / len(drawn)))
+        parts.append(own[np.linspace(0, len(own) - 1, n).round().astype(int)])
+    return np.concatenate(parts)
+
+
+def _weights(score: Score) -> dict[str, float]:
+    """Return the stacking weight of each model that passed, zero of all others."""
+    weight = dict.fromkeys(score.ranking, 0.0)
+    if len(score.trusted) > 1:
+        each = score.by_animal.loc[score.trusted]
+        return weight | stacked({str(name): row.to_numpy() for name, row in each.iterrows()})
+    return weight | dict.fromkeys(score.trusted, 1.0)
+
+
+def sentence(
+    subject: str, models: Mapping[str, Averaged], together: Averaged, question: str
+) -> str:
+    """Return whether the weights of a subject fade by models that predict alike, in words."""
+    fade = [name for name, one in models.items() if one.probability > SURE]
+    others = [name for name in models if name not in fade]
+    alike = _alike(list(models), question)
+    size = f"{together.median:.1f} % a trial ({together.low:.1f} to {together.high:.1f})"
+    if not others:
+        least = probability(min(one.probability for one in models.values()))
+        return f"{subject.capitalize()} fade by {size}, with probability {least} in {alike}."
+    if fade:
+        return (
+            f"Whether {subject} fade is open: of {alike}, they do in {', '.join(fade)}, and not "
+            f"surely in {', '.join(others)}."
+        )
+    if not any(one.probability > 0 for one in models.values()):
+        return f"{subject.capitalize()} do not fade in {alike}."
+    most = probability(max(one.probability for one in models.values()))
+    return f"That {subject} fade is not shown: it has probability {most} at most in {alike}."
+
+
+def _alike(models: list[str], question: str) -> str:
+    if len(models) == 1:
+        return f"{models[0]}, which predicts {question} best"
+    return f"the {len(models)} models that predict {question} as well as the best"
+
+
+def _table(
+    compared: Comparison, own: Mapping[str, Mapping[str, Averaged]], weight: Mapping[str, float]
+) -> pd.DataFrame:
+    choices, leading = compared.choices.table, compared.scores[0]
+    evidence = {name: float(choices["log_evidence"][name]) for name in leading.ranking}
+    error = {name: float(choices["log_evidence_error"][name]) for name in leading.ranking}
+    likely = probabilities(evidence, error)
+    rows = {}
+    for name in leading.ranking:
+        numbers = {
+            f"{kind}_{key}": value
+            for kind, one in own[name].items()
+            for key, value in asdict(one).items()
+        }
+        left_out = np.nan if compared.animals is None else compared.animals.table["elpd"][name]
+        rows[name] = {
+            "as_good": name in leading.as_good,
+            "weight": weight[name],
+            "probability": likely[name][0],
+            "probability_error": likely[name][1],
+            "log_evidence": evidence[name],
+            "log_evidence_error": error[name],
+            "left_out_animals": left_out,
+            "loo": choices["elpd_loo"][name],
+            "waic": choices["elpd_waic"][name],
+            **numbers,
+            "diagnostics": compared.verdicts[name].word,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def write(found: Joint, folder: Path) -> None:
+    """Write ``answer.json``, in place of that of an earlier study, and ``fading.csv``, a row a
+    model. Raises `FitError` where the folder refuses it."""
+    models = found.models.astype(object).where(found.models.notna(), None)
+    record = {
+        "version": FILE_VERSION,
+        "sentence": found.sentence,
+        "question": found.question,
+        **{f"{kind}_fades": asdict(one) for kind, one in found.averaged.items()},
+        "models": models.to_dict(orient="index"),
+    }
+    records.write(record, folder / FILE, FitError)
+    files.write_tables({"fading": found.models}, folder, FitError)

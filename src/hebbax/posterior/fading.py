@@ -1,0 +1,118 @@
+r"""What a weight loses of itself in a trial, whatever the rule: chosen, and not chosen.
+
+A rule changes a small weight w of a stimulus with the rate x by g(x, tanh(x w), w, r) / n_inputs.
+Of itself it loses
+
+    loss(x) = -mean over trials of dg/dw / n_inputs    at w = 0,
+
+with x the rate of a chosen stimulus or zero, and the mean over the reward signals r of the recorded
+trials. For terms w and x w it is that of `hebbax.rule.fading`; a rule without weights in it loses
+nothing. So rules of any form are told in one number of each, in % a trial, of the population; where
+it depends on covariates, of a population with the mean of those of the animals.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import arviz as az
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hebbax.errors import FitError
+from hebbax.model.choices import Model, build_model
+from hebbax.model.effects import NAME as EFFECT
+from hebbax.model.trials import Design
+from hebbax.posterior.inference_data import animal_values, sessions_of, spec_of
+from hebbax.posterior.summary import samples_of
+from hebbax.rule.taylor import Rule
+from hebbax.typing import Array
+
+SIGNALS = 64
+"""Reward signals that a mean over trials is taken at: all where there are no more, else evenly
+spaced quantiles."""
+
+
+@dataclass(frozen=True)
+class Fading:
+    """Draws ``(sample,)`` of the part of itself that the population's weight of a stimulus loses in
+    a trial: of one that was ``chosen``, and of one that was not, ``unchosen``."""
+
+    unchosen: np.ndarray
+    chosen: np.ndarray
+
+    def of(self, kind: str) -> np.ndarray:
+        """Return the draws of one of the two, by its name."""
+        return {"unchosen": self.unchosen, "chosen": self.chosen}[kind]
+
+
+class Signals(NamedTuple):
+    """Reward signals ``value`` (signal,), and the ``part`` (signal,) of the trials with each."""
+
+    value: Array
+    part: Array
+
+
+def fading(posterior: az.InferenceData) -> Fading:
+    """Return what the population's weights lose in a trial.
+
+    Raises `FitError` where there is no population.
+    """
+    spec = spec_of(posterior)
+    if not spec.population:
+        raise FitError(f"{spec.name}: has no population whose weights could fade.")
+    if not spec.members:
+        none = np.zeros(posterior.posterior.sizes["chain"] * posterior.posterior.sizes["draw"])
+        return Fading(none, none)
+    model = build_model(spec, sessions_of(posterior))
+    theta = _values(posterior, "theta_population")
+    if EFFECT in posterior.posterior:
+        effects = {EFFECT: jnp.asarray(_values(posterior, EFFECT))}
+        theta = theta + np.asarray(model.effects.shift("theta", theta.shape[1:], effects)).mean(1)
+    rate = float(model.network.stimuli.max())
+    at = signals(model, posterior)
+    lost = losses(model.rule, jnp.asarray(theta), rate, model.network.n_inputs, at)
+    return Fading(*np.asarray(lost).T)
+
+
+def losses(rule: Rule, theta: Array, rate: float, n_inputs: int, signals: Signals) -> Array:
+    """Return the losses in a trial ``(draw, 2)`` of a weight whose stimulus was not chosen, and of
+    the chosen one, for values ``theta`` (draw, member) and over reward ``signals``."""
+
+    def slope(own: Array, x: Array, r: Array) -> Array:
+        def change(w: Array) -> Array:
+            return rule.change(own, rule.hoist(own, rule.drive(x, r)), jnp.tanh(x * w), w)
+
+        return jax.grad(change)(jnp.zeros(()))
+
+    def one(theta: Array) -> Array:
+        own = rule.coefficients(theta)
+        each = jax.vmap(jax.vmap(lambda x, r: slope(own, x, r), (None, 0)), (0, None))
+        return -each(jnp.array([0.0, rate]), signals.value) @ signals.part / n_inputs
+
+    return jax.jit(jax.vmap(one))(theta)
+
+
+def signals(model: Model, posterior: az.InferenceData) -> Signals:
+    """Return the reward signals of the recorded trials with a choice: where what is expected has a
+    rate of its own, at the mean of each animal's values."""
+    design, accepted = model.design, np.asarray(model.design.accepted)
+    signal = np.asarray(design.signal)
+    if model.spec.reward == "exponential":
+        means = {name: v.mean(0) for name, v in animal_values(posterior, model).items()}
+
+        def expected(values: dict[str, Array], design: Design) -> Array:
+            found = model.animal_expected(model.animal(values), design)
+            assert found is not None
+            return found
+
+        signal = signal - np.asarray(jax.vmap(expected)(means, design))
+    found, times = np.unique(signal[accepted], return_counts=True)
+    if len(found) <= SIGNALS:
+        return Signals(jnp.asarray(found), jnp.asarray(times / times.sum()))
+    even = np.quantile(signal[accepted], (np.arange(SIGNALS) + 0.5) / SIGNALS)
+    return Signals(jnp.asarray(even), jnp.full(SIGNALS, 1.0 / SIGNALS))
+
+
+def _values(posterior: az.InferenceData, name: str) -> np.ndarray:
+    return np.asarray(samples_of(posterior.posterior[name]).transpose("sample", ...))

@@ -1,0 +1,231 @@
+"""What models say together of fading: losses of any rule, weights of models, sentences, the file."""
+
+import json
+from dataclasses import replace
+
+import jax.numpy as jnp
+import made
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import random_sessions
+
+import hebbax
+from hebbax import figures
+from hebbax.check import joint
+from hebbax.check.comparison import compare
+from hebbax.check.joint import Averaged
+from hebbax.check.model_weights import probabilities, stacked
+from hebbax.check.score import Score
+from hebbax.model.choices import build_model
+from hebbax.model.declared import read_spec
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior.diagnostics import Verdict
+from hebbax.posterior.fading import Signals, fading, losses, signals
+from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
+from hebbax.rule import fading as exact
+from hebbax.rule.taylor import TaylorRule
+
+PASSED, BAD = Verdict((), {}, ""), Verdict(("R-hat is 1.6",), {}, "")
+
+
+def test_losses_of_a_taylor_rule_are_those_of_its_terms():
+    """Where they are the same in every trial; and by hand where the reward is a factor, and where
+    the postsynaptic activity is: y = tanh(x w) has the slope x."""
+    terms, theta = ("x r", "w", "x w", "x^2 w", "w^2"), np.random.default_rng(0).normal(size=(5, 5))
+    at = Signals(jnp.array([-0.5, 0.0, 1.0]), jnp.array([0.2, 0.3, 0.5]))
+    chosen, every = exact.losses(terms, 0.75, 3)
+    found = losses(TaylorRule(terms), jnp.asarray(theta), 0.75, 3, at)
+    np.testing.assert_allclose(found[:, 0], every.of(theta), atol=1e-12)
+    np.testing.assert_allclose(found[:, 1], chosen.of(theta), atol=1e-12)
+    mean, square = 0.4, 0.2 * 0.25 + 0.5
+    found = losses(TaylorRule(("r w", "x y r^2")), jnp.array([[0.6, 0.8]]), 0.5, 2, at)
+    expected = [-0.6 * mean / 2, -(0.6 * mean + 0.8 * 0.5 * 0.5 * square) / 2]
+    np.testing.assert_allclose(found[0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["forgetting", "q-learning", "hattori", "no-learning"])
+def test_losses_of_a_posterior_are_those_of_its_population(name):
+    """Of declared models against the losses by terms, with the population's coefficients."""
+    spec = read_spec(name)
+    posterior = made.posterior(spec)
+    found = fading(posterior)
+    assert found.unchosen.shape == found.chosen.shape == (10,)
+    if not spec.terms:
+        assert not found.unchosen.any()
+        assert not found.chosen.any()
+        return
+    name = "coefficients_population" if spec.parameters else "theta_population"
+    theta = posterior.posterior[name].to_numpy().reshape(10, -1)
+    by_weight = {loss.weight: loss.of(theta) for loss in exact.losses(spec.terms, 0.75, 2)}
+    alike = by_weight.get("a weight")
+    chosen = by_weight.get("the chosen weight", alike)
+    every = by_weight.get("every other weight", np.zeros(10) if alike is None else alike)
+    if "x r w" in spec.terms:  # of which a trial with a reward has more
+        model = build_model(spec, random_sessions(4))
+        mean = model.sessions.rewards[model.sessions.valid].mean()
+        chosen = chosen - 0.75 * mean * theta[:, spec.terms.index("x r w")] / 2
+    np.testing.assert_allclose(found.chosen, chosen, atol=1e-9)
+    np.testing.assert_allclose(found.unchosen, every, atol=1e-9)
+
+
+def test_a_population_with_covariates_is_taken_at_their_mean():
+    sessions = replace(random_sessions(4), covariates={"age": (1.0, 4.0)})
+    posterior = made.posterior(ModelSpec("m", ("w",), by={"w": "age"}), sessions)
+    posterior.posterior["effect"] = (("chain", "draw", "column"), np.full((2, 5, 1), 0.3))
+    theta = posterior.posterior["theta_population"].to_numpy().ravel()
+    np.testing.assert_allclose(fading(posterior).unchosen, -(theta + 2.5 * 0.3) / 2, atol=1e-12)
+
+
+def test_reward_signals_are_those_of_the_trials():
+    sessions = random_sessions(4, lengths=(30, 41))
+    posterior = made.posterior(ModelSpec("m", ("r w",), reward="raw"), sessions)
+    found = signals(build_model(hebbax.ModelSpec("m", ("r w",), reward="raw"), sessions), posterior)
+    assert found.value.tolist() == [0.0, 1.0]
+    assert float(found.part[1]) == pytest.approx(sessions.rewards[sessions.valid].mean())
+    spec = ModelSpec("m", ("r w",), reward="exponential", expected_start=0.5)
+    posterior = made.posterior(spec, sessions)
+    found = signals(build_model(spec, sessions), posterior)
+    assert len(found.value) == 64
+    rewards, rates = sessions.rewards, posterior.posterior["reward_rate"].mean(("chain", "draw"))
+    by_hand = []
+    for a, n in enumerate(sessions.n_trials):
+        z = float(rates[a]) + np.log(spec.reward_rate_median / (1 - spec.reward_rate_median))
+        rate, expected = 1.0 / (1.0 + np.exp(-z)), 0.5
+        for reward in rewards[a, :n]:
+            by_hand.append(reward - expected)
+            expected += rate * (reward - expected)
+    assert float(found.value @ found.part) == pytest.approx(np.mean(by_hand), abs=0.01)
+
+
+def test_stacking_is_the_best_mixture():
+    """Against a grid of weights of three models for six animals."""
+    elpd = np.random.default_rng(3).normal(-100.0, 2.0, (3, 6))
+    found = stacked(dict(zip("abc", elpd, strict=True)))
+    assert sum(found.values()) == pytest.approx(1.0)
+    grid = np.array(
+        [(a, b, 1 - a - b) for a in np.linspace(0, 1, 201) for b in np.linspace(0, 1 - a, 201)]
+    )
+
+    def score(weights):
+        return np.log(np.clip(weights, 0, 1) @ np.exp(elpd - elpd.max(0))).sum(-1)
+
+    assert score(np.array(list(found.values()))) >= score(grid).max() - 1e-9
+    one = stacked({"a": np.full(4, -10.0), "b": np.full(4, -30.0)})
+    assert one["a"] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_probabilities_of_models_and_their_errors():
+    """The error against draws of the evidences."""
+    known, error = (
+        {"a": -10.0, "b": -10.5, "c": np.nan, "d": -12.0},
+        {"a": 0.1, "b": 0.2, "c": np.nan, "d": 0.1},
+    )
+    found = probabilities(known, error)
+    p = np.exp([-10.0, -10.5, -12.0])
+    np.testing.assert_allclose([found[m][0] for m in "abd"], p / p.sum())
+    assert np.isnan(found["c"]).all()
+    drawn = np.random.default_rng(0).normal([-10.0, -10.5, -12.0], [0.1, 0.2, 0.1], (100_000, 3))
+    drawn = np.exp(drawn) / np.exp(drawn).sum(1, keepdims=True)
+    np.testing.assert_allclose([found[m][1] for m in "abd"], drawn.std(0), rtol=0.05)
+
+
+YES, NO, NONE = (
+    Averaged(0.99, 2.6, 1.9, 3.4),
+    Averaged(0.6, 0.3, -1.0, 2.0),
+    Averaged(0.0, 0.0, 0.0, 0.0),
+)
+SAID = {
+    "all": (
+        {"a": YES, "b": Averaged(0.9995, 3.0, 2.0, 4.0)},
+        "Weights fade by 2.6 % a trial (1.9 to 3.4), with probability 0.990 in the 2 models that "
+        "predict a new animal as well as the best.",
+    ),
+    "one model": (
+        {"a": YES},
+        "Weights fade by 2.6 % a trial (1.9 to 3.4), with probability 0.990 in a, which predicts a "
+        "new animal best.",
+    ),
+    "one of two": (
+        {"a": YES, "b": NONE},
+        "Whether weights fade is open: of the 2 models that predict a new animal as well as the "
+        "best, they do in a, and not surely in b.",
+    ),
+    "none surely": (
+        {"a": NO, "b": NONE},
+        "That weights fade is not shown: it has probability 0.600 at most in the 2 models that "
+        "predict a new animal as well as the best.",
+    ),
+    "none": (
+        {"a": NONE, "b": NONE},
+        "Weights do not fade in the 2 models that predict a new animal as well as the best.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_nothing_is_said_that_a_model_as_good_does_not_share(case):
+    models, expected = SAID[case]
+    assert joint.sentence("weights", models, YES, "a new animal") == expected
+
+
+def test_models_as_good_as_the_best_are_those_too_near_to_choose_by():
+    table = pd.DataFrame(
+        {"difference": [0.0, -3.0, -9.0, -11.0, 2.0], "animal_se": [0.0, 0.1, 5.0, 5.0, 1.0]},
+        list("abcde"),
+    )
+    verdicts = dict.fromkeys("abcd", PASSED) | {"e": BAD}
+    assert Score("q", table, pd.DataFrame(), verdicts).as_good == ["a", "b", "c"]
+
+
+def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
+    """Two models of one recording; the better one by every animal has all the weight."""
+    sessions, fits = random_sessions(4), {}
+    for name, log_p in (("forgetting", -20.0), ("reward", -40.0)):
+        fit = made.posterior(read_spec(name), sessions, shape=(2, 200))
+        fit.attrs |= {"log_evidence": 2 * log_p, "log_evidence_error": 0.1}
+        each = log_p + 0.01 * np.random.default_rng(1).normal(size=(2, 200, 2))
+        fit.add_groups({BY_ANIMAL: of_each_animal(fit.posterior, each)})
+        fits[name] = fit
+    verdicts = {"forgetting": PASSED, "reward": PASSED}
+    found = joint.joint(compare(fits, verdicts), fits)
+    assert found.sentence.startswith(
+        "That weights of stimuli that were not chosen fade is not shown: "
+    )
+    joint.write(found, tmp_path)
+    held = json.loads((tmp_path / "answer.json").read_text())
+    assert set(held) == {
+        "version",
+        "sentence",
+        "question",
+        "unchosen_fades",
+        "chosen_fades",
+        "models",
+    }
+    assert held["question"] == "a new animal"
+    own = held["models"]["forgetting"]
+    theta = fits["forgetting"].posterior["theta_population"].sel(term="w").to_numpy()
+    assert own["unchosen_median"] == pytest.approx(-50 * np.median(theta))
+    assert own["weight"] == pytest.approx(1.0, abs=1e-4)
+    assert own["log_evidence"] == -40.0
+    assert own["left_out_animals"] == pytest.approx(-40.0, abs=0.1)
+    assert held["unchosen_fades"]["median"] == pytest.approx(own["unchosen_median"], abs=0.5)
+    assert held["models"]["reward"]["as_good"] is False
+    assert held["models"]["reward"]["chosen_high"] == 0.0
+    assert list(pd.read_csv(tmp_path / "fading.csv")["model"]) == ["forgetting", "reward"]
+    drawn = figures.fading(found)
+    assert [t.get_text() for t in drawn.axes[0].get_yticklabels()] == [
+        "forgetting",
+        "reward",
+        "average",
+    ]
+    assert (
+        drawn.axes[0].get_xlabel()
+        == "loss in a trial (%)\nof weights of stimuli that were not chosen"
+    )
+    failed = joint.joint(compare(fits, dict.fromkeys(fits, BAD)), fits)
+    assert (failed.sentence, dict(failed.averaged)) == ("", {})
+    alone = {
+        "m": made.posterior(ModelSpec("m", ("w",), hierarchy="none"), sessions, shape=(2, 200))
+    }
+    assert joint.joint(compare(alone, {"m": PASSED}), alone) is None
