@@ -38,4 +38,6 @@ def posterior(spec=None, sessions=None, shape=(2, 5), shift=0.0):
         ):
             drawn = 0.3 * rng.normal(size=(*shape, *size))
             draws[name] = drawn + apart.reshape(-1, *[1] * (drawn.ndim - 1))
+        spread = np.abs(0.3 * np.random.default_rng(2).normal(size=(*shape, *group.shape)))
+        draws[f"{group.name}_spread"] = spread
     return to_inference_data(KEY, model, draws, statistics(shape), PROVENANCE)

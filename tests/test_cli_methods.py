@@ -1,11 +1,14 @@
 """The command line with other methods than NUTS."""
 
+import made
 import pytest
 from command import run
 from conftest import random_sessions
 
 from hebbax.data import write_table
 from hebbax.posterior import estimate
+from hebbax.posterior.inference_data import write
+from hebbax.posterior.power_scaling import sensitivity_table
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,22 @@ def test_diagnose_reads_a_variational_fit_and_refuses_a_point(results):
     assert done.stderr == (
         "hebbax: reward.map.nc: a point estimate, which has no posterior to speak of.\n"
     )
+
+
+def test_diagnose_says_what_hangs_on_the_prior_and_what_is_far_out_in_it(tmp_path):
+    stored = made.posterior(shape=(2, 500))
+    stored.posterior["preference_population"] += 4.0
+    write(stored, tmp_path / "m.nc")
+    done = run("diagnose", tmp_path / "m.nc")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "The posterior passed its diagnostics" in said
+    assert "Far out in its prior sits preference (posterior median 4.0" in said
+    assert "in the model file raise preference_scale." in said
+    table = sensitivity_table(stored)
+    for label, row in table.iterrows():
+        assert f"{label} ({row.prior:.2f})" in said
+        assert f"│ {label} │ {row.prior:.3f} │ {row.likelihood:.3f} │ {row.diagnosis} │" in said
 
 
 @pytest.mark.parametrize(

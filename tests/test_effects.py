@@ -9,6 +9,7 @@ import made
 import numpy as np
 import pytest
 from conftest import random_sessions
+from scipy.stats import norm
 
 from hebbax.check import sbc
 from hebbax.check.prior_predictive import draw_truth, template
@@ -26,6 +27,8 @@ from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.forgetting import forgetting_sentence
 from hebbax.posterior.inference_data import sessions_of, to_inference_data
 from hebbax.posterior.levels import difference_table, level_table, sentence
+from hebbax.posterior.power_scaling import sensitivity_table
+from hebbax.posterior.prior_tails import far_out
 from hebbax.posterior.summary import animal_table, population_table
 from hebbax.rule.fading import losses
 from hebbax.simulate.environment import TASK
@@ -108,6 +111,20 @@ def test_effects_are_of_the_population():
     assert set(animal_table(posterior, PASSED).index.get_level_values("value")) == {
         "theta x r", "theta w", "preference", "lapse",
     }  # fmt: skip
+    expected = norm.logpdf(effect, scale=[0.2, 0.2, 0.5]).sum(-1)
+    np.testing.assert_allclose(posterior.log_prior["effect"], expected, rtol=1e-9)
+    assert list(sensitivity_table(posterior, PASSED).index[-3:]) == labels
+
+
+def test_an_effect_far_out_in_its_prior_is_named_with_the_key_of_its_value():
+    posterior = stored()
+    drawn = posterior.posterior["effect"]
+    middle = np.median(drawn, axis=(0, 1))
+    for factor, expected in ((0.99, []), (1.01, [("the effect w by group sham", '"w" in scales')])):
+        medians = np.array([0.0, -factor * norm.ppf(0.995) * 0.2, 0.0])
+        posterior.posterior["effect"] = drawn - middle + medians
+        found = [(one.name, one.key) for one in far_out(posterior) if "effect" in one.name]
+        assert found == expected
 
 
 def test_groups_are_population_values_at_their_covariates():

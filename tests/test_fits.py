@@ -30,7 +30,7 @@ def stored():
     model = build_model(ModelSpec("m", ()), sessions)
     draws = {"preference": np.zeros((1, 5, 2))}
     provenance = {"method": "nuts", "seed": 0, "settings": asdict(SETTINGS)}
-    draws["preference_population"] = np.zeros((1, 5))
+    draws |= {"preference_population": np.zeros((1, 5)), "preference_spread": np.ones((1, 5))}
     statistics = made.statistics((1, 5))
     return posteriors.to_inference_data(made.KEY, model, draws, statistics, provenance)
 

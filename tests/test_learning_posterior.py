@@ -19,6 +19,7 @@ from hebbax.posterior import estimate
 from hebbax.posterior.diagnostics import Verdict, diagnose
 from hebbax.posterior.forgetting import animal_losses, forgetting, forgetting_sentence
 from hebbax.posterior.inference_data import read, write
+from hebbax.posterior.power_scaling import sensitivity_table
 from hebbax.posterior.summary import animal_table, population_table
 from hebbax.rule.equivalent import equivalent
 
@@ -47,6 +48,7 @@ def test_parameters_stand_first_and_in_their_own_units(stored):
         assert table.loc[name, ["5 %", "median", "95 %"]].tolist() == pytest.approx(
             [low, middle, high]
         )
+    assert list(sensitivity_table(stored, PASSED).index) == ["alpha", "beta", "preference"]
     each = animal_table(stored, PASSED)
     assert each.loc["animal0"].index.tolist() == [*want, "preference"]
     own = expit(logit(0.4) + stored.posterior["theta"].sel(animal="animal1", term="alpha"))

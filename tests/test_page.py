@@ -16,7 +16,9 @@ def section(tmp_path):
     table = pd.DataFrame(
         {"mean": [0.5, -12.0], "word": ["a<b", "yes"], "n": [3.0, 4.0]}, ["u", "v"]
     )
-    return Section("S", ["<text>"], ["careful"], [("caption", table)], [("seen", picture)])
+    return Section(
+        "S", ["<text>"], ["careful"], [("caption", table)], [("seen", picture)], [("unfold", table)]
+    )
 
 
 def test_a_page_holds_everything_it_shows(tmp_path, section):
@@ -34,8 +36,10 @@ def test_a_page_holds_everything_it_shows(tmp_path, section):
         "<td>0.5</td>",
         "<td>-12.0</td>",
         "<td>3</td>",
+        "<details><summary>unfold</summary><table>",
     ):
         assert shown in text
+    assert text.count("<td>3</td>") == 2
     assert not list(tmp_path.glob(".*unfinished*"))
 
 

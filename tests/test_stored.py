@@ -110,7 +110,8 @@ DAMAGES = {
             f"m.nc: has no group {group}, without which nothing can be said of it; {AGAIN}",
         )
         for group in (
-            "posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data", "prior",
+            "posterior", "sample_stats", "log_likelihood", "log_prior", "observed_data", "constant_data",
+            "prior",
         )
     },
     "a variable that is missing": (
@@ -120,6 +121,10 @@ DAMAGES = {
     "values of the model that are missing": (
         replaced("posterior", lambda group: group.drop_vars("theta_population")),
         f"m.nc, posterior: the variable theta_population is missing; {AGAIN}",
+    ),
+    "a prior that is missing": (
+        replaced("log_prior", lambda group: group.drop_vars("preference_spread")),
+        f"m.nc, log_prior: the variable preference_spread is missing; {AGAIN}",
     ),
     "dimensions in another order": (
         replaced("log_likelihood", lambda group: group.transpose("observation", "chain", "draw")),

@@ -9,7 +9,7 @@ import jax
 from hebbax import figures
 from hebbax.check import comparison, new_animal
 from hebbax.check import profile as profiles
-from hebbax.cli.console import CONSOLE, bars, progress, say, score_table
+from hebbax.cli.console import CONSOLE, bars, progress, say, score_table, table
 from hebbax.cli.options import (
     ListCommand,
     Written,
@@ -24,7 +24,7 @@ from hebbax.cli.pictures import picture
 from hebbax.cli.posteriors import read_posteriors
 from hebbax.cli.recordings import described
 from hebbax.model.declared import read_spec
-from hebbax.posterior import diagnostics
+from hebbax.posterior import diagnostics, power_scaling, prior_tails
 from hebbax.posterior.inference_data import Posterior
 from hebbax.run.names import check_distinct, file_name
 
@@ -32,9 +32,17 @@ from hebbax.run.names import check_distinct, file_name
 @click.command()
 @click.argument("posteriors", nargs=-1, required=True, type=click.Path(path_type=Path))
 def diagnose(posteriors: tuple[Path, ...]) -> None:
-    """Say of each stored posterior whether it can be trusted, and why not."""
+    """Say of each stored posterior whether it can be trusted, and why not; and how much it hangs on
+    its prior."""
     for name, result in read_posteriors(posteriors).items():
-        say(name, diagnostics.diagnose(result).sentence)
+        verdict = diagnostics.diagnose(result)
+        say(name, verdict.sentence)
+        if said := prior_tails.sentence(result, verdict):
+            CONSOLE.print(said)
+        sensitivity = power_scaling.sensitivity_table(result, verdict)
+        if verdict.passed and len(sensitivity):
+            CONSOLE.print(power_scaling.sentence(sensitivity))
+            CONSOLE.print(table("sensitivity", sensitivity.drop(columns="diagnostics")))
 
 
 @click.command()

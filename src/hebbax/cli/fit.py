@@ -22,7 +22,16 @@ from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.inference import nuts, pseudo_marginal, svi
 from hebbax.model.declared import read_spec, with_formula
-from hebbax.posterior import diagnostics, estimate, fits, fitting, forgetting, levels, summary
+from hebbax.posterior import (
+    diagnostics,
+    estimate,
+    fits,
+    fitting,
+    forgetting,
+    levels,
+    prior_tails,
+    summary,
+)
 from hebbax.run.names import check_distinct
 
 
@@ -129,6 +138,8 @@ def _tell(name: str, result: fits.Result) -> None:
         return
     verdict = diagnostics.diagnose(result)
     say(name, verdict.sentence)
+    if said := prior_tails.sentence(result, verdict):
+        CONSOLE.print(said)
     if verdict.passed:
         CONSOLE.print(table("population", summary.population_table(result, verdict)))
         if said := forgetting.forgetting_sentence(result, verdict):

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from numpyro.distributions import biject_to
-from numpyro.handlers import seed, trace
+from numpyro.handlers import seed, substitute, trace
 from numpyro.infer.util import potential_energy
 
 from hebbax.model.blocks import MANY_TRIALS, padded
 from hebbax.model.choices import Model
+from hebbax.model.effects import NAME as EFFECT
 from hebbax.typing import Array, Parameters
 
 
@@ -48,6 +49,21 @@ def potential(model: Model, unconstrained: Parameters) -> Array:
 def prior_potential(model: Model, unconstrained: Parameters) -> Array:
     """Return minus the log prior density of the unconstrained variables, in nats."""
     return potential_energy(model.latents, (), {}, unconstrained)
+
+
+def top_sites(model: Model) -> list[str]:
+    """Return the sites of the model whose prior depends on no other site."""
+    effects = (EFFECT,) if model.effects.each else ()
+    return [site for group in model.groups for site in group.top_sites] + [*effects]
+
+
+def log_prior(model: Model, values: Parameters) -> Parameters:
+    """Return the log density of each of the ``values`` by site (`top_sites`) under its prior, in
+    nats."""
+    # All other sites are drawn, and no prior of these reads them.
+    fixed = substitute(seed(model.latents, jax.random.PRNGKey(0)), data=values)
+    recorded = trace(fixed).get_trace()
+    return {site: recorded[site]["fn"].log_prob(value) for site, value in values.items()}
 
 
 def animal_values(model: Model, values: Parameters) -> Parameters:

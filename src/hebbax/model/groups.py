@@ -57,6 +57,13 @@ class Group:
         """Site of what the prior is of: the population's values, or every animal's."""
         return f"{self.name}_population" if self.population else self.name
 
+    @property
+    def top_sites(self) -> tuple[str, ...]:
+        """Sites whose prior depends on no other site: those of the prior's own scales where it has
+        some, else those of value and spread."""
+        spread = (f"{self.name}_spread",) if self.population else ()
+        return self.scale_sites or (self.value_site, *spread)
+
     def own_scales(self, values: Parameters) -> tuple[Array, ...]:
         """Return the prior's own scales among sampled ``values``."""
         return tuple(values[site] for site in self.scale_sites)

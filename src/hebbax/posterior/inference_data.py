@@ -8,8 +8,10 @@ The group ``log_likelihood`` has log P of each observation given the values of i
 ``posterior_predictive`` observations: both of `OBSERVED_DRAWS` draws at most, evenly spaced, since
 they are much the largest and say little more with all. ``log_likelihood_animals`` has ``animals``
 (chain, draw, animal) of a hierarchy whose animals were integrated out: log p-hat of all choices of
-an animal given the population (`hebbax.check.new_animal`). Offsets of animals, which population,
-spread and the animals' values say, are not stored.
+an animal given the population (`hebbax.check.new_animal`). ``log_prior`` has the log density
+(chain, draw) of each site of the top level, whose prior depends on no other site
+(`hebbax.inference.density.log_prior`): what `hebbax.posterior.power_scaling` scales. Offsets of
+animals, which population, spread and the animals' values say, are not stored.
 """
 
 import json
@@ -35,7 +37,7 @@ from hebbax.data import (
     from_animals,
 )
 from hebbax.errors import FitError, ModelError
-from hebbax.inference.density import log_likelihood
+from hebbax.inference.density import log_likelihood, log_prior, top_sites
 from hebbax.model.choices import Model
 from hebbax.model.declared import stored_spec
 from hebbax.model.effects import DIMENSION
@@ -70,7 +72,8 @@ def to_inference_data(
     *,
     by_animal: np.ndarray | None = None,
 ) -> az.InferenceData:
-    """Return posterior, sample_stats, log_likelihood, predictive, prior and data in one object.
+    """Return posterior, sample_stats, log_likelihood, log_prior, predictive, prior and data in one
+    object.
 
     Args:
         key: random key of the predictive draws.
@@ -115,6 +118,8 @@ def to_inference_data(
     out.posterior_predictive = out.posterior_predictive.assign_coords(draw=chosen)
     if by_animal is not None:
         out.add_groups({BY_ANIMAL: of_each_animal(out.posterior, by_animal)})
+    if priors := log_priors(model, draws):
+        out.add_groups({"log_prior": priors})
     return out
 
 
@@ -193,6 +198,14 @@ def pointwise_log_likelihood(model: Model, values: Mapping[str, np.ndarray]) -> 
     """Return log P of each observation ``(chain, draw, observation)`` in nats."""
     one = jax.jit(jax.vmap(partial(log_likelihood, model)))
     return np.stack([np.asarray(one(dict(chain))) for chain in _chains(values)])
+
+
+def log_priors(model: Model, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the log prior density ``(chain, draw)`` of each site of the top level that there are
+    draws of, in nats."""
+    one = jax.jit(jax.vmap(jax.vmap(partial(log_prior, model))))
+    known = {site: draws[site] for site in top_sites(model) if site in draws}
+    return {site: np.asarray(value) for site, value in one(known).items()} if known else {}
 
 
 def write(posterior: az.InferenceData, path: Path) -> None:

@@ -28,7 +28,7 @@ from hebbax.posterior.observed import ANIMALS, BY_ANIMAL, Observed, observed_of,
 FILE_VERSION = 6
 """Of stored fits. Version 2 says what was observed; the digest of version 3 covers what was read,
 the command and how an estimate was reached; version 4 has a log likelihood of animals, version
-5 sessions, and trials that only teach."""
+5 sessions, and trials that only teach, version 6 effects, and log priors."""
 
 SCORED = ("posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data")
 """Groups that a comparison reads."""
@@ -36,7 +36,7 @@ SCORED = ("posterior", "sample_stats", "log_likelihood", "observed_data", "const
 CHECKED = ("posterior", "sample_stats", "observed_data", "constant_data")
 """Groups that a predictive check reads."""
 
-NEEDED = (*SCORED, "prior")
+NEEDED = (*SCORED, "log_prior", "prior")
 """Groups that a file must have."""
 
 AGAIN = "fit the model again with --force"
@@ -132,6 +132,8 @@ def check_posterior(posterior: az.InferenceData, spec: ModelSpec, source: str) -
     wanted = _value_dims(spec, int(posterior.attrs["n_stimuli"]))
     draws = {name: (*_DRAWS, *dims) for name, dims in wanted.items()}
     _check_variables(posterior.posterior, draws, f"{source}, posterior")
+    priors = dict.fromkeys(_top_sites(spec, int(posterior.attrs["n_stimuli"])), _DRAWS)
+    _check_variables(posterior.log_prior, priors, f"{source}, log_prior")
     terms = tuple(posterior.posterior["term"].to_numpy()) if spec.members else ()
     if terms != spec.members:
         raise FitError(f"{source}, posterior: its terms are not those of its model; {AGAIN}.")
@@ -185,6 +187,12 @@ def _value_dims(spec: ModelSpec, n_stimuli: int) -> dict[str, _Dims]:
     if spec.by:
         out[EFFECT] = (DIMENSION,)
     return out | learning.dims(spec)
+
+
+def _top_sites(spec: ModelSpec, n_stimuli: int) -> list[str]:
+    """Return the names of the values whose prior depends on no other."""
+    sites = [site for group in groups_of(spec, n_stimuli, 1) for site in group.top_sites]
+    return [*sites, EFFECT] if spec.by else sites
 
 
 def _wanted(posterior: az.InferenceData, group: str) -> dict[str, _Dims]:

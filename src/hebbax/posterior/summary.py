@@ -109,12 +109,18 @@ def samples_of(values: xr.DataArray) -> xr.DataArray:
     return values.stack(sample=("chain", "draw"))
 
 
-def _rows(name: str, samples: xr.DataArray) -> dict[str, dict[str, float]]:
-    dims = [str(d) for d in samples.dims if d != "sample"]
+def members(name: str, values: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Return each member of some values by its label, ``name`` before it, without its dimension;
+    the values themselves where they have none."""
+    dims = [str(d) for d in values.dims if d not in ("sample", "chain", "draw")]
     if not dims:
-        return {name: row_of(samples.to_numpy())}
-    labels = samples[dims[0]].to_numpy()
-    return {f"{name} {k}".strip(): row_of(samples.sel({dims[0]: k}).to_numpy()) for k in labels}
+        return {name: values}
+    labels = values[dims[0]].to_numpy()
+    return {f"{name} {k}".strip(): values.sel({dims[0]: k}, drop=True) for k in labels}
+
+
+def _rows(name: str, samples: xr.DataArray) -> dict[str, dict[str, float]]:
+    return {label: row_of(one.to_numpy()) for label, one in members(name, samples).items()}
 
 
 def row_of(drawn: np.ndarray) -> dict[str, float]:

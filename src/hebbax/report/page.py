@@ -25,6 +25,7 @@ class Section:
         warnings: paragraphs that must not be overlooked.
         tables: captions and tables.
         pictures: captions and PNG files.
+        folded: captions and tables that are opened by a click.
         answer: whether the first paragraph is the answer the reader came for.
     """
 
@@ -33,12 +34,14 @@ class Section:
     warnings: Sequence[str] = ()
     tables: Sequence[tuple[str, pd.DataFrame | Failed]] = ()
     pictures: Sequence[tuple[str, Path | Failed]] = ()
+    folded: Sequence[tuple[str, pd.DataFrame | Failed]] = ()
     answer: bool = field(default=False, kw_only=True)
 
     @property
     def failures(self) -> list[Failed]:
         """What could not be made of the section."""
-        parts = [*self.texts, *(t for _, t in self.tables), *(p for _, p in self.pictures)]
+        captioned = [*self.tables, *self.pictures, *self.folded]
+        parts = [*self.texts, *(part for _, part in captioned)]
         return [part for part in parts if isinstance(part, Failed)]
 
 
@@ -58,6 +61,7 @@ class _Page:
     answer: bool
     tables: list[tuple[str, _Cells | str]]
     images: list[tuple[str, str, str]]
+    folded: list[tuple[str, _Cells | str]]
 
 
 def write(path: Path, title: str, sections: Sequence[Section], provenance: str) -> None:
@@ -84,6 +88,7 @@ def _page(section: Section) -> _Page:
         section.answer,
         [(caption, _shown(caption, table)) for caption, table in section.tables],
         [(caption, *_image(picture)) for caption, picture in section.pictures],
+        [(caption, _shown(caption, table)) for caption, table in section.folded],
     )
 
 

@@ -16,7 +16,7 @@ from hebbax import figures
 from hebbax.check.comparison import Comparison
 from hebbax.check.joint import Joint
 from hebbax.check.predictive import SUSPICIOUS
-from hebbax.posterior import forgetting, latents, levels, summary
+from hebbax.posterior import forgetting, latents, levels, power_scaling, prior_tails, summary
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.diagnostics import Verdict
 from hebbax.report import page
@@ -175,7 +175,21 @@ def _model(name: str, study: Study, folder: Path) -> page.Section:
             for what, make in tables.items()
         ],
         _pictures(folder, name, drawn),
+        _sensitivity(name, posterior, verdict),
     )
+
+
+def _sensitivity(
+    name: str, posterior: az.InferenceData, verdict: Verdict
+) -> list[tuple[str, pd.DataFrame | Failed]]:
+    """Return the table of what hangs on the prior below what it says; none without a population."""
+    table = attempt(
+        f"{name}. Sensitivity", partial(power_scaling.sensitivity_table, posterior, verdict)
+    )
+    if isinstance(table, Failed):
+        return [("Sensitivity", table)]
+    said = power_scaling.sentence(table)
+    return [(f"{said}{verdict.mark}", table)] if said else []
 
 
 def _groups(posterior: az.InferenceData, verdict: Verdict) -> dict[str, Callable[[], pd.DataFrame]]:
@@ -226,6 +240,7 @@ def _texts(name: str, study: Study) -> list[str | Failed]:
             attempt(f"The groups of {name}", partial(levels.sentence, posterior)),
             attempt(f"The number of terms of {name}", partial(_effective, posterior)),
         ]
+    texts.append(attempt(f"The prior of {name}", partial(prior_tails.sentence, posterior, verdict)))
     if isinstance(check, Failed):
         return [*texts, check]
     texts += [attempt(f"The sentence on {name}", lambda: check.sentence), *check.notes]

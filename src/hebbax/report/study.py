@@ -24,7 +24,16 @@ from hebbax.data import Sessions
 from hebbax.errors import FitError, ModelError
 from hebbax.inference import pseudo_marginal
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior import diagnostics, fits, fitting, forgetting, levels, summary
+from hebbax.posterior import (
+    diagnostics,
+    fits,
+    fitting,
+    forgetting,
+    levels,
+    power_scaling,
+    prior_tails,
+    summary,
+)
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.observed import check_comparable
 from hebbax.report import told
@@ -115,9 +124,9 @@ def run(plan: Plan, found: Sequence[fits.Standing], progress: ProgressOf) -> Stu
 
     Written are, for each model, ``<model>.nc`` and ``check_<model>.csv`` with its curves and
     contingencies, and for all of them the tables of `hebbax.check.comparison.write_tables`,
-    ``population.csv``, ``coefficients.csv``, ``deviance.csv`` and ``diagnostics.csv``, and where a
-    rule fades weights ``losses.csv`` and ``losses_by_animal.csv``; what models say together
-    (``answer.json``, ``fading.csv``);
+    ``population.csv``, ``sensitivity.csv``, ``coefficients.csv``, ``deviance.csv`` and
+    ``diagnostics.csv``, and where a rule fades weights ``losses.csv`` and ``losses_by_animal.csv``;
+    what models say together (``answer.json``, ``fading.csv``);
     and what the checks were told (`hebbax.report.told`).
     """
     checks = plan.checks
@@ -182,13 +191,15 @@ def answer(study: Study) -> str:
     """Return the answer in a few sentences: what fades by all models that predict as well as the
     best, then the best model, its forgetting term, what it misses.
 
-    Coefficients are those of the best model that passed its diagnostics.
+    Coefficients are those of the best model that passed its diagnostics. Where none did it is said
+    which values of the best one sit far out in their priors: that may be why.
     """
     sentences = [said(attempt("The comparison", lambda: study.compared.sentence))]
     if isinstance(study.joint, Joint):
         sentences.insert(0, study.joint.sentence)
     if not study.trusted:
-        return " ".join([*sentences, "Nothing is said of any coefficients."])
+        sentences += ["Nothing is said of any coefficients.", _far_out(study, study.ranking[0])]
+        return " ".join(part for part in sentences if part)
     leading = study.trusted[0]
     if isinstance(study.compared, Failed):
         sentences.append(f"What follows is of {leading}.")
@@ -199,8 +210,14 @@ def answer(study: Study) -> str:
     )
     groups = attempt(f"The groups of {leading}", partial(levels.sentence, posterior))
     missed = attempt(f"The check of {leading}", lambda: study.checks[leading].sentence)
-    parts = [*sentences, said(term), said(groups), said(missed)]
+    parts = [*sentences, said(term), said(groups), _far_out(study, leading), said(missed)]
     return " ".join(part for part in parts if part)
+
+
+def _far_out(study: Study, name: str) -> str:
+    """Return which values of a model sit far out in their priors, in words."""
+    told = partial(prior_tails.sentence, study.posteriors[name], study.verdicts[name])
+    return said(attempt(f"The prior of {name}", told))
 
 
 def truth_table(
@@ -252,6 +269,9 @@ def _write_tables(study: Study, folder: Path) -> list[Failed]:
         "deviance": partial(deviance_table, study.posteriors, study.verdicts),
         "coefficients": partial(_by_model, study, summary.animal_table, ["model"]),
         "population": partial(_by_model, study, summary.population_table, ["model", "value"]),
+        "sensitivity": partial(
+            _by_model, study, power_scaling.sensitivity_table, ["model", "value"]
+        ),
         "diagnostics": partial(_diagnostics_table, study.verdicts),
     }
     if any(map(forgetting.fades, study.posteriors.values())):
