@@ -190,7 +190,7 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
     verdicts = {"forgetting": PASSED, "reward": PASSED}
     found = joint.joint(compare(fits, verdicts), fits)
     assert found.sentence.startswith(
-        "That weights of stimuli that were not chosen fade is not shown: "
+        "That weights, of the chosen stimulus and of every other alike, fade is not shown: "
     )
     joint.write(found, tmp_path)
     held = json.loads((tmp_path / "answer.json").read_text())

@@ -37,6 +37,8 @@ SUBJECTS = {
 }
 """Whose weights fade, in words."""
 
+ALIKE = "weights, of the chosen stimulus and of every other alike,"
+
 DRAWS = 20_000
 """Draws of an average over models, evenly from each by its weight."""
 
@@ -83,15 +85,30 @@ def joint(compared: Comparison, posteriors: Mapping[str, az.InferenceData]) -> J
     weight = _weights(leading)
     own = {name: {kind: averaged(f.of(kind)) for kind in SUBJECTS} for name, f in found.items()}
     as_good = leading.as_good
-    together, said = {}, []
+    together = {}
     for kind in SUBJECTS if as_good else ():
         parts = {name: found[name].of(kind) for name in as_good}
         together[kind] = averaged(mixed(parts, weight))
-        by_model = {name: own[name][kind] for name in as_good}
-        said.append(sentence(SUBJECTS[kind], by_model, together[kind], leading.question))
+    said = _said({name: own[name] for name in as_good}, together, leading.question)
     table = _table(compared, own, weight)
     verdicts = {name: leading.verdicts[name] for name in leading.ranking}
-    return Joint(leading.question, table, together, " ".join(said), verdicts)
+    return Joint(leading.question, table, together, said, verdicts)
+
+
+def _said(
+    models: Mapping[str, Mapping[str, Averaged]], together: Mapping[str, Averaged], question: str
+) -> str:
+    """Return what is said of each kind of weight; once where no model tells them apart."""
+    alike = all(one["chosen"] == one["unchosen"] for one in models.values())
+    subjects = {"unchosen": ALIKE} if alike else SUBJECTS
+    each = [
+        sentence(
+            subject, {name: one[kind] for name, one in models.items()}, together[kind], question
+        )
+        for kind, subject in subjects.items()
+        if kind in together
+    ]
+    return " ".join(each)
 
 
 def averaged(drawn: np.ndarray) -> Averaged:
