@@ -1,6 +1,7 @@
 """The verdict on a posterior: every way to fail is named, and nothing else fails."""
 
 import logging
+import re
 
 import arviz as az
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 from hebbax.errors import FitError
 from hebbax.inference.convergence import convergence
-from hebbax.posterior.diagnostics import diagnose, e_bfmi
+from hebbax.posterior import remedies
+from hebbax.posterior.diagnostics import diagnose
+from hebbax.posterior.measures import e_bfmi
 
 SHAPE = (4, 500)
 
@@ -132,3 +135,41 @@ def test_each_failure_is_named(name):
     assert verdict.sentence.startswith(
         "The posterior FAILED its diagnostics and must not be summarised as it is: "
     )
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_what_failed_comes_with_what_to_do(case):
+    changes, _ = FAILURES[case]
+    verdict = diagnose(posterior(**changes))
+    assert verdict.remedies
+    assert verdict.advised == f"{verdict.sentence} What to do: {'; '.join(verdict.remedies)}."
+    if case == "chains apart":
+        assert verdict.remedies == (remedies.WARM_UP,)
+    elif case not in ("slow chains",):
+        assert verdict.remedies == (remedies.NO_NUTS,)
+
+
+def test_chains_that_have_met_are_asked_for_as_many_draws_as_they_need():
+    """Autocorrelated draws: with the draws that are asked for they pass."""
+    rng = np.random.default_rng(19)
+
+    def correlated(n):
+        x = rng.normal(size=(4, n))
+        for t in range(1, n):
+            x[:, t] = 0.9 * x[:, t - 1] + np.sqrt(1 - 0.81) * x[:, t]
+        return x
+
+    def verdict(n):
+        names = ("lp", "acceptance_rate", "non_centred", "kept_animals")
+        stats = {name: np.full((4, n), 0.3) for name in names}
+        values = {"a": correlated(n), "b": rng.normal(size=(4, n, 2))}
+        attrs, dims = {"method": "pseudo-marginal"}, {"b": ["animal"]}
+        return diagnose(az.from_dict(posterior=values, sample_stats=stats, dims=dims, attrs=attrs))
+
+    short = verdict(1500)
+    assert not short.passed
+    assert short.figures["r_hat"] <= 1.01
+    enough = [int(n) for one in short.remedies for n in re.findall(r"--draws (\d+)", one)]
+    assert verdict(max(enough)).passed
+    assert remedies.more_draws(1000, 200.0, 400.0).endswith("--draws 2400 --force")
+    assert diagnose(posterior()).advised == diagnose(posterior()).sentence

@@ -20,9 +20,10 @@ from hebbax.inference.density import (
 )
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.diagnostics import diagnose, k_hat
+from hebbax.posterior.diagnostics import diagnose
 from hebbax.posterior.fitting import obtain
 from hebbax.posterior.inference_data import read
+from hebbax.posterior.measures import k_hat
 from hebbax.simulate.cohort import Cohort, simulate
 
 SPEC = ModelSpec("m", ("x r", "w"), hierarchy="none")

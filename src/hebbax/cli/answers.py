@@ -36,7 +36,7 @@ def diagnose(posteriors: tuple[Path, ...]) -> None:
     its prior."""
     for name, result in read_posteriors(posteriors).items():
         verdict = diagnostics.diagnose(result)
-        say(name, verdict.sentence)
+        say(name, verdict.advised)
         if said := prior_tails.sentence(result, verdict):
             CONSOLE.print(said)
         sensitivity = power_scaling.sensitivity_table(result, verdict)
@@ -64,7 +64,7 @@ def compare(posteriors: tuple[Path, ...], out: Path | None, refit: bool, force: 
         compared = _refitted(fits, compared)
     for name, verdict in compared.verdicts.items():
         if not verdict.passed:
-            say(name, verdict.sentence)
+            say(name, verdict.advised)
     CONSOLE.print(compared.sentence)
     for score in compared.scores:
         CONSOLE.print(score_table(score))

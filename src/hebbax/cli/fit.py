@@ -137,7 +137,7 @@ def _tell(name: str, result: fits.Result) -> None:
         CONSOLE.print(table("animal", estimate.table(result)))
         return
     verdict = diagnostics.diagnose(result)
-    say(name, verdict.sentence)
+    say(name, verdict.advised)
     if said := prior_tails.sentence(result, verdict):
         CONSOLE.print(said)
     if verdict.passed:

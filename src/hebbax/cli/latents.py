@@ -44,5 +44,5 @@ def latents(posterior: Path, out: Path, animal: str | None, force: bool) -> None
         trials.table(found).to_csv(unfinished, index=False)
     picture(partial(figures.session, drawn, verdict), paths[1])
     if not verdict.passed:
-        say(name, verdict.sentence)
+        say(name, verdict.advised)
     say(name, f"{found.sizes['trial']} trials in {paths[0]}, a picture of some in {paths[1]}")

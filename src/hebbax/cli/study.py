@@ -165,7 +165,7 @@ def _study(
     with bars() as progress:
         result = study.run(plan, found, progress)
     for name, verdict in result.verdicts.items():
-        say(name, verdict.sentence)
+        say(name, verdict.advised)
     if not isinstance(result.compared, Failed):
         for score in result.compared.scores:
             CONSOLE.print(score_table(score))

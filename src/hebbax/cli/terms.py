@@ -145,7 +145,7 @@ def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) ->
     order, and write it."""
     verdicts = {name: study.verdict_of(name, fit) for name, fit in sampled.items()}
     for name, verdict in verdicts.items():
-        say(name, verdict.sentence)
+        say(name, verdict.advised)
     compared = attempt("The comparison", partial(comparison.compare, sampled, verdicts))
     if isinstance(compared, Failed):
         write_details([compared], out)

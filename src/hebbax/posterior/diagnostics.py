@@ -5,17 +5,17 @@ Betancourt (2016); for a variational fit the Pareto k-hat of Yao et al. (2018). 
 that fails is no posterior, and is not called one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import arviz as az
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from hebbax.inference.convergence import MIN_CHAINS, MIN_DRAWS
+from hebbax.posterior import measures, remedies
 from hebbax.posterior.learning import sampled
 from hebbax.posterior.stored import check_groups
 
@@ -31,9 +31,6 @@ MAX_SATURATED_TREES = 0.01
 MIN_ACCEPTED = 0.01
 MAX_STAY = 0.05
 MAX_K_HAT = 0.7
-EQUAL = 0.999
-"""Weights are as good as equal where so large a part of the draws is effective."""
-
 MAX_ELBO_RISE = 0.5
 """Nats by which the ELBO may rise from the third to the last quarter of the steps."""
 
@@ -44,13 +41,14 @@ class Verdict:
 
     ``reasons`` lists what failed, in words; it is empty where everything passed. ``figures`` holds
     the numbers behind it, and ``measured`` says the main ones. ``variational`` is whether a guide
-    was fitted instead of chains sampled.
+    was fitted instead of chains sampled. ``remedies`` are what to do about the reasons.
     """
 
     reasons: tuple[str, ...]
     figures: dict[str, float]
     measured: str
     variational: bool = False
+    remedies: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -70,6 +68,12 @@ class Verdict:
     def called(self, name: str, joined: str = " ") -> str:
         """Return the name of a model, marked where its posterior failed."""
         return name if self.passed else f"{name}{joined}(FAILED its diagnostics)"
+
+    @property
+    def advised(self) -> str:
+        """The verdict, and what to do about what failed."""
+        steps = f" What to do: {'; '.join(self.remedies)}." if self.remedies else ""
+        return f"{self.sentence}{steps}"
 
     @property
     def brief(self) -> str:
@@ -143,107 +147,90 @@ def verdict_of(posterior: az.InferenceData, known: Verdict | None) -> Verdict:
     return diagnose(posterior) if known is None else known
 
 
-def k_hat(posterior: az.InferenceData) -> float:
-    """Return the Pareto shape of the importance weights p / q of a variational fit's draws.
-
-    Up to 0.7 the guide q is near enough to the posterior p for its draws to stand for it; infinite
-    where a weight is not finite, and zero where all are as good as equal: the shape of their tail
-    is then that of what is left of the guide's error, however small.
-    """
-    log_weights = np.ravel(posterior.sample_stats["log_weights"])
-    if not np.isfinite(log_weights).all():
-        return float("inf")
-    weights = np.exp(log_weights - log_weights.max())
-    if weights.mean() ** 2 > EQUAL * (weights**2).mean():
-        return 0.0
-    return float(az.psislw(log_weights - log_weights.max())[1])
-
-
-def e_bfmi(posterior: az.InferenceData) -> float:
-    """Return the least E-BFMI over chains: how far fresh momenta carry the energy, against how far
-    it varies (Betancourt 2016),
-
-        E-BFMI = sum_n (E_n - E_(n-1))^2 / sum_n (E_n - mean E)^2,
-
-    E_n the energy at the end of trajectory n.
-    """
-    energy = np.asarray(posterior.sample_stats["energy"])
-    varied = energy - energy.mean(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):  # of energies that do not vary: missing, which fails
-        return float(((np.diff(energy, axis=1) ** 2).sum(axis=1) / (varied**2).sum(axis=1)).min())
-
-
-def _r_hat(draws: xr.Dataset) -> tuple[float, str]:
-    """Return the worst R-hat and whose it is; missing where there is nothing to compare."""
-    enough = draws.sizes["chain"] >= MIN_CHAINS and draws.sizes["draw"] >= MIN_DRAWS
-    return _extreme(az.rhat(draws), np.max) if enough else (float("nan"), "")
-
-
-def _ess(draws: xr.Dataset, method: str) -> tuple[float, str]:
-    """Return the least effective number of draws and whose it is; missing for too few draws."""
-    enough = draws.sizes["draw"] >= MIN_DRAWS
-    return _extreme(az.ess(draws, method=method), np.min) if enough else (float("nan"), "")
-
-
 def _variational(posterior: az.InferenceData) -> Verdict:
     elbo = np.asarray(posterior.sample_stats["elbo"])
     third, last = np.array_split(elbo, 4)[2:]
     figures = {
-        "k_hat": k_hat(posterior),
+        "k_hat": measures.k_hat(posterior),
         "elbo": float(np.mean(posterior.sample_stats["log_weights"])),
         "elbo_rise": float(last.mean() - third.mean()),
         "elbo_rise_se": float(np.sqrt(third.var() / third.size + last.var() / last.size)),
     }
     settled = abs(figures["elbo_rise"]) <= MAX_ELBO_RISE + 2 * figures["elbo_rise_se"]
     checks = [
-        (
+        Check(
             not figures["k_hat"] <= MAX_K_HAT,
             f"k-hat of its importance weights is {figures['k_hat']:.2f} (at most {MAX_K_HAT}), so "
             "that it misses a part of the posterior that matters",
+            remedies.GUIDE,
         ),
-        (
+        Check(
             not settled,
             f"the ELBO still moved by {figures['elbo_rise']:.1f} nats in the last quarter of the "
             f"steps (at most {MAX_ELBO_RISE}), so that more steps would change it",
+            remedies.more_steps(len(elbo)),
         ),
     ]
-    reasons = tuple(reason for failed, reason in checks if failed)
+    failed = [check for check in checks if check.failed]
     measured = (
         f"k-hat {figures['k_hat']:.2f}, ELBO {figures['elbo']:.1f} nats, moved by "
         f"{figures['elbo_rise']:.2f} in the last quarter of the steps"
     )
-    return Verdict(reasons, figures, measured, variational=True)
+    return _verdict(failed, figures, measured, variational=True)
 
 
-Check = tuple[bool, str]
-"""Whether something failed, and the sentence that says so."""
+def _verdict(
+    failed: Sequence["Check"], figures: dict[str, float], measured: str, *, variational: bool
+) -> Verdict:
+    reasons = tuple(check.reason for check in failed)
+    steps = tuple(dict.fromkeys(check.remedy for check in failed))
+    return Verdict(reasons, figures, measured, variational, steps)
+
+
+class Check(NamedTuple):
+    """Whether something ``failed``, the ``reason`` that says so, and what to do about it."""
+
+    failed: bool
+    reason: str
+    remedy: str
 
 
 def _sampled(posterior: az.InferenceData) -> Verdict:
     draws, stats = sampled(posterior.posterior), posterior.sample_stats
     chains, n_draws = draws.sizes["chain"], draws.sizes["draw"]
-    r_hat, ess_bulk, ess_tail = _r_hat(draws), _ess(draws, "bulk"), _ess(draws, "tail")
+    r_hat, ess_bulk, ess_tail = (
+        measures.r_hat(draws),
+        measures.ess(draws, "bulk"),
+        measures.ess(draws, "tail"),
+    )
     figures = {
         "r_hat": r_hat[0],
         "ess_bulk": ess_bulk[0],
         "ess_tail": ess_tail[0],
         "draws": float(chains * n_draws),
     }
-    few = n_draws < MIN_DRAWS
+    few, met = n_draws < MIN_DRAWS, r_hat[0] <= MAX_R_HAT
     checks = [
-        (chains < MIN_CHAINS, "one chain: R-hat needs two or more"),
-        (few, f"{n_draws} draws of a chain: R-hat and ESS need {MIN_DRAWS} or more"),
-        (
+        Check(chains < MIN_CHAINS, "one chain: R-hat needs two or more", remedies.CHAINS),
+        Check(
+            few,
+            f"{n_draws} draws of a chain: R-hat and ESS need {MIN_DRAWS} or more",
+            remedies.DRAWS,
+        ),
+        Check(
             chains >= MIN_CHAINS and not few and not r_hat[0] <= MAX_R_HAT,
             f"R-hat of {r_hat[1]} is {r_hat[0]:.3f} (at most {MAX_R_HAT})",
+            remedies.WARM_UP,
         ),
-        (
+        Check(
             not few and not ess_bulk[0] >= MIN_ESS,
             f"bulk ESS of {ess_bulk[1]} is {ess_bulk[0]:.0f} (at least {MIN_ESS:.0f})",
+            _more(n_draws, ess_bulk[0], met),
         ),
-        (
+        Check(
             not few and not ess_tail[0] >= MIN_ESS,
             f"tail ESS of {ess_tail[1]} is {ess_tail[0]:.0f} (at least {MIN_ESS:.0f})",
+            _more(n_draws, ess_tail[0], met),
         ),
     ]
     trajectories = "energy" in stats
@@ -252,8 +239,15 @@ def _sampled(posterior: az.InferenceData) -> Verdict:
         f"R-hat at most {figures['r_hat']:.3f}, bulk ESS at least {figures['ess_bulk']:.0f}, tail "
         f"ESS at least {figures['ess_tail']:.0f}, {said}"
     )
-    reasons = tuple(reason for failed, reason in [*checks, *more] if failed)
-    return Verdict(reasons, {**figures, **own}, measured)
+    failed = [check for check in [*checks, *more] if check.failed]
+    return _verdict(failed, {**figures, **own}, measured, variational=False)
+
+
+def _more(draws: int, effective: float, met: bool) -> str:
+    """Return what to do about too few effective draws."""
+    if not met or not effective > 0:
+        return remedies.WARM_UP
+    return remedies.more_draws(draws, effective, MIN_ESS)
 
 
 def _trajectories(posterior: az.InferenceData) -> tuple[dict[str, float], list[Check], str]:
@@ -263,24 +257,31 @@ def _trajectories(posterior: az.InferenceData) -> tuple[dict[str, float], list[C
     saturated = float(stats["reached_max_treedepth"].mean())
     figures = {
         "diverging": diverging,
-        "e_bfmi": e_bfmi(posterior),
+        "e_bfmi": measures.e_bfmi(posterior),
         "saturated_trees": saturated,
-        "frozen_chains": float(_frozen(posterior)),
+        "frozen_chains": float(measures.frozen(posterior)),
     }
     checks = [
-        (
+        Check(
             diverging > MAX_DIVERGING,
             f"{diverging:.0f} of {n_draws:.0f} draws diverged (none allowed)",
+            remedies.NO_NUTS,
         ),
-        (
+        Check(
             not figures["e_bfmi"] >= MIN_E_BFMI,
             f"E-BFMI is {figures['e_bfmi']:.2f} (at least {MIN_E_BFMI})",
+            remedies.NO_NUTS,
         ),
-        (
+        Check(
             saturated > MAX_SATURATED_TREES,
             f"{saturated:.0%} of the trajectories hit the depth limit",
+            remedies.NO_NUTS,
         ),
-        (figures["frozen_chains"] > 0, f"{figures['frozen_chains']:.0f} chains did not move"),
+        Check(
+            figures["frozen_chains"] > 0,
+            f"{figures['frozen_chains']:.0f} chains did not move",
+            remedies.NO_NUTS,
+        ),
     ]
     return figures, checks, f"{diverging:.0f} divergent draws of {n_draws:.0f}"
 
@@ -292,51 +293,19 @@ def _proposals(posterior: az.InferenceData) -> tuple[dict[str, float], list[Chec
     accepted = float(posterior.sample_stats["acceptance_rate"].mean())
     population = any(str(name).endswith("population") for name in posterior.posterior.data_vars)
     proposed = "populations" if population else "values of animals"
-    longest, whose = _longest_stay(posterior)
+    longest, whose = measures.longest_stay(posterior)
     figures = {"accepted_proposals": accepted, "longest_stay": longest}
     checks = [
-        (
+        Check(
             not accepted >= MIN_ACCEPTED,
             f"{accepted:.1%} of the proposed {proposed} were accepted (at least "
             f"{MIN_ACCEPTED:.0%}), so that chains hardly forget where they are",
+            remedies.WARM_UP,
         ),
-        (
+        Check(
             not longest <= MAX_STAY,
             f"{whose} kept its values for {longest:.0%} of a chain (at most {MAX_STAY:.0%})",
+            remedies.look_at(whose),
         ),
     ]
     return figures, checks, f"{accepted:.0%} of the proposed {proposed} accepted"
-
-
-def _longest_stay(posterior: az.InferenceData) -> tuple[float, str]:
-    """Return the largest part of a chain for which an animal kept its values, and its name."""
-    name = next(str(n) for n, v in posterior.posterior.data_vars.items() if "animal" in v.dims)
-    values = posterior.posterior[name].transpose("chain", "draw", "animal", ...)
-    array = np.asarray(values).reshape(*values.shape[:3], -1)
-    moved = (np.diff(array, axis=1) != 0.0).any(-1)
-    longest = np.zeros(array.shape[2], int)
-    for animal in range(array.shape[2]):
-        for chain in moved[:, :, animal]:
-            ends = np.flatnonzero(np.concatenate([[True], chain, [True]]))
-            longest[animal] = max(longest[animal], int(np.diff(ends).max()))
-    worst = int(longest.argmax())
-    return float(longest[worst] / array.shape[1]), str(values["animal"].values[worst])
-
-
-def _extreme(dataset: object, reduce: Callable[[np.ndarray], float]) -> tuple[float, str]:
-    """Return the worst value and the variable it belongs to; a missing value is the worst."""
-    values = {name: np.ravel(v) for name, v in dataset.data_vars.items()}  # type: ignore[attr-defined]
-    broken = [name for name, v in values.items() if not np.isfinite(v).all()]
-    if broken:
-        return float("nan"), broken[0]
-    worst = {name: float(reduce(v)) for name, v in values.items() if v.size}
-    name = (max if reduce is np.max else min)(worst, key=worst.__getitem__)
-    return worst[name], name
-
-
-def _frozen(posterior: az.InferenceData) -> int:
-    """Return the number of chains in which nearly every draw repeats another."""
-    lp = np.asarray(posterior.sample_stats["lp"])
-    return sum(
-        len(np.unique(chain)) < 0.1 * len(chain) or not np.isfinite(chain).all() for chain in lp
-    )

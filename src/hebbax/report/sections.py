@@ -111,7 +111,7 @@ def _answer(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> 
     return page.Section(
         "The answer",
         [answer(study)],
-        [f"{name}: {v.sentence}" for name, v in study.verdicts.items() if not v.passed],
+        [f"{name}: {v.advised}" for name, v in study.verdicts.items() if not v.passed],
         tables,
         _pictures(folder, "all models", drawn),
         answer=True,
@@ -169,7 +169,7 @@ def _model(name: str, study: Study, folder: Path) -> page.Section:
     return page.Section(
         name,
         _texts(name, study),
-        [] if verdict.passed else [verdict.sentence],
+        [] if verdict.passed else [verdict.advised],
         [
             (f"{what}{verdict.mark}", attempt(f"{name}. {what}", make))
             for what, make in tables.items()

@@ -1,0 +1,40 @@
+"""What to do about a diagnostic that failed: the next step, by its reason.
+
+The steps are those that an experimentalist can take: an option of `hebbax fit`, or another model.
+The page docs/troubleshooting.md has them by symptom.
+"""
+
+import numpy as np
+
+WARM_UP = (
+    "the chains have not met: fit again with a longer warm-up (--warmup 2600 --force); if they "
+    "still do not meet, the choices leave several rules open, and fewer terms or narrower priors "
+    "tell more"
+)
+CHAINS = "fit with more chains: --chains 4 --force"
+DRAWS = "fit with more draws: --draws 1000 --force"
+NO_NUTS = "fit with the default method, which integrates the animals out, in place of NUTS"
+GUIDE = "sample with the default method, or take --guide full"
+
+MARGIN = 1.2
+"""So many times as many draws as would be just enough."""
+
+
+def more_draws(draws: int, effective: float, wanted: float) -> str:
+    """Return how many draws of a chain, in hundreds, would have the effective number that is
+    ``wanted``, of chains that have met."""
+    enough = int(np.ceil(MARGIN * draws * wanted / effective / 100.0)) * 100
+    return f"medians may be read, and ends of intervals are less sure: --draws {enough} --force"
+
+
+def more_steps(steps: int) -> str:
+    """Return that the climb of a guide should have more steps."""
+    return f"climb longer: --steps {2 * steps} --force"
+
+
+def look_at(animal: str) -> str:
+    """Return what to do about an animal that hardly moved."""
+    return (
+        f"look at the choices of {animal} (`hebbax latents`): an animal of another kind may need a "
+        "lapse or a habit in the model; else a longer warm-up (--warmup 2600 --force)"
+    )
