@@ -193,7 +193,11 @@ def test_a_report_of_three_alternatives_holds_every_name_as_it_stands(tmp_path):
 
     pictures = {path.stem for path in (folder / "figures").iterdir()}
     kinds = ("forest", "forgetting", "pairs", "session", "sampler", "choice curves", "checks")
-    assert pictures == {"all models comparison", *(f"{file_name(model)} {kind}" for kind in kinds)}
+    assert pictures == {
+        "comparison",
+        "fading",
+        *(f"{file_name(model)}_{kind.replace(' ', '-')}" for kind in kinds),
+    }
     assert text.count("data:image/png;base64,") == len(pictures)
     with (folder / "coefficients.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

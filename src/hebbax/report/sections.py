@@ -113,7 +113,7 @@ def _answer(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> 
         [answer(study)],
         [f"{name}: {v.advised}" for name, v in study.verdicts.items() if not v.passed],
         tables,
-        _pictures(folder, "all models", drawn),
+        _pictures(folder, "", drawn),
         answer=True,
     )
 
@@ -258,13 +258,14 @@ def _effective(posterior: az.InferenceData) -> str:
 def _pictures(
     folder: Path, name: str, drawn: Mapping[str, Draw]
 ) -> list[tuple[str, Path | Failed]]:
-    """Return caption and file of each picture, drawn one at a time; those of what a model does not
-    have are left out."""
+    """Return caption and file of each picture of a model, or with no name of the study, drawn one
+    at a time; those of what a model does not have are left out."""
     out: list[tuple[str, Path | Failed]] = []
     for kind, draw in drawn.items():
-        made = attempt(f'The picture "{name} {kind}"', partial(_picture, draw, folder, name, kind))
+        what = f"{name} {kind}".strip()
+        made = attempt(f'The picture "{what}"', partial(_picture, draw, folder, name, kind))
         if made is not None:
-            out.append((f"{name}. {CAPTIONS[kind]}", made))
+            out.append((f"{name}. {CAPTIONS[kind]}" if name else CAPTIONS[kind], made))
         plt.close("all")  # what was begun and failed
     return out
 
@@ -273,7 +274,8 @@ def _picture(draw: Draw, folder: Path, name: str, kind: str) -> Path | None:
     figure = draw()
     if figure is None:
         return None
-    path = folder / f"{file_name(name)} {kind}.png"
+    words = kind.replace(" ", "-")
+    path = folder / (f"{file_name(name)}_{words}.png" if name else f"{words}.png")
     figures.save(figure, path)
     return path
 
