@@ -144,7 +144,7 @@ def test_what_failed_comes_with_what_to_do(case):
     assert verdict.remedies
     assert verdict.advised == f"{verdict.sentence} What to do: {'; '.join(verdict.remedies)}."
     if case == "chains apart":
-        assert verdict.remedies == (remedies.WARM_UP,)
+        assert verdict.remedies == (remedies.warm_up(650),)
     elif case not in ("slow chains",):
         assert verdict.remedies == (remedies.NO_NUTS,)
 

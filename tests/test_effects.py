@@ -12,6 +12,7 @@ from conftest import random_sessions
 from scipy.stats import norm
 
 from hebbax.check import sbc
+from hebbax.check.new_animal import of_others
 from hebbax.check.prior_predictive import draw_truth, template
 from hebbax.data import Record, data_hash, from_animals, read, select, write, write_table
 from hebbax.errors import ModelError
@@ -178,6 +179,8 @@ FORMULAS = {
     "sex": 'm: the formula "sex" of "w" names "sex", which was not recorded; columns kept of each '
     "animal: group, age.",
     "1": 'm: the formula "1" of "w" has no column of finite numbers; name a covariate in it.',
+    "I(age - age)": 'm: the formula "I(age - age)" of "w" has a column that is the same in all animals: '
+    "I(age - age).",
     "log(age - 3)": 'm: the formula "log(age - 3)" of "w" has no column of finite numbers; name a '
     "covariate in it.",
 }
@@ -221,6 +224,19 @@ def test_what_cannot_have_effects_is_refused_in_one_sentence():
     )
 
 
+def test_without_the_only_animal_of_a_group_the_prior_is_the_same():
+    """Of the four animals one is ovx, and one is of the first level."""
+    spec = ModelSpec("m", ("x r", "w"), by={"w": "group"}, prior="horseshoe", expected_terms=1.0)
+    model = build_model(spec, sessions())
+    for a in (1, 3):
+        others = of_others(model, sessions(), a)
+        kept = np.delete(np.arange(4), a)
+        np.testing.assert_array_equal(others.effects.covariates, model.effects.covariates[kept])
+        assert others.groups is model.groups
+        assert others.sessions.animals == tuple(np.array(sessions().animals)[kept])
+        assert latent_sites(others).shapes["effect"] == (2,)
+
+
 def test_terms_are_weighed_without_covariates():
     with pytest.raises(ModelError) as error:
         candidate_model(sessions(), SPEC)
@@ -242,6 +258,8 @@ def test_simulated_animals_are_in_two_groups_by_each_covariate():
 def test_a_formula_for_a_whole_rule_makes_a_model_of_another_name():
     spec = with_formula(ModelSpec("m", ("x r", "w")), "group + age")
     assert (spec.name, spec.by) == ("m-by-group-age", {"x r": "group + age", "w": "group + age"})
+    both = with_formula(ModelSpec("m", ("w",), habit_scale=1.0, by={"habit": "age"}), "group")
+    assert both.by == {"habit": "age", "w": "group"}
     with pytest.raises(ModelError, match=r'^m: has no rule that could differ by "group"\.$'):
         with_formula(ModelSpec("m", ()), "group")
 

@@ -166,7 +166,10 @@ SAID = {
 @pytest.mark.parametrize("case", SAID)
 def test_nothing_is_said_that_a_model_as_good_does_not_share(case):
     models, expected = SAID[case]
-    assert joint.sentence("weights", models, YES, "a new animal") == expected
+    best = "a, which predicts a new animal best"
+    alike = "the 2 models that predict a new animal as well as the best"
+    told = best if len(models) == 1 else alike
+    assert joint.sentence("weights", models, YES, told) == expected
 
 
 def test_models_as_good_as_the_best_are_those_too_near_to_choose_by():
@@ -223,6 +226,13 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
         drawn.axes[0].get_xlabel()
         == "loss in a trial (%)\nof weights of stimuli that were not chosen"
     )
+    one = joint.joint(compare(fits, {"forgetting": PASSED, "reward": BAD}), fits)
+    assert "forgetting, the only model that passed its diagnostics" in one.sentence
+    assert one.models["probability"].to_dict() == pytest.approx(
+        {"forgetting": 1.0, "reward": np.nan}, nan_ok=True
+    )
+    joint.remove(tmp_path)
+    assert not list(tmp_path.iterdir())
     failed = joint.joint(compare(fits, dict.fromkeys(fits, BAD)), fits)
     assert (failed.sentence, dict(failed.averaged)) == ("", {})
     alone = {

@@ -26,6 +26,7 @@ from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.forgetting import forgetting
 from hebbax.posterior.inference_data import read, spec_attribute, write
 from hebbax.posterior.summary import population_table
+from hebbax.rule.imported import named, text_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 SESSIONS = random_sessions(2)
@@ -124,6 +125,8 @@ def test_a_posterior_tells_its_parameters_and_losses_and_comes_back(tmp_path):
 def module(tmp_path, monkeypatch):
     """Write the module habits into the working folder, and forget it afterwards."""
     monkeypatch.chdir(tmp_path)
+    # Bytecode is known by size and second of its file: too little for files changed at once.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def written(text):
         sys.modules.pop("habits", None)
@@ -306,6 +309,58 @@ def test_a_function_is_known_again_by_its_text(case, module):
     assert str(error.value) == (
         'mine: the rule "habits:change": its text is not the one that was fitted; put that back, or fit the '
         "model again."
+    )
+
+
+USED = """import functools
+import jax.numpy as jnp
+import numpy as np
+K = np.float32(0.5)
+SIZES = {"a": [0.1, 0.2], "f": jnp.tanh}
+def times(a, b):
+    return a * b
+half = functools.partial(times, b=0.5)
+def change(x, w, r, alpha, k=K):
+    return half(SIZES["f"](x * r) * SIZES["a"][0] * alpha * k - w)
+"""
+
+
+def test_the_text_of_a_function_is_that_of_all_it_uses(module):
+    """Defaults of arguments, numbers of NumPy, parts of lists, functions with some arguments given;
+    of two processes it is the same."""
+    module(USED)
+    text = text_of(named("habits:change"))
+    for line in ("argument k = 0.5", "SIZES['a'][0] = 0.1", "half['b'] = 0.5", "def times(a, b):"):
+        assert line in text, text
+    assert " at 0x" not in text
+    assert "SIZES['f'] = " in text
+    changed = (
+        ("0.5)\nSIZES", "0.6)\nSIZES"), ("0.2]", "0.3]"), ("jnp.tanh", "jnp.sin"), ("b=0.5", "b=0.4"),
+        ("a * b", "a - b"),
+    )  # fmt: skip
+    for old, new in changed:
+        module(USED.replace(old, new))
+        assert text_of(named("habits:change")) != text, (old, new)
+    module(USED.replace("a * b", "a * Odd()") + "class Odd: pass\nodd = Odd()\n")
+    assert "class Odd" in text_of(named("habits:change"))
+    module(USED.replace("a * b", "a * odd.b") + "class Odd: pass\nodd = Odd()\n")
+    with pytest.raises(
+        ModelError, match='it reads "odd", a Odd, which has no text to know it by; '
+    ):
+        text_of(named("habits:change"))
+
+
+def test_a_function_that_changed_since_it_was_imported_is_refused(module):
+    module(GOOD)
+    assert "(r - w)" in text_of(named("habits:change"))
+    path = Path("habits.py")
+    path.write_text(
+        path.read_text().replace("alpha", "2 * alpha", 2).replace("2 * alpha", "alpha", 1)
+    )
+    with pytest.raises(ModelError) as error:
+        text_of(named("habits:change"))
+    assert str(error.value) == (
+        'the function "change" was changed in its file since it was imported; start Python anew.'
     )
 
 

@@ -7,6 +7,7 @@ averaged over their posteriors (`hebbax.posterior.fading`) by stacking weights.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +17,6 @@ import pandas as pd
 
 from hebbax.check.comparison import Comparison
 from hebbax.check.model_weights import probabilities, stacked
-from hebbax.check.score import Score
 from hebbax.errors import FitError
 from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.fading import fading
@@ -82,29 +82,31 @@ def joint(compared: Comparison, posteriors: Mapping[str, az.InferenceData]) -> J
         return None
     found = {name: fading(posterior) for name, posterior in posteriors.items()}
     leading = compared.scores[0]
-    weight = _weights(leading)
+    weight = _weights(compared)
     own = {name: {kind: averaged(f.of(kind)) for kind in SUBJECTS} for name, f in found.items()}
     as_good = leading.as_good
     together = {}
     for kind in SUBJECTS if as_good else ():
         parts = {name: found[name].of(kind) for name in as_good}
         together[kind] = averaged(mixed(parts, weight))
-    said = _said({name: own[name] for name in as_good}, together, leading.question)
+    best = f"which predicts {leading.question} best"
+    which = best if len(leading.trusted) > 1 else "the only model that passed its diagnostics"
+    alike = f"the {len(as_good)} models that predict {leading.question} as well as the best"
+    told = f"{as_good[0]}, {which}" if len(as_good) == 1 else alike
+    said = _said({name: own[name] for name in as_good}, together, told)
     table = _table(compared, own, weight)
     verdicts = {name: leading.verdicts[name] for name in leading.ranking}
     return Joint(leading.question, table, together, said, verdicts)
 
 
 def _said(
-    models: Mapping[str, Mapping[str, Averaged]], together: Mapping[str, Averaged], question: str
+    models: Mapping[str, Mapping[str, Averaged]], together: Mapping[str, Averaged], told: str
 ) -> str:
     """Return what is said of each kind of weight; once where no model tells them apart."""
     alike = all(one["chosen"] == one["unchosen"] for one in models.values())
     subjects = {"unchosen": ALIKE} if alike else SUBJECTS
     each = [
-        sentence(
-            subject, {name: one[kind] for name, one in models.items()}, together[kind], question
-        )
+        sentence(subject, {name: one[kind] for name, one in models.items()}, together[kind], told)
         for kind, subject in subjects.items()
         if kind in together
     ]
@@ -127,22 +129,23 @@ def mixed(drawn: Mapping[str, np.ndarray], weight: Mapping[str, float]) -> np.nd
     return np.concatenate(parts)
 
 
-def _weights(score: Score) -> dict[str, float]:
-    """Return the stacking weight of each model that passed, zero of all others."""
+def _weights(compared: Comparison) -> dict[str, float]:
+    """Return the stacking weight of each model that passed, zero of all others; even weights of
+    those that are as good as the best where no animal was left out."""
+    score = compared.scores[0]
     weight = dict.fromkeys(score.ranking, 0.0)
+    if compared.animals is None:
+        return weight | dict.fromkeys(score.as_good, 1.0 / max(1, len(score.as_good)))
     if len(score.trusted) > 1:
         each = score.by_animal.loc[score.trusted]
         return weight | stacked({str(name): row.to_numpy() for name, row in each.iterrows()})
     return weight | dict.fromkeys(score.trusted, 1.0)
 
 
-def sentence(
-    subject: str, models: Mapping[str, Averaged], together: Averaged, question: str
-) -> str:
-    """Return whether the weights of a subject fade by models that predict alike, in words."""
+def sentence(subject: str, models: Mapping[str, Averaged], together: Averaged, alike: str) -> str:
+    """Return whether the weights of a subject fade by models that predict ``alike``, in words."""
     fade = [name for name, one in models.items() if one.probability > SURE]
     others = [name for name in models if name not in fade]
-    alike = _alike(list(models), question)
     size = f"{together.median:.1f} % a trial ({together.low:.1f} to {together.high:.1f})"
     if not others:
         least = probability(min(one.probability for one in models.values()))
@@ -158,19 +161,15 @@ def sentence(
     return f"That {subject} fade is not shown: it has probability {most} at most in {alike}."
 
 
-def _alike(models: list[str], question: str) -> str:
-    if len(models) == 1:
-        return f"{models[0]}, which predicts {question} best"
-    return f"the {len(models)} models that predict {question} as well as the best"
-
-
 def _table(
     compared: Comparison, own: Mapping[str, Mapping[str, Averaged]], weight: Mapping[str, float]
 ) -> pd.DataFrame:
     choices, leading = compared.choices.table, compared.scores[0]
     evidence = {name: float(choices["log_evidence"][name]) for name in leading.ranking}
     error = {name: float(choices["log_evidence_error"][name]) for name in leading.ranking}
-    likely = probabilities(evidence, error)
+    # An evidence by chains that have not met decides nothing.
+    passed = {name: evidence[name] for name in leading.trusted}
+    likely = dict.fromkeys(leading.ranking, (np.nan, np.nan)) | probabilities(passed, error)
     rows = {}
     for name in leading.ranking:
         numbers = {
@@ -193,6 +192,13 @@ def _table(
             "diagnostics": compared.verdicts[name].word,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def remove(folder: Path) -> None:
+    """Remove the answer of an earlier study."""
+    for name in (FILE, "fading.csv"):
+        with suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
 
 
 def write(found: Joint, folder: Path) -> None:

@@ -122,12 +122,8 @@ def _without(
 ) -> Ratio | None:
     """Return log p(choices of an animal | the others) by a fit of the others; None where that did
     not converge, or few draws of either posterior decide."""
-    others = [name for a, name in enumerate(sessions.animals) if a != animal]
     settings = replace(settings_of(posterior), evidence=0)
-    part = build_model(model.spec, select(sessions, others))
-    # By the same columns, whatever levels and means the covariates of the others have.
-    part = replace(part, effects=model.effects.without(animal))
-    draws, _ = pseudo_marginal.fit(key, part, settings)
+    draws, _ = pseudo_marginal.fit(key, of_others(model, sessions, animal), settings)
     population = {
         name: v
         for name, v in draws.items()
@@ -143,6 +139,15 @@ def _without(
     # Both by chain again: the effective numbers of draws are those of chains.
     found = bridge(*(own.reshape(settings.chains, -1) for own in log_p))
     return found if found.effective >= LEAST_EFFECTIVE else None
+
+
+def of_others(model: Model, sessions: Sessions, animal: int) -> Model:
+    """Return the model of all animals but one: under the same prior, and with the same columns of
+    covariates, whatever number of choices, levels and means the others have."""
+    others = [name for a, name in enumerate(sessions.animals) if a != animal]
+    part = build_model(replace(model.spec, by={}), select(sessions, others))
+    effects = model.effects.without(animal)
+    return replace(part, spec=model.spec, groups=model.groups, effects=effects)
 
 
 def _thinned(draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -93,7 +93,9 @@ def with_formula(spec: ModelSpec, formula: str | None) -> ModelSpec:
     if not spec.members:
         raise ModelError(f'{spec.name}: has no rule that could differ by "{plain(formula)}".')
     words = "-".join(re.findall(r"\w+", formula))[:40]
-    return replace(spec, name=f"{spec.name}-by-{words}", by=dict.fromkeys(spec.members, formula))
+    return replace(
+        spec, name=f"{spec.name}-by-{words}", by={**spec.by, **dict.fromkeys(spec.members, formula)}
+    )
 
 
 def stored_spec(stored: str, text: str) -> ModelSpec:

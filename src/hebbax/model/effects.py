@@ -197,6 +197,8 @@ def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.
     columns = matrix.drop(columns="Intercept", errors="ignore").astype(float)
     if columns.empty or not np.isfinite(columns.to_numpy()).all():
         raise ModelError(f"{where} has no column of finite numbers; name a covariate in it.")
+    for name in columns.columns[np.ptp(columns.to_numpy(), axis=0) == 0.0][:1]:
+        raise ModelError(f"{where} has a column that is the same in all animals: {_words(name)}.")
     return columns.set_axis([_words(str(name)) for name in columns], axis=1)
 
 

@@ -5,6 +5,7 @@ Betancourt (2016); for a variational fit the Pareto k-hat of Yao et al. (2018). 
 that fails is no posterior, and is not called one.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from hebbax.inference.convergence import MIN_CHAINS, MIN_DRAWS
+from hebbax.inference.pseudo_marginal import Settings
 from hebbax.posterior import measures, remedies
 from hebbax.posterior.learning import sampled
 from hebbax.posterior.stored import check_groups
@@ -210,6 +212,7 @@ def _sampled(posterior: az.InferenceData) -> Verdict:
         "draws": float(chains * n_draws),
     }
     few, met = n_draws < MIN_DRAWS, r_hat[0] <= MAX_R_HAT
+    warm_up = remedies.warm_up(_warmup(posterior))
     checks = [
         Check(chains < MIN_CHAINS, "one chain: R-hat needs two or more", remedies.CHAINS),
         Check(
@@ -220,17 +223,17 @@ def _sampled(posterior: az.InferenceData) -> Verdict:
         Check(
             chains >= MIN_CHAINS and not few and not r_hat[0] <= MAX_R_HAT,
             f"R-hat of {r_hat[1]} is {r_hat[0]:.3f} (at most {MAX_R_HAT})",
-            remedies.WARM_UP,
+            warm_up,
         ),
         Check(
             not few and not ess_bulk[0] >= MIN_ESS,
             f"bulk ESS of {ess_bulk[1]} is {ess_bulk[0]:.0f} (at least {MIN_ESS:.0f})",
-            _more(n_draws, ess_bulk[0], met),
+            _more(n_draws, ess_bulk[0]) if met else warm_up,
         ),
         Check(
             not few and not ess_tail[0] >= MIN_ESS,
             f"tail ESS of {ess_tail[1]} is {ess_tail[0]:.0f} (at least {MIN_ESS:.0f})",
-            _more(n_draws, ess_tail[0], met),
+            _more(n_draws, ess_tail[0]) if met else warm_up,
         ),
     ]
     trajectories = "energy" in stats
@@ -243,11 +246,15 @@ def _sampled(posterior: az.InferenceData) -> Verdict:
     return _verdict(failed, {**figures, **own}, measured, variational=False)
 
 
-def _more(draws: int, effective: float, met: bool) -> str:
-    """Return what to do about too few effective draws."""
-    if not met or not effective > 0:
-        return remedies.WARM_UP
-    return remedies.more_draws(draws, effective, MIN_ESS)
+def _more(draws: int, effective: float) -> str:
+    """Return what to do about too few effective draws of chains that have met."""
+    return remedies.more_draws(draws, effective, MIN_ESS) if effective > 0 else remedies.DRAWS
+
+
+def _warmup(posterior: az.InferenceData) -> int:
+    """Return the iterations of the warm-up, the default ones of a posterior that does not say."""
+    settings = json.loads(posterior.attrs.get("settings", "{}"))
+    return int(settings.get("warmup", Settings.warmup))
 
 
 def _trajectories(posterior: az.InferenceData) -> tuple[dict[str, float], list[Check], str]:
@@ -300,12 +307,12 @@ def _proposals(posterior: az.InferenceData) -> tuple[dict[str, float], list[Chec
             not accepted >= MIN_ACCEPTED,
             f"{accepted:.1%} of the proposed {proposed} were accepted (at least "
             f"{MIN_ACCEPTED:.0%}), so that chains hardly forget where they are",
-            remedies.WARM_UP,
+            remedies.warm_up(_warmup(posterior)),
         ),
         Check(
             not longest <= MAX_STAY,
             f"{whose} kept its values for {longest:.0%} of a chain (at most {MAX_STAY:.0%})",
-            remedies.look_at(whose),
+            remedies.look_at(whose, _warmup(posterior)),
         ),
     ]
     return figures, checks, f"{accepted:.0%} of the proposed {proposed} accepted"

@@ -108,7 +108,7 @@ def _labels(sessions: Sessions, covariates: Sequence[str]) -> list[str]:
 
 
 def _shown(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+    return value if isinstance(value, str) else f"{value:.15g}"
 
 
 @diagnostics.marks

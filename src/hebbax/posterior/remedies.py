@@ -6,18 +6,26 @@ The page docs/troubleshooting.md has them by symptom.
 
 import numpy as np
 
-WARM_UP = (
-    "the chains have not met: fit again with a longer warm-up (--warmup 2600 --force); if they "
-    "still do not meet, the choices leave several rules open, and fewer terms or narrower priors "
-    "tell more"
-)
 CHAINS = "fit with more chains: --chains 4 --force"
 DRAWS = "fit with more draws: --draws 1000 --force"
 NO_NUTS = "fit with the default method, which integrates the animals out, in place of NUTS"
-GUIDE = "sample with the default method, or take --guide full"
+GUIDE = "sample with the default method"
 
 MARGIN = 1.2
 """So many times as many draws as would be just enough."""
+
+
+LONGER = 4
+"""So many times as long a warm-up is asked for."""
+
+
+def warm_up(before: int) -> str:
+    """Return that the chains, which had a warm-up of so many iterations, have not met."""
+    return (
+        f"the chains have not met: fit again with a longer warm-up (--warmup {LONGER * before} "
+        "--force); if they still do not meet, the choices leave several rules open, and fewer "
+        "terms or narrower priors tell more"
+    )
 
 
 def more_draws(draws: int, effective: float, wanted: float) -> str:
@@ -32,9 +40,9 @@ def more_steps(steps: int) -> str:
     return f"climb longer: --steps {2 * steps} --force"
 
 
-def look_at(animal: str) -> str:
+def look_at(animal: str, before: int) -> str:
     """Return what to do about an animal that hardly moved."""
     return (
         f"look at the choices of {animal} (`hebbax latents`): an animal of another kind may need a "
-        "lapse or a habit in the model; else a longer warm-up (--warmup 2600 --force)"
+        f"lapse or a habit in the model; else a longer warm-up (--warmup {LONGER * before} --force)"
     )

@@ -19,6 +19,7 @@ import pandas as pd
 
 from hebbax.check import comparison, predictive
 from hebbax.check.joint import Joint, joint
+from hebbax.check.joint import remove as remove_joint
 from hebbax.check.joint import write as write_joint
 from hebbax.data import Sessions
 from hebbax.errors import FitError, ModelError
@@ -287,6 +288,8 @@ def _write_tables(study: Study, folder: Path) -> list[Failed]:
         writers["comparison.csv"] = partial(comparison.write_tables, study.compared, folder)
     if isinstance(study.joint, Joint):
         writers["answer.json"] = partial(write_joint, study.joint, folder)
+    else:
+        remove_joint(folder)
     for name, checked in study.checks.items():
         if not isinstance(checked, Failed):
             writers[f"check_{name}.csv"] = partial(predictive.write_tables, checked, folder)

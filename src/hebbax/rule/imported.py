@@ -5,8 +5,10 @@ for modules. The text is that of the function, of the functions of its own modul
 of the numbers and words that it reads there: what has to be the same for it to compute the same.
 """
 
+import functools
 import importlib
 import inspect
+import linecache
 import os
 import re
 import sys
@@ -27,9 +29,6 @@ NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 LONGEST = 200
 """Characters that a sentence shows of what a module raised."""
-
-VALUES = (int, float, complex, str, tuple, list, dict, np.ndarray, jax.Array)
-"""What a function reads of its module by value."""
 
 
 def named(name: str) -> Callable[..., Any]:
@@ -97,30 +96,92 @@ def _working_folder_first() -> Iterator[None]:
 def _texts(function: Callable[..., Any], seen: set[str]) -> Iterator[str]:
     own = inspect.unwrap(function)
     try:
-        yield textwrap.dedent(inspect.getsource(own))
+        source = textwrap.dedent(inspect.getsource(own))
     except (OSError, TypeError):
         raise ModelError("its text is not known; write it as a function in a file.") from None
+    _check_current(own)
+    yield source
     for name, value in sorted(_used(own).items()):
         if name in seen:
             continue
         seen.add(name)
-        if isinstance(value, VALUES):
-            yield f"{name} = {np.asarray(value).tolist() if hasattr(value, 'shape') else value!r}"
-        elif callable(value) and getattr(value, "__module__", None) == own.__module__:
-            yield from _texts(value, seen)
+        yield from _text_of_value(name, value, own.__module__, seen)
+
+
+def _text_of_value(name: str, value: Any, module: str, seen: set[str]) -> Iterator[str]:
+    """Return what a function reads under a name: numbers and words as they are, functions of its
+    module by their text, those of others by name."""
+    if isinstance(value, ModuleType):
+        return
+    if isinstance(value, functools.partial):
+        parts = {"func": value.func, "args": value.args, **value.keywords}
+        yield from _text_of_value(name, parts, module, seen)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _text_of_value(f"{name}[{key!r}]", part, module, seen)
+    elif isinstance(value, list | tuple):
+        for k, part in enumerate(value):
+            yield from _text_of_value(f"{name}[{k}]", part, module, seen)
+    elif isinstance(value, np.ndarray | np.generic | jax.Array):
+        yield f"{name} = {np.asarray(value).tolist()}"
+    elif isinstance(value, int | float | complex | str | None):
+        yield f"{name} = {value!r}"
+    elif callable(value) and getattr(value, "__module__", None) == module:
+        yield from _texts(value, seen)
+    elif callable(value):
+        of = getattr(value, "__module__", None) or type(value).__module__
+        yield f"{name} = {of}.{getattr(value, '__name__', type(value).__name__)}"
+    else:
+        raise ModelError(
+            f'it reads "{name}", a {type(value).__name__}, which has no text to know it by; '
+            "numbers, words, lists of these and functions are allowed."
+        )
+
+
+def _check_current(function: Callable[..., Any]) -> None:
+    """Raise `ModelError` where a function was changed in its file since it was imported: what is
+    computed would not be what is stored."""
+    if not inspect.isfunction(function):
+        return
+    own, file = function.__code__, inspect.getsourcefile(function) or ""
+    try:
+        # As a whole: how a name is looked up depends on what the module imports.
+        whole = compile("".join(linecache.getlines(file)), file, "exec")
+    except (SyntaxError, ValueError):
+        return
+    now = [one for one in _codes(whole) if one.co_qualname == own.co_qualname]
+    if now and _meaning(own) not in map(_meaning, now):
+        raise ModelError(
+            f'the function "{own.co_name}" was changed in its file since it was imported; start '
+            "Python anew."
+        )
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _codes(inner)
+
+
+def _meaning(code: CodeType) -> tuple[Any, ...]:
+    """Return what a code computes, wherever it stands."""
+    consts = [_meaning(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    return code.co_code, code.co_names, code.co_varnames, tuple(consts)
 
 
 def _used(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return what a function, and the functions within it, read from outside."""
+    """Return what a function, and the functions within it, read from outside, and the defaults of
+    its arguments."""
     if not inspect.isfunction(function):
         return {}
     known = function.__globals__
     used = {name: known[name] for name in _names(function.__code__) if name in known}
-    return used | dict(inspect.getclosurevars(function).nonlocals)
+    arguments = inspect.signature(function).parameters.values()
+    defaults = {f"argument {a.name}": a.default for a in arguments if a.default is not a.empty}
+    return used | defaults | dict(inspect.getclosurevars(function).nonlocals)
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _names(inner)
+    for one in _codes(code):
+        yield from one.co_names
