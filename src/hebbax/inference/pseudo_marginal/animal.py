@@ -34,13 +34,9 @@ from hebbax.typing import Array, Numbers
 
 SINGLE = jnp.float32
 
-COMPILER: dict[str, int] = (
-    {}
-    if jax.config.read("jax_disable_most_optimizations")
-    else {"xla_backend_optimization_level": 1}
-)
+COMPILER = {"xla_backend_optimization_level": 1}
 """Options of the compiler: a block of `forgetting` compiles in two thirds of the time, and runs as
-fast. Who has told JAX to optimise less than that is obeyed."""
+fast."""
 
 
 @dataclass(frozen=True)
