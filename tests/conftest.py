@@ -21,7 +21,7 @@ RECORDINGS = Path(__file__).parents[1] / ".." / "shared" / "data"
 def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_enable_x64", True)
     # Compiling takes most of the time: with few optimisations, and without XLA's newer code for fused
-    # loops, it takes a third, and one program is compiled once a run, here, in the other workers and
+    # loops, it takes about half, and one program is compiled once a run, here, in the other workers and
     # in the commands that tests start.
     shared = hasattr(config, "workerinput")
     if not shared:
