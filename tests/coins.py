@@ -1,5 +1,7 @@
 """Animals without learning are coins: their population can be integrated on a grid."""
 
+from functools import cache
+
 import numpy as np
 from scipy import stats
 from scipy.integrate import simpson
@@ -27,13 +29,17 @@ def log_posterior(records):
 
 def _log_likelihood(records, means, spreads):
     """Return log P of all choices at every mean and spread ``(mean, spread)``."""
+    counts = [(len(record.choices), int(np.sum(record.choices))) for record in records]
+    return sum(_of_one(n, k, tuple(means), tuple(spreads)) for n, k in counts)
+
+
+@cache
+def _of_one(n, k, means, spreads):
+    """Return log P of k of n choices of an animal at every mean and spread ``(mean, spread)``."""
     e, weight = np.polynomial.hermite_e.hermegauss(60)
-    phi, log_p = means[:, None, None] + spreads[:, None] * e, 0.0
-    for record in records:
-        n, k = len(record.choices), int(np.sum(record.choices))
-        each = k * phi - n * np.logaddexp(0.0, phi)
-        log_p = log_p + logsumexp(each, axis=-1, b=weight / np.sqrt(2 * np.pi))
-    return log_p
+    phi = np.array(means)[:, None, None] + np.array(spreads)[:, None] * e
+    each = k * phi - n * np.logaddexp(0.0, phi)
+    return logsumexp(each, axis=-1, b=weight / np.sqrt(2 * np.pi))
 
 
 def two_groups(first, second):

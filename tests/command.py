@@ -15,6 +15,10 @@ from hebbax.cli import main
 HEBBAX = [sys.executable, "-c", "from hebbax.cli import main; main()"]
 """The command line as a process."""
 
+SHORT = ("--warmup", "20", "--draws", "80")
+"""Options of a fit whose posterior fails its diagnostics; of sessions of one shape and with the same
+options all files of tests share the programs that JAX compiled."""
+
 LIMIT = 240
 """Seconds that a process of a test may take."""
 

@@ -2,12 +2,10 @@
 
 import arviz as az
 import pytest
-from command import run
+from command import SHORT, run
 from conftest import random_sessions
 
 from hebbax.data import write_table
-
-FIT = ["--chains", "2", "--warmup", "20", "--draws", "20"]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +21,7 @@ def results(tmp_path_factory):
         "reward",
         "--out",
         folder,
-        *FIT,
+        *SHORT,
     )
     assert done.returncode == 0, done.stderr
     return folder, done
@@ -48,7 +46,7 @@ def test_fit_stores_what_arviz_opens_alone_and_says_it_failed(results):
 def test_a_finished_fit_is_taken_as_it_is_and_another_refused(results):
     folder, first = results
     before = (folder / "no-learning.nc").read_bytes()
-    same = ("fit", folder / "trials.csv", "--model", "no-learning", "--out", folder, *FIT)
+    same = ("fit", folder / "trials.csv", "--model", "no-learning", "--out", folder, *SHORT)
     again = run(*same)
     assert again.returncode == 0, again.stderr
     assert "no-learning.nc is finished, and taken as it is." in again.stdout

@@ -12,7 +12,7 @@ import made
 import numpy as np
 import pandas as pd
 import pytest
-from command import HEBBAX, LIMIT, run
+from command import HEBBAX, LIMIT, SHORT, run
 from conftest import random_sessions
 
 from hebbax.data import Record, compact, describe, from_animals, write_table
@@ -21,7 +21,7 @@ from hebbax.posterior.inference_data import read, write
 from hebbax.run.names import file_name
 from hebbax.simulate.baiting import decide
 
-SMALL = ["--models", "no-learning", "reward", "--warmup", "20", "--draws", "80"]
+SMALL = ("--models", "no-learning", "reward", *SHORT)
 
 
 @pytest.fixture(scope="module")
@@ -124,15 +124,15 @@ def test_the_command_in_the_report_gives_the_same_draws(tmp_path, monkeypatch):
     place = tmp_path / "a place; with 'signs'"
     place.mkdir()
     path = place / "my trials.csv"
-    write_table(random_sessions(12, lengths=(14, 12)), path)
+    write_table(random_sessions(12, lengths=(40, 30, 30)), path)
     text = path.read_text()
     first, *rows = text.replace("animal,", "fly id,", 1).splitlines()
     rows = [row.replace(",,", ",no choice,") for row in rows]
-    assert sum("no choice" in row for row in rows) == 4
+    assert sum("no choice" in row for row in rows) == 6
     path.write_text("\n".join([first, *rows]) + "\n")
-    options = ("--column", "animal=fly id", "--no-choice", "no choice", "--blocks", "7")
-    options += ("--baiting", "independent", "--seed", "3", "--warmup", "20")
-    given = ("run", "my trials.csv", *options, "--draws", "100", "--models", "no-learning")
+    options = ("--column", "animal=fly id", "--no-choice", "no choice", "--blocks", "20")
+    options += ("--baiting", "independent", "--seed", "3", *SHORT)
+    given = ("run", "my trials.csv", *options, "--models", "no-learning")
     with monkeypatch.context() as there:
         there.chdir(place)
         done = run(*given, "--out", "o")
@@ -144,7 +144,7 @@ def test_the_command_in_the_report_gives_the_same_draws(tmp_path, monkeypatch):
     (place / "o" / "check_no-learning.csv").unlink()
     assert run("report", place / "o").returncode == 0
     assert pasted(place / "o" / "report.html") == said
-    # Blocks of 7 trials and seed 3 are remembered: the same checks, byte for byte.
+    # Blocks of 20 trials and seed 3 are remembered: the same checks, byte for byte.
     assert (place / "o" / "check_no-learning.csv").read_bytes() == check
     assert pd.read_csv(place / "o" / "check_no-learning_contingencies.csv")["block"].max() == 2
     assert run("report", place / "o", "--blocks", "3", "--seed", "4").returncode == 0
@@ -213,8 +213,8 @@ def test_a_report_of_three_alternatives_holds_every_name_as_it_stands(tmp_path):
 @pytest.mark.slow
 def test_a_run_with_three_alternatives_ends_in_its_report(tmp_path):
     write_table(random_sessions(11, 3, lengths=(40, 30)), tmp_path / "trials.csv")
-    models = ("--models", "no-learning", "forgetting", "--warmup", "20", "--draws", "80")
-    done = run("run", tmp_path / "trials.csv", *models, "--out", tmp_path / "o")
+    models = ("--models", "no-learning", "forgetting")
+    done = run("run", tmp_path / "trials.csv", *models, *SHORT, "--out", tmp_path / "o")
     assert done.returncode == 0, done.stderr
     assert "could not be made" not in done.stdout
     assert (tmp_path / "o" / "figures" / "no-learning forest.png").is_file()

@@ -3,7 +3,7 @@
 Draws are replaced by the normal quantiles of their ranks over all chains (Vehtari et al. 2021);
 R-hat is of split chains, the bulk size of the ranks, the tail size the least of those of the
 indicators below the quantiles of 5 and 95 %. NumPyro has what is left of it when draws are ranked;
-of stored posteriors ArviZ says the same (tests/test_pseudo_marginal.py).
+of stored posteriors ArviZ says the same (tests/test_convergence.py).
 """
 
 import numpy as np

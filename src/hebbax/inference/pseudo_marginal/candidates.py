@@ -70,7 +70,7 @@ def init(population: Population, phi: Array, n_points: int) -> State:
         jnp.ones((n_animals, n_points), SINGLE),
         jnp.zeros(n_animals, SINGLE),
     )
-    return State(population, phi, jnp.full(n_animals, jnp.nan), noise)
+    return State(population, phi, jnp.full(n_animals, jnp.nan, phi.dtype), noise)
 
 
 def fresh(key: Key, prior: Prior, state: State, components: Components) -> tuple[Noise, Array]:
