@@ -32,7 +32,7 @@ def test_fit_stores_what_arviz_opens_alone_and_says_it_failed(results):
     stored = az.from_netcdf(folder / "reward.nc")
     assert set(stored.groups()) == {
         "posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data", "prior",
-        "prior_predictive", "posterior_predictive", "alone",
+        "prior_predictive", "posterior_predictive", "alone", "log_prior", "log_likelihood_animals",
     }  # fmt: skip
     assert stored.posterior["theta"].dims == ("chain", "draw", "animal", "term")
     assert list(stored.posterior["term"].values) == ["x r"]

@@ -52,6 +52,7 @@ def test_a_run_answers_in_tables_pictures_and_one_page(finished):
         "no-learning.nc", "reward.nc", "study.json", "report.html", "figures", "comparison.csv",
         "comparison_by_animal.csv", "comparison_new_animal.csv",
         "comparison_new_animal_by_animal.csv", "population.csv", "coefficients.csv", "deviance.csv",
+        "answer.json", "fading.csv",
         "diagnostics.csv", "sensitivity.csv", "check_no-learning.csv", "check_no-learning_curves.csv",
         "check_no-learning_contingencies.csv", "check_reward.csv", "check_reward_curves.csv",
         "check_reward_contingencies.csv",
