@@ -218,7 +218,7 @@ def test_a_run_with_three_alternatives_ends_in_its_report(tmp_path):
     done = run("run", tmp_path / "trials.csv", *models, *SHORT, "--out", tmp_path / "o")
     assert done.returncode == 0, done.stderr
     assert "could not be made" not in done.stdout
-    assert (tmp_path / "o" / "figures" / "no-learning forest.png").is_file()
+    assert (tmp_path / "o" / "figures" / "no-learning_forest.png").is_file()
 
 
 def test_a_report_is_written_anew_from_what_is_stored(finished):
