@@ -114,7 +114,7 @@ def test_impossible_draws_take_no_other_model_with_them(tmp_path, fits, values):
     result, written = assess({**fits, "decay": changed(fits["decay"], **values)}, tmp_path)
     page = html.unescape(written.path.read_text())
     assert not result.verdicts["decay"].passed
-    for kind in ("forest", "choice curves", "checks", "sampler"):
+    for kind in ("forest", "choice-curves", "checks", "sampler"):
         assert (tmp_path / "figures" / f"still_{kind}.png").exists()
     assert "still. Coefficients of each animal" in page
     assert study.answer(result)
