@@ -131,6 +131,8 @@ def test_what_was_found_is_stored_with_the_posterior_and_stands_in_its_table(mod
         "theta": rng.normal(size=(1, 4, 3, 2)),
         "preference": rng.normal(size=(1, 4, 3)),
         "preference_population": rng.normal(size=(1, 4)),
+        "theta_spread": np.ones((1, 4, 2)),
+        "preference_spread": np.ones((1, 4)),
     }
     key = jax.random.PRNGKey(0)
     stored = added(
