@@ -280,12 +280,12 @@ CASES = {
 STEPS = (
     "candidates.another_global", "candidates.fresh", "candidates.kept", "candidates.proposed",
     "candidates.same", "chains.run_block", "chains.Setup.evidence", "chains.started",
-    "evidence.log_evidence", "marginal.given_its_values", "marginal.log_marginal",
-    "marginal.of_new_animal", "mixture.draw", "mixture.draw_block", "moves.estimates",
-    "moves.non_centred", "moves.step", "moves.tried", "normals.normals", "pilot.pilot",
-    "points.draw_noise", "points.estimate", "points.retained", "population.alone",
-    "population.centred", "population.draw_prior", "references.clusters", "references.references",
-    "references.renewed", "shrinkage.draw_global",
+    "evidence.log_evidence", "gibbs.alone", "gibbs.centred", "marginal.given_its_values",
+    "marginal.log_marginal", "marginal.of_new_animal", "mixture.draw", "mixture.draw_block",
+    "moves.estimates", "moves.non_centred", "moves.step", "moves.tried", "normals.normals",
+    "pilot.pilot", "points.draw_noise", "points.estimate", "points.retained",
+    "population.draw_prior", "references.clusters", "references.references", "references.renewed",
+    "shrinkage.draw_global",
 )  # fmt: skip
 
 INSIDE = {

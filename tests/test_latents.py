@@ -94,7 +94,7 @@ def test_latents_are_those_of_a_loop_over_draws_and_trials(name):
         own, choices = of_animal(found, animal), sessions.choices[a, :n]
         each = [
             slow(spec, sessions, a, {key: values[s, a] for key, values in drawn.items()
-                                     if not key.endswith("population")})
+                                     if not key.endswith(("population", "spread"))})
             for s in range(10)
         ]  # fmt: skip
         made_one = choices >= 0

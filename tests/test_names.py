@@ -165,7 +165,9 @@ def test_any_name_is_printed_as_it_stands(name):
         assert shown in text
 
 
-def test_progress_and_comparison_print_names_as_they_stand(stored, capsys):
+def test_progress_and_comparison_print_names_as_they_stand(stored, capsys, monkeypatch):
+    monkeypatch.setattr(CONSOLE, "_force_terminal", True)
+    monkeypatch.setattr(CONSOLE, "_color_system", None)
     CONSOLE.width = 400
     with bars() as add:
         for name in NASTY:

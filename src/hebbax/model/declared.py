@@ -40,7 +40,7 @@ def read_spec(name: str) -> ModelSpec:
     Raises `ModelError` for an unknown name, key, term or value, naming the file and the key.
     """
     path = Path(name)
-    if is_named(name):
+    if is_named(str(name)):
         return parse_spec(table_of(name), name)
     if path.suffix != ".toml":
         known = declared_models()
