@@ -1,5 +1,6 @@
 """Animals without learning are coins: their population can be integrated on a grid."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -7,7 +8,7 @@ from scipy import stats
 from scipy.integrate import simpson
 from scipy.special import expit, logsumexp
 
-from hebbax.data import Record
+from hebbax.data import Record, from_animals
 
 
 def records(rng, n_animals, n_trials, mean, spread):
@@ -40,6 +41,16 @@ def _of_one(n, k, means, spreads):
     phi = np.array(means)[:, None, None] + np.array(spreads)[:, None] * e
     each = k * phi - n * np.logaddexp(0.0, phi)
     return logsumexp(each, axis=-1, b=weight / np.sqrt(2 * np.pi))
+
+
+def grouped(groups):
+    """Return sessions of groups of records, the covariate ``group`` being 0, 1 ..."""
+    records = [
+        replace(one, animal=f"{g}{one.animal}", covariates={"group": str(g)})
+        for g, own in enumerate(groups)
+        for one in own
+    ]
+    return from_animals(records, ["A", "B"], "coins")
 
 
 def two_groups(first, second):

@@ -10,12 +10,12 @@ from conftest import random_sessions
 from scipy.special import logsumexp
 from scipy.stats import norm
 
+from hebbax.check import leave_one_out as loo
 from hebbax.check.comparison import compare, deviance_explained, write_tables
-from hebbax.check.leave_one_out import leave_one_out, waic
 from hebbax.errors import FitError
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.inference_data import pointwise_log_likelihood
+from hebbax.posterior.computed import pointwise_log_likelihood
 
 N = 40
 RNG = np.random.default_rng(1)
@@ -260,8 +260,8 @@ def test_scores_of_stored_draws_are_those_of_all():
     np.testing.assert_allclose(stored, exact[:, ::3], rtol=1e-6)
     whole = xr.DataArray(exact, dims=("chain", "draw", "observation"))
     whole = whole.assign_coords(chain=fit.posterior["chain"], draw=fit.posterior["draw"])
-    for score in (waic, lambda *given: leave_one_out(*given).elpd_loo):
-        some, every = (float(score(fit.posterior, one)) for one in (stored, whole))
+    for score in (loo.waic, lambda data: loo.leave_one_out(data).elpd_loo):
+        some, every = (float(score(loo.scored(fit.posterior, one))) for one in (stored, whole))
         # The draws are the prior's: weights vary more than those of any posterior.
         assert abs(some - every) < 0.03 * abs(every)
     assert az.loo(fit, pointwise=True).loo_i.sizes["observation"] == stored.sizes["observation"]

@@ -269,13 +269,8 @@ def test_a_guide_and_the_mode_know_effects():
     slope of the density is zero at the mode."""
     rng = np.random.default_rng(3)
     groups = [coins.records(rng, 6, 80, mean, 0.4) for mean in (0.6, -0.9)]
-    records = [
-        replace(one, animal=f"{g}{one.animal}", covariates={"group": str(g)})
-        for g, own in enumerate(groups)
-        for one in own
-    ]
     spec = ModelSpec("coins", terms=(), by={"preference": "group"})
-    model = build_model(spec, from_animals(records, ["A", "B"], "coins"))
+    model = build_model(spec, coins.grouped(groups))
     values, p, _ = coins.two_groups(*groups)
     exact = {name: float(x @ p) for name, x in values.items()}
     sd = {name: float(np.sqrt((x - exact[name]) ** 2 @ p)) for name, x in values.items()}

@@ -292,6 +292,8 @@ INSIDE = {
     **{f"inference.pseudo_marginal.{n}": "a step of pseudo_marginal.sampling.fit" for n in STEPS},
     "posterior.alone.of_each": "pseudo_marginal.sampling.fit hands its key on",
     "posterior.alone.added": "of_each hands its key on",
+    "posterior.computed.predict": "to_inference_data hands a key on",
+    "posterior.computed.draw_prior": "to_inference_data hands a key on",
     "check.new_animal.refitted": "pseudo_marginal.sampling.fit hands its key on",
     "mehta2024.behavioural.by_hand": "both_by_hand is two of it",
     "mehta2024.behavioural.published": "by_hand hands its key on",

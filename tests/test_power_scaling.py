@@ -13,8 +13,8 @@ from hebbax.errors import FitError
 from hebbax.inference.pseudo_marginal.population import Population, log_prior, prior_of
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior.computed import log_priors
 from hebbax.posterior.diagnostics import Verdict
-from hebbax.posterior.inference_data import log_priors
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
 from hebbax.posterior.power_scaling import (
     NOISE,

@@ -53,13 +53,8 @@ def test_the_effect_of_a_group_is_that_of_quadrature():
     """Coins in two groups: mean, effect and spread by a grid of all three, and the evidence."""
     rng = np.random.default_rng(8)
     groups = [coins.records(rng, 5, 60, mean, 0.4) for mean in (0.3, -0.5)]
-    records = [
-        replace(one, animal=f"{g}{one.animal}", covariates={"group": str(g)})
-        for g, own in enumerate(groups)
-        for one in own
-    ]
     spec = ModelSpec("coins", terms=(), by={"preference": "group"})
-    model = build_model(spec, from_animals(records, ["A", "B"], "coins"))
+    model = build_model(spec, coins.grouped(groups))
     settings = pseudo_marginal.Settings(draws=2000, most_thinning=1, effective=1.0, r_hat=2.0)
     draws, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, settings)
 

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.special import logsumexp
 
 from hebbax.check import new_animal
-from hebbax.check.leave_one_out import leave_one_out, waic
+from hebbax.check.leave_one_out import leave_one_out, scored, waic
 from hebbax.check.new_animal import LeftOut
 from hebbax.check.score import Score, ranked, standard_error
 from hebbax.errors import FitError
@@ -169,10 +169,10 @@ def _of_choices(
     posteriors: Mapping[str, az.InferenceData], verdicts: Mapping[str, Verdict]
 ) -> Score:
     """Return models by LOO over trials."""
-    loo = {
-        name: leave_one_out(posterior.posterior, posterior.log_likelihood[site_of(posterior)])
-        for name, posterior in posteriors.items()
-    }
+    loo, elpd_waic = {}, {}
+    for name, posterior in posteriors.items():
+        data = scored(posterior.posterior, posterior.log_likelihood[site_of(posterior)])
+        loo[name], elpd_waic[name] = leave_one_out(data), waic(data)
     order = ranked({name: found.elpd_loo for name, found in loo.items()}, verdicts)
     reference = posteriors[order[0]]
     animals = np.asarray(reference.posterior["animal"])
@@ -189,10 +189,7 @@ def _of_choices(
             "animal_se": standard_error(by_animal[name]),
             "animals_better": better,
             **_quality(loo[name]),
-            "elpd_waic": waic(
-                posteriors[name].posterior,
-                posteriors[name].log_likelihood[site_of(posteriors[name])],
-            ),
+            "elpd_waic": elpd_waic[name],
             "observations": len(difference),
             **_evidence(posteriors[name]),
             "diagnostics": verdicts[name].word,

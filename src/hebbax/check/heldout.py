@@ -34,8 +34,9 @@ from hebbax.mehta2024 import stopped
 from hebbax.model.choices import build_model
 from hebbax.model.likelihood import chance
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior.computed import pointwise_log_likelihood
 from hebbax.posterior.diagnostics import Verdict, marked, verdict_of
-from hebbax.posterior.inference_data import pointwise_log_likelihood, spec_of
+from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.observed import Observed, observed
 from hebbax.posterior.stored import CHECKED, check_groups
 from hebbax.typing import Key

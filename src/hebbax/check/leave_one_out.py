@@ -9,16 +9,16 @@ import numpy as np
 import xarray as xr
 
 
-def leave_one_out(posterior: xr.Dataset, log_likelihood: xr.DataArray) -> az.ELPDData:
-    """Return the pointwise LOO of a log likelihood of draws of a posterior, by ArviZ."""
+def leave_one_out(data: az.InferenceData) -> az.ELPDData:
+    """Return the pointwise LOO of what is `scored`, by ArviZ."""
     with heeded():
-        return az.loo(scored(posterior, log_likelihood), pointwise=True)
+        return az.loo(data, pointwise=True)
 
 
-def waic(posterior: xr.Dataset, log_likelihood: xr.DataArray) -> float:
-    """Return the WAIC of a log likelihood, by ArviZ, on the scale of the LOO."""
+def waic(data: az.InferenceData) -> float:
+    """Return the WAIC of what is `scored`, by ArviZ, on the scale of the LOO."""
     with heeded():
-        return float(az.waic(scored(posterior, log_likelihood)).elpd_waic)
+        return float(az.waic(data).elpd_waic)
 
 
 def scored(posterior: xr.Dataset, log_likelihood: xr.DataArray) -> az.InferenceData:

@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from hebbax.check import calibration, repeated_fits
-from hebbax.check.leave_one_out import leave_one_out
+from hebbax.check.leave_one_out import leave_one_out, scored
 from hebbax.check.prior_predictive import Lived, generator, template
 from hebbax.check.sbc import Settings, reasons
 from hebbax.data import Sessions
@@ -189,7 +189,7 @@ def simulate(
         for spec, own in zip(specs, fit_keys, strict=True)
     }
     loo = {
-        name: leave_one_out(stored.posterior, stored.log_likelihood[site_of(stored)])
+        name: leave_one_out(scored(stored.posterior, stored.log_likelihood[site_of(stored)]))
         for name, (_, stored) in judged.items()
     }
     return (

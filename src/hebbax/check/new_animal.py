@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 
-from hebbax.check.leave_one_out import leave_one_out
+from hebbax.check.leave_one_out import leave_one_out, scored
 from hebbax.check.score import Score, ranked, standard_error
 from hebbax.data import Sessions, select
 from hebbax.errors import FitError
@@ -90,7 +90,7 @@ def leave_one_animal_out(posterior: az.InferenceData) -> LeftOut:
     """
     if why := lacking(posterior):
         raise FitError(f"{posterior.attrs.get('model', 'a posterior')}: {why}.")
-    loo = leave_one_out(posterior.posterior, posterior[BY_ANIMAL][ANIMALS])
+    loo = leave_one_out(scored(posterior.posterior, posterior[BY_ANIMAL][ANIMALS]))
     names = tuple(map(str, posterior.posterior["animal"].to_numpy()))
     k, elpd = np.asarray(loo.pareto_k, float), np.asarray(loo.loo_i, float)
     return LeftOut(names, elpd, k, np.full_like(k, np.nan), float(loo.good_k))

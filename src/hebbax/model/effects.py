@@ -22,7 +22,7 @@ import pandas as pd
 from hebbax.data import Sessions
 from hebbax.data.sessions import natural_order
 from hebbax.errors import ModelError
-from hebbax.typing import Array, Parameters
+from hebbax.typing import Array, ArrayLike, Parameters
 from hebbax.validation.quoting import plain
 
 NAME = "effect"
@@ -62,6 +62,13 @@ class Effect:
         return f"{self.member} by {self.column}"
 
 
+def shifts(covariates: ArrayLike, effect: Array, onto: ArrayLike) -> Array:
+    """Return what effects ``(..., effect)`` add to the means of every animal ``(..., animal,
+    member)``, by the ``covariates`` (animal, effect) and the members that they are ``onto``
+    (effect, member)."""
+    return (jnp.asarray(covariates) * effect[..., None, :]) @ jnp.asarray(onto)
+
+
 @dataclass(frozen=True, eq=False)
 class Effects:
     """The effects of a model, and the ``covariates`` (animal, effect) of its animals."""
@@ -98,7 +105,7 @@ class Effects:
         if NAME not in values:
             return jnp.zeros(shape)
         onto = self.onto(group, int(np.prod(shape)))
-        flat = (self.covariates * jnp.asarray(values[NAME])[..., None, :]) @ onto
+        flat = shifts(self.covariates, jnp.asarray(values[NAME]), onto)
         return flat.reshape(*flat.shape[:-1], *shape)
 
 

@@ -23,6 +23,7 @@ from hebbax.model.identity import comparable, difference
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import estimate as estimates
 from hebbax.posterior import inference_data as posteriors
+from hebbax.posterior.computed import PRIOR_DRAWS
 from hebbax.posterior.stored import check_attributes, is_stored_fit
 from hebbax.run import differing, netcdf
 from hebbax.run.names import file_name
@@ -251,7 +252,7 @@ def _sizes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> tuple[int
         return fixed, values
     seen = int(sessions.observed(spec.likelihood).sum())
     outcomes = sessions.n_stimuli + 1 if spec.kind.outcome else 1
-    fixed += posteriors.PRIOR_DRAWS * (values + 8 * seen * outcomes) + 8 * seen * (outcomes + 6)
+    fixed += PRIOR_DRAWS * (values + 8 * seen * outcomes) + 8 * seen * (outcomes + 6)
     if isinstance(settings, svi.Settings):
         fixed += 8 * settings.steps
     return fixed, values + seen * (8 + 2 * outcomes)

@@ -17,7 +17,6 @@ animals, which population, spread and the animals' values say, are not stored.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ import arviz as az
 import jax
 import numpy as np
 import xarray as xr
-from numpyro.infer import Predictive
 
 from hebbax.data import (
     Description,
@@ -37,13 +35,12 @@ from hebbax.data import (
     from_animals,
 )
 from hebbax.errors import FitError, ModelError
-from hebbax.inference.density import log_likelihood, log_prior, top_sites
 from hebbax.model.choices import Model
 from hebbax.model.declared import stored_spec
 from hebbax.model.effects import DIMENSION
 from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior import learning
+from hebbax.posterior import computed, learning
 from hebbax.posterior.observed import BY_ANIMAL, UNOBSERVED, observed, of_all_trials, of_each_animal
 from hebbax.posterior.stored import FILE_VERSION, check_attributes, check_posterior, digest
 from hebbax.run import netcdf
@@ -57,8 +54,6 @@ Posterior = az.InferenceData
 OBSERVED_DRAWS = 1000
 """Draws of all chains for which something is stored of every observation."""
 
-PRIOR_DRAWS = 200
-"""Draws of the prior and its predictive that are stored beside the posterior."""
 
 PACKAGES = ("hebbax", "jax", "numpyro", "arviz", "numpy")
 
@@ -96,14 +91,15 @@ def to_inference_data(
     predictive_key, prior_key = jax.random.split(key)
     each = slice(None, None, _step(draws))
     few = {g.name: draws[g.name][:, each] for g in model.groups}
-    prior = _prior(prior_key, model)
+    log_p = computed.pointwise_log_likelihood(model, few)
+    prior = computed.draw_prior(prior_key, model)
     named = {name: drawn for name, drawn in draws.items() if not name.endswith("_offset")}
     stored = {**named, **learning.derived(model, named)}
     out = az.from_dict(
         posterior=stored,
         sample_stats=dict(sample_stats) or None,
-        log_likelihood={model.site: pointwise_log_likelihood(model, few).astype(np.float32)},
-        posterior_predictive={model.site: _predict(predictive_key, model, few)},
+        log_likelihood={model.site: log_p.astype(np.float32)},
+        posterior_predictive={model.site: computed.predict(predictive_key, model, few)},
         prior={k: v[None] for k, v in prior.items() if k in stored},
         prior_predictive={model.site: prior[model.site][None].astype(np.int16)},
         observed_data={model.site: model.observed},
@@ -118,7 +114,7 @@ def to_inference_data(
     out.posterior_predictive = out.posterior_predictive.assign_coords(draw=chosen)
     if by_animal is not None:
         out.add_groups({BY_ANIMAL: of_each_animal(out.posterior, by_animal)})
-    if priors := log_priors(model, draws):
+    if priors := computed.log_priors(model, draws):
         out.add_groups({"log_prior": priors})
     return out
 
@@ -192,20 +188,6 @@ def provenance_attributes(provenance: Mapping[str, Any]) -> dict[str, str | int 
 def spec_attribute(spec: ModelSpec) -> str:
     """Return a declared model as JSON, the inverse of `spec_of`, without the text of its file."""
     return json.dumps({k: v for k, v in asdict(spec).items() if k != "text"})
-
-
-def pointwise_log_likelihood(model: Model, values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return log P of each observation ``(chain, draw, observation)`` in nats."""
-    one = jax.jit(jax.vmap(partial(log_likelihood, model)))
-    return np.stack([np.asarray(one(dict(chain))) for chain in _chains(values)])
-
-
-def log_priors(model: Model, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the log prior density ``(chain, draw)`` of each site of the top level that there are
-    draws of, in nats."""
-    one = jax.jit(jax.vmap(jax.vmap(partial(log_prior, model))))
-    known = {site: draws[site] for site in top_sites(model) if site in draws}
-    return {site: np.asarray(value) for site, value in one(known).items()} if known else {}
 
 
 def write(posterior: az.InferenceData, path: Path) -> None:
@@ -311,30 +293,6 @@ def _observed(model: Model) -> str:
     index, names = model.index[0], model.sessions.animals
     seen = observed(model.spec.likelihood, model.observed, index, names)
     return seen.model_dump_json()
-
-
-def _chains(values: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    n_chains = len(next(iter(values.values())))
-    return [{k: v[chain] for k, v in values.items()} for chain in range(n_chains)]
-
-
-def _predict(key: Key, model: Model, values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return observations drawn one step ahead, given the recorded history."""
-
-    def one(key: Key, draw: dict) -> jax.Array:
-        return model.distribution(draw).sample(key)
-
-    chains = _chains(values)
-    keys = jax.random.split(key, (len(chains), len(next(iter(chains[0].values())))))
-    predict = jax.jit(jax.vmap(one))
-    drawn = [np.asarray(predict(k, v)) for k, v in zip(keys, chains, strict=True)]
-    return np.stack(drawn).astype(np.int16)
-
-
-def _prior(key: Key, model: Model) -> dict[str, np.ndarray]:
-    drawn = Predictive(model, num_samples=PRIOR_DRAWS)(key, **{model.site: None})
-    values = {name: np.asarray(value) for name, value in drawn.items()}
-    return {**values, **learning.derived(model, values)}
 
 
 def _constant_data(model: Model) -> dict[str, np.ndarray]:

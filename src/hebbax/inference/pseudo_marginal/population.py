@@ -23,6 +23,7 @@ from hebbax.inference.pseudo_marginal import shrinkage
 from hebbax.inference.pseudo_marginal.normals import normals
 from hebbax.inference.pseudo_marginal.shrinkage import Shrinkage, shrinkage_of
 from hebbax.model.choices import Model
+from hebbax.model.effects import shifts
 from hebbax.model.priors import SPREAD_FRACTION, Independent, Normal
 from hebbax.typing import Array, ArrayLike, Key
 
@@ -50,7 +51,7 @@ class Regression(NamedTuple):
 
     def shift(self, effect: Array) -> Array:
         """Return what effects (effect,) add to the means of every animal ``(animal, member)``."""
-        return (self.covariates * effect) @ self.onto
+        return shifts(self.covariates, effect, self.onto)
 
 
 class Prior(NamedTuple):
