@@ -92,7 +92,7 @@ def test_a_picture_that_fails_is_a_sentence_in_its_place(tmp_path, fits):
     assert page.count(failed.sentence) == 1
     assert page.count("data:image/png;base64,") == len(list((tmp_path / "figures").iterdir()))
     assert "decay. Coefficients of each animal" in page
-    assert study.answer(result).startswith("No posterior passed its diagnostics")
+    assert study.answer(result).startswith("Every posterior FAILED its diagnostics")
     assert (tmp_path / DETAILS).read_text().startswith(f"{failed.sentence}\n\nTraceback")
     assert not plt.get_fignums()
     assert not assess(fits, tmp_path)[1].failures

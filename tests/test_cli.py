@@ -66,7 +66,7 @@ def test_compare_prints_and_writes_the_table(results):
         "compare", folder / "no-learning.nc", folder / "reward.nc", "--out", folder / "tables"
     )
     assert done.returncode == 0, done.stderr
-    assert "No posterior passed its diagnostics, so that no model is said to predict best." in (
+    assert "Every posterior FAILED its diagnostics; no model is said to predict best." in (
         " ".join(done.stdout.split())
     )
     table = folder / "tables" / "comparison.csv"

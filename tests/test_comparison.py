@@ -177,13 +177,13 @@ def test_a_posterior_that_failed_decides_nothing(tmp_path):
     assert each["difference"][4:8].tolist() == pytest.approx([-6.5] * 4, abs=0.01)
     few = compare({name: fits[name] for name in ("lost", "one")})
     assert few.sentence.startswith(
-        "Only one passed its diagnostics, so that no model is said to predict best. "
+        "All but one FAILED their diagnostics; no model is said to predict best. "
         f"{LACKING.replace('one', 'lost', 1)}A choice among known ones: A posterior that FAILED the diagnostics, with a score that decides nothing: lost (4.0 nats "
         "above one). "
     )
     none = compare({name: fits[name] for name in ("lost", "last")})
     assert none.sentence.startswith(
-        "No posterior passed its diagnostics, so that no model is said to predict best. "
+        "Every posterior FAILED its diagnostics; no model is said to predict best. "
         f"{LACKING.replace('one', 'lost', 1)}The chains"
     )
 

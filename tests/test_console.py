@@ -5,7 +5,7 @@ from rich.console import Console
 
 from hebbax.check.score import Score
 from hebbax.cli.console import CONSOLE, bars, lines, score_table
-from hebbax.posterior.diagnostics import Verdict
+from hebbax.posterior.verdict import Verdict
 
 
 def test_no_name_and_no_mark_is_cut_where_the_terminal_is_narrow():

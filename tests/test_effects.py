@@ -24,13 +24,13 @@ from hebbax.inference.scaling import candidate_model
 from hebbax.model.choices import build_model
 from hebbax.model.declared import parse_spec, with_formula
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.forgetting import forgetting_sentence
 from hebbax.posterior.inference_data import sessions_of, to_inference_data
 from hebbax.posterior.levels import difference_table, level_table, sentence
 from hebbax.posterior.power_scaling import sensitivity_table
 from hebbax.posterior.prior_tails import far_out
 from hebbax.posterior.summary import animal_table, population_table
+from hebbax.posterior.verdict import Verdict
 from hebbax.rule.fading import losses
 from hebbax.simulate.environment import TASK
 

@@ -8,7 +8,6 @@ from scipy.stats import expon, norm
 
 from hebbax import figures
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.forgetting import (
     animal_losses,
     forgetting,
@@ -17,6 +16,7 @@ from hebbax.posterior.forgetting import (
 )
 from hebbax.posterior.inference_data import spec_attribute
 from hebbax.posterior.summary import animal_table, population_table
+from hebbax.posterior.verdict import Verdict
 from hebbax.report.study import truth_table
 from hebbax.simulate.cohort import Cohort
 

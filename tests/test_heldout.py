@@ -15,9 +15,9 @@ from hebbax.data import Record, first_trials, from_animals, select, split
 from hebbax.errors import DataError, FitError
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.inference_data import to_inference_data
 from hebbax.posterior.observed import observed
+from hebbax.posterior.verdict import Verdict
 
 TERMS = ("x r", "w", "1")
 SPEC = ModelSpec("test", TERMS, habit_scale=1.0)

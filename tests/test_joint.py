@@ -20,9 +20,9 @@ from hebbax.check.score import Score
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.fading import Signals, fading, losses, signals
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
+from hebbax.posterior.verdict import Verdict
 from hebbax.rule import fading as exact
 from hebbax.rule.taylor import TaylorRule
 
@@ -227,7 +227,7 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
         == "loss in a trial (%)\nof weights of stimuli that were not chosen"
     )
     one = joint.joint(compare(fits, {"forgetting": PASSED, "reward": BAD}), fits)
-    assert "forgetting, the only model that passed its diagnostics" in one.sentence
+    assert "forgetting, the only model that did not fail its diagnostics" in one.sentence
     assert one.models["probability"].to_dict() == pytest.approx(
         {"forgetting": 1.0, "reward": np.nan}, nan_ok=True
     )

@@ -16,11 +16,12 @@ from hebbax.inference.density import start
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.posterior import estimate
-from hebbax.posterior.diagnostics import Verdict, diagnose
+from hebbax.posterior.diagnostics import diagnose
 from hebbax.posterior.forgetting import animal_losses, forgetting, forgetting_sentence
 from hebbax.posterior.inference_data import read, write
 from hebbax.posterior.power_scaling import sensitivity_table
 from hebbax.posterior.summary import animal_table, population_table
+from hebbax.posterior.verdict import Verdict
 from hebbax.rule.equivalent import equivalent
 
 PASSED = Verdict((), {}, "")

@@ -14,8 +14,9 @@ from hebbax.check.predictive import Settings, check
 from hebbax.cli.posteriors import distinct_names, read_posteriors
 from hebbax.errors import FitError, HebbaxError
 from hebbax.posterior import forgetting, summary
-from hebbax.posterior.diagnostics import Verdict, diagnose
+from hebbax.posterior.diagnostics import diagnose
 from hebbax.posterior.inference_data import write
+from hebbax.posterior.verdict import Verdict
 from hebbax.report.study import deviance_table
 
 MARK = "the posterior FAILED its diagnostics"

@@ -22,10 +22,10 @@ from hebbax.inference.pseudo_marginal import animal
 from hebbax.model.choices import build_model
 from hebbax.model.declared import declared_models, parse_spec, read_spec, stored_spec
 from hebbax.model.identity import difference, identity
-from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.forgetting import forgetting
 from hebbax.posterior.inference_data import read, spec_attribute, write
 from hebbax.posterior.summary import population_table
+from hebbax.posterior.verdict import Verdict
 from hebbax.rule.imported import named, text_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"

@@ -14,7 +14,6 @@ from hebbax.inference.pseudo_marginal.population import Population, log_prior, p
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.computed import log_priors
-from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
 from hebbax.posterior.power_scaling import (
     NOISE,
@@ -23,6 +22,7 @@ from hebbax.posterior.power_scaling import (
     sensitivity_table,
     sentence,
 )
+from hebbax.posterior.verdict import Verdict
 
 SCALES = np.array([0.5, 0.2])
 SHAPE = (4, 1000)

@@ -18,8 +18,8 @@ from hebbax.errors import FitError
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.inference_data import to_inference_data
+from hebbax.posterior.verdict import Verdict
 from hebbax.simulate.cohort import Cohort, simulate
 
 COHORT_OF_LEARNERS = Cohort(

@@ -9,9 +9,9 @@ from scipy.special import expit, logit
 from hebbax.model.declared import read_spec
 from hebbax.model.members import groups_of
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.inference_data import spec_attribute
 from hebbax.posterior.prior_tails import far_out, sentence
+from hebbax.posterior.verdict import Verdict
 
 PASSED = Verdict((), {}, "")
 FAILED = Verdict(("R-hat of theta is 2.000 (at most 1.01)",), {}, "")

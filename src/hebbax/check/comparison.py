@@ -24,9 +24,10 @@ from hebbax.check.new_animal import LeftOut
 from hebbax.check.score import Score, ranked, standard_error
 from hebbax.errors import FitError
 from hebbax.model.likelihood import chance
-from hebbax.posterior.diagnostics import Verdict, verdict_of
+from hebbax.posterior.diagnostics import verdict_of
 from hebbax.posterior.observed import check_comparable, site_of
 from hebbax.posterior.stored import SCORED, check_groups
+from hebbax.posterior.verdict import Verdict
 from hebbax.run import files
 
 QUESTION = "a choice among known ones"
@@ -54,7 +55,7 @@ class Comparison:
             WAIC, worst k-hat, the number of observations with one above the threshold and the
             threshold, the number of ``observations``, the log evidence and its Monte Carlo error in
             nats (missing where the method or the prior gives none), and whether its ``diagnostics``
-            passed or FAILED.
+            passed, imprecise or FAILED.
         animals: on a new animal (`hebbax.check.new_animal.score`); None where a posterior does not
             say.
         left_out: what each model predicts of each left-out animal; empty where one does not say.
@@ -83,13 +84,13 @@ class Comparison:
 
     @property
     def trusted(self) -> list[str]:
-        """Names of the models whose posteriors passed their diagnostics, best first."""
+        """Names of the models whose posteriors did not fail their diagnostics, best first."""
         return self.scores[0].trusted
 
     @property
     def sentence(self) -> str:
-        """The answers in words: what predicts best among the posteriors that passed, which failed,
-        and where a score cannot be trusted."""
+        """The answers in words: what predicts best among the posteriors that did not fail, which
+        did, and where a score cannot be trusted."""
         if len(self.ranking) == 1:
             return f"Only {self.ranking[0]} was given; there is nothing to compare."
         parts = [self._too_few, self.lacking]
@@ -103,11 +104,11 @@ class Comparison:
     @property
     def _too_few(self) -> str:
         if not self.trusted:
-            return "No posterior passed its diagnostics, so that no model is said to predict best."
+            return "Every posterior FAILED its diagnostics; no model is said to predict best."
         if len(self.trusted) == 1:
             return (
-                f"Only {self.trusted[0]} passed its diagnostics, so that no model is said to "
-                "predict best."
+                f"All but {self.trusted[0]} FAILED their diagnostics; no model is said to predict "
+                "best."
             )
         return ""
 
@@ -151,7 +152,7 @@ def compare(
     known = verdicts or {}
     verdicts = {name: verdict_of(fit, known.get(name)) for name, fit in posteriors.items()}
     for name, verdict in verdicts.items():
-        if verdict.variational and not verdict.passed:
+        if verdict.variational and not verdict.usable:
             raise FitError(f"{name}: not to be compared. {verdict.sentence}")
     choices = _of_choices(posteriors, verdicts)
     for name, posterior in posteriors.items():

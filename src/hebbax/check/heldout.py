@@ -35,10 +35,11 @@ from hebbax.model.choices import build_model
 from hebbax.model.likelihood import chance
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.computed import pointwise_log_likelihood
-from hebbax.posterior.diagnostics import Verdict, marked, verdict_of
+from hebbax.posterior.diagnostics import verdict_of
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.observed import Observed, observed
 from hebbax.posterior.stored import CHECKED, check_groups
+from hebbax.posterior.verdict import Verdict, marked
 from hebbax.typing import Key
 
 Weights = Literal["carried", "reset"]
@@ -128,7 +129,7 @@ class Gain(NamedTuple):
 
     ``total`` nats of all animals and its standard error over them, their ``median`` and the ends of
     its 90 % bootstrap interval, and the number of animals that are predicted ``better``. Of scores
-    of posteriors ``diagnostics`` says whether they passed, or one of them FAILED.
+    of posteriors ``diagnostics`` says the worst of their grades.
     """
 
     total: float
@@ -248,7 +249,7 @@ def scores(heldout: Heldout) -> Scores:
 def _worse(*verdicts: Verdict | None) -> str:
     """Return the worst of some verdicts in a word, nothing where no posterior was diagnosed."""
     known = [verdict for verdict in verdicts if verdict is not None]
-    return min(known, key=lambda verdict: verdict.passed).word if known else ""
+    return min(known, key=lambda one: (one.usable, one.passed)).word if known else ""
 
 
 def gain(ours: np.ndarray, theirs: np.ndarray) -> Gain:

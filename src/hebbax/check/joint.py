@@ -18,11 +18,11 @@ import pandas as pd
 from hebbax.check.comparison import Comparison
 from hebbax.check.model_weights import probabilities, stacked
 from hebbax.errors import FitError
-from hebbax.posterior.diagnostics import Verdict
 from hebbax.posterior.fading import fading
 from hebbax.posterior.forgetting import MIDDLE, SURE
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.summary import probability
+from hebbax.posterior.verdict import Verdict
 from hebbax.rule.fading import PERCENT
 from hebbax.run import files, records
 
@@ -62,9 +62,9 @@ class Joint:
         question: by what they were ranked, in words.
         models: one row a model in the order of the comparison: whether it is ``as_good`` as the
             best, its stacking ``weight``, its ``probability`` with Monte Carlo error, its scores,
-            whether its ``diagnostics`` passed, and of ``unchosen`` and ``chosen`` weights the four
+            the ``grade`` of its posterior, and of ``unchosen`` and ``chosen`` weights the four
             numbers of `Averaged`.
-        averaged: the same of all that are as good, by kind of weight; empty where none passed.
+        averaged: the same of all that are as good, by kind of weight; empty where all failed.
         sentence: the answer in words.
         verdicts: what the diagnostics say of each model, in that order.
     """
@@ -90,7 +90,7 @@ def joint(compared: Comparison, posteriors: Mapping[str, az.InferenceData]) -> J
         parts = {name: found[name].of(kind) for name in as_good}
         together[kind] = averaged(mixed(parts, weight))
     best = f"which predicts {leading.question} best"
-    which = best if len(leading.trusted) > 1 else "the only model that passed its diagnostics"
+    which = best if len(leading.trusted) > 1 else "the only model that did not fail its diagnostics"
     alike = f"the {len(as_good)} models that predict {leading.question} as well as the best"
     told = f"{as_good[0]}, {which}" if len(as_good) == 1 else alike
     said = _said({name: own[name] for name in as_good}, together, told)
@@ -130,8 +130,8 @@ def mixed(drawn: Mapping[str, np.ndarray], weight: Mapping[str, float]) -> np.nd
 
 
 def _weights(compared: Comparison) -> dict[str, float]:
-    """Return the stacking weight of each model that passed, zero of all others; even weights of
-    those that are as good as the best where no animal was left out."""
+    """Return the stacking weight of each model that did not fail, zero of all that did;
+    even weights of those that are as good as the best where no animal was left out."""
     score = compared.scores[0]
     weight = dict.fromkeys(score.ranking, 0.0)
     if compared.animals is None:
@@ -168,8 +168,8 @@ def _table(
     evidence = {name: float(choices["log_evidence"][name]) for name in leading.ranking}
     error = {name: float(choices["log_evidence_error"][name]) for name in leading.ranking}
     # An evidence by chains that have not met decides nothing.
-    passed = {name: evidence[name] for name in leading.trusted}
-    likely = dict.fromkeys(leading.ranking, (np.nan, np.nan)) | probabilities(passed, error)
+    met = {name: evidence[name] for name in leading.trusted}
+    likely = dict.fromkeys(leading.ranking, (np.nan, np.nan)) | probabilities(met, error)
     rows = {}
     for name in leading.ranking:
         numbers = {
@@ -182,14 +182,14 @@ def _table(
             "as_good": name in leading.as_good,
             "weight": weight[name],
             "probability": likely[name][0],
-            "probability_error": likely[name][1],
+            "probability_se": likely[name][1],
             "log_evidence": evidence[name],
-            "log_evidence_error": error[name],
+            "log_evidence_se": error[name],
             "left_out_animals": left_out,
             "loo": choices["elpd_loo"][name],
             "waic": choices["elpd_waic"][name],
             **numbers,
-            "diagnostics": compared.verdicts[name].word,
+            "grade": compared.verdicts[name].word,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 

@@ -35,9 +35,10 @@ from hebbax.inference.pseudo_marginal.bridge import LEAST_EFFECTIVE, Ratio, brid
 from hebbax.inference.pseudo_marginal.marginal import of_new_animal
 from hebbax.model.choices import Model, build_model
 from hebbax.model.effects import NAME as EFFECT
-from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT, Verdict
+from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT
 from hebbax.posterior.inference_data import sessions_of, spec_of
 from hebbax.posterior.observed import ANIMALS, BY_ANIMAL
+from hebbax.posterior.verdict import Verdict
 from hebbax.typing import Key, Progress, silent
 
 QUESTION = "a new animal"

@@ -30,9 +30,10 @@ from hebbax.check.replicates import RecordedTask, free_trials, predicted_trials,
 from hebbax.data import Sessions, part
 from hebbax.errors import FitError
 from hebbax.model.choices import Model, build_model
-from hebbax.posterior.diagnostics import Verdict, marked, verdict_of
+from hebbax.posterior.diagnostics import verdict_of
 from hebbax.posterior.inference_data import drawn_values, numbers_of, sessions_of, spec_of
 from hebbax.posterior.stored import CHECKED, check_groups
+from hebbax.posterior.verdict import Verdict, marked
 from hebbax.run import files
 from hebbax.run.names import file_name
 from hebbax.simulate.baiting import Decision, decide

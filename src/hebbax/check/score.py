@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hebbax.posterior.diagnostics import Verdict
+from hebbax.posterior.verdict import Verdict
 
 SMALL_DIFFERENCE = 4.0
 """Below this many nats the normal approximation of a difference is not to be trusted."""
@@ -18,8 +18,8 @@ class Score:
 
     Attributes:
         question: what the score answers, in words.
-        table: one row a model, best first, and those that passed their diagnostics before those
-            that failed; with the ``difference`` from the first in nats, its standard error over
+        table: one row a model, best first, and those that failed their diagnostics
+            last; with the ``difference`` from the first in nats, its standard error over
             animals, ``animal_se``, and where there is one over trials, ``difference_se``.
         by_animal: ``(model, animal)`` the difference from the first, by animal.
         verdicts: what the diagnostics say of each model.
@@ -37,8 +37,8 @@ class Score:
 
     @property
     def trusted(self) -> list[str]:
-        """Names of the models whose posteriors passed their diagnostics, best first."""
-        return [name for name in self.ranking if self.verdicts[name].passed]
+        """Names of the models whose posteriors did not fail their diagnostics, best first."""
+        return [name for name in self.ranking if self.verdicts[name].usable]
 
     @property
     def as_good(self) -> list[str]:
@@ -57,7 +57,7 @@ class Score:
 
     @property
     def sentence(self) -> str:
-        """What predicts best among the posteriors that passed, and where those that failed would
+        """What predicts best among the posteriors that did not fail, and where those that did would
         stand; nothing where none or all there is passed alone."""
         said = " ".join(part for part in (self._best, self._failed) if part)
         return f"{self.question[:1].upper()}{self.question[1:]}: {said}" if said else ""
@@ -97,7 +97,7 @@ class Score:
 
 def ranked(elpd: Mapping[str, float], verdicts: Mapping[str, Verdict]) -> list[str]:
     """Return names of models, best first, those that failed their diagnostics last."""
-    return sorted(elpd, key=lambda name: (not verdicts[name].passed, -elpd[name]))
+    return sorted(elpd, key=lambda name: (not verdicts[name].usable, -elpd[name]))
 
 
 def standard_error(by_animal: np.ndarray) -> float:

@@ -40,7 +40,7 @@ def diagnose(posteriors: tuple[Path, ...]) -> None:
         if said := prior_tails.sentence(result, verdict):
             CONSOLE.print(said)
         sensitivity = power_scaling.sensitivity_table(result, verdict)
-        if verdict.passed and len(sensitivity):
+        if verdict.usable and len(sensitivity):
             CONSOLE.print(power_scaling.sentence(sensitivity))
             CONSOLE.print(table("sensitivity", sensitivity.drop(columns="diagnostics")))
 

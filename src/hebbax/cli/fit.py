@@ -140,7 +140,7 @@ def _tell(name: str, result: fits.Result) -> None:
     say(name, verdict.advised)
     if said := prior_tails.sentence(result, verdict):
         CONSOLE.print(said)
-    if verdict.passed:
+    if verdict.usable:
         CONSOLE.print(table("population", summary.population_table(result, verdict)))
         if said := forgetting.forgetting_sentence(result, verdict):
             CONSOLE.print(said)

@@ -31,6 +31,6 @@ def fading(found: Joint) -> Figure:
     labels = [v.called(name, "\n") for name, v in found.verdicts.items()]
     axes[0].set_yticks(range(rows + 1), [*labels, "average" if found.averaged else ""])
     for label, verdict in zip(axes[0].get_yticklabels(), found.verdicts.values(), strict=False):
-        label.set_color("black" if verdict.passed else FAILED)
+        label.set_color("black" if verdict.usable else FAILED)
     axes[0].set_ylim(rows + 0.5, -0.5)
     return figure

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hebbax.figures.style import PALETTE, literal, mark_failed
-from hebbax.posterior.diagnostics import Verdict
+from hebbax.posterior.verdict import Verdict
 
 MOST_TRIALS = 400
 """Trials of more sessions than one that are shown, and twice as many of a single one."""

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 
 from hebbax.figures.posterior import NARROW, WIDE
 from hebbax.figures.style import literal, mark_failed, model_colour
-from hebbax.posterior.diagnostics import Verdict, verdict_of
+from hebbax.posterior.diagnostics import verdict_of
 from hebbax.posterior.levels import levels
+from hebbax.posterior.verdict import Verdict
 
 ACROSS = 3
 """Panels in a row."""

@@ -17,9 +17,10 @@ from scipy.stats import gaussian_kde
 from hebbax.figures.style import literal, mark_failed, model_colour
 from hebbax.posterior import learning
 from hebbax.posterior.alone import stored
-from hebbax.posterior.diagnostics import Verdict, verdict_of
+from hebbax.posterior.diagnostics import verdict_of
 from hebbax.posterior.forgetting import Forgetting, forgetting
 from hebbax.posterior.summary import probability
+from hebbax.posterior.verdict import Verdict
 from hebbax.rule.fading import PERCENT, memory
 
 PANELS_IN_A_ROW = 6

@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
 from hebbax.errors import FitError
-from hebbax.posterior.diagnostics import Verdict
+from hebbax.posterior.verdict import Grade, Verdict
 from hebbax.run.files import replacing
 
 OBSERVED = "#000000"
@@ -120,16 +120,18 @@ def grey_numbers(ax: Axes, values: np.ndarray, texts: list[list[str]]) -> None:
 def failed(verdict: object) -> bool:
     """Return whether the ``verdict`` in a row of a table (`Verdict.brief`) is that of a posterior
     that failed; one that is missing is of a fit that has none, a point estimate."""
-    return str(verdict) not in ("", "nan", "passed")
+    said = str(verdict)
+    return said not in ("", "nan", Grade.PASSED) and not said.startswith(Grade.IMPRECISE)
 
 
 def mark_failed(figure: Figure, verdict: Verdict) -> Figure:
-    """Return a figure of a posterior, with words across it where that failed its diagnostics."""
+    """Return a figure of a posterior, with words across it where it did not pass its
+    diagnostics."""
     if not verdict.passed:
         figure.text(
             0.5,
             0.5,
-            "the posterior FAILED its diagnostics",
+            f"the posterior {verdict.told}",
             ha="center",
             va="center",
             fontsize=2.6 * figure.get_figwidth(),

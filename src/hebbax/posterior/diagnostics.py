@@ -1,13 +1,15 @@
-"""Whether a posterior can be trusted: one verdict, with reasons in words.
+"""Whether a posterior can be trusted: one verdict (`hebbax.posterior.verdict`), with its reasons.
 
 Thresholds: rank-normalised R-hat and bulk / tail ESS of Vehtari et al. (2021), E-BFMI of
 Betancourt (2016); for a variational fit the Pareto k-hat of Yao et al. (2018). A variational fit
 that fails is no posterior, and is not called one.
+
+Each limit has a second one behind it. Between the two a posterior is imprecise, beyond the second
+it FAILED.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import wraps
 from typing import NamedTuple, Protocol
 
@@ -20,6 +22,7 @@ from hebbax.inference.pseudo_marginal import Settings
 from hebbax.posterior import measures, remedies
 from hebbax.posterior.learning import sampled
 from hebbax.posterior.stored import check_groups
+from hebbax.posterior.verdict import Verdict, marked
 
 MAX_R_HAT = 1.01
 MAX_R_HAT_SHORT = 1.05
@@ -27,79 +30,21 @@ MAX_R_HAT_SHORT = 1.05
 reach: what is asked of fits that repeat."""
 
 MIN_ESS = 400.0
+MIN_ESS_IMPRECISE = 100.0
+"""As many leave a standard error of a tenth of the posterior sd in a mean."""
+
 MIN_E_BFMI = 0.3
 MAX_DIVERGING = 0.0
+MAX_DIVERGING_IMPRECISE = 0.001
+"""Of the draws: where so few diverge, what they avoid holds about as little of the posterior."""
+
 MAX_SATURATED_TREES = 0.01
 MIN_ACCEPTED = 0.01
 MAX_STAY = 0.05
+MAX_STAY_IMPRECISE = 0.1
 MAX_K_HAT = 0.7
 MAX_ELBO_RISE = 0.5
 """Nats by which the ELBO may rise from the third to the last quarter of the steps."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the diagnostics say of one posterior.
-
-    ``reasons`` lists what failed, in words; it is empty where everything passed. ``figures`` holds
-    the numbers behind it, and ``measured`` says the main ones. ``variational`` is whether a guide
-    was fitted instead of chains sampled. ``remedies`` are what to do about the reasons.
-    """
-
-    reasons: tuple[str, ...]
-    figures: dict[str, float]
-    measured: str
-    variational: bool = False
-    remedies: tuple[str, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing failed."""
-        return not self.reasons
-
-    @property
-    def word(self) -> str:
-        """The verdict in a word, for a table."""
-        return "passed" if self.passed else "FAILED"
-
-    @property
-    def mark(self) -> str:
-        """What stands behind the caption of a table of a posterior that failed, else nothing."""
-        return "" if self.passed else " (this posterior FAILED its diagnostics)"
-
-    def called(self, name: str, joined: str = " ") -> str:
-        """Return the name of a model, marked where its posterior failed."""
-        return name if self.passed else f"{name}{joined}(FAILED its diagnostics)"
-
-    @property
-    def advised(self) -> str:
-        """The verdict, and what to do about what failed."""
-        steps = f" What to do: {'; '.join(self.remedies)}." if self.remedies else ""
-        return f"{self.sentence}{steps}"
-
-    @property
-    def brief(self) -> str:
-        """The verdict in a cell of a table: passed, or what failed."""
-        return "; ".join(self.reasons) or "passed"
-
-    @property
-    def sentence(self) -> str:
-        """The verdict in one sentence."""
-        if self.passed:
-            kind = "variational posterior" if self.variational else "posterior"
-            return f"The {kind} passed its diagnostics: {self.measured}."
-        failed = (
-            "variational approximation FAILED its diagnostics and cannot be called a posterior"
-            if self.variational
-            else "posterior FAILED its diagnostics and must not be summarised as it is"
-        )
-        return f"The {failed}: {'; '.join(self.reasons)}."
-
-
-def marked(table: pd.DataFrame, verdict: Verdict) -> pd.DataFrame:
-    """Return a table of a posterior's numbers with a last column ``diagnostics``: whether it passed
-    or FAILED."""
-    return table.assign(diagnostics=verdict.word)
 
 
 class Table(Protocol):
@@ -186,15 +131,18 @@ def _verdict(
 ) -> Verdict:
     reasons = tuple(check.reason for check in failed)
     steps = tuple(dict.fromkeys(check.remedy for check in failed))
-    return Verdict(reasons, figures, measured, variational, steps)
+    grave = any(check.grave for check in failed)
+    return Verdict(reasons, figures, measured, variational, steps, grave)
 
 
 class Check(NamedTuple):
-    """Whether something ``failed``, the ``reason`` that says so, and what to do about it."""
+    """Whether something ``failed``, the ``reason`` that says so, what to do about it, and whether
+    it is so ``grave`` that nothing may be said."""
 
     failed: bool
     reason: str
     remedy: str
+    grave: bool = True
 
 
 def _sampled(posterior: az.InferenceData) -> Verdict:
@@ -224,16 +172,19 @@ def _sampled(posterior: az.InferenceData) -> Verdict:
             chains >= MIN_CHAINS and not few and not r_hat[0] <= MAX_R_HAT,
             f"R-hat of {r_hat[1]} is {r_hat[0]:.3f} (at most {MAX_R_HAT})",
             warm_up,
+            grave=not r_hat[0] <= MAX_R_HAT_SHORT,
         ),
         Check(
             not few and not ess_bulk[0] >= MIN_ESS,
             f"bulk ESS of {ess_bulk[1]} is {ess_bulk[0]:.0f} (at least {MIN_ESS:.0f})",
             _more(n_draws, ess_bulk[0]) if met else warm_up,
+            grave=not ess_bulk[0] >= MIN_ESS_IMPRECISE,
         ),
         Check(
             not few and not ess_tail[0] >= MIN_ESS,
             f"tail ESS of {ess_tail[1]} is {ess_tail[0]:.0f} (at least {MIN_ESS:.0f})",
             _more(n_draws, ess_tail[0]) if met else warm_up,
+            grave=not ess_tail[0] >= MIN_ESS_IMPRECISE,
         ),
     ]
     trajectories = "energy" in stats
@@ -273,6 +224,7 @@ def _trajectories(posterior: az.InferenceData) -> tuple[dict[str, float], list[C
             diverging > MAX_DIVERGING,
             f"{diverging:.0f} of {n_draws:.0f} draws diverged (none allowed)",
             remedies.NO_NUTS,
+            grave=diverging > MAX_DIVERGING_IMPRECISE * n_draws,
         ),
         Check(
             not figures["e_bfmi"] >= MIN_E_BFMI,
@@ -283,6 +235,7 @@ def _trajectories(posterior: az.InferenceData) -> tuple[dict[str, float], list[C
             saturated > MAX_SATURATED_TREES,
             f"{saturated:.0%} of the trajectories hit the depth limit",
             remedies.NO_NUTS,
+            grave=False,  # slow, and what that costs is in the ESS
         ),
         Check(
             figures["frozen_chains"] > 0,
@@ -313,6 +266,7 @@ def _proposals(posterior: az.InferenceData) -> tuple[dict[str, float], list[Chec
             not longest <= MAX_STAY,
             f"{whose} kept its values for {longest:.0%} of a chain (at most {MAX_STAY:.0%})",
             remedies.look_at(whose, _warmup(posterior)),
+            grave=not longest <= MAX_STAY_IMPRECISE,
         ),
     ]
     return figures, checks, f"{accepted:.0%} of the proposed {proposed} accepted"

@@ -2,8 +2,8 @@
 
 It is told by what a weight loses of itself in a trial (`hebbax.rule.fading`), in per cent, and by
 the memory in trials. A coefficient alone does not say it: the same one is another loss where there
-are more stimuli. The value of a loss is the median of its draws. Tables and sentences say whether
-the posterior passed its diagnostics.
+are more stimuli. The value of a loss is the median of its draws. Tables and sentences say how far
+the posterior can be trusted.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ import pandas as pd
 from hebbax.posterior import alone, diagnostics, learning
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.summary import INTERVAL, population_table, probability, samples_of
+from hebbax.posterior.verdict import Verdict
 from hebbax.rule.equivalent import TEMPERATURE, equivalent
 from hebbax.rule.fading import PERCENT, Loss, losses, memory, unsteady
 
@@ -148,9 +149,7 @@ def forgetting(posterior: az.InferenceData) -> list[Forgetting]:
     return out
 
 
-def forgetting_sentence(
-    posterior: az.InferenceData, verdict: diagnostics.Verdict | None = None
-) -> str:
+def forgetting_sentence(posterior: az.InferenceData, verdict: Verdict | None = None) -> str:
     """Return the answer to: is there active forgetting, how large, how sure; beside it the
     coefficients, and the terms that are no part of it. Empty for a rule without it. It begins with
     what the ``verdict``, made where it is not known, is of a posterior that failed."""

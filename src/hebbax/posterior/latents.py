@@ -25,9 +25,10 @@ from hebbax.data import select
 from hebbax.errors import DataError, FitError
 from hebbax.model.choices import Model, build_model
 from hebbax.model.trials import Design
-from hebbax.posterior.diagnostics import Verdict, verdict_of
+from hebbax.posterior.diagnostics import verdict_of
 from hebbax.posterior.inference_data import drawn_values, numbers_of, sessions_of, spec_of
 from hebbax.posterior.summary import INTERVAL
+from hebbax.posterior.verdict import Verdict
 from hebbax.rule.network import free_step
 from hebbax.typing import Array, Parameters
 
@@ -118,7 +119,7 @@ def latents(
 
 def table(found: xr.Dataset) -> pd.DataFrame:
     """Return latents as one row a trial, columns called in words by the stimuli of the data, and
-    last whether the posterior passed its diagnostics.
+    last the grade of the posterior.
 
     Raises `FitError` where two columns would have one name.
     """

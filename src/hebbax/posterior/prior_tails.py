@@ -29,6 +29,7 @@ from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics, learning
 from hebbax.posterior.inference_data import sessions_of, spec_of
 from hebbax.posterior.summary import members, samples_of
+from hebbax.posterior.verdict import Verdict
 from hebbax.rule.named import Parameter
 
 CENTRAL = 0.99
@@ -70,7 +71,7 @@ def far_out(posterior: az.InferenceData) -> list[FarOut]:
     return found
 
 
-def sentence(posterior: az.InferenceData, verdict: diagnostics.Verdict | None = None) -> str:
+def sentence(posterior: az.InferenceData, verdict: Verdict | None = None) -> str:
     """Return which values sit far out in their priors, and what to change; empty where none does.
     It begins with what the ``verdict``, made where it is not known, is of a posterior that
     failed."""

@@ -1,7 +1,7 @@
 """A posterior in tables: what is said of each coefficient, and of how many matter.
 
 The value of a coefficient is the median of its draws, here and everywhere. Tables of coefficients
-say in a last column whether the posterior passed its diagnostics (`diagnostics.marks`).
+say in a last column how far the posterior can be trusted (`diagnostics.marks`).
 """
 
 import arviz as az

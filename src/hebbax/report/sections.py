@@ -18,7 +18,7 @@ from hebbax.check.joint import Joint
 from hebbax.check.predictive import SUSPICIOUS
 from hebbax.posterior import forgetting, latents, levels, power_scaling, prior_tails, summary
 from hebbax.posterior import inference_data as posteriors
-from hebbax.posterior.diagnostics import Verdict
+from hebbax.posterior.verdict import Verdict
 from hebbax.report import page
 from hebbax.report.study import Study, answer, deviance_table
 from hebbax.run import attempts

@@ -37,6 +37,7 @@ from hebbax.posterior import (
 )
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.observed import check_comparable
+from hebbax.posterior.verdict import Verdict, marked
 from hebbax.report import told
 from hebbax.rule.fading import PERCENT
 from hebbax.run import files
@@ -76,7 +77,7 @@ class Study:
     ``command`` what makes it anew from its posteriors."""
 
     posteriors: Mapping[str, az.InferenceData]
-    verdicts: Mapping[str, diagnostics.Verdict]
+    verdicts: Mapping[str, Verdict]
     compared: comparison.Comparison | Failed
     checks: Mapping[str, predictive.Check | Failed]
     joint: Joint | Failed | None = None
@@ -94,8 +95,8 @@ class Study:
 
     @property
     def trusted(self) -> list[str]:
-        """Those of the ranking that passed their diagnostics."""
-        return [name for name in self.ranking if self.verdicts[name].passed]
+        """Those of the ranking that did not fail their diagnostics."""
+        return [name for name in self.ranking if self.verdicts[name].usable]
 
 
 def prepare(sessions: Sessions, plan: Plan) -> list[fits.Standing]:
@@ -180,11 +181,11 @@ def assess(fitted: Mapping[str, az.InferenceData], plan: Plan, progress: Progres
     return replace(study, failures=_write_tables(study, plan.folder))
 
 
-def verdict_of(name: str, posterior: az.InferenceData) -> diagnostics.Verdict:
+def verdict_of(name: str, posterior: az.InferenceData) -> Verdict:
     """Return the verdict on a posterior; one that cannot be diagnosed has not passed."""
     verdict = attempt(f"The diagnosis of {name}", partial(diagnostics.diagnose, posterior))
     if isinstance(verdict, Failed):
-        return diagnostics.Verdict((verdict.sentence.rstrip("."),), {}, "")
+        return Verdict((verdict.sentence.rstrip("."),), {}, "")
     return verdict
 
 
@@ -192,8 +193,8 @@ def answer(study: Study) -> str:
     """Return the answer in a few sentences: what fades by all models that predict as well as the
     best, then the best model, its forgetting term, what it misses.
 
-    Coefficients are those of the best model that passed its diagnostics. Where none did it is said
-    which values of the best one sit far out in their priors: that may be why.
+    Coefficients are those of the best model that did not fail its diagnostics. Where all did
+    it is said which values of the best one sit far out in their priors: that may be why.
     """
     sentences = [said(attempt("The comparison", lambda: study.compared.sentence))]
     if isinstance(study.joint, Joint):
@@ -221,9 +222,7 @@ def _far_out(study: Study, name: str) -> str:
     return said(attempt(f"The prior of {name}", told))
 
 
-def truth_table(
-    posterior: az.InferenceData, cohort: Cohort, verdict: diagnostics.Verdict
-) -> pd.DataFrame:
+def truth_table(posterior: az.InferenceData, cohort: Cohort, verdict: Verdict) -> pd.DataFrame:
     """Return the population values a simulated cohort was drawn from, and what its weights lose in
     a trial, beside their posterior, and its verdict."""
     truth = {f"theta {term}": value for term, value in cohort.population.items()}
@@ -238,7 +237,7 @@ def truth_table(
     table = pd.concat(
         [
             summary.population_table(posterior, verdict),
-            diagnostics.marked(pd.DataFrame.from_dict(lost, orient="index"), verdict),
+            marked(pd.DataFrame.from_dict(lost, orient="index"), verdict),
         ]
     )
     table.insert(0, "truth", [truth[name] for name in table.index])
@@ -249,7 +248,7 @@ def truth_table(
 
 
 def deviance_table(
-    fitted: Mapping[str, az.InferenceData], verdicts: Mapping[str, diagnostics.Verdict]
+    fitted: Mapping[str, az.InferenceData], verdicts: Mapping[str, Verdict]
 ) -> pd.DataFrame:
     """Return the deviance explained of each animal, in-sample, a column a model: against chance,
     and where `REFERENCE` is among the models against it. A model that failed is called so."""
@@ -311,6 +310,6 @@ def _write_table(name: str, make: Callable[[], pd.DataFrame], folder: Path) -> N
     files.write_tables({name: make()}, folder, FitError)
 
 
-def _diagnostics_table(verdicts: Mapping[str, diagnostics.Verdict]) -> pd.DataFrame:
-    rows = {name: {"passed": v.passed, **v.figures} for name, v in verdicts.items()}
+def _diagnostics_table(verdicts: Mapping[str, Verdict]) -> pd.DataFrame:
+    rows = {name: {"grade": v.word, **v.figures} for name, v in verdicts.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
