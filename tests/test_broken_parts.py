@@ -75,7 +75,7 @@ def test_a_forest_has_a_panel_for_every_coefficient_and_preference(n_stimuli, te
 
 def assess(fits, folder):
     plan = study.Plan((), folder, 0, checks=predictive.Settings(replicates=4))
-    result = study.assess(fits, plan, lambda name: lambda *said: None)
+    result = study.assess(study.judge(fits), plan, lambda name: lambda *said: None)
     return result, report.write(result, folder)
 
 

@@ -108,6 +108,8 @@ def fit(
     for spec, standing in zip(specs, found, strict=True):
         with progress(spec.name) as tell:
             result = fitting.finish(standing, out, seed, settings, tell, command_line())
+            if not isinstance(result, xr.Dataset):
+                result = fitting.with_each_alone(result, out, tell)
         _tell(spec.name, result)
 
 

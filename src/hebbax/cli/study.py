@@ -32,6 +32,7 @@ from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
 from hebbax.model.declared import read_spec, with_formula
+from hebbax.model.defaults import default_models
 from hebbax.report import sections as reports
 from hebbax.report import study, told
 from hebbax.run.attempts import DETAILS, Failed, attempt
@@ -46,8 +47,8 @@ from hebbax.simulate.environment import AskedBaiting, Baiting
 @click.option(
     "--models",
     multiple=True,
-    default=("no-learning", "reward", "forgetting"),
-    help="declared models, .toml files or module:function, one or more",
+    help="declared models, .toml files or module:function, one or more  [default: no learning, "
+    "reward learning and each way of fading, with and without a choice kernel]",
 )
 @out_option
 @blocks_option
@@ -83,6 +84,9 @@ def run(
     The same command goes on where it was stopped: finished fits are taken as they are.
     """
     sessions = described(recordings, columns, no_choice)
+    if not models:
+        models = default_models(sessions)
+        CONSOLE.print(f"Models: {', '.join(models)}. Others by --models.")
     specs = [read_spec(name) for name in models]
     if by is not None:
         specs += [with_formula(spec, by) for spec in specs if spec.members]

@@ -105,6 +105,25 @@ def _store(
     return result
 
 
+def with_each_alone(
+    posterior: posteriors.Posterior, folder: Path, progress: Progress = silent
+) -> posteriors.Posterior:
+    """Return a posterior with what each animal says alone (`hebbax.posterior.alone`), sampled and
+    stored with it where that was not done yet; as it is where there is no such thing.
+
+    It takes about as long as the fit. Raises `FitError` where the folder refuses the file.
+    """
+    if alone.stored(posterior) is not None:
+        return posterior
+    spec = posteriors.spec_of(posterior)
+    model = build_model(spec, posteriors.sessions_of(posterior))
+    key = random_keys(int(posterior.attrs["seed"]))[2]
+    found = alone.added(key, model, posterior, progress)
+    if alone.stored(found) is not None:
+        posteriors.write(found, result_path(folder, spec.name, posterior.attrs["method"]))
+    return found
+
+
 def obtain_from_first(
     sessions: Sessions,
     fraction: float,
@@ -143,10 +162,10 @@ def _fitted(
         draws, info = pseudo_marginal.fit(key, model, settings, store=state, progress=progress)
         statistics, provenance = info.statistics, {**provenance, **info.evidence.attributes}
         by_animal = info.log_marginal if model.spec.population else None
-    _, draw_key, alone_key = random_keys(provenance["seed"])
+    draw_key = random_keys(provenance["seed"])[1]
     out = posteriors.to_inference_data(
         draw_key, model, draws, statistics, provenance, by_animal=by_animal
     )
     if elbo is not None:
         out.sample_stats = out.sample_stats.assign(elbo=("step", elbo))
-    return alone.added(alone_key, model, out, progress)
+    return out

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import arviz as az
 import jax
@@ -139,7 +139,10 @@ def run(plan: Plan, found: Sequence[fits.Standing], progress: ProgressOf) -> Stu
         fitted[spec.name] = fitting.finish(
             standing, plan.folder, plan.seed, plan.settings, tell, plan.command
         )
-    return assess(fitted, plan, progress)
+    judged = judge(fitted)
+    for name in judged.leading:
+        fitted[name] = fitting.with_each_alone(fitted[name], plan.folder, progress(name))
+    return assess(judged, plan, progress)
 
 
 def load(plan: Plan, progress: ProgressOf) -> Study:
@@ -152,13 +155,36 @@ def load(plan: Plan, progress: ProgressOf) -> Study:
     first = next(iter(fitted.values()))
     predictive.check_blocks(posteriors.sessions_of(first), plan.checks.trials_per_block)
     check_comparable(fitted)
-    return assess(fitted, plan, progress)
+    return assess(judge(fitted), plan, progress)
 
 
-def assess(fitted: Mapping[str, az.InferenceData], plan: Plan, progress: ProgressOf) -> Study:
+class Judged(NamedTuple):
+    """Posteriors by model name, what the diagnostics say of each, and how they compare."""
+
+    posteriors: Mapping[str, az.InferenceData]
+    verdicts: Mapping[str, Verdict]
+    compared: comparison.Comparison | Failed
+
+    @property
+    def leading(self) -> list[str]:
+        """Names of the models that predict as well as the best, all where they could not be
+        compared; none that failed."""
+        if not isinstance(self.compared, Failed):
+            return self.compared.scores[0].as_good
+        return [name for name, verdict in self.verdicts.items() if verdict.usable]
+
+
+def judge(fitted: Mapping[str, az.InferenceData]) -> Judged:
+    """Return some posteriors, diagnosed and compared."""
+    verdicts = {name: verdict_of(name, posterior) for name, posterior in fitted.items()}
+    compared = attempt("The comparison", partial(comparison.compare, fitted, verdicts))
+    return Judged(fitted, verdicts, compared)
+
+
+def assess(judged: Judged, plan: Plan, progress: ProgressOf) -> Study:
     """Return what can be said of some posteriors, and write it as tables."""
     key = jax.random.PRNGKey(plan.seed)
-    verdicts = {name: verdict_of(name, posterior) for name, posterior in fitted.items()}
+    fitted, verdicts, compared = judged
     checks = {
         name: attempt(
             f"The check of {name}",
@@ -173,7 +199,6 @@ def assess(fitted: Mapping[str, az.InferenceData], plan: Plan, progress: Progres
         )
         for name, posterior in fitted.items()
     }
-    compared = attempt("The comparison", partial(comparison.compare, fitted, verdicts))
     together = None
     if not isinstance(compared, Failed):
         together = attempt("What models say together", partial(joint, compared, fitted))
