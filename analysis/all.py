@@ -28,8 +28,8 @@ OF_FLIES = (
 
 SIMULATED = (
     "fig2_oja", "fig3_reward", "table3_rules", "table2_scale", "fig5_sparsity", "fig6_window",
-    "fig7_input", "sparse_cohorts", "benchmark", "benchmark_weighing", "stan_bandit",
-    "forced_trials",
+    "fig7_input", "sparse_cohorts", "false_alarms", "benchmark", "benchmark_weighing",
+    "stan_bandit", "forced_trials",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import arviz as az
 import numpy as np
@@ -17,8 +18,9 @@ import pandas as pd
 
 from hebbax.check.comparison import Comparison
 from hebbax.check.model_weights import probabilities, stacked
+from hebbax.check.score import Score
 from hebbax.errors import FitError
-from hebbax.posterior.fading import fading
+from hebbax.posterior.fading import Fading, fading
 from hebbax.posterior.forgetting import MIDDLE, SURE
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.summary import probability
@@ -82,29 +84,43 @@ def joint(compared: Comparison, posteriors: Mapping[str, az.InferenceData]) -> J
         return None
     found = {name: fading(posterior) for name, posterior in posteriors.items()}
     leading = compared.scores[0]
-    weight = _weights(compared)
-    own = {name: {kind: averaged(f.of(kind)) for kind in SUBJECTS} for name, f in found.items()}
-    as_good = leading.as_good
+    weight = stacking(leading, left_out=compared.animals is not None)
+    said = answer(leading, found, weight)
+    table = _table(compared, said.each, weight)
+    verdicts = {name: leading.verdicts[name] for name in leading.ranking}
+    return Joint(leading.question, table, said.together, said.sentence, verdicts)
+
+
+class Answer(NamedTuple):
+    """What is said of each kind of weight: by ``each`` model, averaged over those that are as good
+    as the best, ``together``, and in a ``sentence``."""
+
+    each: Mapping[str, Mapping[str, Averaged]]
+    together: Mapping[str, Averaged]
+    sentence: str
+
+
+def answer(score: Score, found: Mapping[str, Fading], weight: Mapping[str, float]) -> Answer:
+    """Return what ranked models say together of fading, by what each of them says of it."""
+    each = {name: {kind: averaged(f.of(kind)) for kind in SUBJECTS} for name, f in found.items()}
+    as_good = score.as_good
     together = {}
     for kind in SUBJECTS if as_good else ():
         parts = {name: found[name].of(kind) for name in as_good}
         together[kind] = averaged(mixed(parts, weight))
-    best = f"which predicts {leading.question} best"
-    which = best if len(leading.trusted) > 1 else "the only model that did not fail its diagnostics"
-    alike = f"the {len(as_good)} models that predict {leading.question} as well as the best"
+    best = f"which predicts {score.question} best"
+    which = best if len(score.trusted) > 1 else "the only model that did not fail its diagnostics"
+    alike = f"the {len(as_good)} models that predict {score.question} as well as the best"
     told = f"{as_good[0]}, {which}" if len(as_good) == 1 else alike
-    said = _said({name: own[name] for name in as_good}, together, told)
-    table = _table(compared, own, weight)
-    verdicts = {name: leading.verdicts[name] for name in leading.ranking}
-    return Joint(leading.question, table, together, said, verdicts)
+    return Answer(each, together, _said({name: each[name] for name in as_good}, together, told))
 
 
 def _said(
     models: Mapping[str, Mapping[str, Averaged]], together: Mapping[str, Averaged], told: str
 ) -> str:
     """Return what is said of each kind of weight; once where no model tells them apart."""
-    alike = all(one["chosen"] == one["unchosen"] for one in models.values())
-    subjects = {"unchosen": ALIKE} if alike else SUBJECTS
+    same = all(one["chosen"] == one["unchosen"] for one in models.values())
+    subjects = {"unchosen": ALIKE} if same else SUBJECTS
     each = [
         sentence(subject, {name: one[kind] for name, one in models.items()}, together[kind], told)
         for kind, subject in subjects.items()
@@ -129,12 +145,11 @@ def mixed(drawn: Mapping[str, np.ndarray], weight: Mapping[str, float]) -> np.nd
     return np.concatenate(parts)
 
 
-def _weights(compared: Comparison) -> dict[str, float]:
+def stacking(score: Score, *, left_out: bool) -> dict[str, float]:
     """Return the stacking weight of each model that did not fail, zero of all that did;
-    even weights of those that are as good as the best where no animal was left out."""
-    score = compared.scores[0]
+    even weights of those that are as good as the best where no animal was ``left_out``."""
     weight = dict.fromkeys(score.ranking, 0.0)
-    if compared.animals is None:
+    if not left_out:
         return weight | dict.fromkeys(score.as_good, 1.0 / max(1, len(score.as_good)))
     if len(score.trusted) > 1:
         each = score.by_animal.loc[score.trusted]
@@ -142,9 +157,14 @@ def _weights(compared: Comparison) -> dict[str, float]:
     return weight | dict.fromkeys(score.trusted, 1.0)
 
 
+def surely(one: Averaged) -> bool:
+    """Return whether a weight that loses so much is said to fade."""
+    return one.probability > SURE
+
+
 def sentence(subject: str, models: Mapping[str, Averaged], together: Averaged, alike: str) -> str:
     """Return whether the weights of a subject fade by models that predict ``alike``, in words."""
-    fade = [name for name, one in models.items() if one.probability > SURE]
+    fade = [name for name, one in models.items() if surely(one)]
     others = [name for name in models if name not in fade]
     size = f"{together.median:.1f} % a trial ({together.low:.1f} to {together.high:.1f})"
     if not others:

@@ -58,13 +58,18 @@ def fading(posterior: az.InferenceData) -> Fading:
 
     Raises `FitError` where there is no population.
     """
-    spec = spec_of(posterior)
+    return fading_of(build_model(spec_of(posterior), sessions_of(posterior)), posterior)
+
+
+def fading_of(model: Model, posterior: az.InferenceData) -> Fading:
+    """Return the same of a model that is built already; of the ``posterior`` only the draws are
+    read."""
+    spec = model.spec
     if not spec.population:
         raise FitError(f"{spec.name}: has no population whose weights could fade.")
     if not spec.members:
         none = np.zeros(posterior.posterior.sizes["chain"] * posterior.posterior.sizes["draw"])
         return Fading(none, none)
-    model = build_model(spec, sessions_of(posterior))
     theta = _values(posterior, "theta_population")
     if EFFECT in posterior.posterior:
         effects = {EFFECT: jnp.asarray(_values(posterior, EFFECT))}
