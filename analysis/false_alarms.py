@@ -33,7 +33,7 @@ import pandas as pd
 from hebbax.check import new_animal, repeated_fits
 from hebbax.check.joint import SUBJECTS, Answer, Averaged, answer, stacking, surely
 from hebbax.check.score import Score
-from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.console import CONSOLE, progress
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.data import Record, Sessions, from_animals
@@ -247,7 +247,12 @@ def main(cohorts: int | None, quick: bool, out: Path) -> None:
     rows = ledger.arrange().query(f"cohort < {number}")
     found = summary(rows)
     write_tables({"false_alarms_summary": found}, out, HebbaxError, float_format="%.4g")
-    CONSOLE.print(table("animals", found))
+    for kind, line in found.iterrows():
+        said = ", ".join(
+            f"{subject} in {line[f'{subject} claimed']:.0f} (true: {line[f'{subject} true (%)']:.0f} %)"
+            for subject in SUBJECTS
+        )
+        CONSOLE.print(f"{kind}: of {line['cohorts']:.0f} cohorts fading is claimed of {said}.")
 
 
 if __name__ == "__main__":
