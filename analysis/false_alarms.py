@@ -248,11 +248,8 @@ def main(cohorts: int | None, quick: bool, out: Path) -> None:
     found = summary(rows)
     write_tables({"false_alarms_summary": found}, out, HebbaxError, float_format="%.4g")
     for kind, line in found.iterrows():
-        claims = [
-            f"{subject} in {line[f'{subject} claimed']:.0f} ({line[f'{subject} true (%)']:.0f} % true)"
-            for subject in SUBJECTS
-        ]
-        CONSOLE.print(f"{kind}: {line['cohorts']:.0f} cohorts, fading of {', '.join(claims)}.")
+        counts = [f"{subject} weights in {line[f'{subject} claimed']:.0f}" for subject in SUBJECTS]
+        CONSOLE.print(f"{kind}: of {line['cohorts']:.0f} cohorts fading of {', '.join(counts)}.")
 
 
 if __name__ == "__main__":
