@@ -124,10 +124,10 @@ BY_ANIMAL = np.repeat([-2.0, -0.2, -0.2, -0.2], 10)
 
 
 def test_the_larger_standard_error_decides_whether_a_difference_is_small():
-    # Over animals sqrt(4 * 81) = 18.0; over trials sqrt(40 * 0.6075) = 4.9: 26 is five of these.
+    # Over animals sqrt(4 * 81) = 18.0; over trials sqrt(40 * 0.6231) = 5.0: 26 is five of these.
     compared = compare({"one": scored(np.zeros(N)), "two": scored(BY_ANIMAL)})
     assert compared.sentence == (
-        f"{LACKING}A choice among known ones: one predicts best; two is 26.0 nats behind (± 4.9 over "
+        f"{LACKING}A choice among known ones: one predicts best; two is 26.0 nats behind (± 5.0 over "
         "trials, ± 18.0 over animals), too small a difference to choose by."
     )
     even = compare({"one": scored(np.zeros(N)), "two": scored(np.full(N, -0.65))})

@@ -1,9 +1,11 @@
 """Which model predicts better: one table a question, differences with standard errors over animals.
 
-    a new animal                 leave-one-animal-out, of a hierarchy whose animals were integrated
-                                 out (`hebbax.check.new_animal`)
-    a choice among known ones    LOO and WAIC over trials: how well is a choice predicted, given the
-                                 true past, with parameters that also saw the rest of the session
+    a new animal                   leave-one-animal-out, of a hierarchy whose animals were
+                                   integrated out (`hebbax.check.new_animal`)
+    a session of a known animal    LOO over sessions, where animals have several
+    a choice among known ones      LOO and WAIC over trials: how well is a choice predicted, given
+                                   the true past, with parameters that also saw the rest of the
+                                   session (`hebbax.check.known_animals`, both)
 
 The animal is the unit that was sampled: beside the standard error over trials stands that of the
 sums over each animal's trials. Where the first question is answered it leads.
@@ -18,10 +20,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
-from hebbax.check import new_animal
-from hebbax.check.leave_one_out import leave_one_out, scored, waic
+from hebbax.check import known_animals, new_animal
 from hebbax.check.new_animal import LeftOut
-from hebbax.check.score import Score, ranked, standard_error
+from hebbax.check.score import Score
 from hebbax.errors import FitError
 from hebbax.model.likelihood import chance
 from hebbax.posterior.diagnostics import verdict_of
@@ -30,15 +31,15 @@ from hebbax.posterior.stored import SCORED, check_groups
 from hebbax.posterior.verdict import Verdict
 from hebbax.run import files
 
-QUESTION = "a choice among known ones"
-
 TABLES = (
     "comparison.csv",
     "comparison_by_animal.csv",
     "comparison_new_animal.csv",
     "comparison_new_animal_by_animal.csv",
+    "comparison_session.csv",
+    "comparison_session_by_animal.csv",
 )
-"""What `write_tables` writes, the last two where a new animal is asked about."""
+"""What `write_tables` writes: two where a new animal is asked about, two where a session is."""
 
 CHAINS_APART = 1.1
 """R-hat above which chains are said to be in different places (Gelman & Rubin 1992)."""
@@ -56,6 +57,7 @@ class Comparison:
             threshold, the number of ``observations``, the log evidence and its Monte Carlo error in
             nats (missing where the method or the prior gives none), and whether its ``diagnostics``
             passed, imprecise or FAILED.
+        sessions: on a session of a known animal; None where no animal has two.
         animals: on a new animal (`hebbax.check.new_animal.score`); None where a posterior does not
             say.
         left_out: what each model predicts of each left-out animal; empty where one does not say.
@@ -63,6 +65,7 @@ class Comparison:
     """
 
     choices: Score
+    sessions: Score | None = None
     animals: Score | None = None
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
     lacking: str = ""
@@ -70,7 +73,8 @@ class Comparison:
     @property
     def scores(self) -> list[Score]:
         """What is answered, the question that leads first."""
-        return [self.choices] if self.animals is None else [self.animals, self.choices]
+        answered = (self.animals, self.sessions, self.choices)
+        return [score for score in answered if score is not None]
 
     @property
     def verdicts(self) -> Mapping[str, Verdict]:
@@ -98,7 +102,10 @@ class Comparison:
             parts.append(score.sentence)
             if score is self.animals:
                 parts.append(new_animal.uncertain_sentence(self.left_out))
-        parts += [*map(self._apart, self.ranking), *map(self._bad_k, self.ranking)]
+        parts += [*map(self._apart, self.ranking)]
+        parts += [_bad_k(self.choices, name, "observation") for name in self.ranking]
+        if self.sessions is not None:
+            parts += [_bad_k(self.sessions, name, "session") for name in self.ranking]
         return " ".join(part for part in parts if part)
 
     @property
@@ -112,17 +119,6 @@ class Comparison:
             )
         return ""
 
-    def _bad_k(self, name: str) -> str:
-        row = self.choices.table.loc[name]
-        if not row["bad_k"]:
-            return ""
-        return (
-            f"For {row['bad_k']} of {row['observations']} observations the LOO of {name} is not to "
-            f"be trusted (Pareto k above {row['good_k']:.2f}): without such an observation the "
-            "posterior would be another one than its draws stand for, so that the score may be off "
-            "by more than its standard errors."
-        )
-
     def _apart(self, name: str) -> str:
         r_hat = self.verdicts[name].figures.get("r_hat", 1.0)
         if not r_hat > CHAINS_APART:  # of one chain there is none
@@ -131,6 +127,19 @@ class Comparison:
             f"The chains of {name} do not meet (R-hat {r_hat:.2f}): its LOO weighs the solutions "
             "that they found by the number of chains in each, and not by their probability."
         )
+
+
+def _bad_k(score: Score, name: str, part: str) -> str:
+    """Return for how many parts the LOO of a model is not to be trusted, or nothing."""
+    row = score.table.loc[name]
+    if not row["bad_k"]:
+        return ""
+    return (
+        f"For {row['bad_k']} of {row[f'{part}s']} {part}s the LOO of {name} is not to be trusted "
+        f"(Pareto k above {row['good_k']:.2f}): without such a{'n' if part[0] in 'aeiou' else ''} "
+        f"{part} the posterior would be another one than its draws stand for, so that the score "
+        "may be off by more than its standard errors."
+    )
 
 
 def compare(
@@ -154,80 +163,29 @@ def compare(
     for name, verdict in verdicts.items():
         if verdict.variational and not verdict.usable:
             raise FitError(f"{name}: not to be compared. {verdict.sentence}")
-    choices = _of_choices(posteriors, verdicts)
+    choices = known_animals.of_choices(posteriors, verdicts)
+    sessions = known_animals.of_sessions(posteriors, verdicts)
     for name, posterior in posteriors.items():
         if why := new_animal.lacking(posterior):
             said = f"Of {new_animal.QUESTION} nothing is said: {name} {why}."
-            return Comparison(choices, lacking=said)
+            return Comparison(choices, sessions, lacking=said)
     found = {
         name: (left_out or {}).get(name) or new_animal.leave_one_animal_out(posterior)
         for name, posterior in posteriors.items()
     }
-    return Comparison(choices, new_animal.score(found, verdicts), found)
-
-
-def _of_choices(
-    posteriors: Mapping[str, az.InferenceData], verdicts: Mapping[str, Verdict]
-) -> Score:
-    """Return models by LOO over trials."""
-    loo, elpd_waic = {}, {}
-    for name, posterior in posteriors.items():
-        data = scored(posterior.posterior, posterior.log_likelihood[site_of(posterior)])
-        loo[name], elpd_waic[name] = leave_one_out(data), waic(data)
-    order = ranked({name: found.elpd_loo for name, found in loo.items()}, verdicts)
-    reference = posteriors[order[0]]
-    animals = np.asarray(reference.posterior["animal"])
-    index = np.asarray(reference.constant_data["animal_index"])
-    rows, by_animal = {}, {}
-    for name in order:
-        difference = np.asarray(loo[name].loo_i) - np.asarray(loo[order[0]].loo_i)
-        by_animal[name] = np.bincount(index, difference, minlength=len(animals))
-        better = pd.NA if name == order[0] else int((by_animal[name] > 0).sum())
-        rows[name] = {
-            "elpd_loo": loo[name].elpd_loo,
-            "difference": float(difference.sum()),
-            "difference_se": float(np.sqrt(len(difference) * difference.var())),
-            "animal_se": standard_error(by_animal[name]),
-            "animals_better": better,
-            **_quality(loo[name]),
-            "elpd_waic": elpd_waic[name],
-            "observations": len(difference),
-            **_evidence(posteriors[name]),
-            "diagnostics": verdicts[name].word,
-        }
-    table = pd.DataFrame.from_dict(rows, orient="index").astype({"animals_better": "Int64"})
-    each = pd.DataFrame.from_dict(by_animal, orient="index", columns=animals)
-    return Score(QUESTION, table, each, verdicts)
-
-
-def _quality(loo: az.ELPDData) -> dict[str, float]:
-    """Return what says whether LOO can be trusted."""
-    k = np.asarray(loo.pareto_k)
-    return {
-        "p_loo": float(loo.p_loo),
-        "worst_k": float(k.max()),
-        "bad_k": int((k > loo.good_k).sum()),
-        "good_k": float(loo.good_k),
-    }
-
-
-def _evidence(posterior: az.InferenceData) -> dict[str, float]:
-    """Return the log marginal likelihood of a model and its error, NaN where it is not known."""
-    names = "log_evidence", "log_evidence_error"
-    return {name: float(posterior.attrs.get(name, np.nan)) for name in names}
+    return Comparison(choices, sessions, new_animal.score(found, verdicts), found)
 
 
 def write_tables(compared: Comparison, folder: Path) -> None:
     """Write ``comparison.csv``, and ``comparison_by_animal.csv`` with a row a model and animal; of
-    a new animal ``comparison_new_animal.csv`` and ``comparison_new_animal_by_animal.csv``."""
-    choices, verdicts = compared.choices, compared.verdicts
-    rows = [
-        (model, animal, difference, verdicts[model].word)
-        for model in choices.ranking
-        for animal, difference in choices.by_animal.loc[model].items()
-    ]
-    each = pd.DataFrame(rows, columns=["model", "animal", "difference", "diagnostics"])
-    by_model, by_animal = {"comparison": choices.table}, {"comparison_by_animal": each}
+    a session ``comparison_session.csv`` and ``comparison_session_by_animal.csv``, of a new animal
+    ``comparison_new_animal.csv`` and ``comparison_new_animal_by_animal.csv``."""
+    by_model, by_animal = {}, {}
+    for name, score in {"": compared.choices, "_session": compared.sessions}.items():
+        if score is not None:
+            by_model[f"comparison{name}"] = score.table
+            by_animal[f"comparison{name}_by_animal"] = _by_animal(score)
+    verdicts = compared.verdicts
     if compared.animals is not None:
         by_model["comparison_new_animal"] = compared.animals.table
         by_animal["comparison_new_animal_by_animal"] = new_animal.animal_table(
@@ -235,6 +193,16 @@ def write_tables(compared: Comparison, folder: Path) -> None:
         )
     files.write_tables(by_model, folder, FitError, index_label="model")
     files.write_tables(by_animal, folder, FitError, index=False)
+
+
+def _by_animal(score: Score) -> pd.DataFrame:
+    """Return the difference of each model from the first, a row a model and animal."""
+    rows = [
+        (model, animal, difference, score.verdicts[model].word)
+        for model in score.ranking
+        for animal, difference in score.by_animal.loc[model].items()
+    ]
+    return pd.DataFrame(rows, columns=["model", "animal", "difference", "diagnostics"])
 
 
 def deviance_explained(posterior: az.InferenceData, reference: az.InferenceData) -> pd.DataFrame:

@@ -26,7 +26,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from hebbax.check.leave_one_out import leave_one_out, scored
-from hebbax.check.score import Score, ranked, standard_error
+from hebbax.check.score import Part, Score, score_of, standard_error
 from hebbax.data import Sessions, select
 from hebbax.errors import FitError
 from hebbax.inference import pseudo_marginal
@@ -167,32 +167,24 @@ def settings_of(posterior: az.InferenceData) -> pseudo_marginal.Settings:
 def score(left_out: Mapping[str, LeftOut], verdicts: Mapping[str, Verdict]) -> Score:
     """Return models by what they predict of left-out animals.
 
-    The table has the sum of ``elpd`` over animals with its standard error, the ``difference`` from
+    The table has the sum of ``elpd`` over animals and its standard error, the ``difference`` from
     the first with its own, the number of animals in which a model is better than the first
     (missing for the first itself), the worst k-hat, how many animals are uncertain (``bad_k``,
     above ``good_k``), how many were left out by a refit, and the ``diagnostics``.
     """
-    order = ranked({name: found.elpd.sum() for name, found in left_out.items()}, verdicts)
-    first, rows, by_animal = left_out[order[0]], {}, {}
-    for name in order:
-        own = left_out[name]
-        difference = by_animal[name] = own.elpd - first.elpd
+    more = {}
+    for name, own in left_out.items():
         known = own.k[np.isfinite(own.k)]
-        rows[name] = {
-            "elpd": own.elpd.sum(),
+        more[name] = {
             "elpd_se": standard_error(own.elpd),
-            "difference": difference.sum(),
-            "animal_se": standard_error(difference),
-            "animals_better": pd.NA if name == order[0] else int((difference > 0).sum()),
             "worst_k": known.max(initial=-np.inf) if known.size else np.nan,
             "bad_k": len(own.uncertain),
             "good_k": own.good_k,
             "refitted": int(np.isnan(own.k).sum()),
-            "diagnostics": verdicts[name].word,
         }
-    table = pd.DataFrame.from_dict(rows, orient="index").astype({"animals_better": "Int64"})
-    each = pd.DataFrame.from_dict(by_animal, orient="index", columns=list(first.animals))
-    return Score(QUESTION, table, each, verdicts)
+    animals = next(iter(left_out.values())).animals
+    part = Part(QUESTION, np.arange(len(animals)), animals, "elpd")
+    return score_of(part, {name: own.elpd for name, own in left_out.items()}, verdicts, more)
 
 
 def uncertain_sentence(left_out: Mapping[str, LeftOut]) -> str:

@@ -1,7 +1,8 @@
 """Models by their answer to one question: a table, what it is for each animal, and a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,8 @@ class Score:
         question: what the score answers, in words.
         table: one row a model, best first, and those that failed their diagnostics
             last; with the ``difference`` from the first in nats, its standard error over
-            animals, ``animal_se``, and where there is one over trials, ``difference_se``.
+            animals, ``animal_se``, and where there is one over trials, ``difference_se``, or over
+            sessions, ``session_se``.
         by_animal: ``(model, animal)`` the difference from the first, by animal.
         verdicts: what the diagnostics say of each model.
     """
@@ -50,7 +52,7 @@ class Score:
         row = self.table.loc[name]
         errors = [
             2.0 * row[se]
-            for se in ("difference_se", "animal_se")
+            for se in ("difference_se", "session_se", "animal_se")
             if np.isfinite(row.get(se, np.nan))
         ]
         return bool(-row["difference"] < max([SMALL_DIFFERENCE, *errors]))
@@ -68,8 +70,8 @@ class Score:
             return ""
         first, second = self.trusted[:2]
         row = self.table.loc[second]
-        errors = [(row.get("difference_se", np.nan), "trials"), (row["animal_se"], "animals")]
-        known = [(se, over) for se, over in errors if np.isfinite(se)]
+        errors = {"difference_se": "trials", "session_se": "sessions", "animal_se": "animals"}
+        known = [(row[se], over) for se, over in errors.items() if np.isfinite(row.get(se, np.nan))]
         within = ", ".join(f"± {se:.1f} over {over}" for se, over in known)
         return (
             f"{first} predicts best; {second} is {-row['difference']:.1f} nats behind"
@@ -95,12 +97,53 @@ class Score:
         )
 
 
+class Part(NamedTuple):
+    """What is predicted at a time: the ``question`` it answers, the ``animal`` (part,) of each and
+    the names of the ``animals``, and the columns of the ``score`` and of the standard ``error`` of
+    a difference over parts, empty where parts are animals."""
+
+    question: str
+    animal: np.ndarray
+    animals: Sequence[str] | np.ndarray
+    score: str
+    error: str = ""
+
+
+def score_of(
+    part: Part,
+    elpd: Mapping[str, np.ndarray],
+    verdicts: Mapping[str, Verdict],
+    more: Mapping[str, Mapping[str, float]],
+) -> Score:
+    """Return models by the expected log predictive density of each part ``(part,)`` in nats, with
+    what ``more`` there is in the table of each."""
+    order = ranked({name: found.sum() for name, found in elpd.items()}, verdicts)
+    rows, by_animal = {}, {}
+    for name in order:
+        difference = elpd[name] - elpd[order[0]]
+        each = np.bincount(part.animal, difference, minlength=len(part.animals))
+        by_animal[name] = each
+        over_parts = {part.error: standard_error(difference)} if part.error else {}
+        rows[name] = {
+            part.score: float(elpd[name].sum()),
+            "difference": float(difference.sum()),
+            **over_parts,
+            "animal_se": standard_error(each),
+            "animals_better": pd.NA if name == order[0] else int((each > 0).sum()),
+            **more[name],
+            "diagnostics": verdicts[name].word,
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").astype({"animals_better": "Int64"})
+    differences = pd.DataFrame.from_dict(by_animal, orient="index", columns=list(part.animals))
+    return Score(part.question, table, differences, verdicts)
+
+
 def ranked(elpd: Mapping[str, float], verdicts: Mapping[str, Verdict]) -> list[str]:
     """Return names of models, best first, those that failed their diagnostics last."""
     return sorted(elpd, key=lambda name: (not verdicts[name].usable, -elpd[name]))
 
 
-def standard_error(by_animal: np.ndarray) -> float:
-    """Return the standard error of a sum over animals ``(animal,)``; NaN of one animal."""
-    n = len(by_animal)
-    return float(np.sqrt(n * by_animal.var(ddof=1))) if n > 1 else np.nan
+def standard_error(each: np.ndarray) -> float:
+    """Return the standard error of a sum over animals or other parts ``(part,)``; NaN of one."""
+    n = len(each)
+    return float(np.sqrt(n * each.var(ddof=1))) if n > 1 else np.nan

@@ -105,6 +105,7 @@ COLUMNS = {
     "elpd": "elpd",
     "difference": "difference",
     "difference_se": "SE, trials",
+    "session_se": "SE, sessions",
     "animal_se": "SE, animals",
     "animals_better": "better in",
     "bad_k": "bad k",
