@@ -3,6 +3,8 @@
     a new animal                   leave-one-animal-out, of a hierarchy whose animals were
                                    integrated out (`hebbax.check.new_animal`)
     a session of a known animal    LOO over sessions, where animals have several
+    the next trials of the same    fits of the first trials of every animal, asked for by name
+    animals                        (`hebbax.check.next_trials`)
     a choice among known ones      LOO and WAIC over trials: how well is a choice predicted, given
                                    the true past, with parameters that also saw the rest of the
                                    session (`hebbax.check.known_animals`, both)
@@ -38,8 +40,10 @@ TABLES = (
     "comparison_new_animal_by_animal.csv",
     "comparison_session.csv",
     "comparison_session_by_animal.csv",
+    "comparison_next_trials.csv",
+    "comparison_next_trials_by_animal.csv",
 )
-"""What `write_tables` writes: two where a new animal is asked about, two where a session is."""
+"""What `write_tables` writes: two a question, where that is asked."""
 
 CHAINS_APART = 1.1
 """R-hat above which chains are said to be in different places (Gelman & Rubin 1992)."""
@@ -60,6 +64,7 @@ class Comparison:
         sessions: on a session of a known animal; None where no animal has two.
         animals: on a new animal (`hebbax.check.new_animal.score`); None where a posterior does not
             say.
+        future: on the next trials of the same animals; None where that was not asked.
         left_out: what each model predicts of each left-out animal; empty where one does not say.
         lacking: why nothing is said of a new animal, a sentence; empty where something is.
     """
@@ -67,13 +72,14 @@ class Comparison:
     choices: Score
     sessions: Score | None = None
     animals: Score | None = None
+    future: Score | None = None
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
     lacking: str = ""
 
     @property
     def scores(self) -> list[Score]:
         """What is answered, the question that leads first."""
-        answered = (self.animals, self.sessions, self.choices)
+        answered = (self.animals, self.sessions, self.future, self.choices)
         return [score for score in answered if score is not None]
 
     @property
@@ -173,15 +179,16 @@ def compare(
         name: (left_out or {}).get(name) or new_animal.leave_one_animal_out(posterior)
         for name, posterior in posteriors.items()
     }
-    return Comparison(choices, sessions, new_animal.score(found, verdicts), found)
+    return Comparison(choices, sessions, new_animal.score(found, verdicts), left_out=found)
 
 
 def write_tables(compared: Comparison, folder: Path) -> None:
     """Write ``comparison.csv``, and ``comparison_by_animal.csv`` with a row a model and animal; of
-    a session ``comparison_session.csv`` and ``comparison_session_by_animal.csv``, of a new animal
-    ``comparison_new_animal.csv`` and ``comparison_new_animal_by_animal.csv``."""
+    a session, of the next trials and of a new animal the same with ``_session``, ``_next_trials``
+    and ``_new_animal`` in their names."""
     by_model, by_animal = {}, {}
-    for name, score in {"": compared.choices, "_session": compared.sessions}.items():
+    asked = {"": compared.choices, "_session": compared.sessions, "_next_trials": compared.future}
+    for name, score in asked.items():
         if score is not None:
             by_model[f"comparison{name}"] = score.table
             by_animal[f"comparison{name}_by_animal"] = _by_animal(score)

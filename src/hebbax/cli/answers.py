@@ -1,5 +1,6 @@
 """Commands that say what stored posteriors and recordings show: diagnose, compare, profile."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import click
 import jax
 
 from hebbax import figures
-from hebbax.check import comparison, new_animal
+from hebbax.check import comparison, new_animal, next_trials
 from hebbax.check import profile as profiles
 from hebbax.cli.console import CONSOLE, bars, progress, say, score_table, table
 from hebbax.cli.options import (
@@ -22,7 +23,9 @@ from hebbax.cli.options import (
 )
 from hebbax.cli.pictures import picture
 from hebbax.cli.posteriors import read_posteriors
+from hebbax.cli.ranges import PART
 from hebbax.cli.recordings import described
+from hebbax.errors import HebbaxError
 from hebbax.model.declared import read_spec
 from hebbax.posterior import diagnostics, power_scaling, prior_tails
 from hebbax.posterior.inference_data import Posterior
@@ -51,17 +54,35 @@ def diagnose(posteriors: tuple[Path, ...]) -> None:
 @click.option(
     "--refit", is_flag=True, help="fit again without each left-out animal that is uncertain"
 )
+@click.option(
+    "--next",
+    "first",
+    type=PART,
+    help="fit again to this part of every animal's trials, the first, and predict the rest; "
+    "the fits lie in --out",
+)
 @click.option("--force", is_flag=True, help="replace earlier tables")
-def compare(posteriors: tuple[Path, ...], out: Path | None, refit: bool, force: bool) -> None:
-    """Compare stored posteriors of the same data: how well they predict a new animal, and a choice
-    among known ones."""
+def compare(
+    posteriors: tuple[Path, ...], out: Path | None, refit: bool, first: float | None, force: bool
+) -> None:
+    """Compare stored posteriors of the same data: how well they predict a new animal, a session of
+    a known one, its next trials, and a choice among known ones."""
     if out is not None:
         for name in comparison.TABLES:
             refuse_replacing(out / name, force=force)
     fits = read_posteriors(posteriors)
+    if first is not None:
+        if out is None:
+            raise HebbaxError("--next: fits the models again; --out says where these fits lie.")
+        next_trials.check_method(fits)
     compared = comparison.compare(fits)
     if refit:
         compared = _refitted(fits, compared)
+    if out is not None:
+        prepare_folder(out)
+    if first is not None and out is not None:
+        with bars() as add:
+            compared = replace(compared, future=next_trials.next_trials(fits, first, out, add))
     for name, verdict in compared.verdicts.items():
         if not verdict.passed:
             say(name, verdict.advised)
@@ -69,7 +90,6 @@ def compare(posteriors: tuple[Path, ...], out: Path | None, refit: bool, force: 
     for score in compared.scores:
         CONSOLE.print(score_table(score))
     if out is not None:
-        prepare_folder(out)
         comparison.write_tables(compared, out)
 
 

@@ -56,6 +56,7 @@ def _refused(param: click.Parameter | None, value: Any, allowed: str) -> HebbaxE
 ANIMALS = Whole(1, limits.MAX_ANIMALS)
 TRIALS = Whole(2, limits.MAX_TRIALS)
 BLOCKS = Whole(1, limits.MAX_TRIALS)
+PART = Number(0.05, 0.95)
 CHAINS = Whole(1, limits.MAX_CHAINS)
 ITERATIONS = Whole(1, limits.MAX_DRAWS)
 DRAWS = Whole(4, limits.MAX_DRAWS)

@@ -1,0 +1,73 @@
+"""How well a model predicts the next trials of the same animals: fitted to the first, and scored.
+
+Each model is fitted again to the first part of the trials of every animal, and predicts the rest
+one step ahead, given the recorded trials before: the log predictive density of held-out trial t is
+log mean_s P(trial_t | s) over draws s of that fit (`hebbax.check.heldout`). Nothing is
+approximated: importance weights from the whole record would have to undo a large part of it
+(Buerkner, Gabry & Vehtari 2020).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import arviz as az
+import numpy as np
+from scipy.special import logsumexp
+
+from hebbax.check.heldout import predict
+from hebbax.check.new_animal import settings_of
+from hebbax.check.score import Part, Score, score_of
+from hebbax.errors import FitError
+from hebbax.posterior import fitting
+from hebbax.posterior.diagnostics import diagnose
+from hebbax.posterior.inference_data import sessions_of, spec_of
+from hebbax.typing import Progress
+
+QUESTION = "the next trials of the same animals"
+
+METHOD = "pseudo-marginal"
+
+
+def check_method(posteriors: Mapping[str, az.InferenceData]) -> None:
+    """Raise `FitError` for a posterior of another method than the one that is fitted again."""
+    for name, posterior in posteriors.items():
+        if (method := posterior.attrs["method"]) != METHOD:
+            raise FitError(
+                f"{name}: was fitted by {method}; the next trials are predicted by fits of the "
+                "default method."
+            )
+
+
+def next_trials(
+    posteriors: Mapping[str, az.InferenceData],
+    fraction: float,
+    folder: Path,
+    progress: Callable[[str], Progress],
+) -> Score:
+    """Return models by what they predict of the trials after the first ``fraction`` of every
+    animal's. The table has the sum of ``elpd``, and how many ``choices`` or encounters it is of.
+
+    The fits lie in a folder of that fraction in ``folder``, and are taken from there. Their
+    verdicts are those of the score. Raises `FitError` where a posterior is of another method.
+    """
+    check_method(posteriors)
+    elpd, verdicts, more = {}, {}, {}
+    for name, posterior in posteriors.items():
+        sessions, settings = sessions_of(posterior), replace(settings_of(posterior), evidence=0)
+        first = fitting.obtain_from_first(
+            sessions,
+            fraction,
+            spec_of(posterior),
+            folder,
+            int(posterior.attrs["seed"]),
+            settings,
+            progress(name),
+        )
+        verdicts[name] = diagnose(first)
+        found = predict(first, sessions, "carried", verdict=verdicts[name])
+        flat = found.log_p.reshape(-1, found.log_p.shape[-1])
+        elpd[name] = logsumexp(flat, axis=0) - np.log(len(flat))
+        more[name] = {"choices": int(found.chosen.sum())}
+    part = Part(QUESTION, found.animal, found.animals, "elpd", "difference_se")
+    return score_of(part, elpd, verdicts, more)

@@ -1,0 +1,99 @@
+"""The next trials of the same animals against quadrature, and from the command line."""
+
+from dataclasses import asdict, replace
+
+import coins
+import jax
+import made
+import numpy as np
+import pandas as pd
+import pytest
+from command import run
+
+from hebbax.check.comparison import TABLES
+from hebbax.check.next_trials import QUESTION, next_trials
+from hebbax.data import from_animals
+from hebbax.errors import FitError
+from hebbax.inference import pseudo_marginal
+from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior.inference_data import to_inference_data, write
+
+SETTINGS = pseudo_marginal.Settings(
+    warmup=130, draws=500, points=16, most_thinning=2, evidence=0,
+    pilot=PilotSettings(particles=32, points=8, rounds=2),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def records():
+    return coins.records(np.random.default_rng(7), 5, 40, 0.4, 0.8)
+
+
+@pytest.fixture(scope="module")
+def fitted(records):
+    named = [replace(record, animal=f"coin{a}") for a, record in enumerate(records)]
+    model = build_model(ModelSpec("coins", terms=()), from_animals(named, ["A", "B"], "coins"))
+    draws, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, SETTINGS)
+    how = {"method": "pseudo-marginal", "seed": 0, "settings": asdict(SETTINGS)}
+    by_animal = info.log_marginal
+    return to_inference_data(made.KEY, model, draws, info.statistics, how, by_animal=by_animal)
+
+
+def part(record, first, last):
+    return replace(record, choices=record.choices[first:last], rewards=record.rewards[first:last])
+
+
+def exact(records, at):
+    """Return log P of all choices after ``at`` of each coin, one step ahead with what the first
+    ones of all coins say of it, by a grid of mean and spread."""
+    first = [part(record, 0, at) for record in records]
+    known, total = coins.log_evidence(first), 0.0
+    for a, record in enumerate(records):
+        more = list(first)
+        one = np.append(first[a].choices, 1)
+        more[a] = replace(first[a], choices=one, rewards=np.zeros(len(one)))
+        p = np.exp(coins.log_evidence(more) - known)
+        rest = record.choices[at:]
+        total += (rest == 1).sum() * np.log(p) + (rest == 0).sum() * np.log(1 - p)
+    return total
+
+
+def silent(_):
+    return lambda *said: None
+
+
+def test_the_next_trials_are_predicted_as_quadrature_says(records, fitted, tmp_path):
+    score = next_trials({"coins": fitted}, 0.5, tmp_path, silent)
+    row = score.table.loc["coins"]
+    assert score.question == QUESTION
+    assert row["choices"] == 5 * 20
+    assert row["elpd"] == pytest.approx(exact(records, 20), abs=0.15)
+    assert [path.name for path in tmp_path.glob("first-50/*.nc")] == ["coins.nc"]
+    again = next_trials({"coins": fitted}, 0.5, tmp_path, silent)
+    assert again.table.loc["coins", "elpd"] == row["elpd"]
+
+
+def test_a_posterior_of_another_method_is_refused(tmp_path):
+    with pytest.raises(FitError) as error:
+        next_trials({"m": made.posterior()}, 0.5, tmp_path, silent)
+    assert str(error.value) == (
+        "m: was fitted by nuts; the next trials are predicted by fits of the default method."
+    )
+
+
+def test_the_command_asks_for_a_folder_and_writes_the_table(fitted, tmp_path):
+    path = tmp_path / "coins.nc"
+    write(fitted, path)
+    asked = run("compare", path, "--next", "0.5")
+    assert asked.returncode == 2
+    assert asked.stderr == (
+        "hebbax: --next: fits the models again; --out says where these fits lie.\n"
+    )
+    done = run("compare", path, "--next", "0.5", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert QUESTION in done.stdout
+    assert {"comparison_next_trials.csv", "comparison_next_trials_by_animal.csv"} <= set(TABLES)
+    table = pd.read_csv(tmp_path / "out" / "comparison_next_trials.csv", index_col="model")
+    assert table.loc["coins", "choices"] == 100
