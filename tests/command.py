@@ -15,8 +15,8 @@ from hebbax.cli import main
 HEBBAX = [sys.executable, "-c", "from hebbax.cli import main; main()"]
 """The command line as a process."""
 
-SHORT = ("--warmup", "20", "--draws", "80")
-"""Options of a fit whose posterior fails its diagnostics; of sessions of one shape and with the same
+SHORT = ("--warmup", "20", "--draws", "20")
+"""Options of a fit with so few draws that its posterior FAILED its diagnostics; of sessions of one shape and with the same
 options all files of tests share the programs that JAX compiled."""
 
 LIMIT = 240

@@ -80,7 +80,7 @@ def test_a_run_answers_in_tables_pictures_and_one_page(finished):
     assert text.count(decided_without_blocks().sentence) == 2
     assert (
         f"hebbax run {folder.parent / 'trials.csv'} --models no-learning --models reward --out {folder} "
-        "--warmup 20 --draws 80\n"
+        "--warmup 20 --draws 20\n"
     ) in text
 
 
@@ -98,7 +98,7 @@ def test_a_killed_run_goes_on_bit_for_bit(trials, finished):
     other = run("run", trials, *SMALL[:-1], "60", "--out", folder)
     assert other.returncode == 2
     assert other.stderr == (
-        "hebbax: no-learning.nc: a finished fit with draws 80, and 60 is asked for; ask for the "
+        "hebbax: no-learning.nc: a finished fit with draws 20, and 60 is asked for; ask for the "
         "same, use --force to fit it again, or give another --out.\n"
     )
     before = (folder / "no-learning.nc").read_bytes()
