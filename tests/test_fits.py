@@ -206,14 +206,18 @@ def test_a_fit_has_a_bound_that_counts_what_is_stored(tmp_path, stored, anew):
     drawn = ("posterior", "sample_stats", "log_likelihood", "posterior_predictive")
     of_draws = sum(groups[name] for name in drawn) / 5
     assert prior < fixed
-    assert 10 * sessions.n_choices < of_draws < one - fixed < 10 * of_draws
+    assert 6 * sessions.n_choices < of_draws < one - fixed < 10 * of_draws
     long = random_sessions(4, lengths=(5000, 5000))
     fixed, one = (
         fits.expected_bytes(long, spec, replace(SETTINGS, draws=draws)) for draws in (0, 1)
     )
-    # A log likelihood in 64 bits and a predicted choice in 16.
-    assert one - fixed == pytest.approx(10 * long.n_choices, rel=0.01)
-    most = (limits.MAX_STORED - fixed) // (one - fixed)
+    # A log likelihood in 32 bits and a predicted choice in 16, of a thousand draws.
+    assert one - fixed == pytest.approx(6 * long.n_choices, rel=0.01)
+    thousand, more = (
+        fits.expected_bytes(long, spec, replace(SETTINGS, draws=draws)) for draws in (1000, 1001)
+    )
+    assert 50 * (more - thousand) < one - fixed
+    most = (limits.MAX_STORED - thousand) // (more - thousand) + 1000
     fits.check_size(long, spec, replace(SETTINGS, draws=most))
     asked = replace(SETTINGS, draws=2 * most)
     with pytest.raises(FitError) as error:

@@ -240,9 +240,9 @@ def _draws(settings: Settings) -> int:
 
 
 def _sizes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> tuple[int, int]:
-    """Return the bytes that a stored fit takes whatever its draws, and those of each draw: the
-    values of every animal and of the population, and of a posterior the log likelihood of each
-    observation and what is predicted of it."""
+    """Return the bytes that a stored fit takes beside the values, and those of the values of each
+    draw, of every animal and of the population. Of a posterior the former has the log likelihood
+    of each observation and what is predicted of it, both of `OBSERVED_DRAWS` draws at most."""
     members = len(spec.members) + 2 * sessions.n_stimuli + 1
     if spec.parameters:  # and what is stored of them in natural units
         members += len(spec.members) + len(spec.terms)
@@ -252,10 +252,11 @@ def _sizes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> tuple[int
         return fixed, values
     seen = int(sessions.observed(spec.likelihood).sum())
     outcomes = sessions.n_stimuli + 1 if spec.kind.outcome else 1
-    fixed += PRIOR_DRAWS * (values + 8 * seen * outcomes) + 8 * seen * (outcomes + 6)
+    observed = min(_draws(settings), posteriors.OBSERVED_DRAWS) * (4 + 2 * outcomes)
+    fixed += PRIOR_DRAWS * (values + 2 * seen * outcomes) + 8 * seen * (outcomes + 6)
     if isinstance(settings, svi.Settings):
         fixed += 8 * settings.steps
-    return fixed, values + seen * (8 + 2 * outcomes)
+    return fixed + seen * observed, values
 
 
 def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:
