@@ -173,7 +173,5 @@ def test_pictures_speak_of_losses_in_per_cent_and_hold_every_memory():
     assert [ax.get_xlabel() for ax in forest.axes] == [
         "coefficient of w",
         "coefficient of x w",
-        "what the chosen weight\nloses in a trial (%)",
-        "what every other weight\nloses in a trial (%)",
         "preference\n(log odds)",
     ]

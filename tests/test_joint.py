@@ -20,7 +20,7 @@ from hebbax.check.score import Score
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.fading import Signals, fading, losses, signals
+from hebbax.posterior.fading import Signals, fading, fading_of_animals, losses, signals
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
 from hebbax.posterior.verdict import Verdict
 from hebbax.rule import fading as exact
@@ -217,15 +217,18 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
     assert held["models"]["reward"]["chosen_high"] == 0.0
     assert list(pd.read_csv(tmp_path / "fading.csv")["model"]) == ["forgetting", "reward"]
     drawn = figures.fading(found)
-    assert [t.get_text() for t in drawn.axes[0].get_yticklabels()] == [
-        "forgetting",
-        "reward",
-        "average",
-    ]
-    assert (
-        drawn.axes[0].get_xlabel()
-        == "loss in a trial (%)\nof weights of stimuli that were not chosen"
-    )
+    (ax,) = drawn.axes  # no model tells chosen and not chosen apart
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["average", "forgetting", "reward"]
+    assert ax.get_ylabel() == "loss in a trial (%)\nof weights"
+    each = fading_of_animals(fits["forgetting"])
+    own = {name: joint.averaged(one.of("unchosen")) for name, one in each.items()}
+    animals = figures.Animals("forgetting", {"unchosen": own, "chosen": own})
+    of_models, of_animals = figures.fading(found, animals, {"unchosen": 3.0}).axes
+    shown = [t.get_text() for t in of_animals.get_xticklabels()]
+    assert sorted(shown) == sorted(own)
+    medians = [own[name].median for name in shown]
+    assert medians == sorted(medians)
+    assert [t.get_text() for t in of_models.get_legend().get_texts()] == ["truth"]
     one = joint.joint(compare(fits, {"forgetting": PASSED, "reward": BAD}), fits)
     assert "forgetting, the only model that did not fail its diagnostics" in one.sentence
     assert one.models["probability"].to_dict() == pytest.approx(

@@ -77,7 +77,7 @@ def test_it_is_written_and_read_back_and_drawn(stored, tmp_path):
     back = read(tmp_path / "q-learning.nc")
     assert population_table(back, PASSED).equals(population_table(stored, PASSED))
     labels = [ax.get_xlabel() for ax in figures.forest(back, PASSED).axes]
-    assert labels[:3] == ["alpha", "beta", "what the chosen weight\nloses in a trial (%)"]
+    assert labels == ["alpha", "beta", "preference\n(log odds)"]
     assert figures.forgetting_term(back, PASSED) is not None
     broken = back.copy()
     broken.posterior = back.posterior.drop_vars("coefficients")

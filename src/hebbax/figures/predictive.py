@@ -18,10 +18,20 @@ from matplotlib.ticker import MaxNLocator
 from hebbax.check.behaviour import PROBABILITY_EDGES, WINDOW
 from hebbax.check.discrepancy import ANIMAL, COHORT, DISTANCE
 from hebbax.check.predictive import FREE, ONE_STEP, Check
-from hebbax.figures.style import OBSERVED, literal, mark_failed, model_colour
+from hebbax.figures.style import OBSERVED, literal, mark_failed, model_colour, plain_log_axis
 
 REFERENCE: dict[str, Any] = {"color": "0.6", "linewidth": 0.8, "linestyle": ":"}
 """How a line is drawn that shows what would be neutral, or where a block begins."""
+
+COLUMNS = 3
+"""Panels side by side: as many as a page shows in full."""
+
+KINDS = (FREE, ONE_STEP)
+
+LEGEND = ("free running, 90 %", "one step ahead, 90 %", "observed")
+
+MOST_NAMES = 16
+"""Animals that are named beside a statistic; of more there is no room."""
 
 MOST_ANIMALS = 48
 """Choice curves of more animals than this do not fit a picture."""
@@ -37,18 +47,22 @@ def predictive(check: Check) -> dict[str, Callable[[], Figure]]:
 
 @literal
 def choice_curves(check: Check) -> Figure:
-    """Return the moving average of choices of B of each animal, up to `MOST_ANIMALS` of them.
+    """Return the moving average of choices of the second alternative of each animal, up to
+    `MOST_ANIMALS` of them.
 
     Dotted lines are changes of block; above each block stand its reward probabilities.
     """
     animals = [*check.curves.loc[check.curves["of"] == ANIMAL, "animal"].unique()]
     shown = animals[:MOST_ANIMALS]
-    columns = min(3, len(shown))
+    columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
-    size = (3.2 * columns + 0.6, 1.75 * rows + 0.9)
+    width, height = 3.2 * columns + 0.6, 1.6 * rows + 1.0
+    # Constrained layout of so many panels takes longer than all the rest of the picture.
     figure, axes = plt.subplots(
-        rows, columns, figsize=size, sharex=True, sharey=True, layout="constrained", squeeze=False
-    )
+        rows, columns, figsize=(width, height), sharex=True, sharey=True, squeeze=False,
+        gridspec_kw={"left": 0.65 / width, "right": 1 - 0.1 / width, "bottom": 0.5 / height,
+                     "top": 1 - 0.6 / height, "hspace": 0.38, "wspace": 0.06},
+    )  # fmt: skip
     for ax in axes.flat[len(shown) :]:
         ax.remove()
     for ax, animal in zip(axes.flat, shown, strict=False):
@@ -56,54 +70,82 @@ def choice_curves(check: Check) -> Figure:
         _block_labels(ax, check, animal)
         ax.set_title(animal, fontsize=9, loc="left", pad=11)
         ax.set_ylim(-0.03, 1.03)
-        ax.tick_params(labelsize=7)
+        ax.tick_params(labelsize=8)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside upper right", ncols=len(labels), fontsize=8, frameon=False
-    )
-    figure.supxlabel("trial", fontsize=9)
+    figure.legend(handles, labels, loc="upper right", ncols=len(labels), fontsize=9, frameon=False)
+    figure.supxlabel("trial", fontsize=9, y=0.08 / height, va="bottom")
     chosen = check.stimuli[1]
-    figure.supylabel(f"choices of {chosen} (fraction of {WINDOW} trials)", fontsize=9)
-    left = "" if shown == animals else f", the first {len(shown)} of {len(animals)} animals"
-    figure.suptitle(f"{check.model}: choice curves{left}", fontsize=11, x=0.01, ha="left")
+    figure.supylabel(
+        f"choices of {chosen} (fraction of {WINDOW} trials)", fontsize=9, x=0.05 / width, ha="left"
+    )
+    if shown != animals:
+        figure.suptitle(f"the first {len(shown)} of {len(animals)} animals", fontsize=9, x=0.01,
+                        y=1 - 0.1 / height, ha="left")  # fmt: skip
     return mark_failed(figure, check.verdict)
 
 
 @literal
 def checks(check: Check) -> Figure:
-    """Return one panel a statistic, cohort p-values in the titles: matching, win-stay and
-    lose-switch of each animal, run lengths, choices around a change; history kernels of free runs,
-    what of them is left one step ahead, and the calibration."""
-    figure, axes = plt.subplots(2, 5, figsize=(16, 6.4), layout="constrained")
-    _matching(axes[0, 0], check)
-    for ax, name, label in (
-        (axes[0, 1], "win-stay", "P(stay | rewarded)"),
-        (axes[0, 2], "lose-switch", "P(switch | not rewarded)"),
-    ):
-        _by_animal(ax, check, name)
-        ax.set_xlabel(label)
-    lag = "lag (trials)"
-    for ax, name, x, y in (
-        (axes[0, 3], "run lengths", "equal choices in a row, n", "P(run of n or more)"),
-        (axes[0, 4], "around a change", "trials from the change", "P(choice of the new best)"),
-        (axes[1, 0], "choice kernel", lag, "choice kernel (log odds)"),
-        (axes[1, 1], "reward kernel", lag, "reward kernel (log odds)"),
-        (axes[1, 2], "residual choice kernel", lag, "residual kernel (probability)"),
-        (axes[1, 3], "residual reward kernel", lag, "residual kernel (probability)"),
-    ):
-        _bands(ax, check, None, name, marker="o")
-        ax.set(xlabel=x, ylabel=y)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        _title(ax, check, name, DISTANCE.format(name))
-    axes[0, 3].set_yscale("log")
-    for ax in axes[1, :4]:
-        ax.axhline(0.0, **REFERENCE)
-    axes[0, 4].axvline(0.0, **REFERENCE)
-    _calibration(axes[1, 4], check)
-    handles = axes[0, 3].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(f"{check.model}: predictive checks of the cohort", fontsize=11)
+    """Return one panel a statistic that is known, cohort p-values in the titles: matching, win-stay
+    and lose-switch of each animal, run lengths, choices around a change; history kernels of free
+    runs, what of them is left one step ahead, and the calibration."""
+    drawn = _panels(check)
+    rows = -(-len(drawn) // COLUMNS)
+    figure, axes = plt.subplots(
+        rows, COLUMNS, figsize=(10.2, 0.5 + 2.75 * rows), layout="constrained", squeeze=False
+    )
+    for ax, draw in zip(axes.flat, drawn, strict=False):
+        draw(ax)
+    for ax in axes.flat[len(drawn) :]:
+        ax.remove()
+    known = {
+        label: handle
+        for ax in axes.flat[: len(drawn)]
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        if label in LEGEND
+    }
+    figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=3, frameon=False)
     return mark_failed(figure, check.verdict)
+
+
+def _panels(check: Check) -> list[Callable[[Axes], None]]:
+    """Return what draws each panel of `checks`, of statistics that are known."""
+    panels: list[Callable[[Axes], None]] = []
+    if (check.curves["statistic"] == "choices of B by block").any():
+        panels.append(partial(_matching, check=check))
+    for name, label in (
+        ("win-stay", "P(stay | rewarded)"),
+        ("lose-switch", "P(switch | not rewarded)"),
+    ):
+        panels.append(partial(_by_animal, check=check, name=name, label=label))
+    lag = "lag (trials)"
+    for name, x, y in (
+        ("run lengths", "equal choices in a row, n", "P(run of n or more)"),
+        ("around a change", "trials from the change", "P(choice of the new best)"),
+        ("choice kernel", lag, "choice kernel (log odds)"),
+        ("reward kernel", lag, "reward kernel (log odds)"),
+        ("residual choice kernel", lag, "residual kernel (probability)"),
+        ("residual reward kernel", lag, "residual kernel (probability)"),
+    ):
+        if any(_curve(check, None, kind, name)["observed"].notna().any() for kind in KINDS):
+            panels.append(partial(_of_cohort, check=check, name=name, labels=(x, y)))
+    panels.append(partial(_calibration, check=check))
+    return panels
+
+
+def _of_cohort(ax: Axes, check: Check, name: str, labels: tuple[str, str]) -> None:
+    """Draw one curve of the cohort."""
+    _bands(ax, check, None, name, marker="o")
+    ax.set(xlabel=labels[0], ylabel=labels[1])
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    _title(ax, check, name, DISTANCE.format(name))
+    if "kernel" in name:
+        ax.axhline(0.0, **REFERENCE)
+    elif name == "around a change":
+        ax.axvline(0.0, **REFERENCE)
+    else:
+        ax.set_yscale("log")
+        plain_log_axis(ax.yaxis)
 
 
 def _bands(ax: Axes, check: Check, animal: str | None, name: str, marker: str = "") -> None:
@@ -133,7 +175,7 @@ def _block_labels(ax: Axes, check: Check, animal: str) -> None:
         text = "  ".join(f"{stimulus} {p:.2f}" for stimulus, p in chances)
         if len(own) <= MOST_LABELS:
             above = ax.get_xaxis_transform()
-            ax.text(start, 1.02, text, transform=above, fontsize=6, color="0.35")
+            ax.text(start, 1.02, text, transform=above, fontsize=7, color="0.35")
 
 
 def _matching(ax: Axes, check: Check) -> None:
@@ -159,19 +201,30 @@ def _matching(ax: Axes, check: Check) -> None:
     _title(ax, check, "matching slope", "matching slope")
 
 
-def _by_animal(ax: Axes, check: Check, name: str) -> None:
-    """Draw a number of each animal and of the cohort with the intervals of its replicates."""
+def _by_animal(ax: Axes, check: Check, name: str, label: str) -> None:
+    """Draw a number of each animal, sorted by what was observed, and of the cohort, with the
+    intervals of its replicates."""
     colour = model_colour(check.model)
     rows = check.table[check.table["statistic"] == name]
+    observed = rows[rows["kind"] == ONE_STEP]
+    observed = observed.assign(cohort=observed["of"] != ANIMAL).sort_values(
+        ["cohort", "observed"], kind="stable"
+    )
+    width = 1.5 if len(observed) <= MOST_NAMES + 1 else 0.6
+    place = {key: y for y, key in enumerate(observed["animal"])}
     for kind, shift, style in ((FREE, 0.16, "-"), (ONE_STEP, -0.16, "--")):
         own = rows[rows["kind"] == kind]
-        y = np.arange(len(own)) + shift
-        ax.hlines(y, own["5 %"], own["95 %"], color=colour, linewidth=1.5, linestyle=style)
-    own = rows[rows["kind"] == ONE_STEP]
-    ax.plot(own["observed"], range(len(own)), "o", color=OBSERVED, markersize=4)
-    labels = own["animal"].where(own["of"] == ANIMAL, "all animals")
-    ax.set_yticks(range(len(own)), labels, fontsize=7)
+        y = own["animal"].map(place).astype(float) + shift
+        ax.hlines(y, own["5 %"], own["95 %"], color=colour, linewidth=width, linestyle=style)
+    ax.plot(observed["observed"], range(len(observed)), "o", color=OBSERVED, markersize=2 + width)
+    labels = observed["animal"].where(~observed["cohort"], "all animals").tolist()
+    last = len(labels) - 1
+    named = range(len(labels)) if len(labels) <= MOST_NAMES + 1 else [last]
+    ax.set_yticks(list(named), [labels[k] for k in named], fontsize=7)
     ax.invert_yaxis()
+    ax.set_xlabel(label)
+    if len(labels) > MOST_NAMES + 1:
+        ax.set_ylabel(f"{last} animals, sorted")
     _title(ax, check, name, name)
 
 

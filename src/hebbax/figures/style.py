@@ -4,8 +4,10 @@ Colours are those of Okabe & Ito (2008), which survive colour blindness and a gr
 """
 
 import functools
+import io
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -15,7 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
+from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter, LogLocator, NullFormatter
+from PIL import Image
 
 from hebbax.errors import FitError
 from hebbax.posterior.verdict import Grade, Verdict
@@ -42,6 +45,12 @@ MODEL_COLOURS = {
 }
 """Colour of each declared model, the same in every picture."""
 
+
+DPI = 150
+"""Dots in an inch of a PNG: twice what a page of 10 inches needs on a screen."""
+
+COLOURS = 96
+"""Colours of a PNG."""
 
 LONGEST = 40
 """Characters of a name beside an axis or in a legend; a longer one is cut in its middle."""
@@ -147,24 +156,45 @@ def use_file_backend() -> None:
     plt.switch_backend("agg")
 
 
+def plain_log_axis(axis: Axis) -> None:
+    """Label a log axis by numbers as they are read, at 1, 2 and 5 of each power of ten."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def publish(figure: Figure, folder: Path, name: str) -> None:
-    """Write a picture as PNG, and as SVG for a printer."""
-    with replacing(folder / f"{name}.svg", FitError) as unfinished:
-        _write(figure, unfinished)
-    save(figure, folder / f"{name}.png")
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a picture and forget it; raise `FitError` where the folder refuses it."""
+    """Write a picture as SVG, for a printer, and as PNG, and forget it; raise `FitError` where the
+    folder refuses it."""
     try:
-        with replacing(path, FitError) as unfinished:
-            _write(figure, unfinished, dpi=150)
+        with replacing(folder / f"{name}.svg", FitError) as unfinished, _without_a_word():
+            figure.savefig(unfinished)
+        _write(figure, folder / f"{name}.png")
     finally:
         plt.close(figure)
 
 
-def _write(figure: Figure, path: Path, **options: float) -> None:
-    """Write a figure; a character that no font has is drawn as an empty box, without a word."""
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture as PNG and forget it; raise `FitError` where the folder refuses it."""
+    try:
+        _write(figure, path)
+    finally:
+        plt.close(figure)
+
+
+def _write(figure: Figure, path: Path) -> None:
+    """Write a PNG of few colours: a third of the bytes, and no eye tells the difference."""
+    drawn = io.BytesIO()
+    with _without_a_word():
+        figure.savefig(drawn, format="png", dpi=DPI)
+    with replacing(path, FitError) as unfinished, Image.open(drawn) as full:
+        few = full.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE)
+        few.save(unfinished, optimize=True, dpi=(DPI, DPI))
+
+
+@contextmanager
+def _without_a_word() -> Iterator[None]:
+    """Draw a character that no font has as an empty box, without a warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
-        figure.savefig(path, **options)  # type: ignore[arg-type]
+        yield

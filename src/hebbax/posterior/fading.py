@@ -74,8 +74,25 @@ def fading_of(model: Model, posterior: az.InferenceData) -> Fading:
     if EFFECT in posterior.posterior:
         effects = {EFFECT: jnp.asarray(_values(posterior, EFFECT))}
         theta = theta + np.asarray(model.effects.shift("theta", theta.shape[1:], effects)).mean(1)
-    rate = float(model.network.stimuli.max())
+    return _of(theta, model, signals(model, posterior))
+
+
+def fading_of_animals(posterior: az.InferenceData) -> dict[str, Fading]:
+    """Return what weights of each animal lose in a trial, by its name, over the reward signals of
+    all animals' trials; nothing for a rule that learns nothing."""
+    spec = spec_of(posterior)
+    if not spec.members:
+        return {}
+    model = build_model(spec, sessions_of(posterior))
+    theta = samples_of(posterior.posterior["theta"]).transpose("animal", "sample", ...).to_numpy()
     at = signals(model, posterior)
+    names = posterior.posterior["animal"].to_numpy()
+    return {str(name): _of(own, model, at) for name, own in zip(names, theta, strict=True)}
+
+
+def _of(theta: np.ndarray, model: Model, at: Signals) -> Fading:
+    """Return the losses of values ``(draw, member)``."""
+    rate = float(model.network.stimuli.max())
     lost = losses(model.rule, jnp.asarray(theta), rate, model.network.n_inputs, at)
     return Fading(*np.asarray(lost).T)
 
