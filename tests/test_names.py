@@ -201,22 +201,34 @@ def test_any_name_is_text_in_a_page(tmp_path_factory, name):
     (folder / "p.png").write_bytes(b"picture")
     frame = pd.DataFrame({f"c{name}": [name, 1.0]}, index=pd.Index([f"i{name}", "x"], name=name))
     section = page.Section(
-        name, [f"t{name}"], [f"w{name}"], [(f"k{name}", frame)], [(f"a{name}", folder / "p.png")]
+        name,
+        [
+            page.Text(f"t{name}"),
+            page.Items(f"l{name}", [f"w{name}"]),
+            page.Table(f"k{name}", frame, f"{name}.csv"),
+            page.Picture(f"a{name}", folder / "p.png", f"h{name}"),
+        ],
+        f"s{name}",
+        folded=True,
     )
     page.write(folder / "r.html", name, [section], f"# </pre>{name}")
     reader = Reader()
     reader.feed((folder / "r.html").read_text(encoding="utf-8"))
     assert reader.tags == {
-        "html", "head", "meta", "title", "style", "body", "h1", "h2", "nav", "a", "section", "p",
+        "html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "nav", "a", "section", "p",
         "table", "caption", "thead", "tbody", "tr", "th", "td", "figure", "img", "figcaption", "pre",
+        "main", "details", "summary", "div", "span", "b", "ol", "ul", "li", "button", "dialog", "form",
+        "script",
     }  # fmt: skip
-    assert reader.alts == [f"a{name}"]
+    assert reader.alts == [f"a{name}", ""]
     shown = reader.text.getvalue().split("\0")
     for text in (
         name,
         f"t{name}",
+        f"l{name}",
         f"w{name}",
         f"k{name}",
+        f"s{name}",
         f"c{name}",
         f"i{name}",
         f"# </pre>{name}",

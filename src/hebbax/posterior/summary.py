@@ -67,6 +67,19 @@ def animal_table(posterior: az.InferenceData) -> pd.DataFrame:
     return table
 
 
+def between_animals(posterior: az.InferenceData) -> pd.Series:
+    """Return the standard deviation of the values of these animals, its median over draws, by the
+    names of `population_table`; missing of a single animal."""
+    draws, rows = posterior.posterior, {}
+    for name, label in learning.told(draws).items():
+        samples = samples_of(draws[name])
+        n = samples.sizes["animal"]
+        apart = samples.std("animal", ddof=1) if n > 1 else np.nan * samples.mean("animal")
+        for member, own in members(label, apart).items():
+            rows[member] = float(np.median(own))
+    return pd.Series(rows, name="between animals (sd)", dtype=float)
+
+
 def effective_terms(posterior: az.InferenceData) -> pd.DataFrame | None:
     """Return the effective number of terms (`hebbax.model.sparsity`), rows ``prior`` and
     ``posterior``: median and ends of the 90 % interval.

@@ -1,67 +1,126 @@
-"""One HTML file for one analysis: text, tables and pictures, nothing outside it."""
+"""One HTML file for one analysis: text, tables, pictures and scripts, nothing outside it."""
 
 import base64
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
 
 from hebbax.errors import FitError
+from hebbax.report import assets, glossary
+from hebbax.report.cells import Cells, cells
 from hebbax.run.attempts import Failed, attempt
 from hebbax.run.files import replacing
 
 
-@dataclass(frozen=True)
-class Section:
-    """One section of a report; what failed stands in it as a sentence, in its place.
+class Tone(Enum):
+    """How a paragraph is set."""
 
-    Attributes:
-        title: its heading.
-        texts: paragraphs; with ``answer`` the first of them stands out.
-        warnings: paragraphs that must not be overlooked.
-        tables: captions and tables.
-        pictures: captions and PNG files.
-        folded: captions and tables that are opened by a click.
-        answer: whether the first paragraph is the answer the reader came for.
-    """
+    PLAIN = "plain"
+    QUESTION = "question"
+    ANSWER = "answer"
+    WARNING = "warning"
+    EQUATION = "equation"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph, with a word or two before it that say what it is about."""
+
+    text: str | Failed
+    tone: Tone = Tone.PLAIN
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of sentences."""
 
     title: str
-    texts: Sequence[str | Failed] = ()
-    warnings: Sequence[str] = ()
-    tables: Sequence[tuple[str, pd.DataFrame | Failed]] = ()
-    pictures: Sequence[tuple[str, Path | Failed]] = ()
-    folded: Sequence[tuple[str, pd.DataFrame | Failed]] = ()
-    answer: bool = field(default=False, kw_only=True)
+    texts: Sequence[str]
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table below its caption, with the name of the file that has all its digits; ``folded`` it
+    is opened by a click."""
+
+    caption: str
+    frame: pd.DataFrame | Failed
+    file: str = ""
+    folded: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG beside which an SVG of the same name lies, with what it shows and how it is read."""
+
+    title: str
+    path: Path | Failed
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Trials of animals for the reader to choose among (`hebbax.report.trials`)."""
+
+    title: str
+    data: Mapping[str, Any] | Failed
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Parts that stand beside each other where there is room."""
+
+    parts: Sequence["Text | Items | Table"]
+
+
+Part: TypeAlias = Text | Items | Table | Picture | Trials | Beside
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of a report; what failed stands in it as a sentence, in its place. ``folded`` it
+    is opened by a click, and ``said`` beside its title."""
+
+    title: str
+    parts: Sequence[Part]
+    said: str = ""
+    folded: bool = field(default=False, kw_only=True)
 
     @property
     def failures(self) -> list[Failed]:
         """What could not be made of the section."""
-        captioned = [*self.tables, *self.pictures, *self.folded]
-        parts = [*self.texts, *(part for _, part in captioned)]
-        return [part for part in parts if isinstance(part, Failed)]
+        return [made for part in _flat(self.parts) if isinstance(made := _made(part), Failed)]
 
 
-@dataclass(frozen=True)
-class _Cells:
-    columns: list[str]
-    rows: list[list[str]]
+def _flat(parts: Sequence[Part]) -> Iterator[Part]:
+    for part in parts:
+        if isinstance(part, Beside):
+            yield from _flat(part.parts)
+        else:
+            yield part
 
 
-@dataclass(frozen=True)
-class _Page:
-    """A section as the template takes it: a failed part is a string where there is none."""
-
-    title: str
-    texts: list[tuple[str, bool]]
-    warnings: Sequence[str]
-    answer: bool
-    tables: list[tuple[str, _Cells | str]]
-    images: list[tuple[str, str, str]]
-    folded: list[tuple[str, _Cells | str]]
+def _made(part: Part) -> object:
+    match part:
+        case Text():
+            return part.text
+        case Table():
+            return part.frame
+        case Picture():
+            return part.path
+        case Trials():
+            return part.data
+    return None
 
 
 def write(path: Path, title: str, sections: Sequence[Section], provenance: str) -> None:
@@ -70,60 +129,91 @@ def write(path: Path, title: str, sections: Sequence[Section], provenance: str) 
     Raises `FitError` where the folder refuses it.
     """
     templates = Environment(
-        loader=PackageLoader("hebbax.report", "."), autoescape=select_autoescape(("html", "jinja"))
+        loader=PackageLoader("hebbax.report.assets", "."),
+        autoescape=select_autoescape(("html", "jinja")),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    pages = [_page(section) for section in sections]
+    templates.globals["asset"] = _asset
+    templates.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # in the order given
+    pages = [_section(section, path.parent) for section in sections]
+    words = [word for page in pages for word in page["words"]]
     text = templates.get_template("page.html.jinja").render(
-        title=title, sections=pages, provenance=provenance
+        title=title,
+        sections=pages,
+        glossary=glossary.listed(words),
+        provenance=provenance,
+        interactive=any(part["kind"] == "Trials" for page in pages for part in page["parts"]),
     )
     with replacing(path, FitError) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 
-def _page(section: Section) -> _Page:
-    return _Page(
-        section.title,
-        [(t.sentence, True) if isinstance(t, Failed) else (t, False) for t in section.texts],
-        section.warnings,
-        section.answer,
-        [(caption, _shown(caption, table)) for caption, table in section.tables],
-        [(caption, *_image(picture)) for caption, picture in section.pictures],
-        [(caption, _shown(caption, table)) for caption, table in section.folded],
-    )
+def _asset(name: str) -> Markup:
+    """Return the text of a file of ours as it stands, for a page to hold."""
+    return Markup(assets.text(name))
 
 
-def _shown(caption: str, table: pd.DataFrame | Failed) -> _Cells | str:
-    cells = table if isinstance(table, Failed) else attempt(f'"{caption}"', partial(_cells, table))
-    return cells.sentence if isinstance(cells, Failed) else cells
+def _section(section: Section, folder: Path) -> dict[str, Any]:
+    """Return a section as the template takes it."""
+    parts = [_part(part, folder) for part in section.parts]
+    flat = [own for part in parts for own in (part, *part.get("parts", ()))]
+    return {
+        "title": section.title,
+        "said": section.said,
+        "folded": section.folded,
+        "id": re.sub(r"\W+", "-", section.title).strip("-").lower() or "section",
+        "parts": parts,
+        "words": [name for part in flat if "cells" in part for name in part["cells"].words],
+    }
 
 
-def _image(picture: Path | Failed) -> tuple[str, str]:
-    """Return a picture as text and what failed of it, one of them empty."""
-    if isinstance(picture, Failed):
-        return "", picture.sentence
-    return base64.b64encode(picture.read_bytes()).decode(), ""
+def _part(part: Part, folder: Path) -> dict[str, Any]:
+    """Return a part as the template takes it: its kind, or of one that failed a warning."""
+    if isinstance(failed := _made(part), Failed):
+        return {"kind": "Text", "text": failed.sentence, "tone": Tone.WARNING.value, "about": ""}
+    match part:
+        case Text():
+            return {"kind": "Text", "text": part.text, "tone": part.tone.value, "about": part.about}
+        case Items():
+            return {
+                "kind": "Items",
+                "title": part.title,
+                "texts": part.texts,
+                "tone": part.tone.value,
+            }
+        case Table():
+            return _table(part)
+        case Picture():
+            return _picture(part, folder)
+        case Trials():
+            return {"kind": "Trials", "title": part.title, "data": part.data}
+        case Beside():
+            return {"kind": "Beside", "parts": [_part(own, folder) for own in part.parts]}
 
 
-def _cells(table: pd.DataFrame) -> _Cells:
-    """Return a table as text; several index levels become columns of their own."""
-    index = [str(name or "") for name in table.index.names]
-    labels = [list(map(str, np.atleast_1d(np.asarray(key, dtype=object)))) for key in table.index]
-    columns = [_column(table.iloc[:, j]) for j in range(table.shape[1])]
-    cells = [list(row) for row in zip(*columns, strict=True)]
-    return _Cells(
-        [*index, *map(str, table.columns)], [a + b for a, b in zip(labels, cells, strict=True)]
-    )
+def _table(part: Table) -> dict[str, Any]:
+    assert isinstance(part.frame, pd.DataFrame)
+    made: Cells | Failed = attempt(f'"{part.caption}"', partial(cells, part.frame))
+    if isinstance(made, Failed):
+        return {"kind": "Text", "text": made.sentence, "tone": Tone.WARNING.value, "about": ""}
+    return {
+        "kind": "Table",
+        "caption": part.caption,
+        "cells": made,
+        "file": part.file,
+        "folded": part.folded,
+    }
 
 
-def _column(values: pd.Series) -> list[str]:
-    """Return a column as text, its numbers with the digits a reader can use."""
-    if not pd.api.types.is_numeric_dtype(values):
-        return [str(value) for value in values]
-    numbers = values.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    finite = numbers[np.isfinite(numbers)]
-    digits = 0 if (finite == finite.round()).all() else 1 if np.abs(finite).max() >= 10 else 3
-    signs: dict[float, str] = {np.inf: "∞", -np.inf: "−∞"}
-    return [
-        f"{value:.{digits}f}" if np.isfinite(value) else signs.get(float(value), "–")
-        for value in numbers
-    ]
+def _picture(part: Picture, folder: Path) -> dict[str, Any]:
+    assert isinstance(part.path, Path)
+    place = part.path.relative_to(folder) if part.path.is_relative_to(folder) else part.path
+    return {
+        "kind": "Picture",
+        "title": part.title,
+        "how": part.how,
+        "png": place.as_posix(),
+        "svg": place.with_suffix(".svg").as_posix(),
+        "source": base64.b64encode(part.path.read_bytes()).decode(),
+    }

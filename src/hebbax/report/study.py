@@ -98,6 +98,11 @@ class Study:
         """Those of the ranking that did not fail their diagnostics."""
         return [name for name in self.ranking if self.verdicts[name].usable]
 
+    @property
+    def leading(self) -> str:
+        """The first of the ranking that did not fail its diagnostics; where all did the first."""
+        return (self.trusted or self.ranking)[0]
+
 
 def prepare(sessions: Sessions, plan: Plan) -> list[fits.Standing]:
     """Return how far each fit is, for `run` to go on from.
@@ -215,21 +220,27 @@ def verdict_of(name: str, posterior: az.InferenceData) -> Verdict:
 
 
 def answer(study: Study) -> str:
-    """Return the answer in a few sentences: what fades by all models that predict as well as the
-    best, then the best model, its forgetting term, what it misses.
+    """Return the answer in a few sentences (`answers`)."""
+    return " ".join(answers(study).values())
+
+
+def answers(study: Study) -> dict[str, str]:
+    """Return the answer by what its sentences are about: what fades by all models that predict as
+    well as the best, which model predicts best, its forgetting term, what it misses.
 
     Coefficients are those of the best model that did not fail its diagnostics. Where all did
     it is said which values of the best one sit far out in their priors: that may be why.
     """
-    sentences = [said(attempt("The comparison", lambda: study.compared.sentence))]
-    if isinstance(study.joint, Joint):
-        sentences.insert(0, study.joint.sentence)
+    best = said(attempt("The comparison", lambda: study.compared.sentence))
+    parts = {"What fades": study.joint.sentence if isinstance(study.joint, Joint) else ""}
+    parts["Which model predicts best"] = best
     if not study.trusted:
-        sentences += ["Nothing is said of any coefficients.", _far_out(study, study.ranking[0])]
-        return " ".join(part for part in sentences if part)
-    leading = study.trusted[0]
+        parts["Coefficients"] = "Nothing is said of any coefficients."
+        parts["The prior"] = _far_out(study, study.ranking[0])
+        return {about: text for about, text in parts.items() if text}
+    leading = study.leading
     if isinstance(study.compared, Failed):
-        sentences.append(f"What follows is of {leading}.")
+        parts["Which model predicts best"] += f" What follows is of {leading}."
     posterior = study.posteriors[leading]
     term = attempt(
         f"The forgetting of {leading}",
@@ -237,14 +248,25 @@ def answer(study: Study) -> str:
     )
     groups = attempt(f"The groups of {leading}", partial(levels.sentence, posterior))
     missed = attempt(f"The check of {leading}", lambda: study.checks[leading].sentence)
-    parts = [*sentences, said(term), said(groups), _far_out(study, leading), said(missed)]
-    return " ".join(part for part in parts if part)
+    parts[f"Forgetting, by {leading}"] = said(term)
+    parts[f"Groups, by {leading}"] = said(groups)
+    parts["The prior"] = _far_out(study, leading)
+    parts["Checks"] = said(missed)
+    return {about: text for about, text in parts.items() if text}
 
 
 def _far_out(study: Study, name: str) -> str:
     """Return which values of a model sit far out in their priors, in words."""
     told = partial(prior_tails.sentence, study.posteriors[name], study.verdicts[name])
     return said(attempt(f"The prior of {name}", told))
+
+
+def population_table(posterior: az.InferenceData, verdict: Verdict | None = None) -> pd.DataFrame:
+    """Return the population values of a posterior and how far animals lie apart in each."""
+    table = summary.population_table(posterior, verdict)
+    spread = summary.between_animals(posterior).reindex(table.index)
+    table.insert(len(table.columns) - 1, spread.name, spread)
+    return table
 
 
 def truth_table(posterior: az.InferenceData, cohort: Cohort, verdict: Verdict) -> pd.DataFrame:
@@ -293,7 +315,7 @@ def _write_tables(study: Study, folder: Path) -> list[Failed]:
     tables: dict[str, Callable[[], pd.DataFrame]] = {
         "deviance": partial(deviance_table, study.posteriors, study.verdicts),
         "coefficients": partial(_by_model, study, summary.animal_table, ["model"]),
-        "population": partial(_by_model, study, summary.population_table, ["model", "value"]),
+        "population": partial(_by_model, study, population_table, ["model", "value"]),
         "sensitivity": partial(
             _by_model, study, power_scaling.sensitivity_table, ["model", "value"]
         ),

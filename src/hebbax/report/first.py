@@ -1,0 +1,173 @@
+"""The first screen of a report, the question and its answer; and behind it the answer in detail."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hebbax import figures
+from hebbax.check.comparison import Comparison
+from hebbax.check.joint import SUBJECTS, Joint, averaged
+from hebbax.check.predictive import SUSPICIOUS
+from hebbax.data.description import Description
+from hebbax.posterior import inference_data as posteriors
+from hebbax.posterior.fading import fading_of_animals
+from hebbax.report.page import Beside, Items, Part, Section, Table, Text, Tone
+from hebbax.report.pictures import Draw, pictures
+from hebbax.report.study import Study, answers, deviance_table
+from hebbax.run.attempts import Failed, attempt
+
+QUESTION = (
+    "Is there active forgetting in what the animals learn: what fades, how fast, in whom, how "
+    "sure, and would another animal?"
+)
+
+FADES = [
+    *("as_good", "unchosen_median", "unchosen_low", "unchosen_high", "unchosen_probability"),
+    *("chosen_median", "chosen_low", "chosen_high", "chosen_probability", "grade"),
+]
+"""Columns of what models say together that are of fading."""
+
+WEIGHTS = {
+    "as_good": "as_good",
+    "weight": "weight of the model",
+    "probability": "probability of the model",
+    "probability_se": "probability_se",
+    "log_evidence": "log_evidence",
+    "log_evidence_se": "log_evidence_se",
+    "grade": "grade",
+}
+"""Columns that are of the models' weights, and what they are called in a report."""
+
+LOSSES = {
+    "loss of a weight (%)": tuple(SUBJECTS),
+    "loss of every other weight (%)": ("unchosen",),
+    "loss of the chosen weight (%)": ("chosen",),
+}
+"""Kinds of weights whose true loss is in a row of the table of the truth."""
+
+
+def screen(
+    study: Study, truth: pd.DataFrame | Failed | None, folder: Path, failures: Sequence[Failed]
+) -> Section:
+    """Return the first screen: question, answer, one picture, what was read, what could not be
+    said."""
+    answer, *_ = answers(study).values()
+    parts: list[Part] = [Text(QUESTION, Tone.QUESTION), Text(answer, Tone.ANSWER)]
+    if isinstance(study.joint, Joint):
+        parts += pictures(folder, "", {"fading": partial(_fading, study, study.joint, truth)})
+    read = attempt(
+        "What was read",
+        partial(posteriors.description_of, study.posteriors[study.ranking[0]]),
+    )
+    parts.append(Beside([_read(read), _unsaid(study, read, failures)]))
+    return Section("The answer", parts)
+
+
+def _fading(study: Study, found: Joint, truth: pd.DataFrame | Failed | None) -> Figure:
+    """Draw what fades, how fast and in whom, by the model that leads."""
+    name = study.leading
+    each = fading_of_animals(study.posteriors[name]) if study.trusted else {}
+    losses = {
+        kind: {animal: averaged(own.of(kind)) for animal, own in each.items()} for kind in SUBJECTS
+    }
+    known = None
+    if isinstance(truth, pd.DataFrame):
+        known = {
+            kind: float(truth["truth"][row])
+            for row, kinds in LOSSES.items()
+            if row in truth.index
+            for kind in kinds
+        }
+    return figures.fading(found, figures.Animals(name, losses) if each else None, known)
+
+
+def _read(read: Description | Failed) -> Text | Items:
+    """Return what was read, as it was said before the fits."""
+    if isinstance(read, Failed):
+        return Text(read)
+    counts = [f"{what}: {how_many}" for what, how_many in read.counts.items()]
+    return Items("What was read", [f"from {read.source}", *counts, *read.notes])
+
+
+def _unsaid(study: Study, read: Description | Failed, failures: Sequence[Failed]) -> Items:
+    """Return what failed, what was questioned, and what the leading model misses."""
+    said = [f"{name}: {v.advised}" for name, v in study.verdicts.items() if not v.passed]
+    if not isinstance(read, Failed):
+        said += read.questions
+    check = study.checks[study.leading]
+    if not isinstance(check, Failed) and (check.cohort["p"] < SUSPICIOUS).any():
+        said.append(check.sentence)
+    said += list(dict.fromkeys(failed.sentence for failed in failures))
+    title = "What could not be said"
+    if not said:
+        return Items(title, ["Nothing failed: every posterior passed its diagnostics."])
+    return Items(title, said, Tone.WARNING)
+
+
+def detail(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> Section:
+    """Return the answer in detail: sentences, the comparison of models, its tables and pictures."""
+    compared = study.compared
+    tables: list[Table] = []
+    if truth is not None:
+        tables.append(Table("Truth and posterior of the simulated population", truth))
+    if isinstance(study.joint, Joint):
+        models = study.joint.models
+        weights = models[list(WEIGHTS)].rename(columns=WEIGHTS)
+        tables += [
+            Table("What a weight loses in a trial, by each model", models[FADES], "fading.csv"),
+            Table("Weights of the models", weights, "fading.csv"),
+        ]
+    tables += [
+        *_scores(compared),
+        Table(
+            "Statistics of the cohort that each model misses (predictive p < 0.05)",
+            attempt("The table of what each model misses", partial(_missed, study)),
+        ),
+        Table(
+            "Deviance explained by each model, in-sample (%)",
+            attempt("deviance.csv", partial(deviance_table, study.posteriors, study.verdicts)),
+            "deviance.csv",
+            folded=True,
+        ),
+    ]
+    drawn: dict[str, Draw] = {}
+    if not isinstance(compared, Failed):
+        if compared.animals is not None:
+            drawn["new animal"] = partial(figures.comparison, compared.animals)
+        drawn["comparison"] = partial(figures.comparison, compared.choices)
+    _, *others = answers(study).items()
+    said: list[Part] = [Text(text, about=about) for about, text in others]
+    return Section("In detail", [*said, *tables, *pictures(folder, "", drawn)])
+
+
+def _scores(compared: Comparison | Failed) -> list[Table]:
+    """Return the table of each question that models are compared by."""
+    known = "A choice among known ones: expected log predictive density by LOO and WAIC"
+    if isinstance(compared, Failed):
+        return [Table(known, compared)]
+    evidence = ["log_evidence", "log_evidence_error"]
+    choices = compared.choices.table.drop(columns=evidence, errors="ignore")
+    tables = [Table(known, choices, "comparison.csv")]
+    if compared.animals is not None:
+        title = "A new animal: log probability of all its choices, each animal left out"
+        tables.insert(0, Table(title, compared.animals.table, "comparison_new_animal.csv"))
+    return tables
+
+
+def _missed(study: Study) -> pd.DataFrame:
+    """Return how many statistics each model misses, a row a model and a column a kind of check."""
+    rows: dict[str, Mapping[str, str]] = {}
+    for name in study.ranking:
+        check = study.checks[name]
+        if isinstance(check, Failed):
+            continue
+        cohort = check.cohort["p"].dropna()
+        kinds = cohort.groupby(level="kind", sort=False)
+        rows[name] = {
+            **{str(kind): f"{int((p < SUSPICIOUS).sum())} of {len(p)}" for kind, p in kinds},
+            "diagnostics": study.verdicts[name].word,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")

@@ -1,0 +1,138 @@
+"""What a report says in words: equations, tables of animals, the words that explain columns."""
+
+import made
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import random_sessions
+
+from hebbax.model.declared import declared_models, read_spec
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import latents, summary
+from hebbax.posterior.forgetting import animal_losses
+from hebbax.posterior.verdict import Verdict
+from hebbax.report import animals, equation
+from hebbax.report.cells import Interval, cells, joined
+from hebbax.report.glossary import WORDS, listed, word
+from hebbax.report.trials import SCALE, trials
+
+PASSED, BAD = Verdict((), {}, ""), Verdict(("R-hat is 1.2",), {}, "")
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return made.posterior(sessions=random_sessions(4, lengths=(9, 14, 12)), shape=(2, 50))
+
+
+def test_the_rule_is_an_equation_with_the_values_of_the_population(fit):
+    rule, values = equation.equation(fit, PASSED).split("\n")
+    assert rule == "Δw = [ θ(x r) x r + θ(w) w ] / 2"
+    row = summary.population_table(fit, PASSED).loc["theta w"]
+    ends = f"{row['median']:.3f} ({row['5 %']:.3f} to {row['95 %']:.3f})"
+    assert values.startswith("in the population: θ(x r) = ")
+    assert values.endswith(f"θ(w) = {ends}".replace("-", "−"))
+    assert equation.equation(fit, BAD) == rule  # of one that failed no values
+    learning = made.posterior(read_spec("forgetting-q"), shape=(2, 50))
+    lines = equation.equation(learning, BAD).split("\n")
+    assert lines[1:] == ["θ(x r) = n α β / rate", "θ(w) = -n α    (n = 2, rate = 0.75)"]
+    nothing = made.posterior(ModelSpec("m", ()), shape=(2, 50))
+    assert equation.equation(nothing, PASSED) == "Δw = 0"
+
+
+@pytest.mark.parametrize(
+    ("term", "said"),
+    [
+        ("1", "every weight changes by the same step, whatever the reward"),
+        ("x r", "the weight of the chosen stimulus changes with the reward signal"),
+        ("r^2", "every weight changes with the square of the reward signal"),
+        ("w", "every weight loses a part of itself (with a negative coefficient, which is forgetting) or grows"),
+        ("x y r", "the weight of the chosen stimulus changes with the reward signal, in proportion to the response y"),
+        ("r w", "every weight changes by a part of itself that follows the reward signal"),
+        ("w^2", "every weight changes by its square"),
+    ],
+)  # fmt: skip
+def test_terms_are_told_in_words(term, said):
+    assert equation.term_words(term) == said
+
+
+def test_every_declared_model_has_words_for_its_rule_and_its_choice():
+    for name in declared_models():
+        spec = read_spec(name)
+        said = equation.words(spec)
+        assert ("A habit repeats" in " ".join(said)) == (spec.habit_scale > 0), name
+        assert len(said) >= len(spec.terms) + 1, name
+
+
+def test_a_middle_and_its_ends_are_one_column_and_numbers_are_written_alike():
+    table = pd.DataFrame(
+        {"a": [1.0, 2.0], "median": [-0.5, 12.25], "5 %": [-1.0, 11.0], "95 %": [0.0, 13.0],
+         "loss in a trial (%)": [2.25, -1.0], "loss, 5 %": [1.0, -2.0], "loss, 95 %": [3.0, 0.04],
+         "P(loss > 0)": [1.0, 0.25], "animals": [3, 4], "as_good": [True, False]},
+        pd.Index(["theta w", "x"], name="value"),
+    )  # fmt: skip
+    assert joined(table)["median (90 %)"]["x"] == Interval(12.25, 11.0, 13.0)
+    found = cells(table)
+    assert [head.text for head in found.heads] == [
+        "value", "a", "median (90 % interval)", "loss in a trial (%)", "P(loss > 0)", "animals",
+        "as good as the best",
+    ]  # fmt: skip
+    assert [[cell.text for cell in row] for row in found.rows] == [
+        ["theta w", "1", "−0.500 (−1.000 to 0.000)", "2.2 (1.0 to 3.0)", "> 0.999", "3", "yes"],
+        ["x", "2", "12.250 (11.000 to 13.000)", "−1.0 (−2.0 to 0.0)", "0.250", "4", "no"],
+    ]
+    assert [cell.number for cell in found.rows[1][1:]] == [2.0, 12.25, -1.0, 0.25, 4.0, 0.0]
+
+
+def test_words_are_those_of_tables_and_no_names_of_animals():
+    assert word("preference B against A") is WORDS["preference"]
+    assert word("median of something") is None
+    table = pd.DataFrame({"p": [0.5]}, pd.Index(["habit"], name="animal"))
+    assert not cells(table).rows[0][0].meaning
+    assert cells(table.rename_axis("value")).rows[0][0].meaning == WORDS["habit"].meaning
+    said = listed(["theta w", "theta x r", "p", "fly1", "grade", "diagnostics"])
+    assert [one.called for one in said] == ["diagnostics", "predictive p", "theta"]
+
+
+def test_tables_of_animals_have_a_row_each_and_losses_are_sorted(fit):
+    values = animals.coefficients(fit, PASSED)
+    assert values.index.tolist() == ["animal0", "animal1", "animal2"]
+    each = summary.animal_table(fit, PASSED)
+    own = each.loc[("animal1", "theta w")]
+    assert values["theta w"]["animal1"] == (own["median"], own["5 %"], own["95 %"])
+    losses = animals.losses(fit, PASSED)
+    assert losses["loss in a trial (%)"].is_monotonic_increasing
+    assert losses.loc[animal_losses(fit, PASSED).index].equals(animal_losses(fit, PASSED))
+
+
+def test_how_far_animals_lie_apart_is_a_standard_deviation_in_every_draw(fit):
+    theta = fit.posterior["theta"].sel(term="w").to_numpy()
+    found = summary.between_animals(fit)
+    assert found["theta w"] == pytest.approx(np.median(theta.std(axis=2, ddof=1)))
+    assert found.index.tolist() == summary.population_table(fit, PASSED).index.tolist()
+    alone = made.posterior(sessions=random_sessions(4, lengths=(9,)), shape=(2, 5))
+    assert summary.between_animals(alone).isna().all()
+
+
+def test_the_trials_of_each_animal_are_what_the_posterior_says_of_them(fit):
+    held = trials(fit, PASSED)
+    found = latents.latents(fit, verdict=PASSED)
+    assert list(held["animals"]) == ["animal0", "animal1", "animal2"]
+    for name, own in held["animals"].items():
+        one = latents.of_animal(found, name)
+        assert own["trial"] == one["trial"].to_numpy().tolist()
+        named = ["" if k is None else held["stimuli"][k] for k in own["choice"]]
+        assert named == one["choice"].to_numpy().tolist()
+        for kind in ("weight", "probability"):
+            for end, statistic in (("", "mean"), ("_low", "5 %"), ("_high", "95 %")):
+                values = one[kind].sel(statistic=statistic).transpose("stimulus", "trial")
+                np.testing.assert_allclose(
+                    np.array(own[f"{kind}{end}"]) / SCALE, values, atol=0.5 / SCALE + 1e-9
+                )
+
+
+def test_of_three_alternatives_means_are_held_and_of_nothing_learned_no_weights():
+    sessions = random_sessions(4, 3, lengths=(9, 14))
+    held = trials(made.posterior(ModelSpec("m", ()), sessions, shape=(2, 5)), PASSED)
+    assert held["animals"]["animal0"].keys() == {
+        "trial", "starts", "choice", "reward", "probability",
+    }  # fmt: skip
