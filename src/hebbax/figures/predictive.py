@@ -5,6 +5,7 @@ choices drawn one step ahead, both in the colour of the model.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -52,7 +53,9 @@ def choice_curves(check: Check) -> Figure:
 
     Dotted lines are changes of block; above each block stand its reward probabilities.
     """
-    animals = [*check.curves.loc[check.curves["of"] == ANIMAL, "animal"].unique()]
+    known = check.curves[check.curves["of"] == ANIMAL]
+    curves = {str(name): own for name, own in known.groupby("animal", sort=False)}
+    animals = list(curves)
     shown = animals[:MOST_ANIMALS]
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
@@ -66,7 +69,7 @@ def choice_curves(check: Check) -> Figure:
     for ax in axes.flat[len(shown) :]:
         ax.remove()
     for ax, animal in zip(axes.flat, shown, strict=False):
-        _bands(ax, check, animal, "choice curve")
+        _bands(ax, replace(check, curves=curves[animal]), animal, "choice curve")
         _block_labels(ax, check, animal)
         ax.set_title(animal, fontsize=9, loc="left", pad=11)
         ax.set_ylim(-0.03, 1.03)

@@ -169,6 +169,7 @@ def publish(figure: Figure, folder: Path, name: str) -> None:
     try:
         with replacing(folder / f"{name}.svg", FitError) as unfinished, _without_a_word():
             figure.savefig(unfinished)
+        figure.set_layout_engine("none")  # what was laid out once stays so
         _write(figure, folder / f"{name}.png")
     finally:
         plt.close(figure)

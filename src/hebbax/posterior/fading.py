@@ -28,6 +28,9 @@ from hebbax.posterior.summary import samples_of
 from hebbax.rule.taylor import Rule
 from hebbax.typing import Array
 
+DRAWS = 1000
+"""Draws of each animal that are gone through."""
+
 SIGNALS = 64
 """Reward signals that a mean over trials is taken at: all where there are no more, else evenly
 spaced quantiles."""
@@ -79,15 +82,19 @@ def fading_of(model: Model, posterior: az.InferenceData) -> Fading:
 
 def fading_of_animals(posterior: az.InferenceData) -> dict[str, Fading]:
     """Return what weights of each animal lose in a trial, by its name, over the reward signals of
-    all animals' trials; nothing for a rule that learns nothing."""
+    all animals' trials, under `DRAWS` of its draws; nothing for a rule that learns nothing."""
     spec = spec_of(posterior)
     if not spec.members:
         return {}
     model = build_model(spec, sessions_of(posterior))
     theta = samples_of(posterior.posterior["theta"]).transpose("animal", "sample", ...).to_numpy()
-    at = signals(model, posterior)
+    shown = np.linspace(0, theta.shape[1] - 1, min(theta.shape[1], DRAWS)).astype(int)
+    own = theta[:, shown]
+    # Of all animals at once: one program.
+    found = _of(own.reshape(-1, own.shape[-1]), model, signals(model, posterior))
+    unchosen, chosen = (lost.reshape(own.shape[:2]) for lost in (found.unchosen, found.chosen))
     names = posterior.posterior["animal"].to_numpy()
-    return {str(name): _of(own, model, at) for name, own in zip(names, theta, strict=True)}
+    return {str(name): Fading(unchosen[k], chosen[k]) for k, name in enumerate(names)}
 
 
 def _of(theta: np.ndarray, model: Model, at: Signals) -> Fading:
