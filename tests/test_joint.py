@@ -228,7 +228,7 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
     assert sorted(shown) == sorted(own)
     medians = [own[name].median for name in shown]
     assert medians == sorted(medians)
-    assert [t.get_text() for t in of_models.get_legend().get_texts()] == ["truth"]
+    assert [t.get_text() for t in of_models.get_legend().get_texts()] == ["truth of the population"]
     one = joint.joint(compare(fits, {"forgetting": PASSED, "reward": BAD}), fits)
     assert "forgetting, the only model that did not fail its diagnostics" in one.sentence
     assert one.models["probability"].to_dict() == pytest.approx(

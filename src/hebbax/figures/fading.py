@@ -56,6 +56,8 @@ def fading(
             _animals(own[1], shown, kind)
         for ax in own:
             _reference(ax, None if truth is None else truth.get(kind))
+        if truth:
+            own[0].legend(frameon=False, fontsize=8, loc="upper right")
     for ax in axes[:, 0]:
         ax.set_xticks(range(len(names)), [""] * len(names))
     axes[-1][0].set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
@@ -122,5 +124,6 @@ def _reference(ax: Axes, truth: float | None) -> None:
     """Draw no loss, and the truth where it is known."""
     ax.axhline(0.0, color="0.6", linewidth=0.8, linestyle=":")
     if truth is not None:
-        ax.axhline(truth, color=FAILED, linewidth=1.2, linestyle="--", label="truth")
-        ax.legend(frameon=False, fontsize=8, loc="upper right")
+        ax.axhline(
+            truth, color=FAILED, linewidth=1.2, linestyle="--", label="truth of the population"
+        )
