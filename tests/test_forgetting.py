@@ -17,7 +17,7 @@ from hebbax.posterior.forgetting import (
 from hebbax.posterior.inference_data import spec_attribute
 from hebbax.posterior.summary import animal_table, population_table
 from hebbax.posterior.verdict import Verdict
-from hebbax.report.study import truth_table
+from hebbax.report.tables import truth_table
 from hebbax.simulate.cohort import Cohort
 
 GRID = norm.ppf((np.arange(1000) + 0.5) / 1000).reshape(2, 500)

@@ -35,6 +35,7 @@ from hebbax.model.declared import read_spec, with_formula
 from hebbax.model.defaults import default_models
 from hebbax.report import sections as reports
 from hebbax.report import study, told
+from hebbax.report.tables import truth_table
 from hebbax.run.attempts import DETAILS, Failed, attempt
 from hebbax.simulate import cohort as simulation
 from hebbax.simulate.environment import AskedBaiting, Baiting
@@ -176,7 +177,7 @@ def _study(
     truth = None
     if cohort is not None:
         known = result.posteriors["forgetting"], cohort, result.verdicts["forgetting"]
-        truth = attempt("The table of the truth", partial(study.truth_table, *known))
+        truth = attempt("The table of the truth", partial(truth_table, *known))
         CONSOLE.print(truth.sentence if isinstance(truth, Failed) else table("population", truth))
     CONSOLE.print(study.answer(result))
     _report(result, plan.folder, truth)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,12 +12,14 @@ from hebbax import figures
 from hebbax.check.comparison import Comparison
 from hebbax.check.joint import SUBJECTS, Joint, averaged
 from hebbax.check.predictive import SUSPICIOUS
+from hebbax.check.score import Score
 from hebbax.data.description import Description
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.fading import fading_of_animals
 from hebbax.report.page import Beside, Items, Part, Section, Table, Text, Tone
 from hebbax.report.pictures import Draw, pictures
-from hebbax.report.study import Study, answers, deviance_table
+from hebbax.report.study import Study, answers
+from hebbax.report.tables import deviance_table
 from hebbax.run.attempts import Failed, attempt
 
 QUESTION = (
@@ -40,6 +43,37 @@ WEIGHTS = {
     "grade": "grade",
 }
 """Columns that are of the models' weights, and what they are called in a report."""
+
+
+class _Question(NamedTuple):
+    """What models are compared by: title and file of its table, kind of its picture."""
+
+    title: str
+    file: str
+    picture: str
+
+
+QUESTIONS = {
+    one.picture: one
+    for one in (
+        _Question(
+            "A new animal: log probability of all its choices, each animal left out",
+            "comparison_new_animal.csv",
+            "new animal",
+        ),
+        _Question(
+            "A session of a known animal: log probability of its choices, each session left out",
+            "comparison_session.csv",
+            "known session",
+        ),
+        _Question(
+            "A choice among known ones: expected log predictive density by LOO and WAIC",
+            "comparison.csv",
+            "comparison",
+        ),
+    )
+}
+"""Questions by the kind of their picture, the one that leads first."""
 
 LOSSES = {
     "loss of a weight (%)": tuple(SUBJECTS),
@@ -133,28 +167,35 @@ def detail(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> S
             folded=True,
         ),
     ]
-    drawn: dict[str, Draw] = {}
-    if not isinstance(compared, Failed):
-        if compared.animals is not None:
-            drawn["new animal"] = partial(figures.comparison, compared.animals)
-        drawn["comparison"] = partial(figures.comparison, compared.choices)
+    drawn: dict[str, Draw] = {
+        asked.picture: partial(figures.comparison, score) for asked, score in _asked(compared)
+    }
     _, *others = answers(study).items()
     said: list[Part] = [Text(text, about=about) for about, text in others]
     return Section("In detail", [*said, *tables, *pictures(folder, "", drawn)])
 
 
-def _scores(compared: Comparison | Failed) -> list[Table]:
-    """Return the table of each question that models are compared by."""
-    known = "A choice among known ones: expected log predictive density by LOO and WAIC"
+def _asked(compared: Comparison | Failed) -> list[tuple[_Question, Score]]:
+    """Return the questions that were answered, with how the models answer them."""
     if isinstance(compared, Failed):
-        return [Table(known, compared)]
+        return []
+    scores = {
+        "new animal": compared.animals,
+        "known session": compared.sessions,
+        "comparison": compared.choices,
+    }
+    return [(QUESTIONS[kind], score) for kind, score in scores.items() if score is not None]
+
+
+def _scores(compared: Comparison | Failed) -> list[Table]:
+    """Return the table of each question that models are compared by, without the evidence."""
+    if isinstance(compared, Failed):
+        return [Table("The comparison of the models", compared)]
     evidence = ["log_evidence", "log_evidence_error"]
-    choices = compared.choices.table.drop(columns=evidence, errors="ignore")
-    tables = [Table(known, choices, "comparison.csv")]
-    if compared.animals is not None:
-        title = "A new animal: log probability of all its choices, each animal left out"
-        tables.insert(0, Table(title, compared.animals.table, "comparison_new_animal.csv"))
-    return tables
+    return [
+        Table(asked.title, score.table.drop(columns=evidence, errors="ignore"), asked.file)
+        for asked, score in _asked(compared)
+    ]
 
 
 def _missed(study: Study) -> pd.DataFrame:

@@ -22,7 +22,8 @@ from hebbax.posterior.verdict import Verdict
 from hebbax.report import animals, equation
 from hebbax.report.page import Items, Part, Section, Table, Text, Tone
 from hebbax.report.pictures import Draw, pictures
-from hebbax.report.study import Study, population_table
+from hebbax.report.study import Study
+from hebbax.report.tables import population_table
 from hebbax.run.attempts import Failed, attempt, said
 from hebbax.run.names import file_name
 
