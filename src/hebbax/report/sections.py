@@ -54,7 +54,8 @@ def _trials(study: Study) -> page.Section:
     said = (
         f"What each animal chose and got, what it had learned and what it would choose, by "
         f"{study.verdicts[name].called(name)}: means over draws given the recorded past, and where "
-        "there are two alternatives 90 % intervals. Grey lines are where a session begins."
+        "there are two alternatives 90 % intervals. A mean that leaves its interval comes of a few "
+        "draws far out. Grey lines are where a session begins."
     )
     return page.Section("Each animal", [page.Text(said), page.Trials("Animal", made)])
 
