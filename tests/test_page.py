@@ -12,6 +12,7 @@ from browser import visit
 
 from hebbax import figures
 from hebbax.errors import FitError
+from hebbax.figures.style import DPI
 from hebbax.report.page import Beside, Items, Picture, Section, Table, Text, Tone, Trials, write
 from hebbax.run.attempts import Failed
 
@@ -172,7 +173,7 @@ return out;
 @pytest.mark.parametrize("width", WIDTHS)
 def test_sections_unfold_pictures_enlarge_and_the_page_fits_the_screen(path, width):
     found = visit(path, width, FOLD)
-    assert found == [False, True, "sticky", True, True, 1500, True, width]
+    assert found == [False, True, "sticky", True, True, 10 * DPI, True, width]
 
 
 CHOOSE = """

@@ -46,8 +46,9 @@ MODEL_COLOURS = {
 """Colour of each declared model, the same in every picture."""
 
 
-DPI = 150
-"""Dots in an inch of a PNG: twice what a page of 10 inches needs on a screen."""
+DPI = 130
+"""Dots in an inch of a PNG: a picture of 10 inches is wider than the page that shows it; who wants
+more takes the SVG."""
 
 COLOURS = 96
 """Colours of a PNG."""
