@@ -191,9 +191,9 @@ def test_a_posterior_that_failed_decides_nothing(tmp_path):
 def test_observations_that_loo_does_not_know_are_part_of_the_answer():
     compared = compare({"one": scored(np.zeros(N)), "two": scored(np.full(N, -0.65), wild=3)})
     assert compared.sentence.endswith(
-        " For 3 of 40 observations the LOO of two is not to be trusted (Pareto k above 0.70): without "
-        "such an observation the posterior would be another one than its draws stand for, so that the "
-        "score may be off by more than its standard errors."
+        " Of 40 observations the LOO of some is not to be trusted (3 of two; Pareto k above 0.70): "
+        "without such an observation the posterior would be another one than its draws stand for, so "
+        "that the score may be off by more than its standard errors."
     )
 
 

@@ -223,24 +223,25 @@ def test_a_fit_has_a_bound_that_counts_what_is_stored(tmp_path, stored, anew):
     with pytest.raises(FitError) as error:
         fits.prepare(long, [spec], tmp_path, 0, asked, anew=anew)
     assert str(error.value) == (
-        f"m: {2 * most} draws would store 20.0 GB; at most 10 GB are allowed, so ask for at most "
+        f"m: {2 * most} draws would store 19.9 GB; at most 10 GB are allowed, so ask for at most "
         f"{most} draws."
     )
 
 
 def test_encounters_count_in_the_bound_of_a_command(tmp_path):
-    """100 animals of 1000 trials, each with 2 encounters and 3 outcomes: 14 bytes a trial and draw."""
+    """1000 animals of 100 trials, each with 2 encounters and 3 outcomes: 10 bytes a trial and draw that
+    is stored of it, and so many values of animals in every draw."""
     rng = np.random.default_rng(0)
     records = [
-        data.Record(f"m{k}", rng.integers(0, 2, 1000), rng.integers(0, 2, 1000) * 1.0,
-                    rejections=np.ones((1000, 2), int))
-        for k in range(100)
+        data.Record(f"m{k}", rng.integers(0, 2, 100), rng.integers(0, 2, 100) * 1.0,
+                    rejections=np.ones((100, 2), int))
+        for k in range(1000)
     ]  # fmt: skip
     data.write(data.from_animals(records, "AB", "s"), tmp_path / "t.nc")
     (tmp_path / "each.toml").write_text('likelihood = "encounter"\nterms = ["w"]\n')
     asked = ("--draws", "100000", "--out", tmp_path / "out")
-    each = 14 * 100_000 + 8 * (103 * 6 + 120)
-    fixed = 250_000 + 64 * (103 * 6 + 120) + 200 * (8 * 738 + 24 * 100_000) + 72 * 100_000
+    each = 8 * (1003 * 6 + 1020)
+    fixed = 250_000 + 8 * each + 200 * (each + 6 * 100_000) + 72 * 100_000 + 10_000 * 100_000
     for command in (("run", "--models"), ("fit", "--model")):
         done = run(command[0], tmp_path / "t.nc", command[1], tmp_path / "each.toml", *asked)
         assert (done.returncode, done.stderr) == (

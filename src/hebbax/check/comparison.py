@@ -109,9 +109,9 @@ class Comparison:
             if score is self.animals:
                 parts.append(new_animal.uncertain_sentence(self.left_out))
         parts += [*map(self._apart, self.ranking)]
-        parts += [_bad_k(self.choices, name, "observation") for name in self.ranking]
         if self.sessions is not None:
-            parts += [_bad_k(self.sessions, name, "session") for name in self.ranking]
+            parts.append(_bad_k(self.sessions, "session"))
+        parts.append(_bad_k(self.choices, "observation"))
         return " ".join(part for part in parts if part)
 
     @property
@@ -135,16 +135,18 @@ class Comparison:
         )
 
 
-def _bad_k(score: Score, name: str, part: str) -> str:
-    """Return for how many parts the LOO of a model is not to be trusted, or nothing."""
-    row = score.table.loc[name]
-    if not row["bad_k"]:
+def _bad_k(score: Score, part: str) -> str:
+    """Return for how many parts the LOO of which models is not to be trusted, or nothing."""
+    bad = score.table[score.table["bad_k"] > 0]
+    if bad.empty:
         return ""
+    counts = ", ".join(f"{row['bad_k']} of {name}" for name, row in bad.iterrows())
+    first = bad.iloc[0]
     return (
-        f"For {row['bad_k']} of {row[f'{part}s']} {part}s the LOO of {name} is not to be trusted "
-        f"(Pareto k above {row['good_k']:.2f}): without such a{'n' if part[0] in 'aeiou' else ''} "
-        f"{part} the posterior would be another one than its draws stand for, so that the score "
-        "may be off by more than its standard errors."
+        f"Of {first[f'{part}s']} {part}s the LOO of some is not to be trusted ({counts}; Pareto k "
+        f"above {first['good_k']:.2f}): without such a{'n' if part[0] in 'aeiou' else ''} {part} "
+        "the posterior would be another one than its draws stand for, so that the score may be off "
+        "by more than its standard errors."
     )
 
 
