@@ -242,3 +242,11 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
         "m": made.posterior(ModelSpec("m", ("w",), hierarchy="none"), sessions, shape=(2, 200))
     }
     assert joint.joint(compare(alone, {"m": PASSED}), alone) is None
+
+
+def test_the_second_sentence_does_not_say_again_which_models():
+    apart = {"unchosen": YES, "chosen": NO}
+    said = joint._said({"a": apart, "b": apart}, apart, "the 2 models")
+    first, second = said.split(". ", 1)
+    assert first.endswith("in the 2 models")
+    assert second.endswith("in the same 2 models.")

@@ -121,9 +121,10 @@ def _said(
     """Return what is said of each kind of weight; once where no model tells them apart."""
     same = all(one["chosen"] == one["unchosen"] for one in models.values())
     subjects = {"unchosen": ALIKE} if same else SUBJECTS
+    again = "the same model" if len(models) == 1 else f"the same {len(models)} models"
     each = [
-        sentence(subject, {name: one[kind] for name, one in models.items()}, together[kind], told)
-        for kind, subject in subjects.items()
+        sentence(subject, {name: one[kind] for name, one in models.items()}, together[kind], which)
+        for (kind, subject), which in zip(subjects.items(), (told, again), strict=False)
         if kind in together
     ]
     return " ".join(each)
