@@ -67,7 +67,7 @@ def test_left_out_animals_are_those_of_quadrature(records, fitted):
         assert found.elpd[animal] == pytest.approx(exact(records, animal), abs=0.05)
     only = replace(found, k=np.array([0.1] * 5 + [0.9]), good_k=0.7)
     assert only.uncertain == ["coin5"]
-    again = new_animal.refitted(jax.random.PRNGKey(1), fitted, only)
+    again = new_animal.refitted(jax.random.PRNGKey(1), fitted, only, only.uncertain)
     np.testing.assert_array_equal(again.elpd[:5], found.elpd[:5])
     assert again.error[5] < 0.1
     assert abs(again.elpd[5] - exact(records, 5)) < 4 * again.error[5]

@@ -17,7 +17,7 @@ fitted again without it. Draws of the one posterior and of the other, whose rati
 give log p(y_a | others) by bridge sampling (`hebbax.inference.pseudo_marginal.bridge`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import arviz as az
@@ -98,23 +98,28 @@ def leave_one_animal_out(posterior: az.InferenceData) -> LeftOut:
 
 
 def refitted(
-    key: Key, posterior: az.InferenceData, found: LeftOut, progress: Progress = silent
+    key: Key,
+    posterior: az.InferenceData,
+    found: LeftOut,
+    animals: Sequence[str],
+    progress: Progress = silent,
 ) -> LeftOut:
-    """Return the same with the model fitted again without each animal that is uncertain.
+    """Return the same with the model fitted again without each of some animals: those that are
+    uncertain, or all of them, as a check.
 
     An animal whose refit does not converge, or whose two posteriors hardly meet, stays as it was,
-    and uncertain.
+    as uncertain as it was.
     """
     spec, sessions = spec_of(posterior), sessions_of(posterior)
     model = build_model(spec, sessions)
     elpd, k, error = found.elpd.copy(), found.k.copy(), found.error.copy()
-    for done, animal in enumerate(found.uncertain):
-        progress(f"without {animal}", done, len(found.uncertain))
+    for done, animal in enumerate(animals):
+        progress(f"without {animal}", done, len(animals))
         a = sessions.animals.index(animal)
         exact = _without(key, posterior, model, sessions, a)
         if exact is not None:
             elpd[a], k[a], error[a] = exact.log_ratio, np.nan, exact.error
-    progress("refits", len(found.uncertain), len(found.uncertain))
+    progress("refits", len(animals), len(animals))
     return replace(found, elpd=elpd, k=k, error=error)
 
 

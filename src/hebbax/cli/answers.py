@@ -54,6 +54,7 @@ def diagnose(posteriors: tuple[Path, ...]) -> None:
 @click.option(
     "--refit", is_flag=True, help="fit again without each left-out animal that is uncertain"
 )
+@click.option("--refit-all", is_flag=True, help="fit again without each animal")
 @click.option(
     "--next",
     "first",
@@ -63,7 +64,12 @@ def diagnose(posteriors: tuple[Path, ...]) -> None:
 )
 @click.option("--force", is_flag=True, help="replace earlier tables")
 def compare(
-    posteriors: tuple[Path, ...], out: Path | None, refit: bool, first: float | None, force: bool
+    posteriors: tuple[Path, ...],
+    out: Path | None,
+    refit: bool,
+    refit_all: bool,
+    first: float | None,
+    force: bool,
 ) -> None:
     """Compare stored posteriors of the same data: how well they predict a new animal, a session of
     a known one, its next trials, and a choice among known ones."""
@@ -76,8 +82,8 @@ def compare(
             raise HebbaxError("--next: fits the models again; --out says where these fits lie.")
         next_trials.check_method(fits)
     compared = comparison.compare(fits)
-    if refit:
-        compared = _refitted(fits, compared)
+    if refit or refit_all:
+        compared = _refitted(fits, compared, every=refit_all)
     if out is not None:
         prepare_folder(out)
     if first is not None and out is not None:
@@ -93,16 +99,17 @@ def compare(
         comparison.write_tables(compared, out)
 
 
-def _refitted(fits: dict[str, Posterior], compared: comparison.Comparison) -> comparison.Comparison:
-    """Return the comparison with the models fitted again without the animals that are uncertain."""
+def _refitted(
+    fits: dict[str, Posterior], compared: comparison.Comparison, *, every: bool
+) -> comparison.Comparison:
+    """Return the comparison with the models fitted again without the animals that are uncertain, or
+    without every one."""
+    exact = {}
     with bars() as add:
-        exact = {
-            name: new_animal.refitted(
-                jax.random.PRNGKey(int(fits[name].attrs["seed"])), fits[name], found, add(name)
-            )
-            for name, found in compared.left_out.items()
-            if found.uncertain
-        }
+        for name, found in compared.left_out.items():
+            if animals := found.animals if every else found.uncertain:
+                key = jax.random.PRNGKey(int(fits[name].attrs["seed"]))
+                exact[name] = new_animal.refitted(key, fits[name], found, animals, add(name))
     return comparison.compare(fits, compared.verdicts, {**compared.left_out, **exact})
 
 
