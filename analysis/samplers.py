@@ -192,7 +192,9 @@ def row(model: Model, sampled: Sampled) -> Row:
             for j, term in enumerate(TERMS)
             for what, values in (("mean", theta), ("MC error", error))
         },
-        "verdict": "passed" if verdict.passed else "FAILED: " + "; ".join(verdict.reasons),
+        "verdict": verdict.word
+        if verdict.passed
+        else f"{verdict.word}: {'; '.join(verdict.reasons)}",
     }
 
 

@@ -14,8 +14,8 @@ from hebbax.check import predictive
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import inference_data as posteriors
+from hebbax.report import answer, study
 from hebbax.report import sections as report
-from hebbax.report import study
 from hebbax.run.attempts import DETAILS, Failed, attempt
 
 # Of ArviZ, in the current Matplotlib.
@@ -94,7 +94,7 @@ def test_a_picture_that_fails_is_a_sentence_in_its_place(tmp_path, fits):
     assert page.count(failed.sentence) == 2  # in its place, and where it is said what failed
     assert page.count("data:image/png;base64,") == len(list((tmp_path / "figures").glob("*.png")))
     assert "decay. Coefficients of each animal" in page
-    assert study.answer(result).startswith("Every posterior FAILED its diagnostics")
+    assert answer.answer(result).startswith("Every posterior FAILED its diagnostics")
     assert (tmp_path / DETAILS).read_text().startswith(f"{failed.sentence}\n\nTraceback")
     assert not plt.get_fignums()
     in_the_way.rmdir()
@@ -120,7 +120,7 @@ def test_impossible_draws_take_no_other_model_with_them(tmp_path, fits, values):
     for kind in ("forest", "choice-curves", "checks", "sampler"):
         assert (tmp_path / "figures" / f"still_{kind}.png").exists()
     assert "still. Coefficients of each animal" in page
-    assert study.answer(result)
+    assert answer.answer(result)
 
 
 def test_only_what_failed_is_caught():
@@ -150,4 +150,4 @@ def test_what_was_read_may_fail_alone(tmp_path, fits):
     ]
     assert written.failures[0].sentence in html.unescape(written.path.read_text())
     page = html.unescape(written.path.read_text())
-    assert [said for said in study.answers(result).values() if said not in page] == []
+    assert [said for said in answer.answers(result).values() if said not in page] == []

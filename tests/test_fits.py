@@ -219,6 +219,14 @@ def test_a_fit_has_a_bound_that_counts_what_is_stored(tmp_path, stored, anew):
     assert 50 * (more - thousand) < one - fixed
     most = (limits.MAX_STORED - thousand) // (more - thousand) + 1000
     fits.check_size(long, spec, replace(SETTINGS, draws=most))
+    full = random_sessions(4, lengths=(500_000, 500_000))  # no room for a thousand draws
+    few = (limits.MAX_STORED - fits.expected_bytes(full, spec, replace(SETTINGS, draws=0))) // (
+        fits.expected_bytes(full, spec, replace(SETTINGS, draws=1))
+        - fits.expected_bytes(full, spec, replace(SETTINGS, draws=0))
+    )
+    if few < 1000:
+        with pytest.raises(FitError, match=f"so ask for at most {few} draws"):
+            fits.check_size(full, spec, replace(SETTINGS, draws=1000))
     asked = replace(SETTINGS, draws=2 * most)
     with pytest.raises(FitError) as error:
         fits.prepare(long, [spec], tmp_path, 0, asked, anew=anew)

@@ -84,7 +84,7 @@ def test_a_left_out_session_is_predicted_as_quadrature_says(fits):
 
 def test_the_question_stands_between_the_others_and_has_tables_of_its_own(fits, tmp_path):
     compared = compare({name: found for name, (found, _) in fits.items()})
-    assert [score.question for score in compared.scores] == [SESSION, "a choice among known ones"]
+    assert [score.question for score in compared.scores] == ["a choice among known ones", SESSION]
     assert "A session of a known animal: " in compared.sentence
     write_tables(compared, tmp_path)
     assert pd.read_csv(tmp_path / "comparison_session.csv")["model"].tolist() == (

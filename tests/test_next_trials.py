@@ -68,7 +68,7 @@ def test_the_next_trials_are_predicted_as_quadrature_says(records, fitted, tmp_p
     score = next_trials({"coins": fitted}, 0.5, tmp_path, silent)
     row = score.table.loc["coins"]
     assert score.question == QUESTION
-    assert row["choices"] == 5 * 20
+    assert row["observations"] == 5 * 20
     assert row["elpd"] == pytest.approx(exact(records, 20), abs=0.15)
     assert [path.name for path in tmp_path.glob("first-50/*.nc")] == ["coins.nc"]
     again = next_trials({"coins": fitted}, 0.5, tmp_path, silent)
@@ -81,6 +81,16 @@ def test_a_posterior_of_another_method_is_refused(tmp_path):
     assert str(error.value) == (
         "m: was fitted by nuts; the next trials are predicted by fits of the default method."
     )
+
+
+def test_two_fits_of_one_model_are_refused_before_any_fit(fitted, tmp_path):
+    with pytest.raises(FitError) as error:
+        next_trials({"a/coins": fitted, "b/coins": fitted}, 0.5, tmp_path, silent)
+    assert str(error.value) == (
+        "a/coins and b/coins: are both of the model coins; fits of the first trials have its name, "
+        "so give one of them."
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_asks_for_a_folder_and_writes_the_table(fitted, tmp_path):
@@ -96,4 +106,4 @@ def test_the_command_asks_for_a_folder_and_writes_the_table(fitted, tmp_path):
     assert QUESTION in done.stdout
     assert {"comparison_next_trials.csv", "comparison_next_trials_by_animal.csv"} <= set(TABLES)
     table = pd.read_csv(tmp_path / "out" / "comparison_next_trials.csv", index_col="model")
-    assert table.loc["coins", "choices"] == 100
+    assert table.loc["coins", "observations"] == 100

@@ -79,7 +79,7 @@ class Comparison:
     @property
     def scores(self) -> list[Score]:
         """What is answered, the question that leads first."""
-        answered = (self.animals, self.sessions, self.future, self.choices)
+        answered = (self.animals, self.choices, self.sessions, self.future)
         return [score for score in answered if score is not None]
 
     @property
@@ -105,7 +105,7 @@ class Comparison:
             return f"Only {self.ranking[0]} was given; there is nothing to compare."
         parts = [self._too_few, self.lacking]
         for score in self.scores:
-            parts.append(score.sentence)
+            parts.append(score.sentence or self._nothing(score))
             if score is self.animals:
                 parts.append(new_animal.uncertain_sentence(self.left_out))
         parts += [*map(self._apart, self.ranking)]
@@ -113,6 +113,12 @@ class Comparison:
             parts.append(_bad_k(self.sessions, "session"))
         parts.append(_bad_k(self.choices, "observation"))
         return " ".join(part for part in parts if part)
+
+    def _nothing(self, score: Score) -> str:
+        """Return that the fits of the first trials all failed, which have verdicts of their own."""
+        if score is not self.future or score.trusted:
+            return ""
+        return f"Of {score.question} nothing is said: every fit of the first trials FAILED."
 
     @property
     def _too_few(self) -> str:
@@ -200,6 +206,8 @@ def write_tables(compared: Comparison, folder: Path) -> None:
         by_animal["comparison_new_animal_by_animal"] = new_animal.animal_table(
             compared.left_out, compared.animals.by_animal, verdicts
         )
+    for name in TABLES:  # those of an earlier comparison
+        (folder / name).unlink(missing_ok=True)
     files.write_tables(by_model, folder, FitError, index_label="model")
     files.write_tables(by_animal, folder, FitError, index=False)
 

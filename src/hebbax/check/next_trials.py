@@ -29,9 +29,18 @@ QUESTION = "the next trials of the same animals"
 METHOD = "pseudo-marginal"
 
 
-def check_method(posteriors: Mapping[str, az.InferenceData]) -> None:
-    """Raise `FitError` for a posterior of another method than the one that is fitted again."""
+def check(posteriors: Mapping[str, az.InferenceData]) -> None:
+    """Raise `FitError` for a posterior of another method than the one that is fitted again, and for
+    two of one model, whose fits would lie in one file."""
+    models: dict[str, str] = {}
     for name, posterior in posteriors.items():
+        model = str(posterior.attrs["model"])
+        if model in models:
+            raise FitError(
+                f"{models[model]} and {name}: are both of the model {model}; fits of the first "
+                "trials have its name, so give one of them."
+            )
+        models[model] = name
         if (method := posterior.attrs["method"]) != METHOD:
             raise FitError(
                 f"{name}: was fitted by {method}; the next trials are predicted by fits of the "
@@ -46,19 +55,21 @@ def next_trials(
     progress: Callable[[str], Progress],
 ) -> Score:
     """Return models by what they predict of the trials after the first ``fraction`` of every
-    animal's. The table has the sum of ``elpd``, and how many ``choices`` or encounters it is of.
+    animal's. The table has the sum of ``elpd``, and how many ``observations`` it is of. Prior
+    scales that were found from the choices are found anew from the first ones.
 
     The fits lie in a folder of that fraction in ``folder``, and are taken from there. Their
     verdicts are those of the score. Raises `FitError` where a posterior is of another method.
     """
-    check_method(posteriors)
+    check(posteriors)
     elpd, verdicts, more = {}, {}, {}
     for name, posterior in posteriors.items():
-        sessions, settings = sessions_of(posterior), replace(settings_of(posterior), evidence=0)
+        sessions, spec = sessions_of(posterior), spec_of(posterior)
+        settings = replace(settings_of(posterior), evidence=0)
         first = fitting.obtain_from_first(
             sessions,
             fraction,
-            spec_of(posterior),
+            spec if spec.scaling == "declared" else replace(spec, scales={}),
             folder,
             int(posterior.attrs["seed"]),
             settings,
@@ -68,6 +79,6 @@ def next_trials(
         found = predict(first, sessions, "carried", verdict=verdicts[name])
         flat = found.log_p.reshape(-1, found.log_p.shape[-1])
         elpd[name] = logsumexp(flat, axis=0) - np.log(len(flat))
-        more[name] = {"choices": int(found.chosen.sum())}
+        more[name] = {"observations": len(found.animal)}
     part = Part(QUESTION, found.animal, found.animals, "elpd", "difference_se")
     return score_of(part, elpd, verdicts, more)

@@ -134,6 +134,7 @@ def score_of(
             "diagnostics": verdicts[name].word,
         }
     table = pd.DataFrame.from_dict(rows, orient="index").astype({"animals_better": "Int64"})
+    table = table.rename_axis("model")
     differences = pd.DataFrame.from_dict(by_animal, orient="index", columns=list(part.animals))
     return Score(part.question, table, differences, verdicts)
 

@@ -80,7 +80,7 @@ def compare(
     if first is not None:
         if out is None:
             raise HebbaxError("--next: fits the models again; --out says where these fits lie.")
-        next_trials.check_method(fits)
+        next_trials.check(fits)
     compared = comparison.compare(fits)
     if refit or refit_all:
         compared = _refitted(fits, compared, every=refit_all)
@@ -88,7 +88,11 @@ def compare(
         prepare_folder(out)
     if first is not None and out is not None:
         with bars() as add:
-            compared = replace(compared, future=next_trials.next_trials(fits, first, out, add))
+            future = next_trials.next_trials(fits, first, out, add)
+        compared = replace(compared, future=future)
+        for name, verdict in future.verdicts.items():
+            if not verdict.passed:
+                say(f"{name}, the first trials", verdict.advised)
     for name, verdict in compared.verdicts.items():
         if not verdict.passed:
             say(name, verdict.advised)

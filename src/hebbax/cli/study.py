@@ -33,8 +33,8 @@ from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
 from hebbax.model.declared import read_spec, with_formula
 from hebbax.model.defaults import default_models
+from hebbax.report import answer, study, told
 from hebbax.report import sections as reports
-from hebbax.report import study, told
 from hebbax.report.tables import truth_table
 from hebbax.run.attempts import DETAILS, Failed, attempt
 from hebbax.simulate import cohort as simulation
@@ -155,7 +155,7 @@ def report(folder: Path, **given: int | str | None) -> None:
     with bars() as progress:
         plan = study.Plan((), folder, asked.seed, checks=checks, command=command_line())
         result = study.load(plan, progress)
-    CONSOLE.print(study.answer(result))
+    CONSOLE.print(answer.answer(result))
     _report(result, folder)
 
 
@@ -179,7 +179,7 @@ def _study(
         known = result.posteriors["forgetting"], cohort, result.verdicts["forgetting"]
         truth = attempt("The table of the truth", partial(truth_table, *known))
         CONSOLE.print(truth.sentence if isinstance(truth, Failed) else table("population", truth))
-    CONSOLE.print(study.answer(result))
+    CONSOLE.print(answer.answer(result))
     _report(result, plan.folder, truth)
 
 

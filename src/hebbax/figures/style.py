@@ -42,8 +42,16 @@ MODEL_COLOURS = {
     "rajagopalan-forgetting": "#D55E00",
     "chosen-forgetting": "#CC79A7",
     "sparse": "#8C6D31",
+    "q-learning": "#B8860B",
+    "forgetting-q": "#006D5B",
+    "reward-kernel": "#9AD5F5",
+    "forgetting-kernel": "#003F66",
+    "chosen-forgetting-kernel": "#8F3F70",
+    "q-learning-kernel": "#E8B84A",
+    "forgetting-q-kernel": "#3FBF9B",
 }
-"""Colour of each declared model, the same in every picture."""
+"""Colours of models that are often seen together, the same in every picture: those with a choice
+kernel lighter or darker than those without."""
 
 
 DPI = 130

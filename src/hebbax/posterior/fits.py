@@ -213,13 +213,15 @@ def _check_room(folder: Path, needed: int) -> None:
 
 def check_size(sessions: Sessions, spec: ModelSpec, settings: Settings) -> None:
     """Raise `FitError` where a fit would store more than `hebbax.validation.limits.MAX_STORED`."""
-    fixed, each = _sizes(sessions, spec, settings)
-    size = fixed + each * _draws(settings)
+    size = expected_bytes(sessions, spec, settings)
     if isinstance(settings, map.Settings) or size <= MAX_STORED:
         return
+    fixed, each, observed = _sizes(sessions, spec, settings)
     chains = settings.chains if isinstance(settings, Sampler) else 1
     of = f" of {chains} chains" if chains > 1 else ""
-    most = (MAX_STORED - fixed) // (each * chains)
+    most = (MAX_STORED - fixed - posteriors.OBSERVED_DRAWS * observed) // (each * chains)
+    if most * chains < posteriors.OBSERVED_DRAWS:
+        most = (MAX_STORED - fixed) // ((each + observed) * chains)
     raise FitError(
         f"{spec.name}: {settings.draws} draws{of} would store {size / 1e9:.1f} GB; at most "
         f"{MAX_STORED / 1e9:g} GB are allowed, so ask for at most {most} draws."
@@ -228,8 +230,9 @@ def check_size(sessions: Sessions, spec: ModelSpec, settings: Settings) -> None:
 
 def expected_bytes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> int:
     """Return what a stored fit takes at most, before it is compressed."""
-    fixed, each = _sizes(sessions, spec, settings)
-    return fixed + each * _draws(settings)
+    fixed, each, observed = _sizes(sessions, spec, settings)
+    draws = _draws(settings)
+    return fixed + each * draws + observed * min(draws, posteriors.OBSERVED_DRAWS)
 
 
 def _draws(settings: Settings) -> int:
@@ -239,24 +242,23 @@ def _draws(settings: Settings) -> int:
     return settings.draws * (settings.chains if isinstance(settings, Sampler) else 1)
 
 
-def _sizes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> tuple[int, int]:
-    """Return the bytes that a stored fit takes beside the values, and those of the values of each
-    draw, of every animal and of the population. Of a posterior the former has the log likelihood
-    of each observation and what is predicted of it, both of `OBSERVED_DRAWS` draws at most."""
+def _sizes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> tuple[int, int, int]:
+    """Return the bytes that a stored fit takes whatever its draws, those of the values of each
+    draw, of every animal and of the population, and of a posterior those of each draw that has the
+    log likelihood of all observations and what is predicted of them."""
     members = len(spec.members) + 2 * sessions.n_stimuli + 1
     if spec.parameters:  # and what is stored of them in natural units
         members += len(spec.members) + len(spec.terms)
     values = 8 * ((sessions.n_animals + 3) * members + sessions.n_animals + 20)
     fixed = 250_000 + 8 * values
     if isinstance(settings, map.Settings):
-        return fixed, values
+        return fixed, values, 0
     seen = int(sessions.observed(spec.likelihood).sum())
     outcomes = sessions.n_stimuli + 1 if spec.kind.outcome else 1
-    observed = min(_draws(settings), posteriors.OBSERVED_DRAWS) * (4 + 2 * outcomes)
     fixed += PRIOR_DRAWS * (values + 2 * seen * outcomes) + 8 * seen * (outcomes + 6)
     if isinstance(settings, svi.Settings):
         fixed += 8 * settings.steps
-    return fixed + seen * observed, values
+    return fixed, values, seen * (4 + 2 * outcomes)
 
 
 def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:

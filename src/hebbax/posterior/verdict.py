@@ -1,8 +1,8 @@
 """What the diagnostics say of one posterior, in three grades.
 
     passed       everything may be said
-    imprecise    chains have met, with fewer effective draws than asked: what is in the middle of
-                 the posterior may be said, its ends less surely
+    imprecise    chains have nearly met, with fewer effective draws than asked or a few that went
+                 wrong: what is in the middle of the posterior may be said, its ends less surely
     FAILED       nothing may be said of its values
 
 An imprecise posterior takes part in every answer, under its name; one that failed in none.

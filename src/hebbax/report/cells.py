@@ -34,7 +34,7 @@ ENDS = {
 """Columns of the ends of an interval, by that of its middle."""
 
 NAMED_BY_USERS = ("animal", "model", "group", "difference")
-"""Levels of an index with names that are no words of ours."""
+"""Levels of an index whose entries are no words of ours, and which say themselves what they are."""
 
 SIGNS = {np.inf: "∞", -np.inf: "−∞"}
 
@@ -104,7 +104,8 @@ def cells(table: pd.DataFrame) -> Cells:
     rows = [a + b for a, b in zip(labels, bodies, strict=True)]
     names = [*index, *map(str, table.columns)]
     said = [*names, *(cell.text for row in labels for cell in row if cell.meaning)]
-    return Cells([_head(name) for name in names], rows, len(index), said)
+    heads = [Head(name) if name in NAMED_BY_USERS else _head(name) for name in index]
+    return Cells([*heads, *(_head(str(c)) for c in table.columns)], rows, len(index), said)
 
 
 def _parts(key: Any) -> list[Any]:

@@ -16,9 +16,10 @@ from hebbax.check.score import Score
 from hebbax.data.description import Description
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.fading import fading_of_animals
+from hebbax.report.answer import answers
 from hebbax.report.page import Beside, Items, Part, Section, Table, Text, Tone
 from hebbax.report.pictures import Draw, pictures
-from hebbax.report.study import Study, answers
+from hebbax.report.study import Study
 from hebbax.report.tables import deviance_table
 from hebbax.run.attempts import Failed, attempt
 

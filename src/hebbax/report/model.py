@@ -53,7 +53,7 @@ def _texts(name: str, study: Study) -> list[Part]:
     posterior, verdict, check = study.posteriors[name], study.verdicts[name], study.checks[name]
     texts: dict[str, str | Failed] = {}
     if verdict.usable:
-        texts["The sampler"] = verdict.sentence
+        texts["The sampler"] = verdict.sentence if verdict.passed else ""
         texts["Forgetting"] = attempt(
             f"The forgetting of {name}",
             partial(forgetting.forgetting_sentence, posterior, verdict),

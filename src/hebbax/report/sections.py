@@ -57,6 +57,8 @@ def _trials(study: Study) -> page.Section:
         "there are two alternatives 90 % intervals. A mean that leaves its interval comes of a few "
         "draws far out. Grey lines are where a session begins."
     )
+    if not isinstance(made, Failed) and made["most"] < made["longest"]:
+        said += f" The first {made['most']} trials of each animal are shown."
     return page.Section("Each animal", [page.Text(said), page.Trials("Animal", made)])
 
 

@@ -31,7 +31,6 @@ from hebbax.posterior import (
     forgetting,
     levels,
     power_scaling,
-    prior_tails,
     summary,
 )
 from hebbax.posterior import inference_data as posteriors
@@ -40,7 +39,7 @@ from hebbax.posterior.verdict import Verdict
 from hebbax.report import told
 from hebbax.report.tables import deviance_table, population_table
 from hebbax.run import files
-from hebbax.run.attempts import Failed, attempt, said
+from hebbax.run.attempts import Failed, attempt
 from hebbax.run.names import check_distinct
 from hebbax.typing import Progress
 
@@ -139,10 +138,16 @@ def run(plan: Plan, found: Sequence[fits.Standing], progress: ProgressOf) -> Stu
         fitted[spec.name] = fitting.finish(
             standing, plan.folder, plan.seed, plan.settings, tell, plan.command
         )
-    judged = judge(fitted)
+    judged, lost = judge(fitted), []
     for name in judged.leading:
-        fitted[name] = fitting.with_each_alone(fitted[name], plan.folder, progress(name))
-    return assess(judged, plan, progress)
+        sample = partial(fitting.with_each_alone, fitted[name], plan.folder, progress(name))
+        alone = attempt(f"What each animal says alone by {name}", sample)
+        if isinstance(alone, Failed):
+            lost.append(alone)
+        else:
+            fitted[name] = alone
+    study = assess(judged, plan, progress)
+    return replace(study, failures=[*lost, *study.failures])
 
 
 def load(plan: Plan, progress: ProgressOf) -> Study:
@@ -212,48 +217,6 @@ def verdict_of(name: str, posterior: az.InferenceData) -> Verdict:
     if isinstance(verdict, Failed):
         return Verdict((verdict.sentence.rstrip("."),), {}, "")
     return verdict
-
-
-def answer(study: Study) -> str:
-    """Return the answer in a few sentences (`answers`)."""
-    return " ".join(answers(study).values())
-
-
-def answers(study: Study) -> dict[str, str]:
-    """Return the answer by what its sentences are about: what fades by all models that predict as
-    well as the best, which model predicts best, its forgetting term, what it misses.
-
-    Coefficients are those of the best model that did not fail its diagnostics. Where all did
-    it is said which values of the best one sit far out in their priors: that may be why.
-    """
-    best = said(attempt("The comparison", lambda: study.compared.sentence))
-    parts = {"What fades": study.joint.sentence if isinstance(study.joint, Joint) else ""}
-    parts["Which model predicts best"] = best
-    if not study.trusted:
-        parts["Coefficients"] = "Nothing is said of any coefficients."
-        parts["The prior"] = _far_out(study, study.ranking[0])
-        return {about: text for about, text in parts.items() if text}
-    leading = study.leading
-    if isinstance(study.compared, Failed):
-        parts["Which model predicts best"] += f" What follows is of {leading}."
-    posterior = study.posteriors[leading]
-    term = attempt(
-        f"The forgetting of {leading}",
-        partial(forgetting.forgetting_sentence, posterior, study.verdicts[leading]),
-    )
-    groups = attempt(f"The groups of {leading}", partial(levels.sentence, posterior))
-    missed = attempt(f"The check of {leading}", lambda: study.checks[leading].sentence)
-    parts[f"Forgetting, by {leading}"] = said(term)
-    parts[f"Groups, by {leading}"] = said(groups)
-    parts["The prior"] = _far_out(study, leading)
-    parts["Checks"] = said(missed)
-    return {about: text for about, text in parts.items() if text}
-
-
-def _far_out(study: Study, name: str) -> str:
-    """Return which values of a model sit far out in their priors, in words."""
-    told = partial(prior_tails.sentence, study.posteriors[name], study.verdicts[name])
-    return said(attempt(f"The prior of {name}", told))
 
 
 def _write_tables(study: Study, folder: Path) -> list[Failed]:

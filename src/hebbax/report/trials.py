@@ -37,6 +37,8 @@ def trials(posterior: az.InferenceData, verdict: Verdict) -> dict[str, Any]:
         "colours": [PALETTE[k % len(PALETTE)] for k in range(len(stimuli))],
         "units": "log odds" if found["weight"].attrs["units"] == "log odds" else "no units",
         "scale": SCALE,
+        "most": most,
+        "longest": int(np.unique(found["animal"].to_numpy(), return_counts=True)[1].max()),
         "first": latents.typical_animal(posterior),
         "animals": {
             name: _animal(latents.of_animal(found, name).isel(trial=slice(most))) for name in names

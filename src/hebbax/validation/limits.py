@@ -51,8 +51,7 @@ MAX_STEPS = 1_000_000
 """Steps of an optimiser."""
 
 MAX_STORED = 10_000_000_000
-"""Bytes of a stored posterior before it is compressed, the log likelihood of each observation under
-each draw above all; what is made and what is read."""
+"""Bytes of a stored posterior before it is compressed; what is made and what is read."""
 
 MAX_PREDICTED = 500_000_000
 """Probabilities that a predictive check computes: replicates x animals x longest session x
