@@ -149,16 +149,14 @@ def report(
 ) -> None:
     """Write the picture and the report."""
     publish(variants(said), out, "fly_terms")
-    caption = "Probability of each statement, below it the least and the most under other priors."
-    sections = [
-        page.Section(
-            "The answer",
-            answer(said, weighed),
-            pictures=[(caption, out / "fly_terms.png")],
-            tables=[("Nats from the best; decays a trial with 90 % intervals.", weighed)],
-        ),
-        page.Section("Every statement", tables=[(caption, said.set_index("variant"))]),
+    caption = "Probability of each statement, below it the least and the most under other priors"
+    parts = [
+        *(page.Text(sentence) for sentence in answer(said, weighed)),
+        page.Picture(caption, out / "fly_terms.png"),
+        page.Table("Nats from the best; decays a trial with 90 % intervals", weighed),
     ]
+    every = page.Table(caption, said.set_index("variant"), "fly_terms.csv")
+    sections = [page.Section("The answer", parts), page.Section("Every statement", [every])]
     page.write(out / "fly_terms.html", title, sections, provenance)
 
 

@@ -74,7 +74,7 @@ def test_a_posterior_that_cannot_be_written_is_made_of_its_state_later(tmp_path)
     assert refused.returncode == 2, refused.stderr
     assert refused.stderr.splitlines()[-1] == (  # above it JAX on its cache of compiled programs
         f"hebbax: no-learning.nc: could not be written to {out} (File too large); what was there "
-        "before is kept. What was found is kept in no-learning.state.npz: free about 0.4 MB and "
+        "before is kept. What was found is kept in no-learning.state.npz: free about 0.3 MB and "
         "give the same command again, which takes it from there."
     )
     assert [path.name for path in out.iterdir()] == ["no-learning.state.npz"]

@@ -96,6 +96,11 @@ MODELS = {
     "gain-loss-q": (gain_and_loss, {"alpha": 0.3, "gain": 2.0, "loss": 3.5}, SIGNED),
     "win-stay-lose-shift": (win_stay, {"win": 1.2, "lose": -0.8}, BINARY),
     "choice-kernel": (choice_kernel, {"alpha": 0.2, "beta": 1.4}, BINARY),
+    "q-learning-kernel": (
+        q_learning,
+        {"alpha": 0.3, "beta": 2.5, "habit": 0.8, "habit_rate": 0.35},
+        BINARY,
+    ),
     "forgetting-q-kernel": (
         forgetting_q,
         {"alpha": 0.3, "beta": 2.5, "habit": 0.8, "habit_rate": 0.35},

@@ -24,7 +24,7 @@ GIVEN = ["-1", "0", "-0.5", "9223372036854775808", "1" + "0" * 400, "-" + "9" * 
 
 def test_the_walk_meets_the_numbers_of_every_command():
     assert {name for name, _ in NUMBERS} == {
-        "calibrate", "check", "demo", "design", "fit", "identify", "models", "report", "run",
+        "calibrate", "check", "compare", "demo", "design", "fit", "identify", "models", "report", "run",
         "simulate", "terms",
     }  # fmt: skip
     assert len(NUMBERS) > 30
