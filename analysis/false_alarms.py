@@ -37,7 +37,6 @@ from hebbax.cli.console import CONSOLE, progress
 from hebbax.cli.options import out_option, prepare_folder
 from hebbax.cli.script import entry, quick_option
 from hebbax.data import Record, Sessions, from_animals
-from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
 from hebbax.model.choices import Model, build_model
 from hebbax.model.declared import read_spec
@@ -47,7 +46,6 @@ from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.diagnostics import diagnose
 from hebbax.posterior.fading import fading_of
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
-from hebbax.run.files import write_tables
 from hebbax.run.ledger import Ledger, fill
 
 RATE, GAIN, WINDOW = 0.75, 5.0, 10
@@ -246,7 +244,7 @@ def main(cohorts: int | None, quick: bool, out: Path) -> None:
         fill([ledger], cells, lambda **cell: [[row(specs=specs, plan=plan, **cell)]], report)
     rows = ledger.arrange().query(f"cohort < {number}")
     found = summary(rows)
-    write_tables({"false_alarms_summary": found}, out, HebbaxError, float_format="%.4g")
+    ledger.write_beside(found.reset_index(), "false_alarms_summary.csv", "%.4g")
     for kind, line in found.iterrows():
         counts = [f"{subject} weights in {line[f'{subject} claimed']:.0f}" for subject in SUBJECTS]
         CONSOLE.print(f"{kind}: of {line['cohorts']:.0f} cohorts fading of {', '.join(counts)}.")
