@@ -1,14 +1,20 @@
 """Animals without learning are coins: their population can be integrated on a grid."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 
+import jax
+import made
 import numpy as np
 from scipy import stats
 from scipy.integrate import simpson
 from scipy.special import expit, logsumexp
 
 from hebbax.data import Record, from_animals
+from hebbax.inference import pseudo_marginal
+from hebbax.model.choices import build_model
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior.inference_data import to_inference_data
 
 
 def records(rng, n_animals, n_trials, mean, spread):
@@ -18,6 +24,16 @@ def records(rng, n_animals, n_trials, mean, spread):
         Record(f"a{a}", (rng.random(n_trials) < expit(p)).astype(int), rng.integers(0, 2, n_trials))
         for a, p in enumerate(preference)
     ]
+
+
+def fitted(records, settings):
+    """Return the posterior of coins as it is stored, sampled with their animals integrated out."""
+    named = [replace(record, animal=f"coin{a}") for a, record in enumerate(records)]
+    model = build_model(ModelSpec("coins", terms=()), from_animals(named, ["A", "B"], "coins"))
+    draws, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, settings)
+    how = {"method": "pseudo-marginal", "seed": 0, "settings": asdict(settings)}
+    by_animal = info.log_marginal
+    return to_inference_data(made.KEY, model, draws, info.statistics, how, by_animal=by_animal)
 
 
 def log_posterior(records):

@@ -1,6 +1,6 @@
 """Leave-one-animal-out against quadrature, against a conjugate population, and as it is told."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import arviz as az
 import coins
@@ -15,13 +15,10 @@ from scipy.stats import norm
 from hebbax import figures
 from hebbax.check import new_animal
 from hebbax.check.comparison import compare, write_tables
-from hebbax.data import from_animals
 from hebbax.errors import FitError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
-from hebbax.model.choices import build_model
-from hebbax.model.spec import ModelSpec
-from hebbax.posterior.inference_data import read, to_inference_data, write
+from hebbax.posterior.inference_data import read, write
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
 
 SETTINGS = pseudo_marginal.Settings(
@@ -44,13 +41,7 @@ def records():
 
 @pytest.fixture(scope="module")
 def fitted(records):
-    records = [replace(record, animal=f"coin{a}") for a, record in enumerate(records)]
-    sessions = from_animals(records, ["A", "B"], "coins")
-    model = build_model(ModelSpec("coins", terms=()), sessions)
-    draws, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, SETTINGS)
-    how = {"method": "pseudo-marginal", "seed": 0, "settings": asdict(SETTINGS)}
-    by_animal = info.log_marginal
-    return to_inference_data(made.KEY, model, draws, info.statistics, how, by_animal=by_animal)
+    return coins.fitted(records, SETTINGS)
 
 
 def exact(records, animal):
@@ -181,7 +172,7 @@ def test_animals_that_are_uncertain_are_named_with_what_to_do():
     left = compared.left_out["wild"]
     k = np.where(left.k > left.good_k, np.nan, left.k)
     exact = replace(left, k=k, elpd=by_hand(10.0))
-    again = compare({"tame": conjugate(10.0, 0.1, seed=1), "wild": wild}, left_out={"wild": exact})
+    again = compared.refitted({"wild": exact})
     assert "uncertain" not in again.sentence
     assert again.animals.table["refitted"].to_dict() == {"tame": 0, "wild": 1}
     assert again.animals.table.loc["wild", "elpd"] == pytest.approx(by_hand(10.0).sum())

@@ -1,9 +1,8 @@
 """The next trials of the same animals against quadrature, and from the command line."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import coins
-import jax
 import made
 import numpy as np
 import pandas as pd
@@ -12,13 +11,10 @@ from command import run
 
 from hebbax.check.comparison import TABLES
 from hebbax.check.next_trials import QUESTION, next_trials
-from hebbax.data import from_animals
 from hebbax.errors import FitError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
-from hebbax.model.choices import build_model
-from hebbax.model.spec import ModelSpec
-from hebbax.posterior.inference_data import to_inference_data, write
+from hebbax.posterior.inference_data import write
 
 SETTINGS = pseudo_marginal.Settings(
     warmup=130, draws=500, points=16, most_thinning=2, evidence=0,
@@ -33,12 +29,7 @@ def records():
 
 @pytest.fixture(scope="module")
 def fitted(records):
-    named = [replace(record, animal=f"coin{a}") for a, record in enumerate(records)]
-    model = build_model(ModelSpec("coins", terms=()), from_animals(named, ["A", "B"], "coins"))
-    draws, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, SETTINGS)
-    how = {"method": "pseudo-marginal", "seed": 0, "settings": asdict(SETTINGS)}
-    by_animal = info.log_marginal
-    return to_inference_data(made.KEY, model, draws, info.statistics, how, by_animal=by_animal)
+    return coins.fitted(records, SETTINGS)
 
 
 def part(record, first, last):

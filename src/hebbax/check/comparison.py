@@ -14,7 +14,7 @@ sums over each animal's trials. Where the first question is answered it leads.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import arviz as az
@@ -33,16 +33,12 @@ from hebbax.posterior.stored import SCORED, check_groups
 from hebbax.posterior.verdict import Verdict
 from hebbax.run import files
 
-TABLES = (
-    "comparison.csv",
-    "comparison_by_animal.csv",
-    "comparison_new_animal.csv",
-    "comparison_new_animal_by_animal.csv",
-    "comparison_session.csv",
-    "comparison_session_by_animal.csv",
-    "comparison_next_trials.csv",
-    "comparison_next_trials_by_animal.csv",
-)
+NEW_ANIMAL, CHOICE = "comparison_new_animal", "comparison"
+SESSION, NEXT_TRIALS = "comparison_session", "comparison_next_trials"
+QUESTIONS = (NEW_ANIMAL, CHOICE, SESSION, NEXT_TRIALS)
+"""What may be asked, by the name of its table: the first that is answered leads."""
+
+TABLES = tuple(f"{name}{end}.csv" for name in sorted(QUESTIONS) for end in ("", "_by_animal"))
 """What `write_tables` writes: two a question, where that is asked."""
 
 CHAINS_APART = 1.1
@@ -77,10 +73,24 @@ class Comparison:
     lacking: str = ""
 
     @property
+    def answered(self) -> dict[str, Score]:
+        """What is answered by the name of its table (`QUESTIONS`), the question that leads
+        first."""
+        scores = (self.animals, self.choices, self.sessions, self.future)
+        asked = zip(QUESTIONS, scores, strict=True)
+        return {name: score for name, score in asked if score is not None}
+
+    @property
     def scores(self) -> list[Score]:
         """What is answered, the question that leads first."""
-        answered = (self.animals, self.choices, self.sessions, self.future)
-        return [score for score in answered if score is not None]
+        return list(self.answered.values())
+
+    def refitted(self, exact: Mapping[str, LeftOut]) -> "Comparison":
+        """Return the same with what fits without some animals predict of them, by model
+        (`hebbax.check.new_animal.refitted`)."""
+        left_out = {**self.left_out, **exact}
+        animals = new_animal.score(left_out, self.verdicts) if left_out else None
+        return replace(self, animals=animals, left_out=left_out)
 
     @property
     def verdicts(self) -> Mapping[str, Verdict]:
@@ -159,11 +169,9 @@ def _bad_k(score: Score, part: str) -> str:
 def compare(
     posteriors: Mapping[str, az.InferenceData],
     verdicts: Mapping[str, Verdict] | None = None,
-    left_out: Mapping[str, LeftOut] | None = None,
 ) -> Comparison:
     """Return the comparison of posteriors by model name; they must be of the same observations.
-    Those whose ``verdicts`` are known already are not diagnosed again, and of those that are among
-    ``left_out`` animals are not left out again (`hebbax.check.new_animal.refitted`).
+    Those whose ``verdicts`` are known already are not diagnosed again.
 
     Raises `FitError` where they are not, where a group is missing or a number in it is none, and
     for a variational fit that failed its diagnostics: its draws have no expected log predictive
@@ -183,33 +191,25 @@ def compare(
         if why := new_animal.lacking(posterior):
             said = f"Of {new_animal.QUESTION} nothing is said: {name} {why}."
             return Comparison(choices, sessions, lacking=said)
-    found = {
-        name: (left_out or {}).get(name) or new_animal.leave_one_animal_out(posterior)
-        for name, posterior in posteriors.items()
-    }
+    found = {name: new_animal.leave_one_animal_out(fit) for name, fit in posteriors.items()}
     return Comparison(choices, sessions, new_animal.score(found, verdicts), left_out=found)
 
 
 def write_tables(compared: Comparison, folder: Path) -> None:
-    """Write ``comparison.csv``, and ``comparison_by_animal.csv`` with a row a model and animal; of
-    a session, of the next trials and of a new animal the same with ``_session``, ``_next_trials``
-    and ``_new_animal`` in their names."""
-    by_model, by_animal = {}, {}
-    asked = {"": compared.choices, "_session": compared.sessions, "_next_trials": compared.future}
-    for name, score in asked.items():
-        if score is not None:
-            by_model[f"comparison{name}"] = score.table
-            by_animal[f"comparison{name}_by_animal"] = _by_animal(score)
-    verdicts = compared.verdicts
-    if compared.animals is not None:
-        by_model["comparison_new_animal"] = compared.animals.table
-        by_animal["comparison_new_animal_by_animal"] = new_animal.animal_table(
-            compared.left_out, compared.animals.by_animal, verdicts
+    """Write ``comparison.csv``, and ``comparison_by_animal.csv`` with a row a model and animal, and
+    the same of every other question that is answered (`QUESTIONS`); tables of one that is not are
+    of an earlier comparison, and removed."""
+    answered = compared.answered
+    by_animal = {f"{name}_by_animal": _by_animal(score) for name, score in answered.items()}
+    if NEW_ANIMAL in answered:
+        by_animal[f"{NEW_ANIMAL}_by_animal"] = new_animal.animal_table(
+            compared.left_out, answered[NEW_ANIMAL].by_animal, compared.verdicts
         )
-    for name in TABLES:  # those of an earlier comparison
-        (folder / name).unlink(missing_ok=True)
+    by_model = {name: score.table for name, score in answered.items()}
     files.write_tables(by_model, folder, FitError, index_label="model")
     files.write_tables(by_animal, folder, FitError, index=False)
+    written = {f"{name}.csv" for name in (*by_model, *by_animal)}
+    files.remove(folder, [name for name in TABLES if name not in written])
 
 
 def _by_animal(score: Score) -> pd.DataFrame:

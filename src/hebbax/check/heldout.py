@@ -222,11 +222,17 @@ def published(
     ]
 
 
+def trial_by_trial(heldout: Heldout) -> np.ndarray:
+    """Return the log density of each held-out trial ``(observation,)``, the mean over draws."""
+    flat = heldout.log_p.reshape(-1, heldout.log_p.shape[-1])
+    return logsumexp(flat, axis=0) - np.log(len(flat))
+
+
 def scores(heldout: Heldout) -> Scores:
     """Return the scores of predicted trials, by animal."""
     size = len(heldout.animals)
     flat = heldout.log_p.reshape(-1, heldout.log_p.shape[-1])
-    each = logsumexp(flat, axis=0) - np.log(len(flat))
+    each = trial_by_trial(heldout)
     sums = np.stack([np.bincount(heldout.animal, draw, minlength=size) for draw in flat])
     choices = np.bincount(heldout.animal, heldout.chosen, minlength=size).astype(int)
     density = np.bincount(heldout.animal, each, minlength=size)

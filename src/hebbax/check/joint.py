@@ -7,7 +7,6 @@ averaged over their posteriors (`hebbax.posterior.fading`) by stacking weights.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -217,9 +216,7 @@ def _table(
 
 def remove(folder: Path) -> None:
     """Remove the answer of an earlier study."""
-    for name in (FILE, "fading.csv"):
-        with suppress(OSError):
-            (folder / name).unlink(missing_ok=True)
+    files.remove(folder, (FILE, "fading.csv"))
 
 
 def write(found: Joint, folder: Path) -> None:

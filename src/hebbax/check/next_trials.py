@@ -12,10 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import arviz as az
-import numpy as np
-from scipy.special import logsumexp
 
-from hebbax.check.heldout import predict
+from hebbax.check.heldout import predict, trial_by_trial
 from hebbax.check.new_animal import settings_of
 from hebbax.check.score import Part, Score, score_of
 from hebbax.errors import FitError
@@ -77,8 +75,7 @@ def next_trials(
         )
         verdicts[name] = diagnose(first)
         found = predict(first, sessions, "carried", verdict=verdicts[name])
-        flat = found.log_p.reshape(-1, found.log_p.shape[-1])
-        elpd[name] = logsumexp(flat, axis=0) - np.log(len(flat))
+        elpd[name] = trial_by_trial(found)
         more[name] = {"observations": len(found.animal)}
     part = Part(QUESTION, found.animal, found.animals, "elpd", "difference_se")
     return score_of(part, elpd, verdicts, more)

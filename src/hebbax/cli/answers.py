@@ -83,7 +83,7 @@ def compare(
         next_trials.check(fits)
     compared = comparison.compare(fits)
     if refit or refit_all:
-        compared = _refitted(fits, compared, every=refit_all)
+        compared = compared.refitted(_refitted(fits, compared, every=refit_all))
     if out is not None:
         prepare_folder(out)
     if first is not None and out is not None:
@@ -105,16 +105,16 @@ def compare(
 
 def _refitted(
     fits: dict[str, Posterior], compared: comparison.Comparison, *, every: bool
-) -> comparison.Comparison:
-    """Return the comparison with the models fitted again without the animals that are uncertain, or
-    without every one."""
+) -> dict[str, new_animal.LeftOut]:
+    """Return what models predict of animals that are uncertain, or of every one, fitted again
+    without each."""
     exact = {}
     with bars() as add:
         for name, found in compared.left_out.items():
             if animals := found.animals if every else found.uncertain:
                 key = jax.random.PRNGKey(int(fits[name].attrs["seed"]))
                 exact[name] = new_animal.refitted(key, fits[name], found, animals, add(name))
-    return comparison.compare(fits, compared.verdicts, {**compared.left_out, **exact})
+    return exact
 
 
 @click.command(cls=ListCommand)

@@ -9,14 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hebbax import figures
-from hebbax.check.comparison import Comparison
+from hebbax.check.comparison import CHOICE, NEW_ANIMAL, SESSION, Comparison
 from hebbax.check.joint import SUBJECTS, Joint, averaged
 from hebbax.check.predictive import SUSPICIOUS
 from hebbax.check.score import Score
 from hebbax.data.description import Description
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.fading import fading_of_animals
-from hebbax.report.answer import answers
 from hebbax.report.page import Beside, Items, Part, Section, Table, Text, Tone
 from hebbax.report.pictures import Draw, pictures
 from hebbax.report.study import Study
@@ -47,34 +46,25 @@ WEIGHTS = {
 
 
 class _Question(NamedTuple):
-    """What models are compared by: title and file of its table, kind of its picture."""
+    """What models are compared by: the title of its table, the kind of its picture."""
 
     title: str
-    file: str
     picture: str
 
 
 QUESTIONS = {
-    one.picture: one
-    for one in (
-        _Question(
-            "A new animal: log probability of all its choices, each animal left out",
-            "comparison_new_animal.csv",
-            "new animal",
-        ),
-        _Question(
-            "A session of a known animal: log probability of its choices, each session left out",
-            "comparison_session.csv",
-            "known session",
-        ),
-        _Question(
-            "A choice among known ones: expected log predictive density by LOO and WAIC",
-            "comparison.csv",
-            "comparison",
-        ),
-    )
+    NEW_ANIMAL: _Question(
+        "A new animal: log probability of all its choices, each animal left out", "new animal"
+    ),
+    SESSION: _Question(
+        "A session of a known animal: log probability of its choices, each session left out",
+        "known session",
+    ),
+    CHOICE: _Question(
+        "A choice among known ones: expected log predictive density by LOO and WAIC", "comparison"
+    ),
 }
-"""Questions by the kind of their picture, the one that leads first."""
+"""Questions by the name of their table, in the order of a report."""
 
 LOSSES = {
     "loss of a weight (%)": tuple(SUBJECTS),
@@ -85,11 +75,14 @@ LOSSES = {
 
 
 def screen(
-    study: Study, truth: pd.DataFrame | Failed | None, folder: Path, failures: Sequence[Failed]
+    study: Study,
+    answer: str,
+    truth: pd.DataFrame | Failed | None,
+    folder: Path,
+    failures: Sequence[Failed],
 ) -> Section:
     """Return the first screen: question, answer, one picture, what was read, what could not be
     said."""
-    answer, *_ = answers(study).values()
     parts: list[Part] = [Text(QUESTION, Tone.QUESTION), Text(answer, Tone.ANSWER)]
     if isinstance(study.joint, Joint):
         parts += pictures(folder, "", {"fading": partial(_fading, study, study.joint, truth)})
@@ -142,8 +135,14 @@ def _unsaid(study: Study, read: Description | Failed, failures: Sequence[Failed]
     return Items(title, said, Tone.WARNING)
 
 
-def detail(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> Section:
-    """Return the answer in detail: sentences, the comparison of models, its tables and pictures."""
+def detail(
+    study: Study,
+    others: Mapping[str, str],
+    truth: pd.DataFrame | Failed | None,
+    folder: Path,
+) -> Section:
+    """Return the answer in detail: all ``others`` of its sentences by what they are about, the
+    comparison of models, its tables and pictures."""
     compared = study.compared
     tables: list[Table] = []
     if truth is not None:
@@ -169,23 +168,17 @@ def detail(study: Study, truth: pd.DataFrame | Failed | None, folder: Path) -> S
         ),
     ]
     drawn: dict[str, Draw] = {
-        asked.picture: partial(figures.comparison, score) for asked, score in _asked(compared)
+        QUESTIONS[name].picture: partial(figures.comparison, score)
+        for name, score in _asked(compared).items()
     }
-    _, *others = answers(study).items()
-    said: list[Part] = [Text(text, about=about) for about, text in others]
+    said: list[Part] = [Text(text, about=about) for about, text in others.items()]
     return Section("In detail", [*said, *tables, *pictures(folder, "", drawn)])
 
 
-def _asked(compared: Comparison | Failed) -> list[tuple[_Question, Score]]:
-    """Return the questions that were answered, with how the models answer them."""
-    if isinstance(compared, Failed):
-        return []
-    scores = {
-        "new animal": compared.animals,
-        "known session": compared.sessions,
-        "comparison": compared.choices,
-    }
-    return [(QUESTIONS[kind], score) for kind, score in scores.items() if score is not None]
+def _asked(compared: Comparison | Failed) -> dict[str, Score]:
+    """Return how the models answer each question of a report that is answered."""
+    answered = {} if isinstance(compared, Failed) else compared.answered
+    return {name: answered[name] for name in QUESTIONS if name in answered}
 
 
 def _scores(compared: Comparison | Failed) -> list[Table]:
@@ -194,8 +187,12 @@ def _scores(compared: Comparison | Failed) -> list[Table]:
         return [Table("The comparison of the models", compared)]
     evidence = ["log_evidence", "log_evidence_error"]
     return [
-        Table(asked.title, score.table.drop(columns=evidence, errors="ignore"), asked.file)
-        for asked, score in _asked(compared)
+        Table(
+            QUESTIONS[name].title,
+            score.table.drop(columns=evidence, errors="ignore"),
+            f"{name}.csv",
+        )
+        for name, score in _asked(compared).items()
     ]
 
 

@@ -10,6 +10,7 @@ import arviz as az
 import pandas as pd
 
 from hebbax.report import first, page
+from hebbax.report.answer import answers
 from hebbax.report.model import model_section
 from hebbax.report.study import Study
 from hebbax.report.trials import trials
@@ -34,9 +35,10 @@ def write(study: Study, folder: Path, truth: pd.DataFrame | Failed | None = None
     pictures = folder / "figures"
     pictures.mkdir(exist_ok=True)
     models = [model_section(name, study, pictures) for name in study.ranking]
-    behind = [first.detail(study, truth, pictures), _trials(study), *models]
+    (_, answer), *others = answers(study).items()
+    behind = [first.detail(study, dict(others), truth, pictures), _trials(study), *models]
     failures = [*study.failures, *(f for section in behind for f in section.failures)]
-    front = first.screen(study, truth, pictures, failures)
+    front = first.screen(study, answer, truth, pictures, failures)
     path = folder / "report.html"
     source = next(iter(study.posteriors.values())).attrs["data"]
     page.write(path, f"Plasticity rules of {source}", [front, *behind], _provenance(study))

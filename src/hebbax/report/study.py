@@ -139,14 +139,14 @@ def run(plan: Plan, found: Sequence[fits.Standing], progress: ProgressOf) -> Stu
             standing, plan.folder, plan.seed, plan.settings, tell, plan.command
         )
     judged, lost = judge(fitted), []
-    for name in judged.leading:
+    for name in judged.as_good:
         sample = partial(fitting.with_each_alone, fitted[name], plan.folder, progress(name))
         alone = attempt(f"What each animal says alone by {name}", sample)
         if isinstance(alone, Failed):
             lost.append(alone)
         else:
             fitted[name] = alone
-    study = assess(judged, plan, progress)
+    study = assess(judged._replace(posteriors=fitted), plan, progress)
     return replace(study, failures=[*lost, *study.failures])
 
 
@@ -171,7 +171,7 @@ class Judged(NamedTuple):
     compared: comparison.Comparison | Failed
 
     @property
-    def leading(self) -> list[str]:
+    def as_good(self) -> list[str]:
         """Names of the models that predict as well as the best, all where they could not be
         compared; none that failed."""
         if not isinstance(self.compared, Failed):

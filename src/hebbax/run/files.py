@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,13 @@ def replacing(path: Path, error: type[HebbaxError]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             unfinished.unlink()
+
+
+def remove(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a folder that are there; one that the file system keeps stays."""
+    for name in names:
+        with suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
 
 
 def write_tables(
