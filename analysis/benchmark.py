@@ -33,8 +33,8 @@ from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import log_likelihood
 from hebbax.mehta2024 import stopped
 from hebbax.model.choices import Model
-from hebbax.run.ledger import Ledger
-from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.runs.ledger import Ledger
+from hebbax.simulation.cohort import Cohort, simulate
 from hebbax.typing import Progress
 
 SIZE = ("animals", "trials")

@@ -28,10 +28,10 @@ from hebbax.inference import evidence, pseudo_marginal, scaling
 from hebbax.inference.climbs import Climb
 from hebbax.inference.submodels import enumerate_all, exchange
 from hebbax.model.spec import ModelSpec
-from hebbax.run.ledger import Ledger
-from hebbax.run.workers import Workers
-from hebbax.simulate.cohort import Cohort
-from hebbax.simulate.environment import Task
+from hebbax.runs.ledger import Ledger
+from hebbax.runs.workers import Workers
+from hebbax.simulation.cohort import Cohort
+from hebbax.simulation.environment import Task
 
 KEYS = ("what", "data")
 

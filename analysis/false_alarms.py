@@ -46,7 +46,7 @@ from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.diagnostics import diagnose
 from hebbax.posterior.fading import fading_of
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
-from hebbax.run.ledger import Ledger, fill
+from hebbax.runs.ledger import Ledger, fill
 
 RATE, GAIN, WINDOW = 0.75, 5.0, 10
 

@@ -37,8 +37,8 @@ from hebbax.mehta2024.recovery import r2
 from hebbax.model.activity import activity_model
 from hebbax.rule.layer import Layer, recorded
 from hebbax.rule.taylor import TaylorRule, all_terms
-from hebbax.run.ledger import Ledger
-from hebbax.simulate.recording_task import (
+from hebbax.runs.ledger import Ledger
+from hebbax.simulation.recording_task import (
     OJA,
     LayerTask,
     coefficients_of,

@@ -46,7 +46,7 @@ from hebbax.mehta2024.function_space import Points, change, project, visited
 from hebbax.mehta2024.pooled import Recorded, recorded
 from hebbax.mehta2024.scores import Truth, oracle
 from hebbax.posterior.diagnostics import MAX_K_HAT
-from hebbax.run.ledger import Ledger, fill
+from hebbax.runs.ledger import Ledger, fill
 
 TRUTH = 1.0
 PUBLISHED_SLOPE = 0.644

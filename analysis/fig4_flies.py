@@ -22,7 +22,7 @@ import pandas as pd
 from scipy.stats import spearmanr, wilcoxon
 
 import hebbax
-from hebbax.check.comparison import deviance_explained
+from hebbax.check.comparison import compare, deviance_explained
 from hebbax.check.heldout import gain
 from hebbax.cli.console import CONSOLE, progress, table
 from hebbax.cli.options import flies_argument, out_option, prepare_folder
@@ -33,10 +33,10 @@ from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import log_likelihood_by_animal
 from hebbax.mehta2024 import stopped
 from hebbax.model.likelihood import chance
-from hebbax.posterior import fitting, summary
-from hebbax.run.ledger import Ledger
-from hebbax.simulate.cohort import QUICK as FEW
-from hebbax.simulate.cohort import Cohort
+from hebbax.posterior import diagnostics, fitting, summary
+from hebbax.runs.ledger import Ledger
+from hebbax.simulation.cohort import QUICK as FEW
+from hebbax.simulation.cohort import Cohort
 
 WITH, WITHOUT = "rajagopalan-forgetting", "rajagopalan"
 PUBLISHED = {"w": (-0.096, -0.052, -0.019), "x r": (0.171, 0.348, 0.706), "r": (-0.432, -0.153, 0),
@@ -110,7 +110,7 @@ def point(sessions: hebbax.Sessions, fit: str, name: str, reward: str) -> list[d
 
 def sampled(posterior: az.InferenceData, name: str, reward: str) -> list[dict[str, Any]]:
     """Return the rows of one posterior: every fly and the population, with 90 % intervals."""
-    verdict = hebbax.diagnose(posterior)
+    verdict = diagnostics.diagnose(posterior)
     cell = {"fit": POSTERIOR, "model": name, "reward": reward, "verdict": verdict.brief}
     flies = (
         summary.animal_table(posterior, verdict).rename_axis(["animal", "quantity"]).reset_index()
@@ -200,7 +200,7 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
         posteriors[spec.name] = found
         if not ledger.done(fit=POSTERIOR, model=name, reward=reward):
             ledger.add(sampled(found, name, reward))
-    loo = hebbax.compare(posteriors).choices.by_animal
+    loo = compare(posteriors).choices.by_animal
     found = pairs(ledger.frame, loo)
     ledger.write_beside(found, "fig4_pairs.csv", "%.4g")
     publish(coefficients(ledger.frame, PUBLISHED), out, "fig4_flies")

@@ -42,7 +42,7 @@ from hebbax.mehta2024.experiment import Experiment
 from hebbax.mehta2024.pooled import recorded
 from hebbax.mehta2024.scales import Family, Prior
 from hebbax.mehta2024.scores import Truth
-from hebbax.run.ledger import Ledger, fill
+from hebbax.runs.ledger import Ledger, fill
 
 PUBLISHED_R2 = {"Taylor, published way": {0.001: 0.732, 0.005: 0.832, 0.01: 0.816, 0.05: 0.553}}
 

@@ -32,7 +32,7 @@ from hebbax.mehta2024.pooled import Pooled, recorded
 from hebbax.mehta2024.scores import Truth
 from hebbax.rule.reward import expected_reward, exponential_reward
 from hebbax.rule.taylor import TaylorRule, coefficients
-from hebbax.run.ledger import Ledger, fill
+from hebbax.runs.ledger import Ledger, fill
 
 PUBLISHED_R2 = {
     "Taylor, published way": {5: 0.870, 10: 0.772, 20: 0.564},

@@ -39,7 +39,7 @@ from hebbax.mehta2024.experiment import Experiment
 from hebbax.mehta2024.mode import curvature
 from hebbax.mehta2024.pooled import Pooled, recorded
 from hebbax.mehta2024.scores import Truth
-from hebbax.run.ledger import Ledger, fill
+from hebbax.runs.ledger import Ledger, fill
 
 PUBLISHED_R2 = {
     "Taylor, published way": {0.25: 0.591, 0.5: 0.892, 0.75: 0.772, 1.0: 0.474, 1.25: 0.126},

@@ -28,10 +28,10 @@ from hebbax.data import data_hash
 from hebbax.figures import held_out, publish
 from hebbax.inference import pseudo_marginal
 from hebbax.mehta2024 import stopped
-from hebbax.posterior import fitting
-from hebbax.run.ledger import Ledger
-from hebbax.simulate.cohort import QUICK as FEW
-from hebbax.simulate.cohort import Cohort
+from hebbax.posterior import diagnostics, fitting
+from hebbax.runs.ledger import Ledger
+from hebbax.simulation.cohort import QUICK as FEW
+from hebbax.simulation.cohort import Cohort
 from hebbax.typing import Progress
 
 PUBLISHED = {0.05: -150, 0.1: -87, 0.2: -25, 0.3: -20, 0.4: -5.5, 0.5: -10, 0.6: -4.5, 0.7: -2.8,
@@ -107,7 +107,7 @@ def hierarchy(
     posterior = fitting.obtain_from_first(
         sessions, fraction, hebbax.read_spec(name), folder, 0, plan.settings, tell
     )
-    verdict = hebbax.diagnose(posterior)
+    verdict = diagnostics.diagnose(posterior)
     out = []
     for weights in WEIGHTS:
         cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "weights": weights}

@@ -32,10 +32,10 @@ from hebbax.data import data_hash
 from hebbax.figures import model_colour, publish
 from hebbax.inference import pseudo_marginal
 from hebbax.mehta2024 import stopped
-from hebbax.posterior import fitting, summary
-from hebbax.run.ledger import Ledger
-from hebbax.simulate.cohort import QUICK as FEW
-from hebbax.simulate.cohort import Cohort
+from hebbax.posterior import diagnostics, fitting, summary
+from hebbax.runs.ledger import Ledger
+from hebbax.simulation.cohort import QUICK as FEW
+from hebbax.simulation.cohort import Cohort
 from hebbax.typing import Progress
 
 PAPER, POSTERIOR = "rajagopalan-forgetting", "posterior"
@@ -98,7 +98,7 @@ def hierarchy(
     posterior = fitting.obtain_from_first(
         sessions, fraction, hebbax.read_spec(name), folder, 0, plan.settings, tell
     )
-    verdict = hebbax.diagnose(posterior)
+    verdict = diagnostics.diagnose(posterior)
     rest = heldout.predict(posterior, sessions, "carried", verdict=verdict)
     percent = heldout.scores(rest).table["percent"]
     cell = {"method": POSTERIOR, "model": name, "fraction": fraction, "verdict": verdict.brief}

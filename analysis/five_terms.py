@@ -31,9 +31,9 @@ from hebbax.data import data_hash
 from hebbax.figures import model_colour, publish
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
-from hebbax.run.ledger import Ledger, fill
-from hebbax.simulate.cohort import QUICK as FEW
-from hebbax.simulate.cohort import Cohort
+from hebbax.runs.ledger import Ledger, fill
+from hebbax.simulation.cohort import QUICK as FEW
+from hebbax.simulation.cohort import Cohort
 
 MODELS = ("forgetting", "rajagopalan", "rajagopalan-forgetting")
 AXES = {"forgetting": ("x r", "w"), "rajagopalan": ("r", "1"), "rajagopalan-forgetting": ("r", "w")}

@@ -33,9 +33,9 @@ from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
 from hebbax.posterior.inference_data import coordinates, variable_dims
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
-from hebbax.run.ledger import Ledger, fill
-from hebbax.simulate.cohort import QUICK as FEW
-from hebbax.simulate.cohort import Cohort
+from hebbax.runs.ledger import Ledger, fill
+from hebbax.simulation.cohort import QUICK as FEW
+from hebbax.simulation.cohort import Cohort
 
 MODELS = (
     "no-learning",

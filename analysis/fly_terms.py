@@ -31,10 +31,10 @@ from hebbax.data import data_hash
 from hebbax.design.redundancy import redundancy
 from hebbax.figures import publish, variants
 from hebbax.inference import scaling
-from hebbax.report import page
-from hebbax.run.ledger import Ledger, fill
-from hebbax.simulate.cohort import QUICK as FEW
-from hebbax.simulate.cohort import Cohort
+from hebbax.reporting import page
+from hebbax.runs.ledger import Ledger, fill
+from hebbax.simulation.cohort import QUICK as FEW
+from hebbax.simulation.cohort import Cohort
 from hebbax.terms import inclusion, readout, weighing
 from hebbax.typing import Progress, silent
 

@@ -33,8 +33,8 @@ from hebbax.cli.script import entry, quick_option
 from hebbax.data import data_hash, part, split_sessions
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
-from hebbax.run.ledger import Ledger, fill
-from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.runs.ledger import Ledger, fill
+from hebbax.simulation.cohort import Cohort, simulate
 
 HELD_OUT = 2
 """Sessions at the end that are predicted."""

@@ -77,10 +77,10 @@ from hebbax.mehta2024 import stopped
 from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.diagnostics import MAX_R_HAT_SHORT
-from hebbax.run.files import write_tables
-from hebbax.run.ledger import Ledger, fill
-from hebbax.simulate.cohort import as_sessions
-from hebbax.simulate.environment import TASK, Task
+from hebbax.runs.files import write_tables
+from hebbax.runs.ledger import Ledger, fill
+from hebbax.simulation.cohort import as_sessions
+from hebbax.simulation.environment import TASK, Task
 from hebbax.terms import inclusion, weighing
 from hebbax.typing import Parameters
 

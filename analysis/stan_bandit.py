@@ -35,8 +35,8 @@ from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import latent_sites, potential
 from hebbax.model.choices import Model
 from hebbax.posterior.learning import derived
-from hebbax.run.ledger import Ledger, fill, read
-from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.runs.ledger import Ledger, fill, read
+from hebbax.simulation.cohort import Cohort, simulate
 
 HERE = Path(__file__).parent
 STORED = HERE / "results" / "stan_bandit.csv"

@@ -29,7 +29,7 @@ from hebbax.mehta2024 import shrinkage
 from hebbax.mehta2024.behavioural import FEW, Fitted, scored, simulated, three_ways
 from hebbax.mehta2024.experiment import Experiment
 from hebbax.mehta2024.pooled import Recorded, log_likelihood, recorded
-from hebbax.run.ledger import Ledger, fill
+from hebbax.runs.ledger import Ledger, fill
 
 BLOCKS = len(Experiment().reward_probability)
 ROUNDS = 5

@@ -47,7 +47,7 @@ from hebbax.mehta2024.scores import Truth, oracle
 from hebbax.mehta2024.shrinkage import Posterior
 from hebbax.posterior.diagnostics import MAX_R_HAT
 from hebbax.rule.taylor import parse_rule
-from hebbax.run.ledger import Ledger
+from hebbax.runs.ledger import Ledger
 
 PUBLISHED_TABLE = Path(__file__).parent / "published" / "table3.csv"
 TABLE_1 = (11, 40, 20, 23, 1)

@@ -19,7 +19,7 @@ from hebbax.model.activity import activity_model
 from hebbax.model.priors import Laplace, RegularisedHorseshoe
 from hebbax.rule.layer import Layer, recorded
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.recording_task import OJA, LayerTask, coefficients_of, record
+from hebbax.simulation.recording_task import OJA, LayerTask, coefficients_of, record
 
 TERMS = ("x y", "y^2 w", "x", "w", "x^2 w")
 LAYER = Layer(TaylorRule(TERMS))

@@ -12,7 +12,7 @@ from hebbax.inference import map, nuts, svi
 from hebbax.inference.density import potential
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
-from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.simulation.cohort import Cohort, simulate
 
 SPEC = ModelSpec("m", ("x r", "w"))
 CHECKED = ("theta_population", "preference_population", "theta", "preference")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from hebbax.run.ledger import read
+from hebbax.runs.ledger import read
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 

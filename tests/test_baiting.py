@@ -9,8 +9,8 @@ from test_contingency import live, slow_log_posterior
 
 from hebbax.cli.commands import commands
 from hebbax.data import Record, compact, from_animals
-from hebbax.simulate.baiting import MISFIT, WAITS, Decision, Waited, decide
-from hebbax.simulate.contingency import estimate
+from hebbax.simulation.baiting import MISFIT, WAITS, Decision, Waited, decide
+from hebbax.simulation.contingency import estimate
 
 BAITINGS = ("baited", "independent")
 

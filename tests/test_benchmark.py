@@ -14,7 +14,7 @@ from hebbax.inference.density import log_likelihood, potential
 from hebbax.mehta2024 import stopped
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
-from hebbax.run.ledger import Ledger
+from hebbax.runs.ledger import Ledger
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 

@@ -14,9 +14,9 @@ from hebbax.check import predictive
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import inference_data as posteriors
-from hebbax.report import answer, study
-from hebbax.report import sections as report
-from hebbax.run.attempts import DETAILS, Failed, attempt
+from hebbax.reporting import answer, study
+from hebbax.reporting import sections as report
+from hebbax.runs.attempts import DETAILS, Failed, attempt
 
 # Of ArviZ, in the current Matplotlib.
 pytestmark = pytest.mark.filterwarnings("ignore:Passing a dict or None as alias_mapping")

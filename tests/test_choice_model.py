@@ -16,7 +16,7 @@ from hebbax.inference.pseudo_marginal import animal as sampler
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import numbers_of, sessions_of, to_inference_data
-from hebbax.simulate.environment import Environment, generate
+from hebbax.simulation.environment import Environment, generate
 
 N, TRIALS = 3, 40
 TERMS = ("x r", "w", "x w")

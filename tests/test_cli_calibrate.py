@@ -12,7 +12,7 @@ from command import HEBBAX, LIMIT, run
 from hebbax.cli.commands import commands
 from hebbax.errors import HebbaxError
 from hebbax.model.declared import declared_models
-from hebbax.run.ledger import read
+from hebbax.runs.ledger import read
 
 TINY = ("--animals", 2, "--trials", 12, "--blocks", 1, "--warmup", 10, "--draws", 30)
 MANY = (*TINY, "--simulations", 40)

@@ -18,8 +18,8 @@ from conftest import random_sessions
 from hebbax.data import Record, compact, describe, from_animals, write_table
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import read, write
-from hebbax.run.names import file_name
-from hebbax.simulate.baiting import decide
+from hebbax.runs.names import file_name
+from hebbax.simulation.baiting import decide
 
 SMALL = ("--models", "no-learning", "reward", *SHORT)
 

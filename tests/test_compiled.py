@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import sys
 import jax
-from hebbax.run import compiled
+from hebbax.runs import compiled
 compiled.LEAST_SECONDS = 0.0
 compiled.keep_compiled()
 hits = []

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from hebbax.data import Record, compact, from_animals
 from hebbax.errors import DataError
-from hebbax.simulate.contingency import (
+from hebbax.simulation.contingency import (
     COLUMNS,
     estimate,
     fit,

@@ -18,8 +18,8 @@ from hebbax.inference.density import fisher_information
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
-from hebbax.simulate.cohort import Cohort, simulate
-from hebbax.simulate.environment import Task
+from hebbax.simulation.cohort import Cohort, simulate
+from hebbax.simulation.environment import Task
 
 SPEC = candidates(read_spec("forgetting"), "x, x r, w")
 SMALL = Settings(

@@ -32,7 +32,7 @@ from hebbax.posterior.prior_tails import far_out
 from hebbax.posterior.summary import animal_table, population_table
 from hebbax.posterior.verdict import Verdict
 from hebbax.rule.fading import losses
-from hebbax.simulate.environment import TASK
+from hebbax.simulation.environment import TASK
 
 PASSED = Verdict((), {}, "")
 GROUPS, AGES = ("sham", "ovx", "sham", "drug"), (3.0, 5.0, 4.0, 8.0)

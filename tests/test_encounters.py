@@ -25,8 +25,8 @@ from hebbax.posterior.inference_data import to_inference_data
 from hebbax.rule.network import Network
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.cohort import Cohort, simulate
-from hebbax.simulate.environment import Environment, generate
+from hebbax.simulation.cohort import Cohort, simulate
+from hebbax.simulation.environment import Environment, generate
 
 EVERYWHERE = ("1", "x r", "w")
 """A rule that would act on every weight in a trial without a choice too."""

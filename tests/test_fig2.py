@@ -11,7 +11,7 @@ import pytest
 from hebbax.errors import HebbaxError
 from hebbax.rule.layer import Layer, recorded
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.recording_task import LayerTask, record
+from hebbax.simulation.recording_task import LayerTask, record
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 TINY = LayerTask(n_inputs=5, n_neurons=4, trajectories=1, steps=7, input_variance=0.5)

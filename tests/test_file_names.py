@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hebbax.errors import HebbaxError
-from hebbax.run.names import ENDINGS, LONGEST, check_distinct, file_name, name_of
+from hebbax.runs.names import ENDINGS, LONGEST, check_distinct, file_name, name_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 

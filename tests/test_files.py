@@ -14,7 +14,7 @@ from hebbax.data import write, write_table
 from hebbax.errors import DataError, FitError
 from hebbax.inference import checkpoint
 from hebbax.posterior import inference_data as posteriors
-from hebbax.run.files import replacing
+from hebbax.runs.files import replacing
 
 FULL = "{}: could not be written to {} (No space left on device); what was there before is kept."
 
@@ -99,7 +99,7 @@ def test_a_process_killed_while_writing_leaves_the_earlier_file(tmp_path):
     path.write_text("earlier")
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from hebbax.errors import DataError; from hebbax.run.files import replacing\n"
+        "from hebbax.errors import DataError; from hebbax.runs.files import replacing\n"
         "with replacing(Path(sys.argv[1]), DataError) as unfinished:\n"
         "    unfinished.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
     )

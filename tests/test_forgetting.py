@@ -17,8 +17,8 @@ from hebbax.posterior.forgetting import (
 from hebbax.posterior.inference_data import spec_attribute
 from hebbax.posterior.summary import animal_table, population_table
 from hebbax.posterior.verdict import Verdict
-from hebbax.report.tables import truth_table
-from hebbax.simulate.cohort import Cohort
+from hebbax.reporting.tables import truth_table
+from hebbax.simulation.cohort import Cohort
 
 GRID = norm.ppf((np.arange(1000) + 0.5) / 1000).reshape(2, 500)
 """Draws whose quantiles are those of a standard normal."""

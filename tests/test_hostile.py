@@ -24,7 +24,7 @@ from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits
 from hebbax.posterior import inference_data as posteriors
-from hebbax.run.names import file_name
+from hebbax.runs.names import file_name
 
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 """Characters that steer a terminal: a name in a message must not bring any."""

@@ -18,7 +18,7 @@ from hebbax.inference.density import fisher_information, log_likelihood_by_anima
 from hebbax.inference.mixed import conditional, deviations
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
-from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.simulation.cohort import Cohort, simulate
 
 COHORTS = 40
 

@@ -47,8 +47,8 @@ from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import inference_data as posterior
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate import cohort as simulation
-from hebbax.simulate import contingency, environment, recording_task
+from hebbax.simulation import cohort as simulation
+from hebbax.simulation import contingency, environment, recording_task
 from hebbax.validation.keys import words
 
 SPEC = ModelSpec("m", ("x r", "w"))

@@ -19,8 +19,9 @@ from hebbax import figures
 from hebbax.data import NO_CHOICE
 from hebbax.errors import DataError, FitError
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior.diagnostics import diagnose
 from hebbax.posterior.inference_data import write
-from hebbax.posterior.latents import of_animal, table, typical_animal
+from hebbax.posterior.latents import latents, of_animal, table, typical_animal
 
 RETAINED = {
     "reward": "exponential", "expected_start": 0.2, "between_sessions": "retain",
@@ -85,7 +86,7 @@ def slow(spec, sessions, a, draw):
 def test_latents_are_those_of_a_loop_over_draws_and_trials(name):
     spec = ModelSpec("m", TERMS, **CASES[name])
     fit = made.posterior(spec, recording("choice", omitted=spec.omitted == "decay"))
-    found = hebbax.latents(fit)
+    found = latents(fit)
     sessions = hebbax.posterior.inference_data.sessions_of(fit)
     assert (sessions.choices[sessions.session >= 0] == NO_CHOICE).any() == (spec.omitted == "decay")
     drawn = {key: np.concatenate(list(values.to_numpy())) for key, values in fit.posterior.items()}
@@ -128,7 +129,7 @@ def test_of_q_learning_the_change_is_the_learning_rate_times_the_prediction_erro
     fit = made.posterior(hebbax.read_spec("q-learning"))
     sessions = hebbax.posterior.inference_data.sessions_of(fit)
     parameters = fit.posterior["parameters"].stack(sample=("chain", "draw"))
-    own = of_animal(hebbax.latents(fit), sessions.animals[1])
+    own = of_animal(latents(fit), sessions.animals[1])
     alpha, beta = parameters.isel(animal=1).sel(parameter=["alpha", "beta"]).to_numpy()
     value, weights, changes = np.zeros((2, len(alpha))), [], []
     for t in range(sessions.n_trials[1]):
@@ -148,7 +149,7 @@ def fit():
 
 
 def test_few_draws_are_spread_over_the_chains_and_animals_are_numbered_by_the_recording(fit):
-    found = hebbax.latents(fit, draws=2, animals=["animal2"])
+    found = latents(fit, draws=2, animals=["animal2"])
     assert found.attrs["draws"] == 2
     ends = fit.posterior["theta"].to_numpy().reshape(10, 3, 2)[[0, 9]]
     assert found["change"].dims == ("trial", "statistic")
@@ -161,15 +162,15 @@ def test_few_draws_are_spread_over_the_chains_and_animals_are_numbered_by_the_re
 
 def test_what_cannot_be_told_is_one_sentence(fit):
     with pytest.raises(FitError) as error:
-        hebbax.latents(fit, draws=0)
+        latents(fit, draws=0)
     assert str(error.value) == "0 draws asked for; latents need 1 or more."
     with pytest.raises(DataError) as error:
-        hebbax.latents(fit, animals=["rat"])
+        latents(fit, animals=["rat"])
     assert str(error.value) == ("random: no animal rat; there are animal0, animal1, animal2.")
 
 
 def test_two_columns_of_one_name_are_refused(fit):
-    found = hebbax.latents(fit).assign_coords(stimulus=["a", "a, 5 %"])
+    found = latents(fit).assign_coords(stimulus=["a", "a, 5 %"])
     with pytest.raises(FitError) as error:
         table(found)
     assert str(error.value) == (
@@ -204,7 +205,7 @@ def test_the_command_writes_a_row_a_trial_and_a_picture(fit, told):
         "log P of the choice", "diagnostics",
     ]  # fmt: skip
     assert set(written["diagnostics"]) == {"FAILED"}
-    pd.testing.assert_frame_equal(written, table(hebbax.latents(fit)), check_dtype=False)
+    pd.testing.assert_frame_equal(written, table(latents(fit)), check_dtype=False)
     assert (folder / "out" / "trials.png").stat().st_size > 10_000
 
 
@@ -237,11 +238,11 @@ def test_a_typical_animal_has_the_median_number_of_trials(fit):
 
 def test_the_picture_shows_whole_sessions_and_where_they_begin(fit):
     """Two sessions of 150 trials fit, the third does not; of one of 1000 the first 800 are shown."""
-    own = hebbax.latents(fit, animals=["animal1"])
+    own = latents(fit, animals=["animal1"])
     long = own.isel(trial=np.arange(1000) % own.sizes["trial"]).assign_coords(
         trial=np.arange(1, 1001), session=("trial", np.repeat([1, 2, 3, 4], (150, 150, 150, 550)))
     )
-    verdict = hebbax.diagnose(fit)
+    verdict = diagnose(fit)
     parted = figures.session(long, verdict)
     assert parted.get_suptitle().startswith("m: animal1, sessions 1 to 2 of 4 (mean")
     one = figures.session(long.assign_coords(session=("trial", np.ones(1000, int))), verdict)
@@ -270,10 +271,10 @@ def test_the_picture_shows_whole_sessions_and_where_they_begin(fit):
 
 def test_a_model_that_learns_nothing_has_no_weights_to_show():
     fit = made.posterior(ModelSpec("m", ()))
-    found = hebbax.latents(fit)
+    found = latents(fit)
     assert not found["weight"].any()
     assert "change" not in found
-    figure = figures.session(of_animal(found, "animal0"), hebbax.diagnose(fit))
+    figure = figures.session(of_animal(found, "animal0"), diagnose(fit))
     assert [ax.get_ylabel() for ax in figure.axes] == ["choice", "P(odour1)"]
     plt.close("all")
 
@@ -282,7 +283,7 @@ def test_what_was_chosen_has_the_probability_that_is_stored_of_it_with_effects_o
     """Of one group of the animals, whose effects are those of the whole cohort."""
     fit = made.posterior(test_effects.SPEC, test_effects.sessions())
     animals = ["animal0", "animal2"]
-    found = hebbax.latents(fit, animals=animals)
+    found = latents(fit, animals=animals)
     stored = fit.log_likelihood["choice"].stack(sample=("chain", "draw")).to_numpy()
     own = np.isin(fit.constant_data["animal_index"], (0, 2))
     expected = logsumexp(stored[own], axis=1) - np.log(stored.shape[1])

@@ -13,7 +13,7 @@ from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.posterior import alone, diagnostics, summary
 from hebbax.posterior.inference_data import to_inference_data
-from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.simulation.cohort import Cohort, simulate
 
 Q = read_spec("q-learning")
 COHORT = {

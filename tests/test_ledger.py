@@ -11,7 +11,7 @@ import pytest
 
 from hebbax.errors import HebbaxError
 from hebbax.mehta2024.recovery import percent_deviance, r2
-from hebbax.run.ledger import Ledger, fill, read
+from hebbax.runs.ledger import Ledger, fill, read
 
 
 def test_a_stopped_experiment_goes_on(tmp_path):

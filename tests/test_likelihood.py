@@ -19,7 +19,7 @@ from hebbax.rule.network import Network, Presented, drives, replay
 from hebbax.rule.reward import expected_reward, reward_signal
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.environment import (
+from hebbax.simulation.environment import (
     Environment,
     blocks,
     generate,

@@ -8,11 +8,11 @@ import pytest
 from command import LIMIT, run
 
 from hebbax.errors import HebbaxError
-from hebbax.run.lock import LOCK, WRITER, writing
+from hebbax.runs.lock import LOCK, WRITER, writing
 
 # It ends with the test that started it, whose death closes its input.
 HOLD = (
-    "import sys; from pathlib import Path; from hebbax.run.lock import writing\n"
+    "import sys; from pathlib import Path; from hebbax.runs.lock import writing\n"
     "with writing(Path(sys.argv[1])):\n"
     "    print('held', flush=True); sys.stdin.read()\n"
 )

@@ -17,7 +17,7 @@ from hebbax.posterior import forgetting, summary
 from hebbax.posterior.diagnostics import diagnose
 from hebbax.posterior.inference_data import write
 from hebbax.posterior.verdict import Verdict
-from hebbax.report.tables import deviance_table
+from hebbax.reporting.tables import deviance_table
 
 MARK = "the posterior FAILED its diagnostics"
 SHAPE = (4, 500)

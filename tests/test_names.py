@@ -28,7 +28,7 @@ from hebbax.figures.style import literal
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import to_inference_data
-from hebbax.report import page
+from hebbax.reporting import page
 from hebbax.validation.names import flaw, read_as
 from hebbax.validation.quoting import plain, presentable
 

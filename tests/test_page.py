@@ -13,8 +13,8 @@ from browser import visit
 from hebbax import figures
 from hebbax.errors import FitError
 from hebbax.figures.style import DPI
-from hebbax.report.page import Beside, Items, Picture, Section, Table, Text, Tone, Trials, write
-from hebbax.run.attempts import Failed
+from hebbax.reporting.page import Beside, Items, Picture, Section, Table, Text, Tone, Trials, write
+from hebbax.runs.attempts import Failed
 
 WIDTHS = (400, 1300)
 

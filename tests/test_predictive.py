@@ -20,7 +20,7 @@ from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import to_inference_data
 from hebbax.posterior.verdict import Verdict
-from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.simulation.cohort import Cohort, simulate
 
 COHORT_OF_LEARNERS = Cohort(
     population={"x r": 0.8, "w": -0.1},

@@ -15,7 +15,7 @@ from hebbax.errors import ModelError
 from hebbax.inference.scaling import scaled
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
-from hebbax.simulate.environment import Task
+from hebbax.simulation.environment import Task
 
 SHORT = Task(60, 2, (0.2, 0.8), "baited")
 KEY = jax.random.PRNGKey(0)

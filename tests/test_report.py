@@ -6,15 +6,16 @@ import pandas as pd
 import pytest
 from conftest import random_sessions
 
+from hebbax.model import equation
 from hebbax.model.declared import declared_models, read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import latents, summary
 from hebbax.posterior.forgetting import animal_losses
 from hebbax.posterior.verdict import Verdict
-from hebbax.report import animals, equation
-from hebbax.report.cells import Interval, cells, joined
-from hebbax.report.glossary import WORDS, listed, word
-from hebbax.report.trials import SCALE, trials
+from hebbax.reporting import animals, model
+from hebbax.reporting.cells import Interval, cells, joined
+from hebbax.reporting.glossary import WORDS, listed, word
+from hebbax.reporting.trials import SCALE, trials
 
 PASSED, BAD = Verdict((), {}, ""), Verdict(("R-hat is 1.2",), {}, "")
 
@@ -25,18 +26,18 @@ def fit():
 
 
 def test_the_rule_is_an_equation_with_the_values_of_the_population(fit):
-    rule, values = equation.equation(fit, PASSED).split("\n")
+    rule, values = model.rule(fit, PASSED).split("\n")
     assert rule == "Δw = [ θ(x r) x r + θ(w) w ] / 2"
     row = summary.population_table(fit, PASSED).loc["theta w"]
     ends = f"{row['median']:.3f} ({row['5 %']:.3f} to {row['95 %']:.3f})"
     assert values.startswith("in the population: θ(x r) = ")
     assert values.endswith(f"θ(w) = {ends}".replace("-", "−"))
-    assert equation.equation(fit, BAD) == rule  # of one that failed no values
+    assert model.rule(fit, BAD) == rule  # of one that failed no values
     learning = made.posterior(read_spec("forgetting-q"), shape=(2, 50))
-    lines = equation.equation(learning, BAD).split("\n")
+    lines = model.rule(learning, BAD).split("\n")
     assert lines[1:] == ["θ(x r) = n α β / rate", "θ(w) = -n α    (n = 2, rate = 0.75)"]
     nothing = made.posterior(ModelSpec("m", ()), shape=(2, 50))
-    assert equation.equation(nothing, PASSED) == "Δw = 0"
+    assert model.rule(nothing, PASSED) == "Δw = 0"
 
 
 @pytest.mark.parametrize(

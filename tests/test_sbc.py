@@ -5,7 +5,7 @@ import numpy as np
 from hebbax.check.prior_predictive import template
 from hebbax.check.sbc import Settings, quantities, thinned
 from hebbax.model.declared import parse_spec, read_spec
-from hebbax.simulate.environment import Task
+from hebbax.simulation.environment import Task
 
 TASK = Task(6, 1, (0.2, 0.8), "baited")
 

@@ -8,8 +8,8 @@ import pytest
 from hebbax.errors import ModelError
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
-from hebbax.simulate.cohort import Cohort, simulate
-from hebbax.simulate.environment import deliver
+from hebbax.simulation.cohort import Cohort, simulate
+from hebbax.simulation.environment import deliver
 
 
 def test_a_cohort_has_the_coefficients_of_its_population():

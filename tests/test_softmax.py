@@ -20,7 +20,7 @@ from hebbax.rule.network import Network
 from hebbax.rule.readout import READOUTS
 from hebbax.rule.stimulus import one_hot
 from hebbax.rule.taylor import TaylorRule
-from hebbax.simulate.environment import Environment, generate
+from hebbax.simulation.environment import Environment, generate
 
 RATE = 0.75
 ALPHA, BETA, PREFERENCE = 0.35, 3.0, 0.4

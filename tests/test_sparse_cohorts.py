@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
-from hebbax.run.ledger import read
+from hebbax.runs.ledger import read
 
 
 @pytest.fixture

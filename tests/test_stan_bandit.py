@@ -11,7 +11,7 @@ from scipy.special import expit, log_softmax, logit
 from hebbax.data import Record, from_animals
 from hebbax.inference.density import latent_sites, potential
 from hebbax.model.choices import build_model
-from hebbax.run.ledger import read
+from hebbax.runs.ledger import read
 
 PEOPLE = "humans/bandit2arm_exampleData.txt"
 

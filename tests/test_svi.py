@@ -24,7 +24,7 @@ from hebbax.posterior.diagnostics import diagnose
 from hebbax.posterior.fitting import obtain
 from hebbax.posterior.inference_data import read
 from hebbax.posterior.measures import k_hat
-from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.simulation.cohort import Cohort, simulate
 
 SPEC = ModelSpec("m", ("x r", "w"), hierarchy="none")
 

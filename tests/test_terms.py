@@ -25,7 +25,7 @@ from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits, inference_data
-from hebbax.simulate.cohort import QUICK, simulate
+from hebbax.simulation.cohort import QUICK, simulate
 from hebbax.terms import answer, weighing
 from hebbax.terms.inclusion import SETTLED, Inclusion, Settings
 from hebbax.terms.projection import averaged, of_posterior, project

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hebbax.errors import FitError
-from hebbax.report.told import Told, read, write
+from hebbax.reporting.told import Told, read, write
 
 RIGHT = {"version": 1, "blocks": 80, "baiting": "baited", "seed": 3}
 

@@ -16,9 +16,9 @@ from hebbax.inference import checkpoint
 from hebbax.model.declared import read_spec
 from hebbax.posterior import estimate, fits
 from hebbax.posterior import inference_data as posteriors
-from hebbax.report import told
-from hebbax.run import ledger, records
-from hebbax.simulate.contingency import read_contingencies
+from hebbax.reporting import told
+from hebbax.runs import ledger, records
+from hebbax.simulation.contingency import read_contingencies
 
 NOBODY = 65534
 

@@ -19,8 +19,8 @@ from distributed import Client, LocalCluster
 from distributed.utils import open_port
 
 from hebbax.errors import HebbaxError
-from hebbax.run.ledger import Ledger, read
-from hebbax.run.workers import Limits, Workers, check, each, fill
+from hebbax.runs.ledger import Ledger, read
+from hebbax.runs.workers import Limits, Workers, check, each, fill
 
 
 def square(part: int) -> int:

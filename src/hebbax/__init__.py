@@ -12,61 +12,64 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hebbax.check.comparison import compare
-    from hebbax.data import Sessions, read
+    from hebbax.api.cohort import simulate
+    from hebbax.api.fit import Fit, Mode, fit, load
+    from hebbax.api.study import Models, compare, report, run
+    from hebbax.data import Sessions, describe, read, to_frame
     from hebbax.errors import DataError, FitError, HebbaxError, ModelError
-    from hebbax.inference import map, nuts, pseudo_marginal, svi
     from hebbax.model.choices import Model, build_model
     from hebbax.model.declared import declared_models, read_spec
     from hebbax.model.spec import ModelSpec
-    from hebbax.posterior.diagnostics import diagnose
     from hebbax.posterior.inference_data import to_inference_data
-    from hebbax.posterior.latents import latents
     from hebbax.rule.taylor import TaylorRule
 
 __all__ = [
     "DataError",
+    "Fit",
     "FitError",
     "HebbaxError",
+    "Mode",
     "Model",
     "ModelError",
     "ModelSpec",
+    "Models",
     "Sessions",
     "TaylorRule",
+    "__version__",
     "build_model",
     "compare",
     "declared_models",
-    "diagnose",
-    "latents",
-    "map",
-    "nuts",
-    "pseudo_marginal",
+    "describe",
+    "fit",
+    "load",
     "read",
     "read_spec",
-    "svi",
+    "report",
+    "run",
+    "simulate",
+    "to_frame",
     "to_inference_data",
 ]
 
 _HOMES = {
-    "check.comparison": ("compare",),
-    "data": ("Sessions", "read"),
-    "posterior.diagnostics": ("diagnose",),
+    "api.cohort": ("simulate",),
+    "api.fit": ("Fit", "Mode", "fit", "load"),
+    "api.study": ("Models", "compare", "report", "run"),
+    "data": ("Sessions", "describe", "read", "to_frame"),
     "errors": ("DataError", "FitError", "HebbaxError", "ModelError"),
     "model.choices": ("Model", "build_model"),
-    "rule.taylor": ("TaylorRule",),
-    "posterior.inference_data": ("to_inference_data",),
-    "posterior.latents": ("latents",),
     "model.declared": ("declared_models", "read_spec"),
     "model.spec": ("ModelSpec",),
+    "posterior.inference_data": ("to_inference_data",),
+    "rule.taylor": ("TaylorRule",),
 }
-"""The module that each name is from; `map`, `nuts`, `pseudo_marginal` and `svi` are of
-`hebbax.inference`."""
+"""The module that each name is from."""
 
 
 def __getattr__(name: str) -> Any:
     """Return what a public name stands for."""
-    if name in ("map", "nuts", "pseudo_marginal", "svi"):
-        return import_module(f"hebbax.inference.{name}")
+    if name == "__version__":
+        return import_module("importlib.metadata").version("hebbax")
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"hebbax.{home}"), name)

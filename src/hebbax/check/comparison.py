@@ -25,13 +25,14 @@ from scipy.special import logsumexp
 from hebbax.check import known_animals, new_animal
 from hebbax.check.new_animal import LeftOut
 from hebbax.check.score import Score
+from hebbax.display import Displayed, Part
 from hebbax.errors import FitError
 from hebbax.model.likelihood import chance
 from hebbax.posterior.diagnostics import verdict_of
 from hebbax.posterior.observed import check_comparable, site_of
 from hebbax.posterior.stored import SCORED, check_groups
 from hebbax.posterior.verdict import Verdict
-from hebbax.run import files
+from hebbax.runs import files
 
 NEW_ANIMAL, CHOICE = "comparison_new_animal", "comparison"
 SESSION, NEXT_TRIALS = "comparison_session", "comparison_next_trials"
@@ -45,8 +46,8 @@ CHAINS_APART = 1.1
 """R-hat above which chains are said to be in different places (Gelman & Rubin 1992)."""
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Displayed):
     """Models against each other.
 
     Attributes:
@@ -71,6 +72,10 @@ class Comparison:
     future: Score | None = None
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
     lacking: str = ""
+
+    def shown(self) -> list[Part]:
+        """Return the scores, the one that leads first, and what limits them."""
+        return [*(part for score in self.scores for part in score.shown()[:2]), self.sentence]
 
     @property
     def answered(self) -> dict[str, Score]:

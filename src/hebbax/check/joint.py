@@ -25,7 +25,7 @@ from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.summary import probability
 from hebbax.posterior.verdict import Verdict
 from hebbax.rule.fading import PERCENT
-from hebbax.run import files, records
+from hebbax.runs import files, records
 
 FILE = "answer.json"
 """Name of the file in a results folder."""

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from hebbax.check.leave_one_out import leave_one_out, scored, waic
-from hebbax.check.score import Part, Score, score_of
+from hebbax.check.score import Predicted, Score, score_of
 from hebbax.posterior.observed import site_of
 from hebbax.posterior.verdict import Verdict
 
@@ -45,7 +45,7 @@ def of_choices(
         }
     known = next(iter(posteriors.values()))
     animal, names = known.constant_data["animal_index"], known.posterior["animal"]
-    part = Part(CHOICE, np.asarray(animal), np.asarray(names), "elpd_loo", "difference_se")
+    part = Predicted(CHOICE, np.asarray(animal), np.asarray(names), "elpd_loo", "difference_se")
     return score_of(part, _each(loo), verdicts, more)
 
 
@@ -67,7 +67,7 @@ def of_sessions(
         loo[name] = leave_one_out(scored(posterior.posterior, each.dot(summed)))
     more = {name: {**_quality(found), "sessions": units.shape[1]} for name, found in loo.items()}
     names = np.asarray(known.posterior["animal"])
-    part = Part(SESSION, units[0], names, "elpd_loo", "session_se")
+    part = Predicted(SESSION, units[0], names, "elpd_loo", "session_se")
     return score_of(part, _each(loo), verdicts, more)
 
 

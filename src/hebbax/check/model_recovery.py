@@ -36,9 +36,9 @@ from hebbax.model.spec import ModelSpec
 from hebbax.model.trials import Design
 from hebbax.posterior.inference_data import Posterior, coordinates, variable_dims
 from hebbax.posterior.observed import site_of
-from hebbax.run import files, workers
-from hebbax.run.ledger import Ledger
-from hebbax.simulate.cohort import as_sessions
+from hebbax.runs import files, workers
+from hebbax.runs.ledger import Ledger
+from hebbax.simulation.cohort import as_sessions
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
 APART = 0.75

@@ -26,7 +26,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from hebbax.check.leave_one_out import leave_one_out, scored
-from hebbax.check.score import Part, Score, score_of, standard_error
+from hebbax.check.score import Predicted, Score, score_of, standard_error
 from hebbax.data import Sessions, select
 from hebbax.errors import FitError
 from hebbax.inference import pseudo_marginal
@@ -188,7 +188,7 @@ def score(left_out: Mapping[str, LeftOut], verdicts: Mapping[str, Verdict]) -> S
             "refitted": int(np.isnan(own.k).sum()),
         }
     animals = next(iter(left_out.values())).animals
-    part = Part(QUESTION, np.arange(len(animals)), animals, "elpd")
+    part = Predicted(QUESTION, np.arange(len(animals)), animals, "elpd")
     return score_of(part, {name: own.elpd for name, own in left_out.items()}, verdicts, more)
 
 

@@ -15,7 +15,7 @@ import arviz as az
 
 from hebbax.check.heldout import predict, trial_by_trial
 from hebbax.check.new_animal import settings_of
-from hebbax.check.score import Part, Score, score_of
+from hebbax.check.score import Predicted, Score, score_of
 from hebbax.errors import FitError
 from hebbax.posterior import fitting
 from hebbax.posterior.diagnostics import diagnose
@@ -77,5 +77,5 @@ def next_trials(
         found = predict(first, sessions, "carried", verdict=verdicts[name])
         elpd[name] = trial_by_trial(found)
         more[name] = {"observations": len(found.animal)}
-    part = Part(QUESTION, found.animal, found.animals, "elpd", "difference_se")
+    part = Predicted(QUESTION, found.animal, found.animals, "elpd", "difference_se")
     return score_of(part, elpd, verdicts, more)

@@ -28,17 +28,18 @@ from hebbax.check.discrepancy import (
 )
 from hebbax.check.replicates import RecordedTask, free_trials, predicted_trials, recorded_trials
 from hebbax.data import Sessions, part
+from hebbax.display import Displayed, Part
 from hebbax.errors import FitError
 from hebbax.model.choices import Model, build_model
 from hebbax.posterior.diagnostics import verdict_of
 from hebbax.posterior.inference_data import drawn_values, numbers_of, sessions_of, spec_of
 from hebbax.posterior.stored import CHECKED, check_groups
 from hebbax.posterior.verdict import Verdict, marked
-from hebbax.run import files
-from hebbax.run.names import file_name
-from hebbax.simulate.baiting import Decision, decide
-from hebbax.simulate.contingency import estimate, read_contingencies
-from hebbax.simulate.environment import AskedBaiting
+from hebbax.runs import files
+from hebbax.runs.names import file_name
+from hebbax.simulation.baiting import Decision, decide
+from hebbax.simulation.contingency import estimate, read_contingencies
+from hebbax.simulation.environment import AskedBaiting
 from hebbax.typing import Key, Progress, silent
 from hebbax.validation.keys import words
 from hebbax.validation.limits import MAX_PREDICTED
@@ -62,7 +63,7 @@ class Settings:
         trials_per_block: length of the blocks, where the recording does not say its own.
         contingencies: table of known reward probabilities; without it they are estimated.
         baiting: whether an armed reward waits until it is collected; ``auto`` lets the recorded
-            rewards decide (`hebbax.simulate.baiting`).
+            rewards decide (`hebbax.simulation.baiting`).
     """
 
     replicates: int = 200
@@ -71,8 +72,8 @@ class Settings:
     baiting: AskedBaiting = "auto"
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, repr=False)
+class Check(Displayed):
     """What came of a check; B is the second of ``stimuli``.
 
     Attributes:
@@ -97,6 +98,10 @@ class Check:
     decision: Decision | None
     notes: tuple[str, ...]
     verdict: Verdict
+
+    def shown(self) -> list[Part]:
+        """Return what is missed, what limits the check, and the statistics of the cohort."""
+        return [self.sentence, *self.notes, self.cohort]
 
     @property
     def cohort(self) -> pd.DataFrame:

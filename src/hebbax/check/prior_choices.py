@@ -17,9 +17,9 @@ from hebbax.check.prior_predictive import generator, template
 from hebbax.errors import HebbaxError
 from hebbax.model.priors import Shrinking
 from hebbax.model.spec import ModelSpec
-from hebbax.run import files
-from hebbax.run.names import file_name
-from hebbax.simulate.environment import TASK, Task
+from hebbax.runs import files
+from hebbax.runs.names import file_name
+from hebbax.simulation.environment import TASK, Task
 from hebbax.typing import Key
 from hebbax.validation.keys import words
 

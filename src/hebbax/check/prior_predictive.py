@@ -1,8 +1,8 @@
 """Cohorts whose truth is drawn from a model's own prior, and what they do in a task.
 
 The truth is a draw of `hebbax.model.choices.Model.latents`, the very sites that a fit samples; the
-animals then live (`hebbax.simulate.environment.generate`) with the rule, network and reward signal
-of the model.
+animals then live (`hebbax.simulation.environment.generate`) with the rule, network and reward
+signal of the model.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from numpyro.handlers import seed, trace
 from hebbax.model.choices import Model, build_model
 from hebbax.model.effects import covariates_named
 from hebbax.model.spec import ModelSpec
-from hebbax.simulate.cohort import as_sessions
-from hebbax.simulate.environment import Environment, Session, Task, generate
+from hebbax.simulation.cohort import as_sessions
+from hebbax.simulation.environment import Environment, Session, Task, generate
 from hebbax.typing import Key, Parameters
 
 

@@ -2,7 +2,7 @@
 
 *One step ahead*: each choice is drawn given the recorded past, as in the group
 ``posterior_predictive`` of a stored posterior, with its probability. *Free*: the animal lives in
-its task again (`hebbax.simulate.environment.generate`), and choices, rewards and weights follow
+its task again (`hebbax.simulation.environment.generate`), and choices, rewards and weights follow
 from its own simulated past. Every replicate has one draw of the posterior, and one of the
 contingencies where these were estimated.
 """
@@ -17,8 +17,8 @@ import numpy as np
 
 from hebbax.check.behaviour import Trials
 from hebbax.model.choices import Model
-from hebbax.simulate.contingency import Contingencies
-from hebbax.simulate.environment import Baiting, Environment, generate
+from hebbax.simulation.contingency import Contingencies
+from hebbax.simulation.environment import Baiting, Environment, generate
 from hebbax.typing import Array, Key, Parameters
 
 

@@ -32,11 +32,11 @@ from hebbax.model.priors import Shrinking
 from hebbax.model.spec import ModelSpec
 from hebbax.model.trials import Design
 from hebbax.posterior import diagnostics
-from hebbax.run import files, workers
-from hebbax.run.ledger import Ledger
-from hebbax.run.names import file_name
-from hebbax.simulate.cohort import as_sessions
-from hebbax.simulate.environment import TASK, Task
+from hebbax.runs import files, workers
+from hebbax.runs.ledger import Ledger
+from hebbax.runs.names import file_name
+from hebbax.simulation.cohort import as_sessions
+from hebbax.simulation.environment import TASK, Task
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
 LIKELIHOOD = "log likelihood"

@@ -7,14 +7,27 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from hebbax.display import Displayed, Part
 from hebbax.posterior.verdict import Verdict
 
 SMALL_DIFFERENCE = 4.0
 """Below this many nats the normal approximation of a difference is not to be trusted."""
 
+BRIEF = {
+    "elpd_loo": "elpd",
+    "elpd": "elpd",
+    "difference": "difference",
+    "difference_se": "SE, trials",
+    "session_se": "SE, sessions",
+    "animal_se": "SE, animals",
+    "animals_better": "better in",
+    "bad_k": "bad k",
+}
+"""Columns of a score that a narrow table has room for, and how they are called there."""
 
-@dataclass(frozen=True)
-class Score:
+
+@dataclass(frozen=True, repr=False)
+class Score(Displayed):
     """Models by one score.
 
     Attributes:
@@ -31,6 +44,12 @@ class Score:
     table: pd.DataFrame
     by_animal: pd.DataFrame
     verdicts: Mapping[str, Verdict]
+
+    def shown(self) -> list[Part]:
+        """Return the question, models by the main columns of the table, and the sentence."""
+        own = self.table[[name for name in BRIEF if name in self.table]].rename(columns=BRIEF)
+        called = own.set_axis([self.verdicts[name].called(name) for name in self.ranking])
+        return [self.question, called, *filter(None, [self.sentence])]
 
     @property
     def ranking(self) -> list[str]:
@@ -97,7 +116,7 @@ class Score:
         )
 
 
-class Part(NamedTuple):
+class Predicted(NamedTuple):
     """What is predicted at a time: the ``question`` it answers, the ``animal`` (part,) of each and
     the names of the ``animals``, and the columns of the ``score`` and of the standard ``error`` of
     a difference over parts, empty where parts are animals."""
@@ -110,7 +129,7 @@ class Part(NamedTuple):
 
 
 def score_of(
-    part: Part,
+    part: Predicted,
     elpd: Mapping[str, np.ndarray],
     verdicts: Mapping[str, Verdict],
     more: Mapping[str, Mapping[str, float]],

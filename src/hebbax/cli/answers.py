@@ -29,7 +29,7 @@ from hebbax.errors import HebbaxError
 from hebbax.model.declared import read_spec
 from hebbax.posterior import diagnostics, power_scaling, prior_tails
 from hebbax.posterior.inference_data import Posterior
-from hebbax.run.names import check_distinct, file_name
+from hebbax.runs.names import check_distinct, file_name
 
 
 @click.command()

@@ -27,9 +27,9 @@ from hebbax.design import designs
 from hebbax.errors import HebbaxError
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
-from hebbax.run import workers
-from hebbax.run.names import file_name
-from hebbax.simulate.environment import Baiting, Task
+from hebbax.runs import workers
+from hebbax.runs.names import file_name
+from hebbax.simulation.environment import Baiting, Task
 
 SHOWN = ["inside", "50 %", "80 %", "90 %", "95 %", "contraction", "z mean", "z sd"]
 """Columns of the terminal's table; the file has all."""

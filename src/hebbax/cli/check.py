@@ -21,8 +21,8 @@ from hebbax.cli.pictures import picture
 from hebbax.cli.posteriors import read_posteriors
 from hebbax.cli.ranges import REPLICATES, seed_option
 from hebbax.errors import HebbaxError
-from hebbax.run.names import file_name
-from hebbax.simulate.environment import AskedBaiting
+from hebbax.runs.names import file_name
+from hebbax.simulation.environment import AskedBaiting
 
 
 @click.command()

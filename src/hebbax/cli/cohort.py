@@ -22,10 +22,10 @@ from hebbax.cli.pictures import picture
 from hebbax.cli.ranges import ANIMALS, COEFFICIENT, REPLICATES, TRIALS, check_cohort, seed_option
 from hebbax.errors import HebbaxError
 from hebbax.model.declared import declared_models, read_spec
-from hebbax.run.files import replacing
-from hebbax.run.names import check_distinct, file_name
-from hebbax.simulate import cohort as simulation
-from hebbax.simulate.environment import TASK, Baiting
+from hebbax.runs.files import replacing
+from hebbax.runs.names import check_distinct, file_name
+from hebbax.simulation import cohort as simulation
+from hebbax.simulation.environment import TASK, Baiting
 
 
 @click.command()

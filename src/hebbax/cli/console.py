@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from hebbax.check.score import Score
+from hebbax.check.score import BRIEF, Score
 from hebbax.typing import Progress as HebbaxProgress
 
 CONSOLE = Console(markup=False, emoji=False)
@@ -100,25 +100,12 @@ def table(name: str, values: pd.DataFrame) -> Table:
     return table
 
 
-COLUMNS = {
-    "elpd_loo": "elpd",
-    "elpd": "elpd",
-    "difference": "difference",
-    "difference_se": "SE, trials",
-    "session_se": "SE, sessions",
-    "animal_se": "SE, animals",
-    "animals_better": "better in",
-    "bad_k": "bad k",
-}
-"""What 80 columns of the terminal hold of a score, and how it is called there."""
-
-
 def score_table(score: Score) -> Table:
     """Return models by one score for the terminal, best first, names and marks never cut."""
-    own = [name for name in COLUMNS if name in score.table]
+    own = [name for name in BRIEF if name in score.table]
     model = Column("model", overflow="fold", min_width=NAMES)
     title = Text(score.question, style="italic")
-    headers = [COLUMNS[name] for name in own]
+    headers = [BRIEF[name] for name in own]
     table = Table(model, *headers, box=SIMPLE_HEAD, padding=0, title=title, title_justify="left")
     n_animals = score.by_animal.shape[1]
     for name, row in score.table.iterrows():

@@ -25,7 +25,7 @@ from hebbax.cli.ranges import ANIMALS, BLOCKS, REPLICATES, TRIALS, check_cohort,
 from hebbax.cli.recordings import described
 from hebbax.design import designs, identifiability
 from hebbax.model.declared import read_spec
-from hebbax.simulate.environment import Baiting
+from hebbax.simulation.environment import Baiting
 
 SHOWN = [
     "estimate",

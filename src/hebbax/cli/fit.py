@@ -32,7 +32,7 @@ from hebbax.posterior import (
     prior_tails,
     summary,
 )
-from hebbax.run.names import check_distinct
+from hebbax.runs.names import check_distinct
 
 
 @click.command()
@@ -113,21 +113,12 @@ def fit(
         _tell(spec.name, result)
 
 
-OPTIONS = {
-    "pseudo-marginal": ("chains", "warmup", "draws"),
-    "nuts": ("chains", "warmup", "draws"),
-    "svi": ("guide", "steps", "draws"),
-    "map": (),
-}
-"""Options of `fit` that belong to each method."""
-
-
 def _settings(method: fits.Method, given: dict[str, Any]) -> fits.Settings:
     """Return the settings of a method; raise `HebbaxError` for an option of another one."""
     chosen = {name: value for name, value in given.items() if value is not None}
     for name in chosen:
-        if name not in OPTIONS[method]:
-            own = ", ".join(f"--{option}" for option in OPTIONS[method]) or "none of its own"
+        if name not in fits.OPTIONS[method]:
+            own = ", ".join(f"--{option}" for option in fits.OPTIONS[method]) or "none of its own"
             raise HebbaxError(f"--{name}: no option of --method {method}, which has {own}.")
     return fits.SETTINGS[method](**chosen)
 

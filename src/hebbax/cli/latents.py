@@ -13,7 +13,7 @@ from hebbax.cli.posteriors import read_posteriors
 from hebbax.errors import HebbaxError
 from hebbax.posterior import latents as trials
 from hebbax.posterior.diagnostics import diagnose
-from hebbax.run.files import replacing
+from hebbax.runs.files import replacing
 
 
 @click.command()

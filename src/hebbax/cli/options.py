@@ -12,8 +12,8 @@ from click.core import ParameterSource
 from hebbax.cli.ranges import BLOCKS
 from hebbax.data.headers import FIELDS
 from hebbax.errors import HebbaxError
-from hebbax.run.lock import writing
-from hebbax.simulate.environment import Baiting
+from hebbax.runs.lock import writing
+from hebbax.simulation.environment import Baiting
 
 
 class Written(click.Path):

@@ -7,7 +7,7 @@ from typing import Any
 from hebbax import figures
 from hebbax.cli.console import CONSOLE
 from hebbax.errors import HebbaxError
-from hebbax.run.attempts import Failed, attempt
+from hebbax.runs.attempts import Failed, attempt
 
 
 def picture(draw: Callable[[], Any], path: Path) -> None:

@@ -11,8 +11,8 @@ from hebbax import data, figures
 from hebbax.cli import surroundings
 from hebbax.errors import HebbaxError
 from hebbax.model.declared import read_spec
-from hebbax.run.compiled import keep_compiled
-from hebbax.simulate.cohort import Cohort, simulate
+from hebbax.runs.compiled import keep_compiled
+from hebbax.simulation.cohort import Cohort, simulate
 from hebbax.validation.quoting import plain
 
 LONGEST = 2000

@@ -33,12 +33,12 @@ from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
 from hebbax.model.declared import read_spec, with_formula
 from hebbax.model.defaults import default_models
-from hebbax.report import answer, study, told
-from hebbax.report import sections as reports
-from hebbax.report.tables import truth_table
-from hebbax.run.attempts import DETAILS, Failed, attempt
-from hebbax.simulate import cohort as simulation
-from hebbax.simulate.environment import AskedBaiting, Baiting
+from hebbax.reporting import answer, study, told
+from hebbax.reporting import sections as reports
+from hebbax.reporting.tables import truth_table
+from hebbax.runs.attempts import DETAILS, Failed, attempt
+from hebbax.simulation import cohort as simulation
+from hebbax.simulation.environment import AskedBaiting, Baiting
 
 
 @click.command(cls=ListCommand)

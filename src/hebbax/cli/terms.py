@@ -31,10 +31,10 @@ from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits, fitting
 from hebbax.posterior.inference_data import Posterior
-from hebbax.report import study
+from hebbax.reporting import study
 from hebbax.rule.taylor import TaylorRule
-from hebbax.run.attempts import DETAILS, Failed, attempt, write_details
-from hebbax.run.files import write_tables
+from hebbax.runs.attempts import DETAILS, Failed, attempt, write_details
+from hebbax.runs.files import write_tables
 from hebbax.terms import answer, inclusion, projection, readout, weighing
 
 SAMPLING = pseudo_marginal.Settings()

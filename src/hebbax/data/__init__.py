@@ -3,8 +3,12 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import xarray as xr
 
 from hebbax.data.description import Description, describe
+from hebbax.data.frames import read_frame
 from hebbax.data.matlab import read_folder
 from hebbax.data.record import NO_CHOICE, Record
 from hebbax.data.sessions import (
@@ -19,8 +23,16 @@ from hebbax.data.sessions import (
     split,
     split_sessions,
 )
-from hebbax.data.storage import read_netcdf, write, write_table
-from hebbax.data.table import Meaning, read_table
+from hebbax.data.storage import (
+    from_dataset,
+    is_stored,
+    read_netcdf,
+    to_dataset,
+    to_frame,
+    write,
+    write_table,
+)
+from hebbax.data.table import Meaning, read_table, sessions_of_table
 from hebbax.errors import DataError
 from hebbax.validation.quoting import printable
 
@@ -40,6 +52,8 @@ __all__ = [
     "select",
     "split",
     "split_sessions",
+    "to_dataset",
+    "to_frame",
     "write",
     "write_table",
 ]
@@ -48,31 +62,53 @@ TABLES = (".csv", ".tsv", ".txt", ".parquet")
 
 
 def read(
-    path: str | Path,
+    data: Any,
     *,
     columns: Mapping[str, str] | None = None,
     no_choice: str | None = None,
+    name: str | None = None,
 ) -> Sessions:
-    """Return the sessions stored at ``path``, whatever the format (docs/data.md).
+    """Return the sessions of a recording, on disk or in memory, whatever the format (docs/data.md).
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"animal": 2 * ["A"], "choice": ["left", "right"], "reward": [1, 0]})
+    >>> read(table).n_choices
+    2
 
     Args:
-        path: a table of text or Parquet, hebbax's netCDF, a folder of ``.mat`` files with X, Y and
-            R, or a folder of folders with ``choice_order.mat`` and ``reward_order.mat``.
+        data: a path of a table of text or Parquet, of hebbax's netCDF, of a folder of ``.mat``
+            files with X, Y and R, or of a folder of folders with ``choice_order.mat`` and
+            ``reward_order.mat``; or a DataFrame (pandas, polars, pyarrow ...), a mapping of
+            columns, or an `xarray.Dataset` with the columns of a table as variables along
+            ``animal`` and ``trial``; or sessions, which are returned as they are.
         columns: header of each field in a table made by others, as in
             ``{"animal": "subjID", "reward": "outcome"}``.
         no_choice: what stands in the column of choices of a table where the animal made none.
+        name: what answers and messages call a table that is no file.
 
     Raises:
         DataError: one sentence that names file, animal, trial and field, and what is allowed.
     """
-    path = _found(Path(path))
+    if isinstance(data, Sessions):
+        return data
+    meaning = Meaning(columns or {}, no_choice)
+    if not isinstance(data, str | Path):
+        called = printable(name or type(data).__name__)
+        if isinstance(data, xr.Dataset) and is_stored(data):
+            _refuse_meaning(meaning, called)
+            return from_dataset(data, called)
+        return sessions_of_table(read_frame(data, called), called, meaning)
+    return _read_path(Path(data), meaning)
+
+
+def _read_path(path: Path, meaning: Meaning) -> Sessions:
+    """Return the sessions stored at ``path``."""
+    path = _found(path)
     name = printable(path.name)
     kind = "".join(path.suffixes[-2:]).lower() if path.suffix == ".gz" else path.suffix.lower()
     if path.is_file() and kind.removesuffix(".gz") in TABLES:
-        return read_table(path, name, Meaning(columns or {}, no_choice))
-    for option, value in {"--column": columns, "--no-choice": no_choice}.items():
-        if value:
-            raise DataError(f"{name}: {option} is for tables only ({', '.join(TABLES)}).")
+        return read_table(path, name, meaning)
+    _refuse_meaning(meaning, name)
     if path.is_dir():
         return read_folder(path, name)
     if not path.is_file():
@@ -83,6 +119,13 @@ def read(
         f'{name}: unknown kind of file "{printable(path.suffix)}"; allowed are '
         f"{', '.join((*TABLES, '.nc'))} and folders of .mat files."
     )
+
+
+def _refuse_meaning(meaning: Meaning, name: str) -> None:
+    """Raise `DataError` for what is said of columns where there is no table."""
+    for option, value in {"--column": meaning.columns, "--no-choice": meaning.no_choice}.items():
+        if value:
+            raise DataError(f"{name}: {option} is for tables only ({', '.join(TABLES)}).")
 
 
 def _found(path: Path) -> Path:

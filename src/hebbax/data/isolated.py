@@ -27,7 +27,7 @@ from hebbax.data.limits import (
     MAX_SECONDS,
 )
 from hebbax.errors import DataError
-from hebbax.run.files import check_readable
+from hebbax.runs.files import check_readable
 
 Kind = Literal["mat", "nc", "parquet"]
 

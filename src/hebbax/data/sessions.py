@@ -22,12 +22,13 @@ from hebbax.data import laws
 from hebbax.data.covariates import Value
 from hebbax.data.names import check_names
 from hebbax.data.record import INTEGERS, NO_CHOICE, Record, check_array, check_record
+from hebbax.display import Displayed, Part, listed
 from hebbax.errors import DataError
 from hebbax.typing import Likelihood
 
 
-@dataclass(frozen=True, eq=False)
-class Sessions:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sessions(Displayed):
     """Sessions of animals x trials; what breaks `hebbax.data.laws` raises `DataError`.
 
     Attributes:
@@ -65,6 +66,21 @@ class Sessions:
         laws.check(self)
         if self.offered is not None and self.offered.all():
             object.__setattr__(self, "offered", None)
+
+    def shown(self) -> list[Part]:
+        """Return what was recorded in a sentence; `hebbax.data.describe` says more."""
+        sessions = f" x {self.n_sessions} sessions" if self.n_sessions > 1 else ""
+        omitted = int(self.n_trials.sum()) - self.n_choices
+        forced = int((self.valid & ~self.free).sum())
+        parts = [
+            f"{self.n_animals} animal{'s' if self.n_animals > 1 else ''}{sessions}",
+            f"{self.n_choices} choices of {listed(self.stimuli)}",
+            f"{forced} of them forced" if forced else "",
+            f"{omitted} omitted" if omitted else "",
+            f"rewards {listed([f'{value:g}' for value in np.unique(self.rewards[self.valid])])}",
+            "rejections recorded" if self.rejections is not None else "",
+        ]
+        return [f"{self.source}: {', '.join(filter(None, parts))}"]
 
     @property
     def n_animals(self) -> int:

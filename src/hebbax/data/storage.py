@@ -13,8 +13,8 @@ from hebbax.data.isolated import Content, Named, load_files
 from hebbax.data.offers import SEPARATOR, check_separable
 from hebbax.data.sessions import Sessions
 from hebbax.errors import DataError
-from hebbax.run import netcdf
-from hebbax.run.files import replacing
+from hebbax.runs import netcdf
+from hebbax.runs.files import replacing
 
 FILE_VERSION = 3
 """Version 1 lost the rejections of trials without a choice, version 2 had no sessions."""
@@ -45,6 +45,11 @@ VARIABLES = tuple(name for name in DIMS if name not in OPTIONAL)
 
 def write(sessions: Sessions, path: str | Path) -> None:
     """Write netCDF, as a whole or not at all; `hebbax.data.read` returns the same sessions."""
+    netcdf.write({"/": to_dataset(sessions)}, Path(path), DataError)
+
+
+def to_dataset(sessions: Sessions) -> xr.Dataset:
+    """Return the sessions with named dimensions, `hebbax.data.read` returns the same sessions."""
     cells = ("animal", "trial")
     variables = {
         "choices": (
@@ -73,7 +78,7 @@ def write(sessions: Sessions, path: str | Path) -> None:
         if (values := getattr(sessions, field)) is not None:
             note = {"long_name": name, "units": "1"}
             variables[field] = ((*cells, "stimulus"), values.astype(int), note)
-    dataset = xr.Dataset(
+    return xr.Dataset(
         variables,
         coords={
             "animal": list(sessions.animals),
@@ -87,11 +92,16 @@ def write(sessions: Sessions, path: str | Path) -> None:
             "covariates": json.dumps(sessions.covariates),
         },
     )
-    netcdf.write({"/": dataset}, Path(path), DataError)
 
 
 def write_table(sessions: Sessions, path: str | Path) -> None:
-    """Write the tidy CSV that `hebbax.data.read` reads: one row a trial, without the rejections.
+    """Write the tidy CSV that `hebbax.data.read` reads (`to_frame`)."""
+    with replacing(Path(path), DataError) as unfinished:
+        to_frame(sessions).to_csv(unfinished, index=False)
+
+
+def to_frame(sessions: Sessions) -> pd.DataFrame:
+    """Return the tidy table that `hebbax.data.read` reads: one row a trial, without the rejections.
 
     Raises `DataError` where a name cannot stand in the column offered.
     """
@@ -117,13 +127,38 @@ def write_table(sessions: Sessions, path: str | Path) -> None:
         table["offered"] = cells[kind]
     for name, values in sessions.covariates.items():
         table[name] = np.array(values, dtype=object)[animal]
-    with replacing(Path(path), DataError) as unfinished:
-        table.to_csv(unfinished, index=False)
+    return table
 
 
 def read_netcdf(path: Path, name: str) -> Sessions:
     """Return the sessions stored in a netCDF file that hebbax wrote; messages call it ``name``."""
     (stored,) = load_files("nc", [Named(path, name)])
+    return _sessions(stored, name)
+
+
+def is_stored(dataset: xr.Dataset) -> bool:
+    """Return whether a data set is one of sessions (`to_dataset`)."""
+    return "hebbax_sessions" in dataset.attrs
+
+
+def from_dataset(dataset: xr.Dataset, name: str) -> Sessions:
+    """Return the sessions of a data set of `to_dataset`; messages call it ``name``."""
+    numbers, text, kinds = {}, {}, {}
+    for field, values in dataset.variables.items():
+        array = values.to_numpy()
+        if array.dtype.kind in "biuf":
+            numbers[str(field)] = array
+        elif all(isinstance(one, str) for one in array.flat):
+            text[str(field)] = [str(one) for one in array]
+        else:
+            kinds[str(field)] = str(array.dtype)
+    dims = {str(field): [*map(str, one.dims)] for field, one in dataset.variables.items()}
+    attributes = {str(key): value for key, value in dataset.attrs.items()}
+    return _sessions(Content(numbers, text, dims, attributes, kinds), name)
+
+
+def _sessions(stored: Content, name: str) -> Sessions:
+    """Return the sessions that are stored so, checked."""
     if "hebbax_sessions" not in stored.attrs:
         raise DataError(f"{name}: not a file of sessions that hebbax wrote.")
     version = stored.attrs["hebbax_sessions"]

@@ -17,6 +17,7 @@ from hebbax.data.names import check_names
 from hebbax.data.offers import Names, offered_matrix, read_offers
 from hebbax.data.record import NO_CHOICE, Record, shown
 from hebbax.data.sessions import Sessions, from_animals, natural_order
+from hebbax.data.text import Grid
 from hebbax.data.trials import (
     called,
     check_numbering,
@@ -38,14 +39,19 @@ class Meaning(NamedTuple):
 
 
 def read_table(path: Path, name: str, meaning: Meaning) -> Sessions:
-    """Return the sessions of a table of text or a Parquet table; messages call it ``name``.
+    """Return the sessions of a table of text or a Parquet table; messages call it ``name``."""
+    wanted = [*FIELDS, *meaning.columns.values()]
+    return sessions_of_table(read_any(path, name, wanted), name, meaning)
+
+
+def sessions_of_table(grid: Grid, name: str, meaning: Meaning) -> Sessions:
+    """Return the sessions of a table; messages call it ``name``.
 
     With columns ``accepted`` and ``stimulus`` the table has one row an encounter, otherwise one row
     a trial. An empty choice is an omitted trial. Animals keep their order of appearance; trials are
     numbered from 0 or 1, without gaps, in each session or through all; without a column ``trial``
     rows are taken in their order.
     """
-    grid = read_any(path, name, [*FIELDS, *meaning.columns.values()])
     fields, taken = assign(list(grid.table.columns), meaning.columns, name)
     if grid.table.empty:
         raise DataError(f"{name}: the table has a header and no rows.")

@@ -17,7 +17,7 @@ import pandas as pd
 
 from hebbax.data.limits import MAX_BYTES, MAX_COLUMNS, MAX_ROWS
 from hebbax.errors import DataError
-from hebbax.run.files import check_readable
+from hebbax.runs.files import check_readable
 from hebbax.validation.quoting import plain, printable
 
 SEPARATORS = {

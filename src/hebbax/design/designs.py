@@ -26,9 +26,9 @@ from hebbax.errors import HebbaxError, ModelError
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.fading import PERCENT, percent
 from hebbax.rule.taylor import coefficients, parse_rule
-from hebbax.run import files
-from hebbax.run.ledger import provenance
-from hebbax.simulate.environment import Baiting, Task, shown
+from hebbax.runs import files
+from hebbax.runs.ledger import provenance
+from hebbax.simulation.environment import Baiting, Task, shown
 from hebbax.typing import Progress, silent
 from hebbax.validation.limits import MAX_DESIGNS, MAX_STIMULI
 from hebbax.validation.quoting import plain

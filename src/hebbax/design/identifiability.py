@@ -37,7 +37,7 @@ from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.fading import memory, percent
 from hebbax.rule.taylor import all_terms, parse_term, term_name
-from hebbax.run import files
+from hebbax.runs import files
 from hebbax.typing import Array, Key, Progress, silent
 from hebbax.validation.keys import words
 

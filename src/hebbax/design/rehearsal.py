@@ -15,8 +15,8 @@ from hebbax.model.choices import Model, build_model
 from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.model.spec import ModelSpec
 from hebbax.model.trials import Design
-from hebbax.simulate.cohort import Generator, as_sessions, generator
-from hebbax.simulate.environment import Baiting, Task
+from hebbax.simulation.cohort import Generator, as_sessions, generator
+from hebbax.simulation.environment import Baiting, Task
 from hebbax.typing import Array, Key
 
 

@@ -22,7 +22,7 @@ from PIL import Image
 
 from hebbax.errors import FitError
 from hebbax.posterior.verdict import Grade, Verdict
-from hebbax.run.files import replacing
+from hebbax.runs.files import replacing
 
 OBSERVED = "#000000"
 """Colour of what was recorded."""

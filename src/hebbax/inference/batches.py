@@ -8,7 +8,7 @@ form of a model, not to its choices: one serves all cohorts of a simulation.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -167,7 +167,7 @@ class _Form:
         spec = replace(model.spec, name="any", reason="", scales={}, text="")
         members = tuple(group.shape for group in model.groups)
         return (
-            repr(spec),
+            repr(asdict(spec)),
             model.rule,
             model.network,
             members,

@@ -21,7 +21,7 @@ from hebbax.data import data_hash
 from hebbax.errors import FitError
 from hebbax.model.choices import Model
 from hebbax.model.identity import difference, identity
-from hebbax.run.files import check_readable, replacing
+from hebbax.runs.files import check_readable, replacing
 from hebbax.typing import Key
 
 Kept = list[dict[str, np.ndarray]]

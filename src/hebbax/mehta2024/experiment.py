@@ -5,7 +5,7 @@ are drawn anew, x = x_k + noise * N(0, 1); the animal accepts with logit gain * 
 the reward follows and the weights change once, at the accepted encounter, with that encounter's x
 and y at every synapse. Source: Mehta et al. (2024), section 4.2 and supplement.
 
-`hebbax.simulate.environment.generate` is the same animal without noise, where the number of
+`hebbax.simulation.environment.generate` is the same animal without noise, where the number of
 rejections has a closed form; both learn by `hebbax.rule.network.free_step`.
 """
 
@@ -21,7 +21,7 @@ from hebbax.rule.network import Network, free_step
 from hebbax.rule.reward import RewardSignal, remember, signal_now
 from hebbax.rule.stimulus import DEFAULT_RATE, one_hot
 from hebbax.rule.taylor import Rule
-from hebbax.simulate.environment import Baiting, blocks, deliver
+from hebbax.simulation.environment import Baiting, blocks, deliver
 from hebbax.typing import Array, Key
 
 MEETINGS = 8

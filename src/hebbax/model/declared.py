@@ -22,7 +22,7 @@ from hebbax.model.priors import Shrinking, with_key
 from hebbax.model.spec import SCHEMA, ModelSpec
 from hebbax.rule import function
 from hebbax.rule.taylor import parse_term, term_name
-from hebbax.run.files import check_readable
+from hebbax.runs.files import check_readable
 from hebbax.validation import limits
 from hebbax.validation.quoting import plain
 from hebbax.validation.schema import check

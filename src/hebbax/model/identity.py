@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hebbax.model.spec import ModelSpec
-from hebbax.run import differing
+from hebbax.runs import differing
 
 
 def identity(spec: ModelSpec, data: str, settings: Mapping[str, Any], **seed: Any) -> dict:

@@ -14,7 +14,9 @@ import pydantic
 from pydantic import AfterValidator
 
 from hebbax.data.limits import MAX_REWARD
+from hebbax.display import Displayed, Part
 from hebbax.errors import ModelError
+from hebbax.model import equation
 from hebbax.model.learning import (
     COEFFICIENTS,
     PARAMETERS,
@@ -110,8 +112,8 @@ FORMULAS = (
 )
 
 
-@dataclass(frozen=True)
-class ModelSpec:
+@dataclass(frozen=True, repr=False)
+class ModelSpec(Displayed):
     """One declared model.
 
     Attributes:
@@ -207,8 +209,8 @@ class ModelSpec:
         default_factory=dict, hash=False
     )
     rule: Annotated[str, pydantic.Field(pattern=f"^({FUNCTION.pattern})?$", description=RULE)] = ""
-    source: str = field(default="", repr=False)
-    text: str = field(default="", repr=False, compare=False)
+    source: str = ""
+    text: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Raise `ModelError` for a value that is not allowed; terms may be given as a list."""
@@ -248,6 +250,11 @@ class ModelSpec:
         scales = {term: scale for term, scale in self.scales.items() if term in terms}
         by = {term: formula for term, formula in self.by.items() if term in terms}
         return replace(self, terms=terms, scales=scales, by=by, parameters={}, coefficients={})
+
+    def shown(self) -> list[Part]:
+        """Return name and reason, equation, words and priors."""
+        lines = [*equation.equation(self), *equation.words(self), equation.priors(self)]
+        return [f"{self.name}: {self.reason}".rstrip(": "), *filter(None, lines)]
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from hebbax.posterior import learning
 from hebbax.posterior.inference_data import attributes, coordinates, spec_of, variable_dims
 from hebbax.posterior.stored import check_attributes, check_estimate
 from hebbax.rule.fading import PERCENT, losses
-from hebbax.run import netcdf
+from hebbax.runs import netcdf
 from hebbax.typing import Parameters
 from hebbax.validation.limits import MAX_STORED
 

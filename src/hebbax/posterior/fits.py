@@ -25,8 +25,8 @@ from hebbax.posterior import estimate as estimates
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.computed import PRIOR_DRAWS
 from hebbax.posterior.stored import check_attributes, is_stored_fit
-from hebbax.run import differing, netcdf
-from hebbax.run.names import file_name
+from hebbax.runs import differing, netcdf
+from hebbax.runs.names import file_name
 from hebbax.typing import Key
 from hebbax.validation.limits import MAX_STORED
 
@@ -46,6 +46,14 @@ SETTINGS: dict[Method, type] = {
     "map": map.Settings,
 }
 """Settings of each method; a fit is by the method its settings are of."""
+
+OPTIONS: dict[Method, tuple[str, ...]] = {
+    "pseudo-marginal": ("chains", "warmup", "draws"),
+    "nuts": ("chains", "warmup", "draws"),
+    "svi": ("guide", "steps", "draws"),
+    "map": (),
+}
+"""The settings of each method that a user is asked for by name."""
 
 Sampler: TypeAlias = pseudo_marginal.Settings | nuts.Settings
 
@@ -118,7 +126,7 @@ def standing(
     Raises `FitError` where a fit of other data, model, seed or settings is in the way, finished or
     not, naming the difference, and where it would be too large to store.
     """
-    return _standing(_unscaled(sessions, spec), folder, seed, settings)
+    return _standing(unscaled(sessions, spec), folder, seed, settings)
 
 
 def refuse_others(
@@ -127,7 +135,7 @@ def refuse_others(
     """Raise `FitError` where a fit of something else is in the way of models whose prior scales are
     still to be found, finished or not, naming the difference; scales are none."""
     for spec in specs:
-        _standing(_unscaled(sessions, spec), folder, seed, settings, but=("scales",))
+        _standing(unscaled(sessions, spec), folder, seed, settings, but=("scales",))
 
 
 def _standing(
@@ -173,7 +181,7 @@ def prepare(
     that is known before, or where one of something else is in the way (`standing`). With ``anew``
     nothing is: finished fits are to be replaced, and states of something else removed.
     """
-    models = [_unscaled(sessions, spec) for spec in specs]
+    models = [unscaled(sessions, spec) for spec in specs]
     for spec in specs:
         file_name(spec.name)
     if anew:
@@ -279,7 +287,7 @@ def _asked_of(model: Model, seed: int, settings: Settings) -> dict[str, Any]:
     return checkpoint.fit_identity(fit_key(seed, settings), model, settings)
 
 
-def _unscaled(sessions: Sessions, spec: ModelSpec) -> Model:
+def unscaled(sessions: Sessions, spec: ModelSpec) -> Model:
     """Return the model with its scales not looked for; raise `ModelError` where there is none."""
     return replace(build_model(replace(spec, scaling="declared"), sessions), spec=spec)
 

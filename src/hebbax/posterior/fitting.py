@@ -66,30 +66,9 @@ def finish(
     """
     if found.result is not None:
         return found.result
-    model, spec = found.model, found.model.spec
-    if spec.scaling != "declared":
-        model = build_model(scaled(spec, model.recording, progress), model.recording)
-    return _store(model, folder, seed, settings, progress, command)
-
-
-def _store(
-    model: Model, folder: Path, seed: int, settings: Settings, progress: Progress, command: str
-) -> Result:
-    """Return the fit of a model whose scales are known, by the method its settings are of, and
-    store it."""
-    sessions, spec = model.recording, model.spec
-
-    method = method_of(settings)
-    provenance: dict[str, Any] = {
-        "method": method,
-        "seed": seed,
-        "settings": asdict(settings),
-        "data_description": describe(sessions).to_json(),
-    }
-    if command:
-        provenance["command"] = command
+    sessions, spec, method = found.model.recording, found.model.spec, method_of(settings)
     path, state = result_path(folder, spec.name, method), state_path(folder, spec.name, method)
-    result = _fitted(model, settings, provenance, state, progress)
+    result = make(found.model, seed, settings, progress, command=command, store=state)
     try:
         if isinstance(result, xr.Dataset):
             estimates.write(result, path)
@@ -105,6 +84,33 @@ def _store(
     return result
 
 
+def make(
+    model: Model,
+    seed: int,
+    settings: Settings,
+    progress: Progress = silent,
+    *,
+    command: str = "",
+    store: Path | None = None,
+) -> Result:
+    """Return the fit of a model, by the method its settings are of, with all that is stored of it.
+
+    What the sampler or the climb found is kept in the file ``store``, or taken from there; without
+    one nothing is written.
+    """
+    if model.spec.scaling != "declared":
+        model = build_model(scaled(model.spec, model.recording, progress), model.recording)
+    provenance: dict[str, Any] = {
+        "method": method_of(settings),
+        "seed": seed,
+        "settings": asdict(settings),
+        "data_description": describe(model.recording).to_json(),
+    }
+    if command:
+        provenance["command"] = command
+    return _fitted(model, settings, provenance, store, progress)
+
+
 def with_each_alone(
     posterior: posteriors.Posterior, folder: Path, progress: Progress = silent
 ) -> posteriors.Posterior:
@@ -115,13 +121,23 @@ def with_each_alone(
     """
     if alone.stored(posterior) is not None:
         return posterior
-    spec = posteriors.spec_of(posterior)
-    model = build_model(spec, posteriors.sessions_of(posterior))
-    key = random_keys(int(posterior.attrs["seed"]))[2]
-    found = alone.added(key, model, posterior, progress)
+    found = each_alone(posterior, progress)
     if alone.stored(found) is not None:
-        posteriors.write(found, result_path(folder, spec.name, posterior.attrs["method"]))
+        name, method = str(posterior.attrs["model"]), posterior.attrs["method"]
+        posteriors.write(found, result_path(folder, name, method))
     return found
+
+
+def each_alone(
+    posterior: posteriors.Posterior, progress: Progress = silent
+) -> posteriors.Posterior:
+    """Return a posterior with what each animal says alone (`hebbax.posterior.alone`), sampled where
+    that was not done yet; as it is where there is no such thing."""
+    if alone.stored(posterior) is not None:
+        return posterior
+    model = build_model(posteriors.spec_of(posterior), posteriors.sessions_of(posterior))
+    key = random_keys(int(posterior.attrs["seed"]))[2]
+    return alone.added(key, model, posterior, progress)
 
 
 def obtain_from_first(
@@ -142,10 +158,9 @@ def obtain_from_first(
 
 
 def _fitted(
-    model: Model, settings: Settings, provenance: dict, state: Path, progress: Progress
+    model: Model, settings: Settings, provenance: dict, state: Path | None, progress: Progress
 ) -> Result:
-    """Return the fit as it is to be stored; what the sampler or the climb found is kept in the file
-    ``state``, or taken from there."""
+    """Return the fit as it is to be stored (`make`)."""
     key = fit_key(provenance["seed"], settings)
     if isinstance(settings, map.Settings):
         mode, end = map.fit(key, model, settings, store=state, progress=progress)

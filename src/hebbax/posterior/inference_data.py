@@ -43,7 +43,7 @@ from hebbax.model.spec import ModelSpec
 from hebbax.posterior import computed, learning
 from hebbax.posterior.observed import BY_ANIMAL, UNOBSERVED, observed, of_all_trials, of_each_animal
 from hebbax.posterior.stored import FILE_VERSION, check_attributes, check_posterior, digest
-from hebbax.run import netcdf
+from hebbax.runs import netcdf
 from hebbax.typing import Key
 from hebbax.validation.keys import words
 from hebbax.validation.limits import MAX_STORED

@@ -13,6 +13,8 @@ from enum import StrEnum
 
 import pandas as pd
 
+from hebbax.display import Displayed, Part
+
 
 class Grade(StrEnum):
     """How far a posterior can be trusted, as it stands in tables."""
@@ -29,8 +31,8 @@ IMPRECISE = (
 """What may still be said of an imprecise posterior."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, repr=False)
+class Verdict(Displayed):
     """What the diagnostics say of one posterior.
 
     ``reasons`` lists what was not as it should be, in words; it is empty where everything passed.
@@ -45,6 +47,10 @@ class Verdict:
     variational: bool = False
     remedies: tuple[str, ...] = ()
     grave: bool = True
+
+    def shown(self) -> list[Part]:
+        """Return the verdict, and what to do."""
+        return [self.advised]
 
     @property
     def grade(self) -> Grade:

@@ -17,8 +17,8 @@ from hebbax.errors import HebbaxError
 from hebbax.model.identity import difference, identity
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits
-from hebbax.run import records
-from hebbax.run.names import name_of
+from hebbax.runs import records
+from hebbax.runs.names import name_of
 from hebbax.terms.inclusion import Settings
 from hebbax.terms.weighing import JOINED, NO_TERM, sub_model
 

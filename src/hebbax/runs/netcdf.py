@@ -19,7 +19,7 @@ import h5py
 import xarray as xr
 
 from hebbax.errors import HebbaxError
-from hebbax.run.files import check_readable, replacing
+from hebbax.runs.files import check_readable, replacing
 
 
 def write(groups: Mapping[str, xr.Dataset], path: Path, error: type[HebbaxError]) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from hebbax.posterior import forgetting, summary
 from hebbax.posterior.verdict import Verdict
-from hebbax.report.cells import joined
+from hebbax.reporting.cells import joined
 
 
 def coefficients(posterior: az.InferenceData, verdict: Verdict) -> pd.DataFrame:

@@ -36,11 +36,11 @@ from hebbax.posterior import (
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.observed import check_comparable
 from hebbax.posterior.verdict import Verdict
-from hebbax.report import told
-from hebbax.report.tables import deviance_table, population_table
-from hebbax.run import files
-from hebbax.run.attempts import Failed, attempt
-from hebbax.run.names import check_distinct
+from hebbax.reporting import told
+from hebbax.reporting.tables import deviance_table, population_table
+from hebbax.runs import files
+from hebbax.runs.attempts import Failed, attempt
+from hebbax.runs.names import check_distinct
 from hebbax.typing import Progress
 
 ProgressOf: TypeAlias = Callable[[str], Progress]
@@ -128,7 +128,7 @@ def run(plan: Plan, found: Sequence[fits.Standing], progress: ProgressOf) -> Stu
     ``population.csv``, ``sensitivity.csv``, ``coefficients.csv``, ``deviance.csv`` and
     ``diagnostics.csv``, and where a rule fades weights ``losses.csv`` and ``losses_by_animal.csv``;
     what models say together (``answer.json``, ``fading.csv``);
-    and what the checks were told (`hebbax.report.told`).
+    and what the checks were told (`hebbax.reporting.told`).
     """
     checks = plan.checks
     told.write(told.Told(checks.trials_per_block, checks.baiting, plan.seed), plan.folder)

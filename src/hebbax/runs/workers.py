@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import jax
 
 from hebbax.errors import HebbaxError
-from hebbax.run.compiled import keep_compiled
-from hebbax.run.ledger import Ledger
+from hebbax.runs.compiled import keep_compiled
+from hebbax.runs.ledger import Ledger
 from hebbax.typing import Progress
 
 Result = TypeVar("Result")

@@ -9,13 +9,13 @@ from pathlib import Path
 import arviz as az
 import pandas as pd
 
-from hebbax.report import first, page
-from hebbax.report.answer import answers
-from hebbax.report.model import model_section
-from hebbax.report.study import Study
-from hebbax.report.trials import trials
-from hebbax.run import attempts
-from hebbax.run.attempts import Failed, attempt
+from hebbax.reporting import first, page
+from hebbax.reporting.answer import answers
+from hebbax.reporting.model import model_section
+from hebbax.reporting.study import Study
+from hebbax.reporting.trials import trials
+from hebbax.runs import attempts
+from hebbax.runs.attempts import Failed, attempt
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hebbax.rule.named import Parametrised
 from hebbax.rule.network import Network
 from hebbax.rule.readout import READOUTS
 from hebbax.rule.stimulus import one_hot
-from hebbax.simulate.environment import Baiting, Environment, Session, blocks, generate
+from hebbax.simulation.environment import Baiting, Environment, Session, blocks, generate
 from hebbax.typing import Array, ArrayLike, Key
 from hebbax.validation.keys import words
 

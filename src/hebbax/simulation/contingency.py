@@ -10,7 +10,7 @@ of block). Given the choices, rewards at successive choices are independent, and
 This is exact for ``baited`` rewards; for ``independent`` ones only the present trial counts, m_b =
 [b is its block]. An armed reward that was never collected says nothing. In a trial without a
 choice nothing is collected, and a stimulus can be armed where the sessions still hold that trial.
-Which of the two it is, `hebbax.simulate.baiting` decides.
+Which of the two it is, `hebbax.simulation.baiting` decides.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ from hebbax.data.columns import read_columns
 from hebbax.data.headers import listed
 from hebbax.data.record import shown
 from hebbax.errors import DataError
-from hebbax.simulate.environment import Baiting
+from hebbax.simulation.environment import Baiting
 from hebbax.typing import Key
 from hebbax.validation.keys import words
 from hebbax.validation.quoting import plain, printable

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hebbax import figures
+from hebbax.model import equation
 from hebbax.posterior import (
     forgetting,
     latents,
@@ -19,13 +20,13 @@ from hebbax.posterior import (
 )
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.verdict import Verdict
-from hebbax.report import animals, equation
-from hebbax.report.page import Items, Part, Section, Table, Text, Tone
-from hebbax.report.pictures import Draw, pictures
-from hebbax.report.study import Study
-from hebbax.report.tables import population_table
-from hebbax.run.attempts import Failed, attempt, said
-from hebbax.run.names import file_name
+from hebbax.reporting import animals
+from hebbax.reporting.page import Items, Part, Section, Table, Text, Tone
+from hebbax.reporting.pictures import Draw, pictures
+from hebbax.reporting.study import Study
+from hebbax.reporting.tables import population_table
+from hebbax.runs.attempts import Failed, attempt, said
+from hebbax.runs.names import file_name
 
 
 def model_section(name: str, study: Study, folder: Path) -> Section:
@@ -41,11 +42,31 @@ def model_section(name: str, study: Study, folder: Path) -> Section:
 
 def _rule(name: str, posterior: az.InferenceData, verdict: Verdict) -> list[Part]:
     """Return the rule as an equation and in words."""
-    written = attempt(f"The equation of {name}", partial(equation.equation, posterior, verdict))
+    written = attempt(f"The equation of {name}", partial(rule, posterior, verdict))
     words = attempt(f"The words of {name}", lambda: equation.words(spec_of(posterior)))
     meant = Text(words) if isinstance(words, Failed) else Items("In words", words)
     tone = Tone.WARNING if isinstance(written, Failed) else Tone.EQUATION
     return [Text(written, tone), meant]
+
+
+def rule(posterior: az.InferenceData, verdict: Verdict) -> str:
+    """Return the equation of a rule, and below it its values in the population, by the median,
+    where the posterior did not fail its diagnostics."""
+    spec = spec_of(posterior)
+    lines = equation.equation(spec, int(posterior.attrs["n_inputs"]))
+    if spec.members and verdict.usable and spec.population:
+        table = summary.population_table(posterior, verdict)
+        names = [*spec.parameters] or [f"theta {term}" for term in spec.terms]
+        lines.append("in the population: " + ", ".join(_value(name, table) for name in names))
+    return "\n".join(lines)
+
+
+def _value(name: str, table: pd.DataFrame) -> str:
+    row, term = table.loc[name], name.removeprefix("theta ")
+    shown = equation.greek(name) if term == name else f"θ({equation.written(term)})"
+    return f"{shown} = {row['median']:.3f} ({row['5 %']:.3f} to {row['95 %']:.3f})".replace(
+        "-", "−"
+    )
 
 
 def _texts(name: str, study: Study) -> list[Part]:

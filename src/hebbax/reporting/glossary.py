@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from hebbax.report.assets import texts
+from hebbax.reporting.assets import texts
 
 
 class Digits(Enum):

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from hebbax.errors import HebbaxError
-from hebbax.run import differing
-from hebbax.run.files import check_readable, replacing
+from hebbax.runs import differing
+from hebbax.runs.files import check_readable, replacing
 from hebbax.typing import Progress
 
 PACKAGES = ("hebbax", "jax", "numpyro")

@@ -14,10 +14,10 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from hebbax.errors import FitError
-from hebbax.report import assets, glossary
-from hebbax.report.cells import Cells, cells
-from hebbax.run.attempts import Failed, attempt
-from hebbax.run.files import replacing
+from hebbax.reporting import assets, glossary
+from hebbax.reporting.cells import Cells, cells
+from hebbax.runs.attempts import Failed, attempt
+from hebbax.runs.files import replacing
 
 
 class Tone(Enum):
@@ -70,7 +70,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Trials:
-    """Trials of animals for the reader to choose among (`hebbax.report.trials`)."""
+    """Trials of animals for the reader to choose among (`hebbax.reporting.trials`)."""
 
     title: str
     data: Mapping[str, Any] | Failed
@@ -129,7 +129,7 @@ def write(path: Path, title: str, sections: Sequence[Section], provenance: str) 
     Raises `FitError` where the folder refuses it.
     """
     templates = Environment(
-        loader=PackageLoader("hebbax.report.assets", "."),
+        loader=PackageLoader("hebbax.reporting.assets", "."),
         autoescape=select_autoescape(("html", "jinja")),
         trim_blocks=True,
         lstrip_blocks=True,

@@ -16,11 +16,11 @@ from hebbax.check.score import Score
 from hebbax.data.description import Description
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.fading import fading_of_animals
-from hebbax.report.page import Beside, Items, Part, Section, Table, Text, Tone
-from hebbax.report.pictures import Draw, pictures
-from hebbax.report.study import Study
-from hebbax.report.tables import deviance_table
-from hebbax.run.attempts import Failed, attempt
+from hebbax.reporting.page import Beside, Items, Part, Section, Table, Text, Tone
+from hebbax.reporting.pictures import Draw, pictures
+from hebbax.reporting.study import Study
+from hebbax.reporting.tables import deviance_table
+from hebbax.runs.attempts import Failed, attempt
 
 QUESTION = (
     "Is there active forgetting in what the animals learn: what fades, how fast, in whom, how "

@@ -10,8 +10,8 @@ from typing import Literal, get_args
 import pydantic
 
 from hebbax.errors import FitError
-from hebbax.run import records
-from hebbax.simulate.environment import AskedBaiting, Baiting
+from hebbax.runs import records
+from hebbax.simulation.environment import AskedBaiting, Baiting
 from hebbax.validation import limits, schema
 
 FILE = "study.json"

@@ -4,8 +4,8 @@ from functools import partial
 
 from hebbax.check.joint import Joint
 from hebbax.posterior import forgetting, levels, prior_tails
-from hebbax.report.study import Study
-from hebbax.run.attempts import Failed, attempt, said
+from hebbax.reporting.study import Study
+from hebbax.runs.attempts import Failed, attempt, said
 
 
 def answer(study: Study) -> str:

@@ -19,8 +19,8 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from hebbax.data import Sessions
-from hebbax.simulate.contingency import highest, opportunities
-from hebbax.simulate.environment import AskedBaiting, Baiting
+from hebbax.simulation.contingency import highest, opportunities
+from hebbax.simulation.environment import AskedBaiting, Baiting
 
 TELLING = 3.0
 """A recording tells baited from independent rewards by a margin of so many nats, odds of 20."""

@@ -12,7 +12,7 @@ from hebbax.check import comparison
 from hebbax.posterior import forgetting, summary
 from hebbax.posterior.verdict import Verdict, marked
 from hebbax.rule.fading import PERCENT
-from hebbax.simulate.cohort import Cohort
+from hebbax.simulation.cohort import Cohort
 
 REFERENCE = "no-learning"
 """Model against which the deviance explained is given, where it is among those fitted."""

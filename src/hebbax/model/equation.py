@@ -3,52 +3,64 @@
     dw = (1 / n) (theta(x r) x r + theta(w) w),    n the number of stimuli,
 
 of a learning model with its coefficients as functions of parameters, of a rule of one's own by its
-name. Values are medians of the population.
+name.
 """
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 
-import arviz as az
-import pandas as pd
-
-from hebbax.model.spec import ModelSpec
-from hebbax.posterior import summary
-from hebbax.posterior.inference_data import spec_of
-from hebbax.posterior.verdict import Verdict
 from hebbax.rule.taylor import parse_term
+
+if TYPE_CHECKING:
+    from hebbax.model.spec import ModelSpec
 
 POWERS = {"^2": "²", "^1": "", "^0": ""}
 
 GREEK = {"theta": "θ", "alpha": "α", "beta": "β", "gamma": "γ", "lambda": "λ", "kappa": "κ"}
 
 
-def equation(posterior: az.InferenceData, verdict: Verdict) -> str:
-    """Return the equation of the change of a weight in a trial, and below it what its coefficients
-    are: in the population by the median, where the posterior did not fail its diagnostics."""
-    spec, n = spec_of(posterior), int(posterior.attrs["n_inputs"])
+def equation(spec: ModelSpec, n: int | None = None) -> list[str]:
+    """Return the equation of the change of a weight in a trial, and of a learning model what its
+    coefficients are, a line each; without the number ``n`` of stimuli for any."""
+    shown = "n" if n is None else f"{n}"
     if not spec.members:
-        return "Δw = 0"
+        return ["Δw = 0"]
     if spec.rule:
-        return f"Δw = {spec.rule}({', '.join(['x', 'y', 'w', 'r', *spec.parameters])}) / {n}"
-    each = [_written(term) for term in spec.terms]
+        return [f"Δw = {spec.rule}({', '.join(['x', 'y', 'w', 'r', *spec.parameters])}) / {shown}"]
+    each = [written(term) for term in spec.terms]
     terms = " + ".join(f"θ({term}) {term}".removesuffix(" 1") for term in each)
-    lines = [f"Δw = [ {terms} ] / {n}"]
+    lines = [f"Δw = [ {terms} ] / {shown}"]
     if spec.parameters:
         lines += [
-            f"θ({_written(term)}) = {_greek(str(expression))}"
+            f"θ({written(term)}) = {greek(str(expression))}"
             for term, expression in spec.coefficients.items()
         ]
-        lines[-1] += f"    (n = {n}, rate = {spec.rate:g})"
-    if verdict.usable and spec.population:
-        table = summary.population_table(posterior, verdict)
-        names = [*spec.parameters] or [f"theta {term}" for term in spec.terms]
-        lines.append("in the population: " + ", ".join(_value(name, table) for name in names))
-    return "\n".join(lines)
+        stimuli = "" if n is None else f"n = {n}, "
+        lines[-1] += f"    ({stimuli}rate = {spec.rate:g})"
+    return lines
+
+
+def priors(spec: ModelSpec) -> str:
+    """Return the prior of the population's values in a sentence."""
+    if not spec.members:
+        return ""
+    if spec.parameters:
+        each = [
+            f"{greek(name)} {own['median']:g} (median; spread {own['scale']:g} on the scale of its "
+            f"{'logit' if own['range'] == 'unit' else 'logarithm'})"
+            for name, own in spec.parameters.items()
+        ]
+    else:
+        each = [f"θ({written(term)}) {spec.scale(term):g}" for term in spec.terms]
+    kind = "around" if spec.parameters else "of scale"
+    return f"prior: {spec.prior} {kind} " + ", ".join(each)
 
 
 def words(spec: ModelSpec) -> list[str]:
     """Return what the parts of a model mean, a sentence each: terms, reward, choice."""
-    terms = [] if spec.rule else [f"{_written(term)}: {term_words(term)}." for term in spec.terms]
+    terms = [] if spec.rule else [f"{written(term)}: {term_words(term)}." for term in spec.terms]
     symbols = (
         "w is the weight of a stimulus, what the animal has learned of it; "
         f"x is {spec.rate:g} for the chosen stimulus and 0 for every other; {_reward(spec)}"
@@ -103,22 +115,15 @@ def _choice(spec: ModelSpec) -> list[str]:
     return said
 
 
-def _written(term: str) -> str:
+def written(term: str) -> str:
+    """Return a term as it is written in an equation."""
     for power, sign in POWERS.items():
         term = term.replace(power, sign)
     return term
 
 
-def _greek(text: str) -> str:
+def greek(text: str) -> str:
+    """Return an expression with Greek letters, as it is written in an equation."""
     for name, sign in GREEK.items():
         text = re.sub(rf"\b{name}\b", sign, text)
     return text.replace("**", "^").replace(" * ", " ")
-
-
-def _value(name: str, table: pd.DataFrame) -> str:
-    row = table.loc[name]
-    term = name.removeprefix("theta ")
-    shown = _greek(name) if term == name else f"θ({_written(term)})"
-    return f"{shown} = {row['median']:.3f} ({row['5 %']:.3f} to {row['95 %']:.3f})".replace(
-        "-", "−"
-    )

@@ -9,10 +9,10 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from hebbax import figures
-from hebbax.report.assets import texts
-from hebbax.report.page import Picture
-from hebbax.run.attempts import attempt
-from hebbax.run.names import file_name
+from hebbax.reporting.assets import texts
+from hebbax.reporting.page import Picture
+from hebbax.runs.attempts import attempt
+from hebbax.runs.names import file_name
 
 Draw: TypeAlias = Callable[[], Figure | None]
 """Draws a picture; None where the model has nothing to show in it."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hebbax.report.glossary import WORDS, Digits, word
+from hebbax.reporting.glossary import WORDS, Digits, word
 
 MIDDLES = {
     "median": "median (90 %)",

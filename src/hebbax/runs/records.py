@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hebbax.errors import HebbaxError
-from hebbax.run.files import check_readable, replacing
+from hebbax.runs.files import check_readable, replacing
 
 
 def write(record: Mapping[str, Any], path: Path, error: type[HebbaxError]) -> None:

@@ -1,0 +1,1 @@
+"""What `import hebbax` gives: from a table to an answer, in a few lines of Python."""

@@ -1,0 +1,74 @@
+"""Simulated recordings: animals with a known rule, to try a fit or a design on."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pandas as pd
+
+from hebbax.api.session import prepare
+from hebbax.data import Sessions
+from hebbax.model.declared import read_spec
+from hebbax.model.spec import ModelSpec
+from hebbax.simulation import cohort as simulation
+
+
+class Simulated(NamedTuple):
+    """A simulated recording, and the ``truth`` of each animal: its coefficients, of a learning
+    model its parameters, and its preference in log odds."""
+
+    sessions: Sessions
+    truth: pd.DataFrame
+
+
+def simulate(
+    model: str | ModelSpec = "forgetting",
+    *,
+    population: Mapping[str, float] | None = None,
+    spread: Mapping[str, float] | None = None,
+    seed: int = 0,
+    **design: Any,
+) -> Simulated:
+    """Return animals that learn by the rule of a model.
+
+    Args:
+        model: name of a declared model, a .toml file, or a `ModelSpec`.
+        population: the coefficient of each term in the population, of a learning model the value of
+            each parameter; by default those of `Cohort` for ``forgetting``, of a learning model the
+            medians of its prior.
+        spread: the standard deviation between animals, of a parameter that of its logit or
+            logarithm; of a learning model by default a quarter of the prior scale.
+        seed: of the random numbers.
+        design: the other fields of `hebbax.simulation.cohort.Cohort`, as in ``animals=20,
+            trials_per_block=60``.
+
+    Raises `ModelError` where a value is missing or out of its range.
+    """
+    prepare()
+    spec = model if isinstance(model, ModelSpec) else read_spec(model)
+    cohort = simulation.Cohort(**design)
+    middle, apart = _defaults(spec, cohort)
+    given = {**middle, **(population or {})}, {**apart, **(spread or {})}
+    cohort = replace(cohort, population=given[0], spread=given[1])
+    sessions, true = simulation.simulate(jax.random.PRNGKey(seed), cohort, spec)
+    values = true.get("parameters", true["theta"])
+    truth = pd.DataFrame(values, columns=list(spec.members), index=list(sessions.animals))
+    truth.index.name = "animal"
+    others = np.atleast_2d(true["preference"].T)
+    for stimulus, preference in zip(sessions.stimuli[1:], others, strict=True):
+        truth[f"preference {stimulus}"] = preference
+    return Simulated(sessions, truth)
+
+
+def _defaults(
+    spec: ModelSpec, cohort: simulation.Cohort
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the population and its spread where none is given."""
+    if spec.parameters:
+        middle = {name: float(own["median"]) for name, own in spec.parameters.items()}
+        return middle, {name: own["scale"] / 4.0 for name, own in spec.parameters.items()}
+    if set(spec.members) == set(cohort.population):
+        return cohort.population, cohort.spread
+    return {}, {}

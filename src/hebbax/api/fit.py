@@ -1,0 +1,274 @@
+"""One fit as one object: posterior, verdict, tables, pictures, checks.
+
+>>> import hebbax
+>>> fit = hebbax.fit("choices.csv", "forgetting")      # doctest: +SKIP
+>>> fit.summary()                                      # doctest: +SKIP
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hebbax import data, figures
+from hebbax.api.session import bars, prepare, results_folder
+from hebbax.check import predictive
+from hebbax.display import Displayed, Part
+from hebbax.errors import FitError
+from hebbax.model.choices import Model, build_model
+from hebbax.model.declared import read_spec, with_formula
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import diagnostics, estimate, fits, fitting, forgetting, levels, summary
+from hebbax.posterior import inference_data as posteriors
+from hebbax.posterior import latents as trials
+from hebbax.posterior.verdict import Verdict
+from hebbax.runs import netcdf
+from hebbax.simulation.environment import AskedBaiting
+
+Plot = Axes | np.ndarray
+"""One panel, or all panels of a picture ``(panel,)``; `Axes.figure` is the whole picture."""
+
+
+class Fit(Displayed):
+    """The posterior of one model, sampled or approximated, with what can be asked of it.
+
+    Attributes:
+        posterior: the ArviZ object, with all that is stored of the fit.
+        verdict: what the diagnostics say of it; every answer is marked by it.
+    """
+
+    def __init__(self, posterior: posteriors.Posterior) -> None:
+        self.posterior = posterior
+        self.verdict: Verdict = diagnostics.diagnose(posterior)
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return str(self.posterior.attrs["model"])
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """The declared model."""
+        return posteriors.spec_of(self.posterior)
+
+    @cached_property
+    def sessions(self) -> data.Sessions:
+        """The trials that the model saw."""
+        return posteriors.sessions_of(self.posterior)
+
+    @property
+    def model(self) -> Model:
+        """The NumPyro model, conditioned on these trials."""
+        return build_model(self.spec, self.sessions)
+
+    def shown(self) -> list[Part]:
+        """Return verdict, table of the population, and what is said of forgetting and groups."""
+        parts: list[Part] = [f"{self.name}, {self.sessions.shown()[0]}", self.verdict.advised]
+        if self.verdict.usable:
+            parts.append(self.summary())
+            said = forgetting.forgetting_sentence(self.posterior, self.verdict)
+            parts += filter(None, [said, levels.sentence(self.posterior)])
+        return parts
+
+    def summary(self) -> pd.DataFrame:
+        """Return the values of the population, one row each: median, sd, ends of the 90 % interval,
+        P(< 0); those of each animal where the model has no population."""
+        table = summary.population_table if self.spec.population else summary.animal_table
+        return table(self.posterior, self.verdict)
+
+    def animals(self) -> pd.DataFrame:
+        """Return the values of each animal, as `summary`, and what it says alone."""
+        return summary.animal_table(self.posterior, self.verdict)
+
+    def losses(self) -> pd.DataFrame:
+        """Return what weights lose in a trial, in %, in the population and in each animal; no row
+        where no term of the rule fades weights."""
+        animals = forgetting.animal_losses(self.posterior, self.verdict)
+        whole = forgetting.population_losses(self.posterior, self.verdict)
+        whole = pd.concat({"population": whole}, names=animals.index.names)
+        return pd.concat([table for table in (whole, animals) if len(table)] or [animals])
+
+    def groups(self) -> pd.DataFrame:
+        """Return the differences of groups of animals; no row in a model without covariates."""
+        return levels.difference_table(self.posterior, self.verdict)
+
+    def latents(self, animals: list[str] | None = None) -> xr.Dataset:
+        """Return weights, reward signal and choice probabilities of every trial
+        (`hebbax.posterior.latents.latents`)."""
+        return trials.latents(self.posterior, animals=animals, verdict=self.verdict)
+
+    def check(
+        self,
+        *,
+        seed: int = 0,
+        replicates: int = predictive.Settings.replicates,
+        trials_per_block: int | None = None,
+        baiting: AskedBaiting = "auto",
+        progress: bool = True,
+    ) -> predictive.Check:
+        """Return what the animals did beside what the posterior predicts of them, one step ahead
+        and running free (`hebbax.check.predictive.check`)."""
+        settings = predictive.Settings(replicates, trials_per_block, baiting=baiting)
+        key = jax.random.PRNGKey(seed)
+        with bars(shown=progress) as add:
+            tell = add(self.name)
+            return predictive.check(key, self.posterior, settings, tell, verdict=self.verdict)
+
+    def plot_forest(self) -> Plot:
+        """Draw every coefficient: the population, and each animal."""
+        return panels(figures.forest(self.posterior, self.verdict))
+
+    def plot_forgetting(self) -> Plot:
+        """Draw what weights lose in a trial, and the memory it stands for; `FitError` where no term
+        of the rule fades weights."""
+        figure = figures.forgetting_term(self.posterior, self.verdict)
+        if figure is None:
+            raise FitError(f"{self.name}: no term of its rule fades weights.")
+        return panels(figure)
+
+    def plot_weights(self, animal: str | None = None) -> Plot:
+        """Draw choices, weights and choice probabilities of the first trials of an animal, by
+        default of one with the median number of trials."""
+        found = self.latents([animal or trials.typical_animal(self.posterior)])
+        return panels(figures.session(found, self.verdict))
+
+    def plot_predictive(self, check: predictive.Check | None = None) -> Plot:
+        """Draw a ``check``, or where none is given that by the default settings."""
+        return panels(figures.checks(check or self.check()))
+
+    def plot_chains(self) -> Plot:
+        """Draw where the chains were: do they agree, and did they forget where they began?"""
+        return panels(figures.sampler(self.posterior, self.verdict))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit as netCDF, which `load` reads; return where it lies."""
+        path = Path(path)
+        posteriors.write(self.posterior, path)
+        return path
+
+
+class Mode(Displayed):
+    """The most probable values of one model, without any uncertainty.
+
+    Attributes:
+        estimate: the values, as an `xarray.Dataset`.
+    """
+
+    def __init__(self, estimate: xr.Dataset) -> None:
+        self.estimate = estimate
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return str(self.estimate.attrs["model"])
+
+    def shown(self) -> list[Part]:
+        """Return how the climb ended, and the values."""
+        return [f"{self.name}: {estimate.sentence(self.estimate)}", self.summary()]
+
+    def summary(self) -> pd.DataFrame:
+        """Return the values of each animal."""
+        return estimate.table(self.estimate)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the estimate as netCDF, which `load` reads; return where it lies."""
+        path = Path(path)
+        estimate.write(self.estimate, path)
+        return path
+
+
+def fit(
+    recording: Any,
+    model: str | ModelSpec = "forgetting",
+    *,
+    method: fits.Method = "pseudo-marginal",
+    by: str | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: bool = True,
+    settings: fits.Settings | None = None,
+    **options: int | str,
+) -> Fit | Mode:
+    """Return the fit of one model to a recording, as `hebbax fit` makes it.
+
+    Args:
+        recording: sessions, or what `hebbax.read` reads.
+        model: name of a declared model, a .toml file, ``module:function``, or a `ModelSpec`.
+        method: ``pseudo-marginal`` or ``nuts`` sample the posterior, ``svi`` approximates it,
+            ``map`` finds its mode.
+        by: a formula over covariates of the animals, as in "group".
+        seed: of the random numbers.
+        out: a folder to keep the fit in; one that is there already is taken as it is, one that was
+            stopped goes on. Without it nothing is written.
+        progress: whether a bar is shown.
+        settings: all settings of the method (as `hebbax.inference.nuts.Settings`), which also
+            decide the method.
+        options: of these ``chains``, ``warmup``, ``draws``; of svi ``guide``, ``steps``, ``draws``.
+
+    Raises:
+        DataError: a recording that cannot be used.
+        ModelError: an unknown model, or one that these trials do not allow.
+        FitError: in ``out`` lies a fit of something else; an option that the method has not.
+    """
+    prepare()
+    sessions = data.read(recording)
+    spec = with_formula(model if isinstance(model, ModelSpec) else read_spec(model), by)
+    settings = settings or fits.SETTINGS[_known(method)](**checked(method, options))
+    with bars(shown=progress) as add:
+        tell = add(spec.name)
+        if out is None:
+            fits.check_size(sessions, spec, settings)
+            made = fitting.make(fits.unscaled(sessions, spec), seed, settings, tell)
+            if isinstance(made, xr.Dataset):
+                return Mode(made)
+            return Fit(fitting.each_alone(made, tell))
+        with results_folder(out) as folder:
+            stored = fitting.obtain(sessions, spec, folder, seed, settings, tell)
+            if isinstance(stored, xr.Dataset):
+                return Mode(stored)
+            return Fit(fitting.with_each_alone(stored, folder, tell))
+
+
+def load(path: str | Path) -> Fit | Mode:
+    """Return a stored fit, of `Fit.save` or of the command line; raise `FitError` for a file that
+    holds none."""
+    prepare()
+    path = Path(path)
+    attributes = netcdf.attributes(path, "netCDF file", FitError)
+    if attributes.get("method") == "map":
+        return Mode(estimate.read(path))
+    return Fit(posteriors.read(path))
+
+
+def _known(method: fits.Method) -> fits.Method:
+    """Return a method; raise `FitError` for another one."""
+    if method not in fits.SETTINGS:
+        raise FitError(f'method "{method}": must be one of {", ".join(fits.SETTINGS)}.')
+    return method
+
+
+def checked(method: fits.Method, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a method; raise `FitError` for one that it has not, and for a value that it
+    cannot take."""
+    own = fits.OPTIONS[method]
+    for name, value in options.items():
+        if name not in own:
+            raise FitError(
+                f'{name}: no option of the method "{method}", which has '
+                f"{', '.join(own) or 'none of its own'}."
+            )
+        if name != "guide" and (not isinstance(value, int) or value < 1):
+            raise FitError(f"{name} {value}: must be a whole number of 1 or more.")
+    return dict(options)
+
+
+def panels(figure: Figure) -> Plot:
+    """Return the axes of a figure, which a notebook then shows once."""
+    return figure.axes[0] if len(figure.axes) == 1 else np.array(figure.axes, dtype=object)

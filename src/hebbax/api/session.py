@@ -1,0 +1,81 @@
+"""What lies around a call: double precision, compiled programs, progress, a folder of results."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import jax
+from tqdm.std import tqdm
+
+from hebbax.errors import HebbaxError
+from hebbax.runs.compiled import keep_compiled
+from hebbax.runs.lock import writing
+from hebbax.typing import Progress, silent
+
+PRECISION = "JAX_ENABLE_X64"
+"""The variable by which a user decides on the precision of JAX."""
+
+BAR = "{desc} {bar:30} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
+"""How a bar looks."""
+
+WATCHED, LOGGED = 0.5, 15.0
+"""Seconds between two looks of a bar that somebody watches, and of one in a log."""
+
+
+def prepare() -> None:
+    """Let JAX compute in double precision, with a word, where the user has not decided otherwise,
+    and keep what it compiles."""
+    if not jax.config.jax_enable_x64 and PRECISION not in os.environ:  # type: ignore[attr-defined]
+        jax.config.update("jax_enable_x64", True)
+        logging.getLogger("hebbax").warning(
+            "JAX computes in double precision from here on (jax_enable_x64), as posteriors need."
+        )
+    keep_compiled()
+
+
+@contextmanager
+def bars(*, shown: bool) -> Iterator[Callable[[str], Progress]]:
+    """Give what makes the progress of a named task: a bar, which is gone at the end; nothing unless
+    it is ``shown``."""
+    with ExitStack() as opened:
+
+        def add(name: str) -> Progress:
+            if not shown:
+                return silent
+            bar = opened.enter_context(
+                tqdm(desc=name, leave=False, mininterval=_interval(), bar_format=BAR)
+            )
+
+            def tell(doing: str, done: int, total: int) -> None:
+                bar.set_description_str(f"{name}: {doing}", refresh=False)
+                bar.total = total
+                bar.update(done - bar.n)
+
+            return tell
+
+        yield add
+
+
+def _interval() -> float:
+    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return WATCHED if watched else LOGGED
+
+
+@contextmanager
+def results_folder(out: str | Path) -> Iterator[Path]:
+    """Give a folder of results, made where it is missing, and keep other writers out.
+
+    Raises `HebbaxError` where nothing can be written, or another process writes already.
+    """
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise HebbaxError(
+            f"{folder}: results cannot be written there ({problem.strerror})."
+        ) from problem
+    with writing(folder):
+        yield folder

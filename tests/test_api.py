@@ -1,0 +1,214 @@
+"""The front door in Python: one object a fit, the same numbers as the command line."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import jax
+import made
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from command import SHORT, run
+from conftest import random_sessions
+
+import hebbax
+from hebbax import data
+from hebbax.api.session import prepare
+from hebbax.errors import FitError, HebbaxError, ModelError
+from hebbax.model.declared import read_spec
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior import summary
+
+FEW = {"warmup": int(SHORT[1]), "draws": int(SHORT[3])}
+"""The same short fit as that of `SHORT`."""
+
+
+@pytest.fixture(scope="module")
+def fit():
+    """A posterior made without a fit, which passes its diagnostics."""
+    return hebbax.Fit(made.posterior(read_spec("forgetting"), random_sessions(4), shape=(4, 200)))
+
+
+@pytest.fixture(scope="module")
+def failed():
+    """One whose chains lie apart."""
+    return hebbax.Fit(made.posterior(ModelSpec("m", ("x r",)), shape=(2, 50), shift=3.0))
+
+
+def test_the_public_names_are_listed_and_there():
+    for name in hebbax.__all__:
+        assert getattr(hebbax, name) is not None, name
+    assert dir(hebbax) == hebbax.__all__
+    with pytest.raises(AttributeError, match="module 'hebbax' has no attribute 'nuts'"):
+        _ = hebbax.nuts
+
+
+def test_a_fit_is_the_one_of_the_command_line(tmp_path):
+    path = tmp_path / "flies.csv"
+    data.write_table(random_sessions(0, lengths=(30, 30)), path)
+    table = hebbax.read(pd.read_csv(path), name="flies.csv")
+    made = hebbax.fit(table, "reward", out=tmp_path / "results", progress=False, **FEW)
+    ended = run("fit", path, "--model", "reward", "--out", tmp_path / "results", *SHORT)
+    assert ended.returncode == 0
+    assert "reward.nc is finished, and taken as it is." in ended.stdout
+    stored = hebbax.load(tmp_path / "results" / "reward.nc")
+    pd.testing.assert_frame_equal(stored.summary(), made.summary())
+    again = hebbax.load(made.save(tmp_path / "copy.nc"))
+    pd.testing.assert_frame_equal(again.animals(), stored.animals())
+
+
+def test_a_mode_without_a_folder_is_the_one_that_is_kept(tmp_path):
+    sessions = random_sessions(0, lengths=(30, 30))
+    mode = hebbax.fit(sessions, "reward", method="map", progress=False)
+    assert isinstance(mode, hebbax.Mode)
+    assert repr(mode).startswith("reward: ")
+    kept = hebbax.fit(sessions, "reward", method="map", out=tmp_path, progress=False)
+    stored = hebbax.load(mode.save(tmp_path / "mode.nc"))
+    for other in (kept, stored):
+        pd.testing.assert_frame_equal(other.summary(), mode.summary())
+
+
+def test_a_fit_shows_its_verdict_before_its_numbers(fit, failed):
+    first, verdict, *_ = repr(fit).split("\n")
+    assert (
+        first == "forgetting, made: 2 animals, 23 choices of A and B, rewards 0 and 1"
+        or "forgetting" in first
+    )
+    assert verdict.startswith("The posterior passed its diagnostics: R-hat at most")
+    assert "theta w" in repr(fit)
+    assert "In the population a weight loses" in repr(fit)
+    assert "<table" in fit._repr_html_()
+    assert "must not be summarised" in repr(failed)
+    assert "theta x r" not in repr(failed)
+    assert "<table" not in failed._repr_html_()
+
+
+def test_tables_of_a_fit(fit):
+    pd.testing.assert_frame_equal(
+        fit.summary(), summary.population_table(fit.posterior, fit.verdict)
+    )
+    losses = fit.losses()
+    assert list(losses.index.names) == ["animal", "weight"]
+    assert list(losses.index.get_level_values(0)) == ["population", *fit.sessions.animals]
+    assert fit.latents().sizes["trial"] == int(fit.sessions.n_trials.sum())
+    assert fit.groups().empty
+
+
+def test_pictures_are_axes_and_one_figure_each(fit, failed):
+    before = len(plt.get_fignums())
+    for k, plot in enumerate(
+        (fit.plot_forest, fit.plot_forgetting, fit.plot_weights, fit.plot_chains), start=1
+    ):
+        panels = np.ravel(plot())
+        assert {ax.figure.number for ax in panels} == {plt.get_fignums()[-1]}
+        assert len(plt.get_fignums()) == before + k
+    with pytest.raises(FitError, match="m: no term of its rule fades weights"):
+        failed.plot_forgetting()
+
+
+def test_what_is_asked_wrongly_is_one_sentence(fit):
+    sessions, mode = fit.sessions, "method"
+    for options, sentence in (
+        ({mode: "nut"}, 'method "nut": must be one of pseudo-marginal, nuts, svi, map.'),
+        ({"draw": 3}, 'draw: no option of the method "pseudo-marginal", which has chains, warmup, draws.'),
+        ({mode: "map", "draws": 3}, 'draws: no option of the method "map", which has none of its own.'),
+        ({"draws": -3}, "draws -3: must be a whole number of 1 or more."),
+        ({"model": "forgeting"}, 'unknown model "forgeting" (did you mean "forgetting"?)'),
+    ):  # fmt: skip
+        with pytest.raises(HebbaxError) as problem:
+            hebbax.fit(sessions, progress=False, **options)
+        assert str(problem.value).startswith(sentence)
+    for fits, sentence in (
+        ([], "no fit given."),
+        ([fit, fit], 'forgetting: two fits of one name given; name them, as in {"a": fit}.'),
+        ([sessions], "Sessions given; fits of a posterior are needed."),
+    ):
+        with pytest.raises(FitError) as problem:
+            hebbax.compare(fits)
+        assert str(problem.value) == sentence
+
+
+def test_models_are_compared_under_the_names_they_are_given(fit):
+    other = hebbax.Fit(made.posterior(read_spec("reward"), random_sessions(4), shape=(4, 200)))
+    models = hebbax.compare({"with w": fit, "without": other})
+    assert set(models.fits) == {"with w", "without"}
+    assert models.best is models.fits[models.comparison.ranking[0]]
+    assert models.comparison.ranking[0] in repr(models)
+    assert models.answer.startswith("That weights")
+    assert repr(models).startswith(models.answer)
+    assert len(models.plot()) == 2
+    assert len(np.ravel(models.plot_fading())) == 1
+    with pytest.raises(FitError, match="with w and without were fitted to different data"):
+        hebbax.compare(
+            {"with w": fit, "without": hebbax.Fit(made.posterior(sessions=random_sessions(5)))}
+        )
+
+
+@pytest.mark.slow
+def test_a_run_is_that_of_the_command_line(tmp_path):
+    sessions = random_sessions(0, lengths=(30, 30))
+    models = hebbax.run(sessions, ["no-learning", "reward"], out=tmp_path, progress=False, **FEW)
+    assert set(models.fits) == {"no-learning", "reward"}
+    assert (tmp_path / "report.html").is_file()
+    again = hebbax.report(models.fits.values(), tmp_path / "again", progress=False)
+    for name in ("comparison.csv", "population.csv"):
+        assert (tmp_path / name).read_text() == (again.parent / name).read_text()
+
+
+def test_simulated_animals_have_the_values_that_the_truth_says():
+    simulated = hebbax.simulate("q-learning", animals=400, trials_per_block=2, seed=3)
+    alpha = simulated.truth["alpha"]
+    own = read_spec("q-learning").parameters["alpha"]
+    logit = np.log(alpha / (1 - alpha))
+    assert abs(alpha.median() - own["median"]) < 0.05
+    assert logit.std() == pytest.approx(own["scale"] / 4, rel=0.15)
+    assert list(simulated.truth.index) == list(simulated.sessions.animals)
+    flies = hebbax.simulate(animals=3, population={"w": -0.1}, spread={"w": 0.0})
+    assert (flies.truth["w"] == -0.1).all()
+    with pytest.raises(ModelError, match="rajagopalan: its terms are"):
+        hebbax.simulate("rajagopalan")
+
+
+def test_double_precision_is_switched_on_with_a_word_unless_decided(monkeypatch, caplog):
+    jax.config.update("jax_enable_x64", False)
+    try:
+        monkeypatch.setenv("JAX_ENABLE_X64", "0")
+        prepare()
+        assert not jax.config.jax_enable_x64
+        monkeypatch.delenv("JAX_ENABLE_X64")
+        with caplog.at_level(logging.WARNING, "hebbax"):
+            prepare()
+            prepare()
+        assert jax.config.jax_enable_x64
+        assert [record.message for record in caplog.records] == [
+            "JAX computes in double precision from here on (jax_enable_x64), as posteriors need."
+        ]
+    finally:
+        jax.config.update("jax_enable_x64", True)
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, hebbax; print([n for n in ('jax', 'pandas', 'arviz', 'matplotlib') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=60)  # fmt: skip
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["forgetting", "q-learning", "forgetting-kernel", "no-learning"])
+def test_a_model_shows_its_equation_and_priors(name):
+    spec = read_spec(name)
+    said = repr(spec)
+    assert said.startswith(f"{name}: ")
+    assert "Δw = " in said
+    assert said.count("prior: ") == (name != "no-learning")
+
+
+def test_sessions_are_told_in_a_sentence():
+    simulated = hebbax.simulate(animals=2, trials_per_block=10).sessions
+    assert repr(simulated) == (
+        "simulated by forgetting: 2 animals, 60 choices of A and B, rewards 0 and 1, rejections "
+        "recorded"
+    )
+    assert repr(simulated) in simulated._repr_html_()
