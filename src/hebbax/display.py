@@ -43,10 +43,10 @@ class Displayed:
 
 
 def _text(part: Part) -> str:
-    return part if isinstance(part, str) else part.to_string(float_format=DIGITS)
+    return part if isinstance(part, str) else part.to_string(float_format=DIGITS, na_rep="")
 
 
 def _html(part: Part) -> str:
     if isinstance(part, str):
         return f"<p style='white-space: pre-wrap'>{html.escape(part)}</p>"
-    return part.to_html(float_format=DIGITS, border=0, escape=True)
+    return part.to_html(float_format=DIGITS, border=0, na_rep="")
