@@ -303,8 +303,8 @@ def test_a_path_that_cannot_be_read_is_refused_in_one_sentence(tmp_path):
     )
     for name, sentence in {
         "none": f"{tmp_path / 'none'}: there is no such file or folder.",
-        "x.xls": 'x.xls: unknown kind of file ".xls"; allowed are .csv, .tsv, .txt, .parquet, .nc '
-        "and folders of .mat files.",
+        "x.xls": 'x.xls: unknown kind of file ".xls"; allowed are .csv, .tsv, .txt, .parquet, '
+        ".xlsx, .nc, .nwb and folders of .mat or .nwb files.",
         "empty": f"empty: {layouts}",
         "other": f"other: {layouts}",
     }.items():
@@ -317,7 +317,9 @@ def test_a_column_mapping_is_for_tables_only(tmp_path):
     write(from_animals([record()], "AB", "s"), tmp_path / "s.nc")
     with pytest.raises(DataError) as error:
         read(tmp_path / "s.nc", columns={"animal": "subjID"})
-    assert str(error.value) == "s.nc: --column is for tables only (.csv, .tsv, .txt, .parquet)."
+    assert str(error.value) == (
+        "s.nc: --column is for tables only (.csv, .tsv, .txt, .parquet, .xlsx, .nwb)."
+    )
 
 
 @pytest.mark.parametrize(

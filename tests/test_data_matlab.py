@@ -1,6 +1,6 @@
 """MATLAB folders: X, Y, R files and the published layout, and what is refused of them."""
 
-import h5py
+import hdf5storage
 import numpy as np
 import pytest
 import scipy.io
@@ -10,10 +10,11 @@ from hebbax.data import data_hash, read
 from hebbax.errors import DataError
 
 X = np.array([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]])
+FLY = {"X": X, "Y": np.array([0, 1, 1, 1, 0]), "R": np.array([1, 0, 1])}
 
 
 def save_fly(folder, name="Fly1.mat", **changes):
-    content = {"X": X, "Y": np.array([0, 1, 1, 1, 0]), "R": np.array([1, 0, 1])} | changes
+    content = FLY | changes
     folder.mkdir(exist_ok=True)
     scipy.io.savemat(folder / name, {k: v for k, v in content.items() if v is not None})
     return folder
@@ -27,12 +28,12 @@ def save_order(folder, choices, rewards, name="fly1"):
     return folder
 
 
-def save_version_7_3(path):
-    """Write HDF5 behind the 512-byte header by which MATLAB and SciPy know version 7.3."""
-    with h5py.File(path, "w", userblock_size=512) as file:
-        file["X"] = np.eye(2)
-    with path.open("r+b") as file:
-        file.write(b"MATLAB 7.3 MAT-file".ljust(124) + bytes([0, 2]) + b"IM")
+def save_version_7_3(path, **changes):
+    """Write what `save_fly` writes as HDF5, by the library that knows MATLAB's version 7.3."""
+    content = FLY | changes
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hdf5storage.savemat(str(path), content, format="7.3", appendmat=False)
+    return path.parent
 
 
 def test_a_folder_of_encounter_files(tmp_path):
@@ -286,15 +287,32 @@ def test_a_corrupt_file_is_refused(tmp_path, content):
         assert str(error.value) == f"{file}: not a readable MATLAB file."
 
 
-def test_a_file_of_version_7_3_is_refused(tmp_path):
-    save_version_7_3(save_fly(tmp_path / "flies") / "Fly1.mat")
-    save_version_7_3(save_order(tmp_path / "z", GOOD, GOOD) / "fly1" / "choice_order.mat")
-    for name, file in (("flies", "Fly1.mat"), ("z", "fly1/choice_order.mat")):
-        with pytest.raises(DataError) as error:
-            read(tmp_path / name)
-        assert str(error.value) == (
-            f"{file}: a MATLAB 7.3 file; save it in MATLAB with save(..., '-v7')."
-        )
+def test_version_7_3_holds_the_same(tmp_path):
+    old = read(save_fly(tmp_path / "old", "Fly1.mat"))
+    new = read(save_version_7_3(tmp_path / "new" / "Fly1.mat"))
+    assert data_hash(new) == data_hash(old)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"X": "abc"}, "Fly1.mat, X: holds char values; numbers are needed."),
+        ({"X": np.zeros((0, 2))}, "Fly1.mat, X: is empty; one row an encounter is needed."),
+        ({"Y": np.array([1.0, 0.0])}, "Fly1.mat: X has 5 encounters and Y has 2; they must match."),
+    ],
+)
+def test_version_7_3_is_checked_alike(tmp_path, changes, sentence):
+    with pytest.raises(DataError) as error:
+        read(save_version_7_3(tmp_path / "flies" / "Fly1.mat", **changes))
+    assert str(error.value) == sentence
+
+
+def test_a_broken_file_of_version_7_3_is_refused(tmp_path):
+    path = save_version_7_3(tmp_path / "flies" / "Fly1.mat") / "Fly1.mat"
+    path.write_bytes(path.read_bytes()[:900])
+    with pytest.raises(DataError) as error:
+        read(tmp_path / "flies")
+    assert str(error.value) == "Fly1.mat: not a readable MATLAB file."
 
 
 LEFT_OUT = "Left out, because they are no .mat files: "

@@ -8,8 +8,10 @@ from typing import Any
 import xarray as xr
 
 from hebbax.data.description import Description, describe
+from hebbax.data.excel import EXCEL
 from hebbax.data.frames import read_frame
 from hebbax.data.matlab import read_folder
+from hebbax.data.nwb import NWB, nwb_files, read_nwb
 from hebbax.data.record import NO_CHOICE, Record
 from hebbax.data.sessions import (
     Sessions,
@@ -58,7 +60,7 @@ __all__ = [
     "write_table",
 ]
 
-TABLES = (".csv", ".tsv", ".txt", ".parquet")
+TABLES = (".csv", ".tsv", ".txt", ".parquet", *EXCEL)
 
 
 def read(
@@ -76,11 +78,12 @@ def read(
     2
 
     Args:
-        data: a path of a table of text or Parquet, of hebbax's netCDF, of a folder of ``.mat``
-            files with X, Y and R, or of a folder of folders with ``choice_order.mat`` and
-            ``reward_order.mat``; or a DataFrame (pandas, polars, pyarrow ...), a mapping of
-            columns, or an `xarray.Dataset` with the columns of a table as variables along
-            ``animal`` and ``trial``; or sessions, which are returned as they are.
+        data: a path of a table of text, Parquet or Excel, of hebbax's netCDF, of an NWB file or a
+            folder of them, of a folder of ``.mat`` files with X, Y and R, or of a folder of folders
+            with ``choice_order.mat`` and ``reward_order.mat``; or a DataFrame (pandas, polars,
+            pyarrow ...), a mapping of columns, or an `xarray.Dataset` with the columns of a table
+            as variables along ``animal`` and ``trial``; or sessions, which are returned as they
+            are.
         columns: header of each field in a table made by others, as in
             ``{"animal": "subjID", "reward": "outcome"}``.
         no_choice: what stands in the column of choices of a table where the animal made none.
@@ -108,6 +111,8 @@ def _read_path(path: Path, meaning: Meaning) -> Sessions:
     kind = "".join(path.suffixes[-2:]).lower() if path.suffix == ".gz" else path.suffix.lower()
     if path.is_file() and kind.removesuffix(".gz") in TABLES:
         return read_table(path, name, meaning)
+    if files := nwb_files(path):
+        return sessions_of_table(read_nwb(files, name), name, meaning)
     _refuse_meaning(meaning, name)
     if path.is_dir():
         return read_folder(path, name)
@@ -117,7 +122,7 @@ def _read_path(path: Path, meaning: Meaning) -> Sessions:
         return read_netcdf(path, name)
     raise DataError(
         f'{name}: unknown kind of file "{printable(path.suffix)}"; allowed are '
-        f"{', '.join((*TABLES, '.nc'))} and folders of .mat files."
+        f"{', '.join((*TABLES, '.nc', NWB))} and folders of .mat or {NWB} files."
     )
 
 
@@ -125,7 +130,8 @@ def _refuse_meaning(meaning: Meaning, name: str) -> None:
     """Raise `DataError` for what is said of columns where there is no table."""
     for option, value in {"--column": meaning.columns, "--no-choice": meaning.no_choice}.items():
         if value:
-            raise DataError(f"{name}: {option} is for tables only ({', '.join(TABLES)}).")
+            allowed = ", ".join((*TABLES, NWB))
+            raise DataError(f"{name}: {option} is for tables only ({allowed}).")
 
 
 def _found(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The process that reads files of others: MATLAB's, HDF5, and Parquet.
+"""The process that reads files of others: MATLAB's, HDF5, Parquet, Excel and NWB.
 
 A damaged file can end the process that reads it. This one reads and hands on, and knows nothing
 of hebbax, so that it starts at once; `hebbax.data.isolated` starts it and judges what comes back.
@@ -47,7 +47,11 @@ def load_matlab(path: str, most: dict[str, int]) -> Loaded:
 
     classes = {}
     with open(path, "rb") as file:
-        for name, shape, kind in scipy.io.whosmat(file, appendmat=False):
+        try:
+            found = scipy.io.whosmat(file, appendmat=False)
+        except NotImplementedError:  # version 7.3, which is HDF5
+            return load_matlab_hdf5(path, most)
+        for name, shape, kind in found:
             check_size(name, shape, most)
             classes[name] = kind
     wanted = [name for name, kind in classes.items() if kind in NUMERIC]
@@ -59,6 +63,26 @@ def load_matlab(path: str, most: dict[str, int]) -> Loaded:
             value = content[name]
             arrays[name] = value.toarray() if scipy.sparse.issparse(value) else value
     return {"kinds": {name: kind for name, kind in classes.items() if name not in arrays}}, arrays
+
+
+def load_matlab_hdf5(path: str, most: dict[str, int]) -> Loaded:
+    """Return the same of a ``.mat`` file of version 7.3, whose matrices stand transposed."""
+    import h5py
+
+    kinds, arrays = {}, {}
+    with h5py.File(path, "r") as file:
+        for name, held in file.items():
+            if name.startswith("#"):  # what cells and structures refer to
+                continue
+            kind = held.attrs.get("MATLAB_class", b"")
+            kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+            if not isinstance(held, h5py.Dataset) or kind not in NUMERIC:
+                kinds[name] = kind or "other"
+                continue
+            check_size(name, held.shape, most)
+            empty = held.attrs.get("MATLAB_empty", 0)
+            arrays[name] = np.zeros(held[...].astype(int)) if empty else held[...].T
+    return {"kinds": kinds}, arrays
 
 
 def load_netcdf(path: str, most: dict[str, int]) -> Loaded:
@@ -108,7 +132,61 @@ def load_parquet(path: str, most: dict[str, int]) -> Loaded:
     return {}, {"table": np.frombuffer(stream.getvalue(), np.uint8)}
 
 
-LOADERS = {"mat": load_matlab, "nc": load_netcdf, "parquet": load_parquet}
+def load_excel(path: str, most: dict[str, int]) -> Loaded:
+    """Return the columns of the first sheet of an Excel file."""
+    import openpyxl  # noqa: F401 (pandas reads with it, and says in a paragraph where it is missing)
+    import pandas as pd
+
+    with pd.ExcelFile(path, engine="openpyxl") as book:
+        names = [str(name) for name in book.sheet_names]
+        table = book.parse(names[0], dtype=object, keep_default_na=False, na_values=[])
+    return {"columns": columns_of(table, most), "attrs": {"sheets": names}}, {}
+
+
+def load_nwb(path: str, most: dict[str, int]) -> Loaded:
+    """Return the columns of the trials of an NWB file, and who was recorded when."""
+    from pynwb import NWBHDF5IO
+
+    with NWBHDF5IO(path, "r") as opened:
+        file = opened.read()
+        table = None if file.trials is None else file.trials.to_dataframe().reset_index(drop=True)
+        attrs = {"start": file.session_start_time.isoformat(), "trials": table is not None}
+        for name in ("subject_id", "sex", "genotype"):
+            attrs[name] = getattr(file.subject, name, None)
+        return {"columns": {} if table is None else columns_of(table, most), "attrs": attrs}, {}
+
+
+def columns_of(table: Any, most: dict[str, int]) -> dict[str, list]:
+    """Return the columns of a table of pandas, whose cells are numbers, truth, text or nothing;
+    those with cells that hold several values are left out."""
+    for what, size in (("rows", len(table)), ("columns", table.shape[1])):
+        if size > most[what]:
+            allowed = f"at most {most[what]} are allowed"
+            raise TooLargeError(f"{size} {what} given", allowed)
+    columns = {}
+    for name in table.columns:
+        cells = table[name].tolist()
+        if not any(hasattr(value, "__len__") and not isinstance(value, str) for value in cells):
+            columns[str(name)] = [cell(value) for value in cells]
+    return columns
+
+
+def cell(value: Any) -> Any:
+    """Return a cell as JSON holds it: a date as ISO 8601 writes it, nothing where it is empty."""
+    if value is None or value == "" or value != value:
+        return None
+    if hasattr(value, "isoformat"):
+        return value.isoformat(sep=" ").removesuffix(" 00:00:00")
+    return value.item() if hasattr(value, "item") else value
+
+
+LOADERS = {
+    "mat": load_matlab,
+    "nc": load_netcdf,
+    "parquet": load_parquet,
+    "xlsx": load_excel,
+    "nwb": load_nwb,
+}
 
 
 def loaded(kind: str, path: str, most: dict[str, int]) -> Loaded:
@@ -121,8 +199,8 @@ def loaded(kind: str, path: str, most: dict[str, int]) -> Loaded:
     except MemoryError:
         allowed = f"at most {most['memory'] // 1024**3} GB are allowed"
         return {"refused": "large", "what": f"it asks for more memory; {allowed}"}, {}
-    except NotImplementedError:
-        return {"refused": "version 7.3"}, {}
+    except ImportError as problem:
+        return {"refused": "missing", "what": problem.name or str(problem)}, {}
     except Exception:  # these libraries raise many kinds for a broken file
         return {"refused": "unreadable"}, {}
     return header, arrays

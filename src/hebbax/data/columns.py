@@ -1,5 +1,5 @@
-"""A table as it is, of text or Parquet; and the columns of one that is no recording, such as known
-reward probabilities."""
+"""A table as it is, of text, Parquet or Excel; and the columns of one that is no recording, such
+as known reward probabilities."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from hebbax.data.cells import read_labels, read_numeric
+from hebbax.data.excel import EXCEL, read_excel
 from hebbax.data.headers import find, listed
 from hebbax.data.numerals import NotANumberError
 from hebbax.data.parquet import read_parquet
@@ -32,6 +33,8 @@ def read_any(path: Path, name: str, wanted: Sequence[str]) -> Grid:
     """
     if path.suffix.lower() == ".parquet":
         return Grid(read_parquet(path, name), "", [])
+    if path.suffix.lower() in EXCEL:
+        return read_excel(path, name)
     return read_grid(path, name, lambda header: find(header, wanted) is not None)
 
 

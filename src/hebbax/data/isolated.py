@@ -29,9 +29,18 @@ from hebbax.data.limits import (
 from hebbax.errors import DataError
 from hebbax.runs.files import check_readable
 
-Kind = Literal["mat", "nc", "parquet"]
+Kind = Literal["mat", "nc", "parquet", "xlsx", "nwb"]
 
-NAMES: dict[Kind, str] = {"mat": "MATLAB file", "nc": "netCDF file", "parquet": "parquet table"}
+NAMES: dict[Kind, str] = {
+    "mat": "MATLAB file",
+    "nc": "netCDF file",
+    "parquet": "parquet table",
+    "xlsx": "Excel file",
+    "nwb": "NWB file",
+}
+
+EXTRAS: dict[Kind, str] = {"xlsx": "excel", "nwb": "nwb"}
+"""What has to be installed with hebbax to read files of a kind."""
 
 MOST = {
     "cells": MAX_CELLS,
@@ -52,13 +61,15 @@ class Named(NamedTuple):
 @dataclass(frozen=True)
 class Content:
     """What a file holds, by name: arrays of numbers, lists of text, dimensions of variables,
-    attributes of the file, and the kind of every variable that is neither number nor text."""
+    attributes of the file, the kind of every variable that is neither number nor text, and the
+    cells of each column of a table."""
 
     numbers: dict[str, np.ndarray] = field(default_factory=dict)
     text: dict[str, list[str]] = field(default_factory=dict)
     dims: dict[str, list[str]] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, list] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -122,8 +133,12 @@ def unreadable(kind: Kind, where: str) -> str:
 
 def _content(kind: Kind, where: str, header: dict[str, Any], packed: bytes) -> Content:
     refused = header.pop("refused", None)
-    if refused == "version 7.3":
-        raise DataError(f"{where}: a MATLAB 7.3 file; save it in MATLAB with save(..., '-v7').")
+    if refused == "missing":
+        extra = f"hebbax[{EXTRAS[kind]}]" if kind in EXTRAS else header["what"]
+        raise DataError(
+            f"{where}: an {NAMES[kind]}, which needs {header['what']} to be read; "
+            f"python -m pip install '{extra}' installs it."
+        )
     if refused == "large":
         raise DataError(f"{where}: {header['what']}.")
     if refused is not None:
