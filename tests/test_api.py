@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import made
@@ -13,12 +14,13 @@ import pandas as pd
 import pytest
 from command import SHORT, run
 from conftest import random_sessions
+from numpyro import handlers
 
 import hebbax
 from hebbax import data
 from hebbax.api.session import prepare
 from hebbax.errors import FitError, HebbaxError, ModelError
-from hebbax.model.declared import read_spec
+from hebbax.model.declared import declared_models, read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import summary
 
@@ -212,3 +214,23 @@ def test_sessions_are_told_in_a_sentence():
         "recorded"
     )
     assert repr(simulated) in simulated._repr_html_()
+
+
+@pytest.mark.parametrize("name", [*declared_models(), "a prior that shrinks", "each animal alone"])
+def test_every_site_of_a_numpyro_model_has_named_dimensions(name):
+    """As `arviz.from_numpyro` reads them: plates, then what a site says of its event."""
+    others = {
+        "a prior that shrinks": ModelSpec("m", ("x r",), prior="horseshoe", expected_terms=0.5),
+        "each animal alone": ModelSpec("m", ("x r",), hierarchy="none"),
+    }
+    spec = others.get(name) or replace(read_spec(name), scaling="declared")
+    model = hebbax.build_model(spec, random_sessions(0))
+    sizes = {"animal": 2, "observation": len(model.trials), "term": len(spec.members)}
+    for site in handlers.trace(handlers.seed(model, 0)).get_trace().values():
+        if site["type"] == "plate":
+            continue
+        plates = sorted(site["cond_indep_stack"], key=lambda frame: frame.dim)
+        dims = [frame.name for frame in plates] + list(site.get("infer", {}).get("event_dims", []))
+        shape = np.shape(site["value"])
+        assert len(dims) == len(shape), site["name"]
+        assert all(sizes.get(dim, size) == size for dim, size in zip(dims, shape, strict=True))

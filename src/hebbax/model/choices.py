@@ -27,7 +27,7 @@ from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
 from hebbax.model.choice_model import Animal, ChoiceModel, animal_of
 from hebbax.model.conditioning import shown
 from hebbax.model.effects import Effects
-from hebbax.model.groups import Group, sample_group
+from hebbax.model.groups import Group, named, sample_group
 from hebbax.model.likelihood import Choice, Encounters, Kind
 from hebbax.model.members import effects_of, groups_of
 from hebbax.model.spec import Declared, ModelSpec
@@ -83,7 +83,8 @@ class Model:
         `ModelError` for another name, and for observations of another shape than recorded.
         """
         seen = shown(observed, self.site, self.observed)
-        numpyro.sample(self.site, self.distribution(self.latents()), obs=seen)
+        dims = named("observation", *self.kind.outcome)
+        numpyro.sample(self.site, self.distribution(self.latents()), obs=seen, infer=dims)
 
     @property
     def index(self) -> tuple[np.ndarray, np.ndarray]:

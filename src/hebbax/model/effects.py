@@ -22,6 +22,7 @@ import pandas as pd
 from hebbax.data import Sessions
 from hebbax.data.sessions import natural_order
 from hebbax.errors import ModelError
+from hebbax.model.groups import named
 from hebbax.typing import Array, ArrayLike, Parameters
 from hebbax.validation.quoting import plain
 
@@ -89,7 +90,8 @@ class Effects:
         """State the effects as a NumPyro site, and return it; nothing where there are none."""
         if not self.each:
             return {}
-        return {NAME: numpyro.sample(NAME, dist.Normal(0.0, self.scales).to_event(1))}
+        density = dist.Normal(0.0, self.scales).to_event(1)
+        return {NAME: numpyro.sample(NAME, density, infer=named(DIMENSION))}
 
     def onto(self, group: str, size: int) -> np.ndarray:
         """Return which effect is on which of the values of a group ``(effect, member)``, 1 or 0."""

@@ -14,6 +14,7 @@ point. Sites are ``<group>_population``, ``<group>_spread``, ``<group>_offset``,
 prior's own scales, and the deterministic ``<group>``.
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -90,9 +91,18 @@ def sample_scales(group: Group) -> tuple[Array, ...]:
     """
     priors = group.prior.own_priors(group.shape)
     return tuple(
-        numpyro.sample(site, prior.to_event(len(prior.batch_shape)))
+        numpyro.sample(
+            site,
+            prior.to_event(len(prior.batch_shape)),
+            infer=named(*(group.dims if prior.batch_shape else ())),
+        )
         for site, prior in zip(group.scale_sites, priors, strict=True)
     )
+
+
+def named(*dims: str) -> dict[str, tuple[str, ...]]:
+    """Return what says to ArviZ how the dimensions of a site are called."""
+    return {"event_dims": dims}
 
 
 def sample_group(group: Group, n_animals: int, shift: ArrayLike = 0.0) -> Array:
@@ -101,13 +111,19 @@ def sample_group(group: Group, n_animals: int, shift: ArrayLike = 0.0) -> Array:
     own = sample_scales(group)
     prior = group.prior.value(group.scales, *own)
     if not group.population:
-        return numpyro.sample(group.name, prior.expand(every).to_event(event + 1))
+        density = prior.expand(every).to_event(event + 1)
+        return numpyro.sample(group.name, density, infer=named("animal", *group.dims))
     scale = SPREAD_FRACTION * (jnp.asarray(group.scales) * group.prior.spread_scale(*own))
     offset = dist.Normal(0.0, 1.0).expand(every).to_event(event + 1)
     priors = {
-        f"{group.name}_population": prior.to_event(event),
-        f"{group.name}_spread": dist.HalfNormal(scale).to_event(event),
-        f"{group.name}_offset": offset,
+        f"{group.name}_population": (prior.to_event(event), group.dims),
+        f"{group.name}_spread": (dist.HalfNormal(scale).to_event(event), group.dims),
+        f"{group.name}_offset": (offset, ("animal", *group.dims)),
     }
-    values = {site: numpyro.sample(site, of) for site, of in priors.items()}
-    return numpyro.deterministic(group.name, group.animals(values, shift))
+    values = {
+        site: numpyro.sample(site, of, infer=named(*dims)) for site, (of, dims) in priors.items()
+    }
+    with ExitStack() as plates:  # they name the dimensions of what is no sample
+        for k, (dim, size) in enumerate(zip(("animal", *group.dims), every, strict=True)):
+            plates.enter_context(numpyro.plate(dim, size, dim=k - len(every)))
+        return numpyro.deterministic(group.name, group.animals(values, shift))
