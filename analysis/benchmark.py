@@ -26,7 +26,8 @@ import samplers
 
 import hebbax
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
 from hebbax.cli.script import entry, quick_option
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal

@@ -22,7 +22,8 @@ from fly_terms import TEN
 import hebbax
 from hebbax.check import sbc
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
 from hebbax.cli.script import entry, quick_option
 from hebbax.inference import evidence, pseudo_marginal, scaling
 from hebbax.inference.climbs import Climb

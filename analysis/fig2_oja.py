@@ -27,7 +27,8 @@ import plain_layer
 from scipy.stats import norm
 
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
 from hebbax.cli.script import entry, quick_option
 from hebbax.data.recordings import Recordings
 from hebbax.figures import intervals, publish, recovery

@@ -22,7 +22,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
 from hebbax.cli.script import entry, quick_option
 from hebbax.figures import publish, sweep
 from hebbax.mehta2024 import mode as climb

@@ -22,8 +22,9 @@ import pandas as pd
 import hebbax
 from hebbax.check import heldout
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option, recorded_or_simulated
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.figures import held_out, publish
 from hebbax.inference import pseudo_marginal

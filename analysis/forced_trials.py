@@ -28,8 +28,9 @@ import hebbax
 from hebbax.check.heldout import predict_from, scores
 from hebbax.check.score import standard_error
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.script import entry, flies_argument, quick_option
 from hebbax.data import data_hash, part, split_sessions
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence

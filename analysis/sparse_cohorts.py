@@ -64,7 +64,8 @@ from hebbax.check import repeated_fits
 from hebbax.check.calibration import Reliability, reliability
 from hebbax.check.prior_predictive import draw_truth, lives, template
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
 from hebbax.cli.script import entry, quick_option
 from hebbax.data import Sessions
 from hebbax.design.detection import POWER, THRESHOLD

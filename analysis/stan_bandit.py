@@ -27,8 +27,9 @@ from scipy.special import expit, logit, ndtr
 
 import hebbax
 from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.script import entry, flies_argument, quick_option
 from hebbax.data import data_hash
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal

@@ -95,7 +95,7 @@ def test_identify_leaves_nothing_where_no_term_can_be_seen(tmp_path):
 
 
 DESIGN = (
-    "--terms", "x r, w, x w", "--animals", 3, "--trials", 30, "--blocks", 1, 2,
+    "--terms", "x r, w, x w", "--animals", 3, "--trials", 30, "--blocks", "1,2",
     "--rewards", "0.2/0.8", "--baiting", "baited", "--simulated", 4,
 )  # fmt: skip
 
