@@ -20,6 +20,7 @@ from hebbax.cli.commands import HEADINGS, commands
 from hebbax.cli.commands.fits import GUIDES, METHODS
 from hebbax.data import headers
 from hebbax.design import designs
+from hebbax.errors import HebbaxError
 from hebbax.inference import nuts, pseudo_marginal, svi
 from hebbax.posterior import fits
 from hebbax.simulation.cohort import Cohort
@@ -266,6 +267,34 @@ def test_a_list_never_takes_data(words, given):
 def test_errors_of_usage_are_one_sentence(words, sentence):
     done = run(*words)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"hebbax: {sentence}\n")
+
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "models" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def lines_of(page: Path) -> list[str]:
+    """The commands of a page: of its blocks of code, and those within its sentences."""
+    text = page.read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"^```sh\n.*?^```|^    hebbax .*?\n(?! )", text, re.M | re.S))
+    typed = re.findall(r"(?:^|&&) *(hebbax .*)", blocks.replace("\\\n", " "), re.M)
+    within = re.findall(r"`(hebbax [a-z]+ [^`]*)`", text.replace("\n", " "))
+    return typed + [line for line in within if "..." not in line]
+
+
+def test_every_command_of_every_page_is_parsed():
+    refused = {}
+    found = [(page.name, line) for page in PAGES for line in lines_of(page)]
+    assert len(found) > 50
+    for page, line in found:
+        _, name, *words = shlex.split(line, comments=True)
+        try:
+            commands.commands[name].make_context(name, words).close()
+        except click.MissingParameter:
+            pass  # a sentence may name a command and an option, and leave the rest to the reader
+        except (KeyError, click.UsageError, HebbaxError) as problem:
+            refused[page, line] = str(problem)
+    assert refused == {}
 
 
 def test_every_command_is_declared_so():
