@@ -9,10 +9,11 @@ import jax
 from hebbax import figures
 from hebbax.check import comparison, new_animal, next_trials
 from hebbax.check import profile as profiles
-from hebbax.cli.console import CONSOLE, bars, progress, say, score_table, table
+from hebbax.cli.console import CONSOLE, print_table, say, score_table, table
 from hebbax.cli.folders import prepare_folder, refuse_replacing
 from hebbax.cli.pictures import picture
 from hebbax.cli.posteriors import read_posteriors
+from hebbax.cli.progress import bars, progress
 from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.model.declared import read_spec
@@ -31,7 +32,7 @@ def diagnose(posteriors: tuple[Path, ...]) -> None:
         sensitivity = power_scaling.sensitivity_table(result, verdict)
         if verdict.usable and len(sensitivity):
             CONSOLE.print(power_scaling.sentence(sensitivity))
-            CONSOLE.print(table("sensitivity", sensitivity.drop(columns="diagnostics")))
+            print_table(table("sensitivity", sensitivity.drop(columns="diagnostics")))
 
 
 def compare(
@@ -68,7 +69,7 @@ def compare(
             say(name, verdict.advised)
     CONSOLE.print(compared.sentence)
     for score in compared.scores:
-        CONSOLE.print(score_table(score))
+        print_table(score_table(score))
     if out is not None:
         comparison.write_tables(compared, out)
 

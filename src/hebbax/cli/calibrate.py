@@ -7,9 +7,10 @@ from pathlib import Path
 
 from hebbax import figures
 from hebbax.check import model_recovery, repeated_fits, sbc
-from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.console import CONSOLE, print_table, table
 from hebbax.cli.folders import prepare_folder
 from hebbax.cli.pictures import picture
+from hebbax.cli.progress import progress
 from hebbax.cli.ranges import check_cohort
 from hebbax.design import designs
 from hebbax.errors import HebbaxError
@@ -79,7 +80,7 @@ def _one(spec: ModelSpec, plan: Plan) -> None:
     picture(draw, plan.out / f"calibrate_{file_name(spec.name)}.png")
     shown = found.summary.table[SHOWN]
     inside = shown["inside"].map({True: "yes", False: "NO"})
-    CONSOLE.print(table("quantity", shown.assign(inside=inside)))
+    print_table(table("quantity", shown.assign(inside=inside)))
     CONSOLE.print(found.sentence)
 
 
@@ -93,7 +94,7 @@ def _several(specs: list[ModelSpec], plan: Plan) -> None:
         )
     picture(partial(figures.model_recovery, found), plan.out / "recovery.png")
     for name, confusion in found.confusion.items():
-        CONSOLE.print(table(f"true model, best by {name}", confusion))
+        print_table(table(f"true model, best by {name}", confusion))
     CONSOLE.print(found.sentence)
 
 

@@ -8,10 +8,11 @@ from rich.text import Text
 
 from hebbax import figures
 from hebbax.check import predictive
-from hebbax.cli.console import CONSOLE, progress, say
+from hebbax.cli.console import CONSOLE, print_table, say
 from hebbax.cli.folders import prepare_folder, refuse_replacing
 from hebbax.cli.pictures import picture
 from hebbax.cli.posteriors import read_posteriors
+from hebbax.cli.progress import progress
 from hebbax.errors import HebbaxError
 from hebbax.runs.names import file_name
 from hebbax.simulation.environment import AskedBaiting
@@ -41,7 +42,7 @@ def check(
         predictive.write_tables(result, out)
         for kind, draw in figures.predictive(result).items():
             picture(draw, out / f"check_{file_name(name)} {kind}.png")
-        CONSOLE.print(_table(result))
+        print_table(_table(result))
         failed = [] if result.verdict.passed else [result.verdict.sentence]
         for sentence in (*failed, *result.notes):
             say(name, sentence)

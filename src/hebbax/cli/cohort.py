@@ -9,7 +9,7 @@ from rich.table import Table
 
 from hebbax import data, figures
 from hebbax.check.prior_choices import prior_choices, write_table
-from hebbax.cli.console import CONSOLE
+from hebbax.cli.console import CONSOLE, print_table
 from hebbax.cli.folders import prepare_folder, refuse_replacing
 from hebbax.cli.pictures import picture
 from hebbax.cli.ranges import check_cohort
@@ -60,7 +60,7 @@ def models(
 ) -> None:
     """Print the declared models; of those that are named, draw what their priors expect."""
     if not models:
-        CONSOLE.print(_declared())
+        print_table(_declared())
         return
     specs = [read_spec(name) for name in models]
     check_distinct([spec.name for spec in specs], "--model")

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from hebbax import figures
-from hebbax.cli.console import CONSOLE, progress, table
+from hebbax.cli.console import CONSOLE, print_table, table
 from hebbax.cli.folders import prepare_folder, refuse_replacing_any
 from hebbax.cli.pictures import picture
+from hebbax.cli.progress import progress
 from hebbax.cli.ranges import check_cohort
 from hebbax.cli.recordings import described
 from hebbax.design import designs, identifiability
@@ -54,7 +55,7 @@ def identify(
     picture(partial(figures.identifiability, found), out / "identify.png")
     for sentence in found.redundancy.sentences:
         CONSOLE.print(sentence)
-    CONSOLE.print(table("term", _in_words(found.terms[SHOWN])))
+    print_table(table("term", _in_words(found.terms[SHOWN])))
     inflations = found.directions["inflation"]
     for moves, inflation in zip(found.weak_directions, inflations, strict=True):
         CONSOLE.print(f"weak direction: {moves}, {inflation:.1f} times as wide as if uncorrelated")
@@ -76,7 +77,7 @@ def design(out: Path, terms: tuple[str, ...], model: str, force: bool, **grid: A
     picture(partial(figures.designs, found), out / "design.png")
     best = found.table.head(BEST)
     labels = [" ".join(map(str, row)) for row in best[list(designs.FACTORS)].to_numpy()]
-    CONSOLE.print(table(" ".join(designs.FACTORS), _in_words(best[RANKED].set_axis(labels))))
+    print_table(table(" ".join(designs.FACTORS), _in_words(best[RANKED].set_axis(labels))))
     CONSOLE.print(found.sentence)
 
 

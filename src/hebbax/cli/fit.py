@@ -5,8 +5,9 @@ from typing import Any
 
 import xarray as xr
 
-from hebbax.cli.console import CONSOLE, progress, say, table
+from hebbax.cli.console import CONSOLE, print_table, say, table
 from hebbax.cli.folders import prepare_folder
+from hebbax.cli.progress import progress
 from hebbax.cli.recordings import described
 from hebbax.cli.repeating import command_line
 from hebbax.errors import HebbaxError
@@ -68,19 +69,19 @@ def _tell(name: str, result: fits.Result) -> None:
     """Print what a fit says of itself, and its table where it may be summarised."""
     if isinstance(result, xr.Dataset):
         say(name, estimate.sentence(result))
-        CONSOLE.print(table("animal", estimate.table(result)))
+        print_table(table("animal", estimate.table(result)))
         return
     verdict = diagnostics.diagnose(result)
     say(name, verdict.advised)
     if said := prior_tails.sentence(result, verdict):
         CONSOLE.print(said)
     if verdict.usable:
-        CONSOLE.print(table("population", summary.population_table(result, verdict)))
+        print_table(table("population", summary.population_table(result, verdict)))
         if said := forgetting.forgetting_sentence(result, verdict):
             CONSOLE.print(said)
         if said := levels.sentence(result):
-            CONSOLE.print(table("value, group", levels.level_table(result, verdict)))
-            CONSOLE.print(table("difference", levels.difference_table(result, verdict)))
+            print_table(table("value, group", levels.level_table(result, verdict)))
+            print_table(table("difference", levels.difference_table(result, verdict)))
             CONSOLE.print(said)
         if (effective := summary.effective_terms(result)) is not None:
             n_terms = result.posterior.sizes["term"]

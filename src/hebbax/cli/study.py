@@ -11,8 +11,9 @@ import pandas as pd
 
 from hebbax import data
 from hebbax.check import predictive
-from hebbax.cli.console import CONSOLE, bars, say, score_table, table
+from hebbax.cli.console import CONSOLE, print_table, say, score_table, table
 from hebbax.cli.folders import prepare_folder
+from hebbax.cli.progress import bars
 from hebbax.cli.recordings import described
 from hebbax.cli.repeating import command_line
 from hebbax.errors import HebbaxError
@@ -114,12 +115,15 @@ def _study(
         say(name, verdict.advised)
     if not isinstance(result.compared, Failed):
         for score in result.compared.scores:
-            CONSOLE.print(score_table(score))
+            print_table(score_table(score))
     truth = None
     if cohort is not None:
         known = result.posteriors["forgetting"], cohort, result.verdicts["forgetting"]
         truth = attempt("The table of the truth", partial(truth_table, *known))
-        CONSOLE.print(truth.sentence if isinstance(truth, Failed) else table("population", truth))
+        if isinstance(truth, Failed):
+            CONSOLE.print(truth.sentence)
+        else:
+            print_table(table("population", truth))
     CONSOLE.print(answer.answer(result))
     _report(result, plan.folder, truth)
 

@@ -10,9 +10,10 @@ from rich.table import Table
 
 from hebbax import data, figures
 from hebbax.check import comparison
-from hebbax.cli.console import CONSOLE, progress, say, score_table, table
+from hebbax.cli.console import CONSOLE, print_table, say, score_table, table
 from hebbax.cli.folders import prepare_folder
 from hebbax.cli.pictures import picture
+from hebbax.cli.progress import progress
 from hebbax.cli.recordings import described
 from hebbax.cli.repeating import command_line
 from hebbax.errors import HebbaxError
@@ -76,8 +77,8 @@ def terms(
     write_tables(dict(zip(answer.TABLES, tables, strict=True)), out, HebbaxError)
     picture(partial(figures.inclusion, weighed), out / "terms.png")
     picture(partial(figures.projection, projected), out / "terms projection.png")
-    CONSOLE.print(_term_table(by_term))
-    CONSOLE.print(table("sub-model", by_submodel.iloc[:SHOWN, :2]))
+    print_table(_term_table(by_term))
+    print_table(table("sub-model", by_submodel.iloc[:SHOWN, :2]))
     for sentence in (*readout.sentences(weighed), projected.sentence):
         CONSOLE.print(sentence)
     CONSOLE.print(readout.in_symbols(weighed, projected.smallest))
@@ -99,7 +100,7 @@ def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) ->
         CONSOLE.print(f"{compared.sentence} {out / DETAILS} says where.")
         return
     for score in compared.scores:
-        CONSOLE.print(score_table(score))
+        print_table(score_table(score))
     evidence = evidence.set_axis(pd.Index(list(sampled), name="sub-model"))
     write_tables({"terms_confirmed": evidence.join(compared.choices.table)}, out, HebbaxError)
 
