@@ -32,6 +32,7 @@ HEADINGS = {
 def commands() -> None:
     """How sure can one be of a synaptic plasticity rule, given what animals chose?
 
-    DATA is a table of trials (.csv, .tsv, .txt, .parquet), a netCDF file or a folder of .mat files.
+    DATA is a table of trials (.csv, .tsv, .txt, .parquet, .xlsx), a netCDF or NWB file, or a folder
+    of NWB or .mat files.
     `hebbax COMMAND --help` shows what a command takes, with an example.
     """
