@@ -70,7 +70,7 @@ def test_without_a_terminal_progress_is_lines_now_and_then(capsys):
         tell("finding the starts", 0, 1)
         tell("sampling", 3, 4)
     told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "fitted: finding the starts\n")
+    assert (told.out, told.err) == ("", "")  # it was over before the first beat
 
 
 def test_a_beat_says_how_far_it_is_and_what_is_compiled(capsys):
@@ -90,10 +90,8 @@ def test_a_beat_says_how_far_it_is_and_what_is_compiled(capsys):
     other("checking", 1, 2)
     lines.beat()
     assert capsys.readouterr().err.splitlines() == [
-        "one: warming up",
         "one: warming up, 0 of 9, 0.0 min",
         "one: sampling, 3 of 9, 0.0 min (compiling)",
-        "other: checking",
         "other: checking, 1 of 2, 0.0 min",
     ]
 

@@ -27,7 +27,7 @@ from rich.text import Text
 from hebbax.cli.console import CONSOLE
 from hebbax.typing import Progress as Tell
 
-EVERY = 15.0
+EVERY = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
 BEGINS = "/jax/compilation_cache/compile_requests_use_cache"
@@ -112,7 +112,7 @@ class _Doing(ProgressColumn):
 
 
 class Lines:
-    """Progress in lines on standard error: the first word at once, the last one at each beat."""
+    """Progress in lines on standard error: at each beat what was told last."""
 
     def __init__(self) -> None:
         self.last: Callable[[], str] | None = None
@@ -128,7 +128,6 @@ class Lines:
 
             if not began:
                 began.append(time.monotonic())
-                click.echo(f"{name}: {doing}", err=True)
             self.last = line if done < total else None
 
         return tell
