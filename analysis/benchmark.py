@@ -25,8 +25,10 @@ import plain
 import samplers
 
 import hebbax
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
@@ -112,7 +114,7 @@ def show(rows: pd.DataFrame) -> None:
     cells = rows.set_index("implementation").drop(columns=["section", "data"])
     verdicts = cells.pop("verdict") if "verdict" in cells else {}
     cells = cells.map(lambda v: "" if pd.isna(v) else f"{v:.4g}")
-    CONSOLE.print(table(section, cells.T if len(rows) < len(cells.columns) else cells))
+    print_table(table(section, cells.T if len(rows) < len(cells.columns) else cells))
     for implementation, verdict in dict(verdicts).items():
         CONSOLE.print(f"{implementation}: {verdict}.")
 

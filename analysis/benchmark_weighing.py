@@ -21,8 +21,10 @@ from fly_terms import TEN
 
 import hebbax
 from hebbax.check import sbc
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.inference import evidence, pseudo_marginal, scaling
 from hebbax.inference.climbs import Climb
@@ -85,7 +87,7 @@ def main(quick: bool, out: Path, data: Path | None, workers: int | None) -> None
     if not ledger.done(what="simulation", data="simulated"):
         ledger.add([{"data": "simulated", **simulations(plan)}])
     shown = ledger.frame.astype(str).set_index("what")
-    CONSOLE.print(table("what", shown.assign(seconds=ledger.frame["seconds"].to_numpy())))
+    print_table(table("what", shown.assign(seconds=ledger.frame["seconds"].to_numpy())))
     CONSOLE.print(ledger.provenance)
 
 

@@ -33,8 +33,10 @@ import pandas as pd
 from hebbax.check import new_animal, repeated_fits
 from hebbax.check.joint import SUBJECTS, Answer, Averaged, answer, stacking, surely
 from hebbax.check.score import Score
-from hebbax.cli.console import CONSOLE, progress
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.data import Record, Sessions, from_animals
 from hebbax.inference import pseudo_marginal

@@ -26,8 +26,10 @@ import pandas as pd
 import plain_layer
 from scipy.stats import norm
 
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.data.recordings import Recordings
 from hebbax.figures import intervals, publish, recovery
@@ -261,8 +263,8 @@ def main(quick: bool, out: Path) -> None:
             if not descents.done(noise=noise, fraction=fraction):
                 descents.add(descend(plan, noise, fraction, report))
     draw(plan, fits.frame, descents.frame, out)
-    CONSOLE.print(table("coverage", coverage_by_case(fits.frame).set_index("case")))
-    CONSOLE.print(table("gradient", speed.frame.set_index("neurons")))
+    print_table(table("coverage", coverage_by_case(fits.frame).set_index("case")))
+    print_table(table("gradient", speed.frame.set_index("neurons")))
     CONSOLE.print(fits.provenance)
 
 

@@ -21,8 +21,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.figures import change_curves, interval_by_seed, publish, valley
 from hebbax.mehta2024 import shrinkage, variational
@@ -250,7 +252,7 @@ def main(quick: bool, out: Path) -> None:
     publish(draw(*(ledger.frame for ledger in ledgers)), out, "fig3_reward")
     scores = ledgers[0].frame
     wanted = ["slope", "low", "high", "r2 weights", "r2 activity", "deviance", "oracle"]
-    CONSOLE.print(table("median over seeds", scores.groupby("method")[wanted].median()))
+    print_table(table("median over seeds", scores.groupby("method")[wanted].median()))
     for method, values in PUBLISHED_SCORES.items():
         CONSOLE.print(f"published, {method}: {values}")
     CONSOLE.print(ledgers[0].provenance)

@@ -24,9 +24,11 @@ from scipy.stats import spearmanr, wilcoxon
 import hebbax
 from hebbax.check.comparison import compare, deviance_explained
 from hebbax.check.heldout import gain
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option, recorded_or_simulated
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
+from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.figures import coefficients, publish
 from hebbax.inference import pseudo_marginal
@@ -204,9 +206,9 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
     found = pairs(ledger.frame, loo)
     ledger.write_beside(found, "fig4_pairs.csv", "%.4g")
     publish(coefficients(ledger.frame, PUBLISHED), out, "fig4_flies")
-    CONSOLE.print(table("median fly", medians(ledger.frame)))
+    print_table(table("median fly", medians(ledger.frame)))
     shown = ["median", "total", "total_se", "better", "of", "Wilcoxon p"]
-    CONSOLE.print(table("pair", found.set_index(["pair", "fit"])[shown]))
+    print_table(table("pair", found.set_index(["pair", "fit"])[shown]))
     CONSOLE.print(likeness(ledger.frame))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
 

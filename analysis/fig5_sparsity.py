@@ -22,8 +22,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.figures import across_priors, publish, sweep
 from hebbax.mehta2024 import shrinkage
@@ -139,7 +141,7 @@ def main(quick: bool, out: Path) -> None:
     publish(draw(ledger.frame), out, "fig5_sparsity")
     wanted = ["r2 weights", "slope", "spurious", "deviance"]
     groups = ledger.frame.groupby(["method", "l1"], dropna=False)
-    CONSOLE.print(table("median", groups[wanted].median()))
+    print_table(table("median", groups[wanted].median()))
     CONSOLE.print(ledger.provenance)
 
 

@@ -21,8 +21,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.figures import publish, sweep
 from hebbax.mehta2024 import mode as climb
@@ -153,9 +155,9 @@ def main(quick: bool, out: Path) -> None:
     publish(draw(scores, curves), out, "fig6_window")
     shares = posterior(curves).sort_values("share", ascending=False)
     best = shares.groupby(["window", "seed"]).head(1).set_index(["window", "seed"])
-    CONSOLE.print(table("best supported", best[["kind", "value", "share", "x r at it"]]))
+    print_table(table("best supported", best[["kind", "value", "share", "x r at it"]]))
     middle = scores.groupby(["method", "window"])[["r2 weights", "deviance"]].median()
-    CONSOLE.print(table("median", middle))
+    print_table(table("median", middle))
     CONSOLE.print(ledgers[0].provenance)
 
 

@@ -21,8 +21,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.figures import publish, sweep
 from hebbax.mehta2024 import shrinkage
@@ -142,7 +144,7 @@ def main(quick: bool, out: Path) -> None:
         fill([ledger], rates, lambda rate: [cells(rate, plan)], report)
     publish(draw(ledger.frame), out, "fig7_input")
     wanted = ["r2 weights", "slope", "deviance", "alone", "among all"]
-    CONSOLE.print(table("median", ledger.frame.groupby(["method", "rate"])[wanted].median()))
+    print_table(table("median", ledger.frame.groupby(["method", "rate"])[wanted].median()))
     CONSOLE.print(ledger.provenance)
 
 

@@ -21,9 +21,11 @@ import pandas as pd
 
 import hebbax
 from hebbax.check import heldout
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option, recorded_or_simulated
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
+from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.figures import held_out, publish
 from hebbax.inference import pseudo_marginal
@@ -185,7 +187,7 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
     ledger.write_beside(found, "fig8_summary.csv", "%.4g")
     publish(held_out(found, PUBLISHED), out, "fig8_heldout")
     shown = ["percent", "total over coin", "total over no-learning"]
-    CONSOLE.print(table("method, model, fraction, weights", found.set_index(list(CELL))[shown]))
+    print_table(table("method, model, fraction, weights", found.set_index(list(CELL))[shown]))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
 
 

@@ -25,9 +25,11 @@ from matplotlib.ticker import FixedLocator
 
 import hebbax
 from hebbax.check import heldout
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option, recorded_or_simulated
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
+from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.figures import model_colour, publish
 from hebbax.inference import pseudo_marginal
@@ -178,7 +180,7 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
     publish(draw(ledger.frame), out, "fig9_forgetting")
     everyone = ledger.frame[ledger.frame["animal"] == EVERYONE]
     shown = everyone.set_index(["model", "fraction"])[["low", "value", "high", "below zero"]]
-    CONSOLE.print(table("population", shown))
+    print_table(table("population", shown))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
 
 

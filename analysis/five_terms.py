@@ -24,9 +24,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import hebbax
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option, recorded_or_simulated
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
+from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.figures import model_colour, publish
 from hebbax.inference import pseudo_marginal
@@ -110,7 +112,7 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
         fill(ledgers, cells, rows, report)
     found = ledgers[0].frame
     publish(draw(ledgers[1].frame), out, "five_terms")
-    CONSOLE.print(table("model, seed, term", found.set_index([*cell, "term"])))
+    print_table(table("model, seed, term", found.set_index([*cell, "term"])))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledgers[0].provenance}")
 
 

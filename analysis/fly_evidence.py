@@ -25,9 +25,11 @@ import pandas as pd
 import hebbax
 from hebbax.check.new_animal import leave_one_animal_out
 from hebbax.check.score import standard_error
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option, recorded_or_simulated
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
+from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
@@ -137,9 +139,9 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
 
     with progress("sampling") as report:
         fill([ledger, left_out], cells, rows, report)
-    CONSOLE.print(table("model, seed", ledger.frame.set_index(list(cell))))
-    CONSOLE.print(table("model, seed", sums(left_out.frame)))
-    CONSOLE.print(table("pair, seed", differences(left_out.frame)))
+    print_table(table("model, seed", ledger.frame.set_index(list(cell))))
+    print_table(table("model, seed", sums(left_out.frame)))
+    print_table(table("pair, seed", differences(left_out.frame)))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
 
 

@@ -24,9 +24,11 @@ import pandas as pd
 from scipy.special import logsumexp
 
 import hebbax
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option, recorded_or_simulated
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
+from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_simulated
 from hebbax.data import data_hash
 from hebbax.design.redundancy import redundancy
 from hebbax.figures import publish, variants
@@ -184,7 +186,7 @@ def main(recordings: Path | None, quick: bool, out: Path) -> None:
     report(said, weighed, title, ledgers[0].provenance, out)
     for sentence in answer(said, weighed):
         CONSOLE.print(sentence)
-    CONSOLE.print(table("variant", weighed[["log evidence", "best", "its P"]]))
+    print_table(table("variant", weighed[["log evidence", "best", "its P"]]))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledgers[0].provenance}")
 
 

@@ -27,9 +27,11 @@ import pandas as pd
 import hebbax
 from hebbax.check.heldout import predict_from, scores
 from hebbax.check.score import standard_error
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
+from hebbax.cli.script import entry, flies_argument, quick_option
 from hebbax.data import data_hash, part, split_sessions
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
@@ -133,7 +135,7 @@ def main(recordings: Path | None, model: str, quick: bool, out: Path) -> None:
 
     with progress("forced trials") as tell:
         fill([ledger], cells, rows, tell)
-    CONSOLE.print(table("forced trials", told(ledger.frame)))
+    print_table(table("forced trials", told(ledger.frame)))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} animals; {ledger.provenance}")
 
 

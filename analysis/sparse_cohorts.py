@@ -63,8 +63,10 @@ from hebbax import figures
 from hebbax.check import repeated_fits
 from hebbax.check.calibration import Reliability, reliability
 from hebbax.check.prior_predictive import draw_truth, lives, template
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.data import Sessions
 from hebbax.design.detection import POWER, THRESHOLD
@@ -399,7 +401,7 @@ def main(quick: bool, out: Path) -> None:
     tables = {"sparse_cohorts": compared, "sparse_cohorts_reliability": bins}
     write_tables(tables, out, HebbaxError, float_format="%.6g")
     figures.publish(draw(scored, curves["inclusion"]), out, "sparse_cohorts")
-    CONSOLE.print(table("method", compared))
+    print_table(table("method", compared))
     for name, curve in curves.items():
         CONSOLE.print(f"{name}: {curve.sentence}")
     CONSOLE.print(drawn.provenance)

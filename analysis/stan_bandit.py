@@ -26,9 +26,11 @@ import pandas as pd
 from scipy.special import expit, logit, ndtr
 
 import hebbax
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import flies_argument, out_option, prepare_folder
-from hebbax.cli.script import entry, quick_option
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
+from hebbax.cli.script import entry, flies_argument, quick_option
 from hebbax.data import data_hash
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
@@ -231,7 +233,7 @@ def main(recordings: Path | None, stan: bool, quick: bool, out: Path) -> None:
         cells = {name: {"choices": choices, "posterior": name} for name in wanted}
         fill([ledger], cells, rows, report)
     known = with_stored(ledger.frame, choices)
-    CONSOLE.print(table("quantity, statistic", beside(known)))
+    print_table(table("quantity, statistic", beside(known)))
     CONSOLE.print(f"{sessions.source}, {sessions.n_animals} people; {ledger.provenance}")
 
 

@@ -21,8 +21,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.figures import publish, sweep
 from hebbax.mehta2024 import shrinkage
@@ -136,7 +138,7 @@ def main(quick: bool, out: Path) -> None:
     found = ledger.frame.assign(**{"slope error": (ledger.frame["slope"] - 1.0).abs()})
     publish(draw(found, plan), out, "table2_scale")
     wanted = ["r2 weights", "slope error", "deviance", "gradient (ms)", "memory (MB)"]
-    CONSOLE.print(table("median", found.groupby(["method", "trials", "hidden"])[wanted].median()))
+    print_table(table("median", found.groupby(["method", "trials", "hidden"])[wanted].median()))
     CONSOLE.print(ledger.provenance)
 
 

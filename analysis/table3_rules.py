@@ -23,8 +23,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.options import out_option
+from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
 from hebbax.figures import publish, rule_table
 from hebbax.inference.convergence import convergence
@@ -240,7 +242,7 @@ def main(seeds: int, quick: bool, out: Path) -> None:
         publish(draw(found), out, f"table3_{meaning}")
         CONSOLE.print(f"{meaning}: {found['reached'].sum()} of {len(found)} rows reached")
         wanted = ["deviance oracle", *(c for c in found if c.startswith("Taylor deviance"))]
-        CONSOLE.print(table("row", found[found["row"].isin(TABLE_1)].set_index("row")[wanted]))
+        print_table(table("row", found[found["row"].isin(TABLE_1)].set_index("row")[wanted]))
     CONSOLE.print(ledger.provenance)
 
 

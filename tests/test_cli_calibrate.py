@@ -15,6 +15,7 @@ from hebbax.model.declared import declared_models
 from hebbax.runs.ledger import read
 
 TINY = ("--animals", 2, "--trials", 12, "--blocks", 1, "--warmup", 10, "--draws", 30)
+ONE = ("--model", "no-learning")
 MANY = (*TINY, "--simulations", 40)
 TABLES = (
     "calibrate_no-learning.csv",
@@ -26,7 +27,7 @@ TABLES = (
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     folder = tmp_path_factory.mktemp("calibrate")
-    done = run("calibrate", "no-learning", *MANY, "--out", folder)
+    done = run("calibrate", *ONE, *MANY, "--out", folder)
     assert done.returncode == 0, done.stderr
     return folder, " ".join(done.stdout.split())
 
@@ -54,7 +55,7 @@ def test_it_answers_in_words_tables_and_a_picture(unbroken):
 
 def test_after_a_kill_it_goes_on_and_repeats_nothing(unbroken, tmp_path):
     folder, _ = unbroken
-    command = [*HEBBAX, "calibrate", "no-learning", *map(str, MANY)]
+    command = [*HEBBAX, "calibrate", *ONE, *map(str, MANY)]
     started = subprocess.Popen([*command, "--out", tmp_path], stdout=subprocess.DEVNULL)
     fits = tmp_path / "calibrate_no-learning_fits.csv"
     deadline = time.monotonic() + LIMIT
@@ -70,7 +71,7 @@ def test_after_a_kill_it_goes_on_and_repeats_nothing(unbroken, tmp_path):
     # A table that does not count its rows, as those of before, may be.
     first, rest = fits.read_text().split("\n", 1)
     fits.write_text(f"{first.partition(' {')[0]}\n{rest}".replace("\n0,", "\n0,7", 1))
-    done = run("calibrate", "no-learning", *MANY, "--out", tmp_path)
+    done = run("calibrate", *ONE, *MANY, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert read(fits)["r_hat"][0] == pytest.approx(70.0 + finished["r_hat"][0], abs=1e-3)
     for name in ("calibrate_no-learning.csv", "calibrate_no-learning_summary.csv"):
@@ -81,7 +82,7 @@ def test_after_a_kill_it_goes_on_and_repeats_nothing(unbroken, tmp_path):
 def test_other_settings_do_not_mix(unbroken):
     folder, _ = unbroken
     before = [(folder / name).read_bytes() for name in TABLES]
-    again = run("calibrate", "no-learning", *MANY, "--seed", 1, "--out", folder)
+    again = run("calibrate", *ONE, *MANY, "--seed", 1, "--out", folder)
     assert again.returncode == 2
     assert again.stderr == (
         "hebbax: calibrate_no-learning.csv: was made with seed 0, and 1 is asked for, and lies in "
@@ -94,7 +95,7 @@ def test_other_settings_do_not_mix(unbroken):
 def test_a_damaged_table_is_one_sentence_and_stays(models, tmp_path):
     path = tmp_path / ("recovery.csv" if len(models) > 1 else TABLES[0])
     path.write_bytes(b"simulation,rank\n0,1\n")
-    ended = run("calibrate", *models, *MANY, "--out", tmp_path)
+    ended = run("calibrate", "--model", ",".join(models), *MANY, "--out", tmp_path)
     assert ended.returncode == 2
     assert ended.stderr == (
         f"hebbax: {path.name}: does not say in its first line with what it was made, so that it is "
@@ -107,7 +108,7 @@ def test_a_damaged_table_is_one_sentence_and_stays(models, tmp_path):
 @pytest.mark.slow
 def test_two_workers_give_the_numbers_of_one_process(unbroken, tmp_path):
     folder, _ = unbroken
-    done = run("calibrate", "no-learning", *MANY, "--workers", 2, "--out", tmp_path)
+    done = run("calibrate", *ONE, *MANY, "--workers", 2, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     for name in TABLES:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
@@ -116,7 +117,7 @@ def test_two_workers_give_the_numbers_of_one_process(unbroken, tmp_path):
 @pytest.mark.slow
 def test_models_are_told_apart(tmp_path):
     options = (*TINY, "--animals", 4, "--trials", 60, "--simulations", 6)
-    done = run("calibrate", "no-learning", "reward", *options, "--out", tmp_path)
+    done = run("calibrate", "--model", "no-learning,reward", *options, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Of 12 cohorts the true model is found in " in " ".join(done.stdout.split())
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -137,32 +138,35 @@ def test_models_are_told_apart(tmp_path):
     ("options", "sentence"),
     [
         (
-            ("oja",),
+            ("--model", "oja"),
             f'unknown model "oja": declared models are {", ".join(declared_models())}; a path to a '
             ".toml file and a module:function work too.",
         ),
         (
-            ("no-learning", "--simulations", "0"),
+            (*ONE, "--simulations", "0"),
             "--simulations 0: must be a whole number from 1 to 100000.",
         ),
-        (("no-learning", "--animals", "0"), "--animals 0: must be a whole number from 1 to 10000."),
-        (("no-learning", "--warmup", "0"), "--warmup 0: must be a whole number from 1 to 100000."),
-        (("no-learning", "--trials", "1"), "--trials 1: must be a whole number from 2 to 100000."),
+        ((*ONE, "--animals", "0"), "--animals 0: must be a whole number from 1 to 10000."),
+        ((*ONE, "--warmup", "0"), "--warmup 0: must be a whole number from 1 to 100000."),
+        ((*ONE, "--trials", "1"), "--trials 1: must be a whole number from 2 to 100000."),
         (
-            ("no-learning", "--blocks", "9", "--trials", "8"),
+            (*ONE, "--blocks", "9", "--trials", "8"),
             "--blocks 9: so many do not fit into 8 trials.",
         ),
         (
-            ("no-learning", "--draws", "5"),
+            (*ONE, "--draws", "5"),
             "a truth is ranked among 30 draws, and 20 are made; ask for more.",
         ),
         (
-            ("no-learning", "--rewards", "0.2,0.8"),
+            (*ONE, "--rewards", "0.2,0.8"),
             '--rewards: "0.2,0.8" given; probabilities with a slash between them are allowed, as '
             "in 0.2/0.8.",
         ),
-        (("no-learning", "--workers", "0"), "--workers 0: must be a whole number from 1 to 1000."),
-        (("no-learning", "no-learning"), "no-learning: is given twice; each model may stand once."),
+        ((*ONE, "--workers", "0"), "--workers 0: must be a whole number from 1 to 1000."),
+        (
+            ("--model", "no-learning,no-learning"),
+            "no-learning: is given twice; each model may stand once.",
+        ),
     ],
 )
 def test_what_calibrate_refuses(options, sentence, tmp_path):

@@ -95,7 +95,7 @@ def test_identify_leaves_nothing_where_no_term_can_be_seen(tmp_path):
 
 
 DESIGN = (
-    "--terms", "x r, w, x w", "--animals", 3, "--trials", 30, "--blocks", 1, 2,
+    "--terms", "x r, w, x w", "--animals", 3, "--trials", 30, "--blocks", "1,2",
     "--rewards", "0.2/0.8", "--baiting", "baited", "--simulated", 4,
 )  # fmt: skip
 
@@ -142,8 +142,8 @@ def test_what_only_the_prior_knows_is_called_not_detectable(tmp_path):
         (("--trials", 4), "--blocks: 6 blocks do not fit into 4 trials."),
         (
             ("--rewards", "0.2,0.8"),
-            '--rewards: "0.2,0.8" given; probabilities with a slash between them are allowed, as '
-            "in 0.2/0.8.",
+            "--rewards: 0.2 given; a probability between 0 and 1 for each of 2 or more stimuli is "
+            "allowed, as in 0.2/0.8.",
         ),
         (("--terms", "x r, x w"), 'the term "w" is not one of x r, x w.'),
     ],

@@ -76,7 +76,7 @@ def test_a_name_for_no_choice_is_for_tables_of_trials(tmp_path):
     text = "animal,trial,stimulus,accepted,reward\nm,1,A,1,1\nm,2,B,1,0\n"
     (tmp_path / "e.csv").write_text(text)
     for name, sentence in {
-        "s.nc": "--no-choice is for tables only (.csv, .tsv, .txt, .parquet).",
+        "s.nc": "--no-choice is for tables only (.csv, .tsv, .txt, .parquet, .xlsx, .nwb).",
         "e.csv": "has one row an encounter; --no-choice is for one row a trial.",
     }.items():
         with pytest.raises(DataError) as error:

@@ -21,7 +21,7 @@ from hebbax.posterior.inference_data import read, write
 from hebbax.runs.names import file_name
 from hebbax.simulation.baiting import decide
 
-SMALL = ("--models", "no-learning", "reward", *SHORT)
+SMALL = ("--model", "no-learning,reward", *SHORT)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_run_answers_in_tables_pictures_and_one_page(finished):
     assert "FAILED its diagnostics" in text
     assert text.count(decided_without_blocks().sentence) == 2
     assert (
-        f"hebbax run {folder.parent / 'trials.csv'} --models no-learning --models reward --out {folder} "
+        f"hebbax run {folder.parent / 'trials.csv'} --model no-learning,reward --out {folder} "
         "--warmup 20 --draws 20\n"
     ) in text
 
@@ -131,9 +131,9 @@ def test_the_command_in_the_report_gives_the_same_draws(tmp_path, monkeypatch):
     rows = [row.replace(",,", ",no choice,") for row in rows]
     assert sum("no choice" in row for row in rows) == 6
     path.write_text("\n".join([first, *rows]) + "\n")
-    options = ("--column", "animal=fly id", "--no-choice", "no choice", "--blocks", "20")
+    options = ("--column", "animal=fly id", "--no-choice", "no choice", "--trials-per-block", "20")
     options += ("--baiting", "independent", "--seed", "3", *SHORT)
-    given = ("run", "my trials.csv", *options, "--models", "no-learning")
+    given = ("run", "my trials.csv", *options, "--model", "no-learning")
     with monkeypatch.context() as there:
         there.chdir(place)
         done = run(*given, "--out", "o")
@@ -148,7 +148,7 @@ def test_the_command_in_the_report_gives_the_same_draws(tmp_path, monkeypatch):
     # Blocks of 20 trials and seed 3 are remembered: the same checks, byte for byte.
     assert (place / "o" / "check_no-learning.csv").read_bytes() == check
     assert pd.read_csv(place / "o" / "check_no-learning_contingencies.csv")["block"].max() == 2
-    assert run("report", place / "o", "--blocks", "3", "--seed", "4").returncode == 0
+    assert run("report", place / "o", "--trials-per-block", "3", "--seed", "4").returncode == 0
     assert pd.read_csv(place / "o" / "check_no-learning_contingencies.csv")["block"].max() > 3
     shutil.rmtree(place / "o")
     script = f'hebbax() {{ "{sys.executable}" -c "{HEBBAX[2]}" "$@"; }}\n{said}\n'
@@ -214,7 +214,7 @@ def test_a_report_of_three_alternatives_holds_every_name_as_it_stands(tmp_path):
 @pytest.mark.slow
 def test_a_run_with_three_alternatives_ends_in_its_report(tmp_path):
     write_table(random_sessions(11, 3, lengths=(40, 30)), tmp_path / "trials.csv")
-    models = ("--models", "no-learning", "forgetting")
+    models = ("--model", "no-learning,forgetting")
     done = run("run", tmp_path / "trials.csv", *models, *SHORT, "--out", tmp_path / "o")
     assert done.returncode == 0, done.stderr
     assert "could not be made" not in done.stdout
@@ -233,12 +233,12 @@ def test_a_report_is_written_anew_from_what_is_stored(finished):
     ("args", "sentence"),
     [
         (
-            ("run", "{trials}", "--models", "no-learning", "no-learning"),
-            "--models: no-learning is given twice; each may stand once.",
+            ("run", "{trials}", "--model", "no-learning,no-learning"),
+            "--model: no-learning is given twice; each may stand once.",
         ),
         (
-            ("run", "{trials}", "--blocks", "0"),
-            "--blocks 0: must be a whole number from 1 to 100000.",
+            ("run", "{trials}", "--trials-per-block", "0"),
+            "--trials-per-block 0: must be a whole number from 1 to 100000.",
         ),
         (
             ("report", "{trials.parent}"),

@@ -9,17 +9,19 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hebbax.cli.command import Command
 from hebbax.cli.commands import commands
-from hebbax.cli.options import ListCommand, command_line
+from hebbax.cli.options import several_option
+from hebbax.cli.repeating import command_line
 
 VALUE = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 
 
-@click.command(cls=ListCommand)
+@click.command(cls=Command)
 @click.argument("recordings")
 @click.option("--column", multiple=True)
 @click.option("--draws", type=int, default=10)
-@click.option("--effect", type=float, multiple=True)
+@several_option("--effect", each=click.FLOAT)
 @click.option("--baited/--independent", default=True)
 @click.option("--force", is_flag=True)
 def command(**given):
@@ -55,17 +57,17 @@ def test_what_was_not_given_is_not_said():
 OF_DATA = ("--column", "animal=fly id", "--column=choice=-x", "--no-choice", "-9")
 GIVEN = {
     "run": (
-        "my trials.csv", *OF_DATA, "--models", "no-learning", "a b.toml", "--out", "o", "--blocks",
-        "7", "--baiting", "independent", "--seed", "3", "--warmup", "20", "--draws", "100",
+        "my trials.csv", *OF_DATA, "--model", "no-learning,a b.toml", "--out", "o",
+        "--trials-per-block", "7", "--baiting", "independent", "--seed", "3", "--warmup", "20", "--draws", "100",
     ),
     "fit": (
         "my trials.csv", *OF_DATA, "--model", "reward", "--model", "a b.toml", "--method", "svi",
         "--guide", "full", "--steps", "100", "--draws", "50", "--seed", "3",
     ),
     "demo": ("--quick", "--seed", "3", "--out", "a; b"),
-    "report": ("a folder", "--blocks", "7", "--baiting", "baited", "--seed", "3"),
+    "report": ("a folder", "--trials-per-block", "7", "--baiting", "baited", "--seed", "3"),
     "terms": (
-        "my trials.csv", *OF_DATA, "--terms", "x r", "w", "--effect", "0.1", "1.5", "--prior",
+        "my trials.csv", *OF_DATA, "--terms", "x r, w", "--effect", "0.1,1.5", "--prior",
         "0.25", "--confirm", "2", "--seed", "3",
     ),
 }  # fmt: skip

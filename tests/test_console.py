@@ -1,10 +1,15 @@
 """What the terminal shows of a comparison."""
 
+import jax
+import jax.numpy as jnp
 import pandas as pd
+import pytest
+from jax import monitoring
 from rich.console import Console
 
 from hebbax.check.score import Score
-from hebbax.cli.console import CONSOLE, bars, lines, score_table
+from hebbax.cli.console import CONSOLE, print_table, score_table, table
+from hebbax.cli.progress import BEGINS, ENDS, Lines, bars, compiler
 from hebbax.posterior.verdict import Verdict
 
 
@@ -14,14 +19,14 @@ def test_no_name_and_no_mark_is_cut_where_the_terminal_is_narrow():
         "elpd_loo": -1796.8, "difference": -162.9, "difference_se": 16.2, "animal_se": 39.8,
         "animals_better": 10, "bad_k": 976,
     }  # fmt: skip
-    table = pd.DataFrame([{**row, "animals_better": pd.NA}, row], index=names)
+    rows = pd.DataFrame([{**row, "animals_better": pd.NA}, row], index=names)
     verdicts = dict(
         zip(names, (Verdict((), {}, ""), Verdict(("R-hat is 1.6",), {}, "")), strict=True)
     )
     each = pd.DataFrame(0.0, names, [f"fly{k}" for k in range(12)])
-    score = Score("a choice among known ones", table, each, verdicts)
+    score = Score("a choice among known ones", rows, each, verdicts)
     console = Console(width=80, record=True)
-    console.print(score_table(score))
+    print_table(score_table(score), console)
     lines = [line for line in console.export_text().split("\n") if line.strip()]
     first, second, *rest = lines[[line[1] for line in lines].index("r") :]
     assert first.split() == ["rajagopalan-forgetting", "-1796.8", "-162.9", "16.2", "39.8", "976"]
@@ -32,17 +37,79 @@ def test_no_name_and_no_mark_is_cut_where_the_terminal_is_narrow():
     )
 
 
+WORDS = [
+    "population",
+    "truth",
+    "median",
+    "interval",
+    "diagnostics",
+    "theta",
+    "preference",
+    "forgetting-free-softmax",
+]
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_a_table_cuts_no_word_in_a_terminal_of_any_width(width):
+    values = pd.DataFrame(
+        {"truth": 0.35, "median of all": 0.387, "in the 90 % interval": "yes", "diagnostics": "imprecise"},
+        index=["theta x r", "preference", "forgetting-free-softmax"],
+    )  # fmt: skip
+    console = Console(width=width, record=True)
+    print_table(table("population", values), console)
+    text = console.export_text()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    for word in (*WORDS, "0.350", "0.387", "yes", "imprecise"):
+        assert word in text.split()
+
+
 def test_without_a_terminal_progress_is_lines_now_and_then(capsys):
     with bars() as add:
+        add("taken")
         tell = add("fitted")
+        tell("finding the starts", 0, 1)
         tell("sampling", 3, 4)
-    often, seldom = lines("fitted", every=0.0), lines("other", every=60.0)
-    for done in (1, 2):
-        often("sampling", done, 2)
-        seldom("sampling", done, 2)
     told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == "fitted: sampling, 1 of 2, 0.0 min\nfitted: sampling, 2 of 2, 0.0 min\n"
+    assert (told.out, told.err) == ("", "")  # it was over before the first beat
+
+
+def test_a_beat_says_how_far_it_is_and_what_is_compiled(capsys):
+    lines = Lines()
+    lines.beat()
+    one, other = lines.add("one"), lines.add("other")
+    one("warming up", 0, 9)
+    lines.beat()
+    compiler().begun(BEGINS)
+    compiler().begun("/another/event")
+    one("sampling", 3, 9)
+    lines.beat()
+    compiler().ended(ENDS, 1.0)
+    compiler().ended(ENDS, 1.0)  # one that was not asked for by the cache
+    one("sampling", 9, 9)
+    lines.beat()  # nothing is under way
+    other("checking", 1, 2)
+    lines.beat()
+    assert capsys.readouterr().err.splitlines() == [
+        "one: warming up, 0 of 9, 0.0 min",
+        "one: sampling, 3 of 9, 0.0 min (compiling)",
+        "other: checking, 1 of 2, 0.0 min",
+    ]
+
+
+def test_what_jax_compiles_is_counted_in_and_out():
+    seen = []
+
+    def listened(event, *_, **__):
+        seen.append((event, compiler().busy))
+
+    compiler()
+    monitoring.register_event_listener(listened)
+    try:
+        jax.jit(lambda x: 3.14159 * x + 2.71828)(jnp.ones(7)).block_until_ready()
+    finally:
+        monitoring.unregister_event_listener(listened)
+    assert (BEGINS, 1) in seen
+    assert compiler().busy == 0
 
 
 def test_a_bar_is_shown_of_what_is_done_and_none_of_what_was_there(capsys, monkeypatch):

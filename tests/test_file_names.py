@@ -73,18 +73,18 @@ def test_what_no_file_can_have_is_refused(name, sentence):
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["a", "b", "a"], "--models: a is given twice; each may stand once."),
+        (["a", "b", "a"], "--model: a is given twice; each may stand once."),
         (
             ["Decay", "decay"],
-            "--models: Decay and decay would share their files; rename one of them.",
+            "--model: Decay and decay would share their files; rename one of them.",
         ),
         (
             ["\N{KELVIN SIGN}", "k"],
-            "--models: \N{KELVIN SIGN} and k would share their files; rename one of them.",
+            "--model: \N{KELVIN SIGN} and k would share their files; rename one of them.",
         ),
     ],
 )
 def test_names_that_share_a_file_are_refused(names, sentence):
     with pytest.raises(HebbaxError) as error:
-        check_distinct(names, "--models")
+        check_distinct(names, "--model")
     assert str(error.value) == sentence

@@ -250,7 +250,7 @@ def test_encounters_count_in_the_bound_of_a_command(tmp_path):
     asked = ("--draws", "100000", "--out", tmp_path / "out")
     each = 8 * (1003 * 6 + 1020)
     fixed = 250_000 + 8 * each + 200 * (each + 6 * 100_000) + 72 * 100_000 + 10_000 * 100_000
-    for command in (("run", "--models"), ("fit", "--model")):
+    for command in (("run", "--model"), ("fit", "--model")):
         done = run(command[0], tmp_path / "t.nc", command[1], tmp_path / "each.toml", *asked)
         assert (done.returncode, done.stderr) == (
             2,
@@ -271,7 +271,7 @@ def test_two_models_of_one_file_are_refused_together(tmp_path, command):
     data.write_table(random_sessions(4), tmp_path / "t.csv")
     for name in ("Decay", "decay"):
         (tmp_path / f"{name}_.toml").write_text(f'name = "{name}"\nterms = ["w"]\n')
-    option = "--models" if command == "run" else "--model"
+    option = "--model"
     models = [word for name in ("Decay", "decay") for word in (option, tmp_path / f"{name}_.toml")]
     done = run(command, tmp_path / "t.csv", *models, "--out", tmp_path / "out")
     assert done.returncode == 2
@@ -283,7 +283,7 @@ def test_two_models_of_one_file_are_refused_together(tmp_path, command):
 def test_models_that_are_not_to_be_compared_are_refused_before_the_first_fit(tmp_path):
     data.write(random_sessions(4), tmp_path / "t.nc")
     (tmp_path / "each.toml").write_text('likelihood = "encounter"\nterms = ["w"]\n')
-    models = ("--models", "no-learning", tmp_path / "each.toml")
+    models = ("--model", f"no-learning,{tmp_path / 'each.toml'}")
     done = run("run", tmp_path / "t.nc", *models, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert done.stderr == (
@@ -296,7 +296,7 @@ def test_models_that_are_not_to_be_compared_are_refused_before_the_first_fit(tmp
 def test_a_simulation_replaces_neither_of_its_files(tmp_path):
     truth = tmp_path / "tr.truth.csv"
     truth.write_text("mine")
-    done = run("simulate", tmp_path / "tr.csv", "--animals", "1", "--trials", "3")
+    done = run("simulate", tmp_path / "tr.csv", "--animals", "1", "--trials-per-block", "3")
     assert done.returncode == 2
     assert done.stderr == f"hebbax: {truth}: exists already; --force replaces it.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["tr.truth.csv"]

@@ -49,7 +49,7 @@ that nothing is fitted."""
 
 WRITERS = (
     ("terms",),
-    ("run", "--models", "no-learning"),
+    ("run", "--model", "no-learning"),
     ("fit", "--model", "no-learning"),
     ("fit", "--model", "no-learning", "--method", "map"),
 )
@@ -363,8 +363,7 @@ def given_posterior(place: Path, command: str, content: bytes) -> Ended:
         return ended(place, command, folder)
     path = place / "mine.nc"
     path.write_bytes(content)
-    written = place / "out" / "trials.csv" if command == "latents" else place / "out"
-    out = () if command == "diagnose" else ("--out", written)
+    out = () if command == "diagnose" else ("--out", place / "out")
     return ended(place, command, path, *out)
 
 

@@ -182,7 +182,7 @@ def test_two_columns_of_one_name_are_refused(fit):
 def told(fit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("latents")
     write(fit, folder / "m.nc")
-    done = run("latents", folder / "m.nc", "--out", folder / "out" / "trials.csv")
+    done = run("latents", folder / "m.nc", "--out", folder / "out")
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -192,10 +192,10 @@ def test_the_command_writes_a_row_a_trial_and_a_picture(fit, told):
     said = " ".join(done.stdout.split())
     assert "FAILED its diagnostics" in said
     assert said.endswith(
-        f"29 trials in {folder / 'out' / 'trials.csv'}, a picture of some in "
-        f"{folder / 'out' / 'trials.png'}"
+        f"29 trials in {folder / 'out' / 'latents_m.csv'}, a picture of some in "
+        f"{folder / 'out' / 'latents_m.png'}"
     )
-    written = pd.read_csv(folder / "out" / "trials.csv")
+    written = pd.read_csv(folder / "out" / "latents_m.csv")
     assert written.columns.tolist() == [
         "animal", "session", "trial", "choice", "reward", "forced",
         *(f"weight of odour{k}{end}" for k in (0, 1) for end in ("", ", 5 %", ", 95 %")),
@@ -206,30 +206,26 @@ def test_the_command_writes_a_row_a_trial_and_a_picture(fit, told):
     ]  # fmt: skip
     assert set(written["diagnostics"]) == {"FAILED"}
     pd.testing.assert_frame_equal(written, table(latents(fit)), check_dtype=False)
-    assert (folder / "out" / "trials.png").stat().st_size > 10_000
+    assert (folder / "out" / "latents_m.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
+        (("--out", "{0}/out"), "{0}/out/latents_m.csv: exists already; --force replaces it."),
         (
-            ("--out", "{0}/trials.parquet"),
-            "--out {0}/trials.parquet: the table is written as CSV; give a name that ends in .csv.",
-        ),
-        (("--out", "{0}/out/trials.csv"), "{0}/out/trials.csv: exists already; --force replaces it."),
-        (
-            ("--out", "{0}/new/trials.csv", "--animal", "rat"),
+            ("--out", "{0}/new", "--animal", "rat"),
             "random: no animal rat; there are animal0, animal1, animal2.",
         ),
     ],
 )  # fmt: skip
 def test_the_command_refuses_in_a_sentence_and_writes_nothing(told, args, sentence):
     folder, _ = told
-    before = (folder / "out" / "trials.csv").read_bytes()
+    before = (folder / "out" / "latents_m.csv").read_bytes()
     done = run("latents", folder / "m.nc", *(arg.format(folder) for arg in args))
     assert (done.returncode, done.stderr) == (2, f"hebbax: {sentence.format(folder)}\n")
     assert {path.name for path in folder.iterdir()} == {"m.nc", "out"}
-    assert (folder / "out" / "trials.csv").read_bytes() == before
+    assert (folder / "out" / "latents_m.csv").read_bytes() == before
 
 
 def test_a_typical_animal_has_the_median_number_of_trials(fit):

@@ -30,7 +30,7 @@ REFUSED = {
     ),
     "no term": (
         Q.replace('"x w"', '"xw"'),
-        'unknown term "xw": a term is "1" or factors x, y, r, w with exponents up to 2, such as "x r" '
+        'unknown term "xw" (did you mean "x w"?): a term is "1" or factors x, y, r, w with exponents up to 2, such as "x r" '
         'or "x^2 r w".',
     ),
     "a term twice": (

@@ -45,7 +45,7 @@ def test_a_second_writer_is_told_who_the_first_is(tmp_path, holder):
 
 
 def test_every_command_that_writes_is_refused(tmp_path, holder):
-    done = run("models", "no-learning", "--out", tmp_path, "--draws", "2")
+    done = run("models", "--model", "no-learning", "--out", tmp_path, "--animals", "2")
     assert done.returncode == 2
     assert done.stderr.startswith(
         f"hebbax: {tmp_path}: another hebbax writes there (process {holder.pid} on "

@@ -22,7 +22,8 @@ from hebbax import figures
 from hebbax.check import predictive
 from hebbax.check.comparison import compare
 from hebbax.check.profile import profile
-from hebbax.cli.console import CONSOLE, bars, say, score_table, table
+from hebbax.cli.console import CONSOLE, print_table, say, score_table, table
+from hebbax.cli.progress import bars
 from hebbax.data import Record, from_animals
 from hebbax.figures.style import literal
 from hebbax.model.choices import build_model
@@ -159,7 +160,7 @@ def test_any_name_is_printed_as_it_stands(name):
         CONSOLE.width = 400
         say(name, f"is {name}.")
         CONSOLE.print(f"of {name}:")
-        CONSOLE.print(table(name, pd.DataFrame({f"c{name}": [1.0]}, index=[f"i{name}"])))
+        print_table(table(name, pd.DataFrame({f"c{name}": [1.0]}, index=[f"i{name}"])))
     text = said.get()
     for shown in (f"{name}  is {name}.", f"of {name}:", f"c{name}", f"i{name}"):
         assert shown in text
@@ -173,7 +174,7 @@ def test_progress_and_comparison_print_names_as_they_stand(stored, capsys, monke
         for name in NASTY:
             add(name)("fitting", 1, 2)
     compared = compare({MODEL: stored[1], "[/x]": stored[1]})
-    CONSOLE.print(score_table(compared.choices))
+    print_table(score_table(compared.choices))
     out = capsys.readouterr().out
     assert [name for name in (*NASTY, MODEL) if name not in out] == []
 

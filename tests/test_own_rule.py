@@ -419,7 +419,7 @@ def test_the_example_of_the_page_goes_through_the_commands(page):
     compare = ("compare", "risk.nc", "q-learning.nc")
     check = ("check", "risk.nc", "--replicates", 4, "--out", "checks")
     fit = ("fit", "few.csv", "--model", "risk.toml", "--method", "map", "--out", "fits")
-    for command in (compare, check, fit, ("latents", "risk.nc", "--out", "trials.csv")):
+    for command in (compare, check, fit, ("latents", "risk.nc", "--out", "trials")):
         done(*command)
     sys.modules.pop("risk")
     Path("risk.py").unlink()
@@ -445,11 +445,11 @@ def test_a_study_says_of_a_function_what_it_says_of_the_model_that_it_writes(pag
     declared = declared_models()["q-learning"].read_text()
     Path("own.toml").write_text(f'rule = "risk:q_learning"\n{declared.partition("[coeff")[0]}')
     few = ("--warmup", 20, "--draws", 20, "--out", "out")
-    done("run", "few.csv", "--models", "own.toml", "q-learning", *few)
+    done("run", "few.csv", "--model", "own.toml,q-learning", *few)
     assert Path("out/report.html").exists()
     one, other = (read(Path(f"out/{name}.nc")) for name in ("own", "q-learning"))
     for name in ("parameters", "parameters_population"):
         np.testing.assert_allclose(one.posterior[name], other.posterior[name], rtol=1e-4)
     assert one.attrs["log_evidence"] == pytest.approx(other.attrs["log_evidence"], abs=1e-2)
-    done("calibrate", "own.toml", "--simulations", 1, "--animals", 2, "--trials", 20, "--warmup", 20,
+    done("calibrate", "--model", "own.toml", "--simulations", 1, "--animals", 2, "--trials", 20, "--warmup", 20,
          "--draws", 20, "--out", "ranks")  # fmt: skip

@@ -81,8 +81,8 @@ def test_scales_that_are_to_come_from_choices_are_found_before_the_model_is_buil
 
 
 def test_the_command_draws_what_a_prior_expects(tmp_path):
-    asked = ("--draws", "20", "--baiting", "independent")
-    done = run("models", "reward", *asked, "--out", tmp_path)
+    asked = ("--animals", "20", "--baiting", "independent")
+    done = run("models", "--model", "reward", *asked, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
     assert "reward: animals of the prior choose the better stimulus in" in said
@@ -91,12 +91,12 @@ def test_the_command_draws_what_a_prior_expects(tmp_path):
     table = pd.read_csv(tmp_path / "prior_reward.csv", index_col="trial")
     assert len(table) == 240
     assert (table["5 %"] <= table["95 %"]).all()
-    again = run("models", "reward", "--out", tmp_path)
+    again = run("models", "--model", "reward", "--out", tmp_path)
     assert again.returncode == 2
     assert (
         again.stderr
         == f"hebbax: {tmp_path / 'prior_reward.png'}: exists already; --force replaces it.\n"
     )
-    few = run("models", "reward", "--draws", "1", "--out", tmp_path / "bad")
-    assert few.stderr == "hebbax: --draws 1: must be a whole number from 2 to 10000.\n"
+    few = run("models", "--model", "reward", "--animals", "1", "--out", tmp_path / "bad")
+    assert few.stderr == "hebbax: --animals 1: must be a whole number from 2 to 10000.\n"
     assert not (tmp_path / "bad").exists()

@@ -46,12 +46,19 @@ def test_factors_may_stand_in_any_order(written, canonical):
     assert term_name(parse_term(written)) == canonical
 
 
-@pytest.mark.parametrize("name", ["", "xr", "x^3", "z", "x x", "2", "-x r", "x r - w"])
+MEANT = {
+    "xr": "x r", "r*X": "x r", "x x": "x^2", "x2r": "x^2 r", "w_r": "r w",
+    **dict.fromkeys(("", "x^3", "z", "2", "-x r", "x r - w", "x x^2"), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEANT)
 def test_an_unknown_term_says_what_a_term_is(name):
     with pytest.raises(ModelError) as error:
         parse_term(name)
+    meant = f' (did you mean "{MEANT[name]}"?)' if MEANT[name] else ""
     assert str(error.value) == (
-        f'unknown term "{name}": a term is "1" or factors x, y, r, w with exponents up to 2, such '
+        f'unknown term "{name}"{meant}: a term is "1" or factors x, y, r, w with exponents up to 2, such '
         'as "x r" or "x^2 r w".'
     )
 

@@ -53,7 +53,7 @@ BAD = {
     ),
     "unknown term": (
         {"terms": ["xr"]},
-        'mine.toml: unknown term "xr": a term is "1" or factors x, y, r, w with exponents up to 2, '
+        'mine.toml: unknown term "xr" (did you mean "x r"?): a term is "1" or factors x, y, r, w with exponents up to 2, '
         'such as "x r" or "x^2 r w".',
     ),
     "no terms": (

@@ -36,7 +36,9 @@ def test_neither_home_nor_backend_nor_encoding_stand_in_the_way(tmp_path):
     }
     (tmp_path / "é漢.toml").write_text("terms = []\n", encoding="utf-8")
     name = tmp_path / "é漢.toml"
-    done = run("models", name, "--draws", 2, "--out", tmp_path / "out", changed=changed)
+    done = run(
+        "models", "--model", name, "--animals", 2, "--out", tmp_path / "out", changed=changed
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert r"\xe9\u6f22" in done.stdout
     assert (tmp_path / "out" / "prior_é漢.png").exists()
@@ -48,7 +50,9 @@ def test_no_home_at_all_is_no_fault():
 
 
 def test_an_unknown_device_is_one_sentence(tmp_path):
-    done = run("models", "reward", "--out", tmp_path, changed={"JAX_PLATFORMS": "abacus"})
+    done = run(
+        "models", "--model", "reward", "--out", tmp_path, changed={"JAX_PLATFORMS": "abacus"}
+    )
     assert done.returncode == 2
     assert done.stderr == (
         'hebbax: JAX_PLATFORMS is "abacus", and JAX does not start there; unset it, or set it to "cpu".\n'
@@ -70,7 +74,7 @@ def test_who_stops_reading_stops_no_work(tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
     out = tmp_path / "cohort.csv"
-    done = run("simulate", out, "--animals", 1, "--trials", 5, stdout=writing)
+    done = run("simulate", out, "--animals", 1, "--trials-per-block", 5, stdout=writing)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
     assert out.read_text().count("\n") == 16
@@ -79,7 +83,7 @@ def test_who_stops_reading_stops_no_work(tmp_path):
 def test_a_full_disk_under_the_answer_is_one_sentence_and_the_files_are_kept(tmp_path):
     out = tmp_path / "cohort.csv"
     with open("/dev/full", "w") as full:
-        done = run("simulate", out, "--animals", 1, "--trials", 5, stdout=full)
+        done = run("simulate", out, "--animals", 1, "--trials-per-block", 5, stdout=full)
     assert done.returncode == 2
     assert done.stderr == (
         "hebbax: the answer could not be printed (No space left on device); the files that were written "
@@ -120,14 +124,14 @@ def test_paths_that_lead_nowhere_are_one_sentence(trials, tmp_path):
         "        print(end.code)\n"
     )
     asked = {
-        ("models", str(loop)): f"{shortened(loop)}: there is no such model file.",
-        ("models", str(through)): f"{shortened(through)}: there is no such model file.",
-        ("models", str(folder)): f"{shortened(folder)}: there is no such model file.",
-        ("models", str(long)): f"{'x' * 57}...: cannot be read (File name too long).",
-        ("models", "reward", "--out", str(trials / "out")): (
+        ("models", "--model", str(loop)): f"{shortened(loop)}: there is no such model file.",
+        ("models", "--model", str(through)): f"{shortened(through)}: there is no such model file.",
+        ("models", "--model", str(folder)): f"{shortened(folder)}: there is no such model file.",
+        ("models", "--model", str(long)): f"{'x' * 57}...: cannot be read (File name too long).",
+        ("models", "--model", "reward", "--out", str(trials / "out")): (
             f"{trials / 'out'}: results cannot be written there (Not a directory); give another --out."
         ),
-        ("models", "reward", "--out", str(tmp_path / ("x" * 300))): (
+        ("models", "--model", "reward", "--out", str(tmp_path / ("x" * 300))): (
             f"{shortened(tmp_path / ('x' * 300) / 'prior_reward.png')}: File name too long."
         ),
         ("fit", str(trials)): "Missing option '--model'; `hebbax fit --help` says what is allowed.",
@@ -135,11 +139,11 @@ def test_paths_that_lead_nowhere_are_one_sentence(trials, tmp_path):
             "Invalid value for '--method': 'guess' is not one of 'pseudo-marginal', 'nuts', 'svi', 'map'; `hebbax fit --help` "
             "says what is allowed."
         ),
-        ("models", "--drows", "3"): (
-            "No such option '--drows'. Did you mean '--draws'?; `hebbax models --help` says what is allowed."
+        ("models", "--anmals", "3"): (
+            "no such option \"--anmals\" (did you mean \"--animals\"?); `hebbax models --help` says what is allowed."
         ),
-        ("modles",): "No such command 'modles'. Did you mean 'models'?; `hebbax --help` says what is allowed.",
-        ("simulate", str(tmp_path / ("x" * 300 + ".csv")), "--animals", "1", "--trials", "2"): (
+        ("modles",): 'no such command "modles" (did you mean "models"?); `hebbax --help` says what is allowed.',
+        ("simulate", str(tmp_path / ("x" * 300 + ".csv")), "--animals", "1", "--trials-per-block", "2"): (
             f"{shortened(tmp_path / ('x' * 300 + '.csv'))}: File name too long."
         ),
     }  # fmt: skip

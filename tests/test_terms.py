@@ -310,7 +310,7 @@ def folder(tmp_path_factory, sessions):
 
 
 def test_the_command_writes_tables_and_pictures_and_keeps_what_was_there(folder):
-    command = ("terms", folder / "flies.csv", "--terms", "x r", "w", "--out", folder / "out")
+    command = ("terms", folder / "flies.csv", "--terms", "x r, w", "--out", folder / "out")
     done = run(*command)
     assert done.returncode == 0, done.stderr
     assert "In the rule: x r (1.00)" in done.stdout
@@ -401,7 +401,7 @@ def test_a_fit_of_something_else_is_refused_before_the_weighing(tmp_path, folder
         checkpoint.save(path, fit, {}, [], 5)
         what = "an unfinished fit of other data; ask for the same, use --force to start anew"
     before = path.read_bytes()
-    command = ("terms", folder / "flies.csv", "--terms", "x r", "w", "--confirm", "1")
+    command = ("terms", folder / "flies.csv", "--terms", "x r, w", "--confirm", "1")
     done = run(*command, "--out", out)
     assert (done.returncode, done.stderr) == (
         2, f"hebbax: {name}: {what}, or give another --out.\n",
@@ -446,8 +446,8 @@ def test_the_scales_of_a_sub_model_are_compared_when_they_are_known(tmp_path, se
         (("--prior", "1"), "--prior 1: must be a number from 1e-06 to 0.999999."),
         (("--confirm", "-1"), "--confirm -1: must be a whole number from 0 to 100."),
         (("--effect", "-2"), "--effect -2: must be a number from 0.001 to 100."),
-        (("--effect", "0.3", "1", "0.3"), "--effect 0.3 1 0.3: each effect may stand once."),
-        (("--terms", "w", "w"), 'the term "w" is given twice; each term may stand once.'),
+        (("--effect", "0.3,1,0.3"), "--effect 0.3,1,0.3: each effect may stand once."),
+        (("--terms", "w, w"), 'the term "w" is given twice; each term may stand once.'),
         (
             ("--terms", "z"),
             'unknown term "z": a term is "1" or factors x, y, r, w with exponents up to 2, such as '

@@ -1,19 +1,8 @@
-"""The command line. Nothing heavy is imported before its surroundings are such that it can be."""
+"""The command line. Nothing heavy is imported before a command is run (docs/decisions.md, 125)."""
 
-import sys
-
-from hebbax.cli import surroundings
-from hebbax.errors import HebbaxError
+from hebbax.cli import commands, running, surroundings
 
 
 def main() -> None:
-    """Run the command line; a problem the user can put right is one sentence and exit code 2."""
-    try:
-        surroundings.prepare()
-        with surroundings.starting():
-            from hebbax.cli.commands import commands
-            from hebbax.cli.script import entry
-    except HebbaxError as problem:
-        print(f"hebbax: {problem}", file=sys.stderr)
-        sys.exit(2)
-    entry(commands)
+    """Run the command line."""
+    running.run(commands.commands, surroundings.prepare)

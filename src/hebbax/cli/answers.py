@@ -4,26 +4,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import click
 import jax
 
 from hebbax import figures
 from hebbax.check import comparison, new_animal, next_trials
 from hebbax.check import profile as profiles
-from hebbax.cli.console import CONSOLE, bars, progress, say, score_table, table
-from hebbax.cli.options import (
-    ListCommand,
-    Written,
-    column_option,
-    data_argument,
-    no_choice_option,
-    out_option,
-    prepare_folder,
-    refuse_replacing,
-)
+from hebbax.cli.console import CONSOLE, print_table, say, score_table, table
+from hebbax.cli.folders import prepare_folder, refuse_replacing
 from hebbax.cli.pictures import picture
 from hebbax.cli.posteriors import read_posteriors
-from hebbax.cli.ranges import PART
+from hebbax.cli.progress import bars, progress
 from hebbax.cli.recordings import described
 from hebbax.errors import HebbaxError
 from hebbax.model.declared import read_spec
@@ -32,11 +22,8 @@ from hebbax.posterior.inference_data import Posterior
 from hebbax.runs.names import check_distinct, file_name
 
 
-@click.command()
-@click.argument("posteriors", nargs=-1, required=True, type=click.Path(path_type=Path))
 def diagnose(posteriors: tuple[Path, ...]) -> None:
-    """Say of each stored posterior whether it can be trusted, and why not; and how much it hangs on
-    its prior."""
+    """Print the verdict of each stored posterior, and how much it hangs on its prior."""
     for name, result in read_posteriors(posteriors).items():
         verdict = diagnostics.diagnose(result)
         say(name, verdict.advised)
@@ -45,24 +32,9 @@ def diagnose(posteriors: tuple[Path, ...]) -> None:
         sensitivity = power_scaling.sensitivity_table(result, verdict)
         if verdict.usable and len(sensitivity):
             CONSOLE.print(power_scaling.sentence(sensitivity))
-            CONSOLE.print(table("sensitivity", sensitivity.drop(columns="diagnostics")))
+            print_table(table("sensitivity", sensitivity.drop(columns="diagnostics")))
 
 
-@click.command()
-@click.argument("posteriors", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=Written(), help="folder for the tables as CSV")
-@click.option(
-    "--refit", is_flag=True, help="fit again without each left-out animal that is uncertain"
-)
-@click.option("--refit-all", is_flag=True, help="fit again without each animal")
-@click.option(
-    "--next",
-    "first",
-    type=PART,
-    help="fit again to this part of every animal's trials, the first, and predict the rest; "
-    "the fits lie in --out",
-)
-@click.option("--force", is_flag=True, help="replace earlier tables")
 def compare(
     posteriors: tuple[Path, ...],
     out: Path | None,
@@ -71,8 +43,7 @@ def compare(
     first: float | None,
     force: bool,
 ) -> None:
-    """Compare stored posteriors of the same data: how well they predict a new animal, a session of
-    a known one, its next trials, and a choice among known ones."""
+    """Print the scores of stored posteriors; write them where a folder is given."""
     if out is not None:
         for name in comparison.TABLES:
             refuse_replacing(out / name, force=force)
@@ -98,7 +69,7 @@ def compare(
             say(name, verdict.advised)
     CONSOLE.print(compared.sentence)
     for score in compared.scores:
-        CONSOLE.print(score_table(score))
+        print_table(score_table(score))
     if out is not None:
         comparison.write_tables(compared, out)
 
@@ -117,15 +88,6 @@ def _refitted(
     return exact
 
 
-@click.command(cls=ListCommand)
-@data_argument
-@column_option
-@no_choice_option
-@click.option("--model", default="forgetting", help="declared model or .toml file")
-@click.option("--terms", multiple=True, help="two terms of the model; its first two by default")
-@click.option("--animal", "animals", multiple=True, help="animal to draw; all of them by default")
-@out_option
-@click.option("--force", is_flag=True, help="replace earlier pictures")
 def profile(
     recordings: Path,
     columns: tuple[str, ...],
@@ -136,7 +98,7 @@ def profile(
     out: Path,
     force: bool,
 ) -> None:
-    """Draw the likelihood of an animal over the coefficients of two terms."""
+    """Draw the likelihood of each animal over the coefficients of two terms."""
     sessions = described(recordings, columns, no_choice)
     declared = read_spec(model)
     spec = declared.with_terms(declared.terms)

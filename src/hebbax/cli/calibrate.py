@@ -5,24 +5,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import click
-
 from hebbax import figures
 from hebbax.check import model_recovery, repeated_fits, sbc
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import baiting_option, out_option, prepare_folder
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder
 from hebbax.cli.pictures import picture
-from hebbax.cli.ranges import (
-    ANIMALS,
-    BLOCKS,
-    DRAWS,
-    ITERATIONS,
-    SIMULATIONS,
-    TRIALS,
-    WORKERS,
-    check_cohort,
-    seed_option,
-)
+from hebbax.cli.progress import progress
+from hebbax.cli.ranges import check_cohort
 from hebbax.design import designs
 from hebbax.errors import HebbaxError
 from hebbax.model.declared import read_spec
@@ -35,36 +24,6 @@ SHOWN = ["inside", "50 %", "80 %", "90 %", "95 %", "contraction", "z mean", "z s
 """Columns of the terminal's table; the file has all."""
 
 
-@click.command()
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
-@click.option(
-    "--simulations",
-    type=SIMULATIONS,
-    default=300,
-    help="simulated cohorts; of each of several models",
-)
-@click.option("--animals", type=ANIMALS, default=sbc.Settings.animals, help="animals of a cohort")
-@click.option("--trials", type=TRIALS, default=sbc.Settings.task.trials, help="trials of an animal")
-@click.option("--blocks", type=BLOCKS, default=sbc.Settings.task.blocks, help="blocks of a session")
-@click.option(
-    "--rewards",
-    default=designs.shown(sbc.Settings.task.rewards),
-    help="probabilities of the first block, a stimulus each, as in 0.2/0.8",
-)
-@baiting_option
-@click.option(
-    "--warmup", type=ITERATIONS, default=repeated_fits.SETTINGS.warmup, help="iterations of warm-up"
-)
-@click.option(
-    "--draws", type=DRAWS, default=repeated_fits.SETTINGS.draws, help="draws kept per chain"
-)
-@click.option(
-    "--workers", "number", type=WORKERS, default=1, help="processes of this machine, by Dask"
-)
-@click.option("--scheduler", metavar="ADDRESS", help="of a Dask cluster, as in tcp://host:8786")
-@seed_option
-@out_option
-@click.option("--force", is_flag=True, help="start anew, without the simulations that are there")
 def calibrate(
     models: tuple[str, ...],
     simulations: int,
@@ -81,11 +40,7 @@ def calibrate(
     out: Path,
     force: bool,
 ) -> None:
-    """Say of one MODEL whether its posteriors are right as often as they say, by fits of cohorts
-    that are simulated from its prior; of several, whether the experiment can tell them apart.
-
-    What was stopped goes on where it is started again with the same options.
-    """
+    """Print and draw the answer about one model, or about several."""
     specs = [read_spec(name) for name in models]
     task = Task(trials, blocks, designs.parse_rewards(rewards), baiting)
     _check(animals, task)
@@ -125,7 +80,7 @@ def _one(spec: ModelSpec, plan: Plan) -> None:
     picture(draw, plan.out / f"calibrate_{file_name(spec.name)}.png")
     shown = found.summary.table[SHOWN]
     inside = shown["inside"].map({True: "yes", False: "NO"})
-    CONSOLE.print(table("quantity", shown.assign(inside=inside)))
+    print_table(table("quantity", shown.assign(inside=inside)))
     CONSOLE.print(found.sentence)
 
 
@@ -139,7 +94,7 @@ def _several(specs: list[ModelSpec], plan: Plan) -> None:
         )
     picture(partial(figures.model_recovery, found), plan.out / "recovery.png")
     for name, confusion in found.confusion.items():
-        CONSOLE.print(table(f"true model, best by {name}", confusion))
+        print_table(table(f"true model, best by {name}", confusion))
     CONSOLE.print(found.sentence)
 
 

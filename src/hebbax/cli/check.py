@@ -2,53 +2,25 @@
 
 from pathlib import Path
 
-import click
 import jax
 from rich.table import Table
 from rich.text import Text
 
 from hebbax import figures
 from hebbax.check import predictive
-from hebbax.cli.console import CONSOLE, progress, say
-from hebbax.cli.options import (
-    asked_baiting_option,
-    blocks_option,
-    out_option,
-    prepare_folder,
-    refuse_replacing,
-)
+from hebbax.cli.console import CONSOLE, print_table, say
+from hebbax.cli.folders import prepare_folder, refuse_replacing
 from hebbax.cli.pictures import picture
 from hebbax.cli.posteriors import read_posteriors
-from hebbax.cli.ranges import REPLICATES, seed_option
+from hebbax.cli.progress import progress
 from hebbax.errors import HebbaxError
 from hebbax.runs.names import file_name
 from hebbax.simulation.environment import AskedBaiting
 
 
-@click.command()
-@click.argument(
-    "posteriors", metavar="FIT.nc...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
-@blocks_option
-@click.option(
-    "--contingencies",
-    metavar="TABLE",
-    type=click.Path(path_type=Path),
-    help="reward probabilities (animal, block, stimulus, probability); estimated by default",
-)
-@asked_baiting_option
-@click.option(
-    "--replicates",
-    type=REPLICATES,
-    default=predictive.Settings.replicates,
-    help="predicted data sets",
-)
-@seed_option
-@out_option
-@click.option("--force", is_flag=True, help="replace an earlier check")
 def check(
     posteriors: tuple[Path, ...],
-    blocks: int | None,
+    trials_per_block: int | None,
     contingencies: Path | None,
     baiting: AskedBaiting,
     replicates: int,
@@ -56,12 +28,8 @@ def check(
     out: Path,
     force: bool,
 ) -> None:
-    """Compare what animals did with what stored posteriors predict, one step ahead and running
-    free.
-
-    Written are, for each model, check_MODEL.csv, its curves and contingencies, and two pictures.
-    """
-    settings = predictive.Settings(replicates, blocks, contingencies, baiting)
+    """Print, write and draw the predictive check of each stored posterior."""
+    settings = predictive.Settings(replicates, trials_per_block, contingencies, baiting)
     fits = list(read_posteriors(posteriors).values())
     names = [str(fit.attrs["model"]) for fit in fits]
     _refuse(names, out, force=force)
@@ -74,7 +42,7 @@ def check(
         predictive.write_tables(result, out)
         for kind, draw in figures.predictive(result).items():
             picture(draw, out / f"check_{file_name(name)} {kind}.png")
-        CONSOLE.print(_table(result))
+        print_table(_table(result))
         failed = [] if result.verdict.passed else [result.verdict.sentence]
         for sentence in (*failed, *result.notes):
             say(name, sentence)

@@ -2,30 +2,21 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import click
 import jax
 import numpy as np
 import pandas as pd
 
 from hebbax import figures
-from hebbax.cli.console import CONSOLE, progress, table
-from hebbax.cli.options import (
-    ListCommand,
-    column_option,
-    data_argument,
-    no_choice_option,
-    out_option,
-    prepare_folder,
-    refuse_replacing_any,
-)
+from hebbax.cli.console import CONSOLE, print_table, table
+from hebbax.cli.folders import prepare_folder, refuse_replacing_any
 from hebbax.cli.pictures import picture
-from hebbax.cli.ranges import ANIMALS, BLOCKS, REPLICATES, TRIALS, check_cohort, seed_option
+from hebbax.cli.progress import progress
+from hebbax.cli.ranges import check_cohort
 from hebbax.cli.recordings import described
 from hebbax.design import designs, identifiability
 from hebbax.model.declared import read_spec
-from hebbax.simulation.environment import Baiting
 
 SHOWN = [
     "estimate",
@@ -43,32 +34,19 @@ BEST = 10
 """Columns and designs of the terminal's ranking."""
 
 
-@click.command()
-@data_argument
-@column_option
-@no_choice_option
-@click.option("--terms", default="all", help='candidates as in "x r, w, x w"; "all" or "model"')
-@click.option("--model", default="forgetting", help="declared model or .toml file: all but terms")
-@seed_option
-@out_option
-@click.option("--force", is_flag=True, help="replace an earlier answer")
 def identify(
     recordings: Path,
     columns: tuple[str, ...],
     no_choice: str | None,
-    terms: str,
+    terms: tuple[str, ...],
     model: str,
     seed: int,
     out: Path,
     force: bool,
 ) -> None:
-    """Say which candidate terms DATA can tell apart, how well each would be known, and the
-    smallest forgetting that would be seen.
-
-    Written are identify.csv, its correlations, directions and merged terms, and a picture.
-    """
+    """Print, write and draw what recordings can say of candidate terms."""
     refuse_replacing_any(out, "identify", force=force)
-    spec = identifiability.candidates(read_spec(model), terms)
+    spec = identifiability.candidates(read_spec(model), ", ".join(terms))
     sessions = described(recordings, columns, no_choice)
     prepare_folder(out)
     with progress("identify") as tell:
@@ -77,72 +55,19 @@ def identify(
     picture(partial(figures.identifiability, found), out / "identify.png")
     for sentence in found.redundancy.sentences:
         CONSOLE.print(sentence)
-    CONSOLE.print(table("term", _in_words(found.terms[SHOWN])))
+    print_table(table("term", _in_words(found.terms[SHOWN])))
     inflations = found.directions["inflation"]
     for moves, inflation in zip(found.weak_directions, inflations, strict=True):
         CONSOLE.print(f"weak direction: {moves}, {inflation:.1f} times as wide as if uncorrelated")
     CONSOLE.print(found.sentence)
 
 
-@click.command(cls=ListCommand)
-@click.option(
-    "--terms", default="1, x, x r, w, x w", help="terms that are free: w, its look-alikes"
-)
-@click.option("--rule", default=designs.Settings.rule, help="true rule of the population")
-@click.option("--model", default="forgetting", help="declared model or .toml file: all but terms")
-@click.option(
-    "--animals",
-    type=ANIMALS,
-    multiple=True,
-    default=designs.Settings.animals,
-    help="numbers of animals",
-)
-@click.option(
-    "--trials",
-    type=TRIALS,
-    multiple=True,
-    default=designs.Settings.trials,
-    help="trials of an animal",
-)
-@click.option(
-    "--blocks",
-    type=BLOCKS,
-    multiple=True,
-    default=designs.Settings.blocks,
-    help="numbers of blocks",
-)
-@click.option(
-    "--rewards",
-    multiple=True,
-    default=[designs.shown(chances) for chances in designs.Settings.rewards],
-    help="probabilities of the first block, a stimulus each, as in 0.2/0.8",
-)
-@click.option(
-    "--baiting",
-    multiple=True,
-    type=click.Choice(get_args(Baiting)),
-    default=designs.Settings.baiting,
-    help="whether an armed reward waits",
-)
-@click.option(
-    "--simulated",
-    type=REPLICATES,
-    default=designs.Settings.simulated,
-    help="animals simulated of each",
-)
-@seed_option
-@out_option
-@click.option("--force", is_flag=True, help="replace an earlier ranking")
-def design(out: Path, terms: str, model: str, force: bool, **grid: Any) -> None:
-    """Rank designs of an experiment by how well they tell forgetting from its look-alikes.
-
-    Every combination of --animals, --trials, --blocks, --rewards and --baiting is one design.
-    Written are design.csv, design_effects.csv, design.json with every setting, and a picture.
-    """
+def design(out: Path, terms: tuple[str, ...], model: str, force: bool, **grid: Any) -> None:
+    """Print, write and draw a ranking of designs."""
     refuse_replacing_any(out, "design", force=force)
     chances = tuple(designs.parse_rewards(text) for text in grid.pop("rewards"))
     settings = designs.Settings(**grid, rewards=chances)
-    spec = identifiability.candidates(read_spec(model), terms)
+    spec = identifiability.candidates(read_spec(model), ", ".join(terms))
     designs.check(settings, spec)
     check_cohort(settings.simulated, max(settings.trials), "--simulated")
     prepare_folder(out)
@@ -152,7 +77,7 @@ def design(out: Path, terms: str, model: str, force: bool, **grid: Any) -> None:
     picture(partial(figures.designs, found), out / "design.png")
     best = found.table.head(BEST)
     labels = [" ".join(map(str, row)) for row in best[list(designs.FACTORS)].to_numpy()]
-    CONSOLE.print(table(" ".join(designs.FACTORS), _in_words(best[RANKED].set_axis(labels))))
+    print_table(table(" ".join(designs.FACTORS), _in_words(best[RANKED].set_axis(labels))))
     CONSOLE.print(found.sentence)
 
 

@@ -3,24 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-import click
 import xarray as xr
 
-from hebbax.cli.console import CONSOLE, progress, say, table
-from hebbax.cli.options import (
-    by_option,
-    column_option,
-    command_line,
-    data_argument,
-    force_option,
-    no_choice_option,
-    out_option,
-    prepare_folder,
-)
-from hebbax.cli.ranges import CHAINS, DRAWS, ITERATIONS, STEPS, seed_option
+from hebbax.cli.console import CONSOLE, print_table, say, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.progress import progress
 from hebbax.cli.recordings import described
+from hebbax.cli.repeating import command_line
 from hebbax.errors import HebbaxError
-from hebbax.inference import nuts, pseudo_marginal, svi
 from hebbax.model.declared import read_spec, with_formula
 from hebbax.posterior import (
     diagnostics,
@@ -35,50 +25,6 @@ from hebbax.posterior import (
 from hebbax.runs.names import check_distinct
 
 
-@click.command()
-@data_argument
-@column_option
-@no_choice_option
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    required=True,
-    help="declared model, .toml file or module:function",
-)
-@out_option
-@click.option(
-    "--method",
-    type=click.Choice(list(fits.SETTINGS)),
-    default="pseudo-marginal",
-    help="sample the posterior (pseudo-marginal, nuts), approximate it, or find the mode",
-)
-@seed_option
-@click.option(
-    "--chains",
-    type=CHAINS,
-    help=f"sampling: chains  [default: {pseudo_marginal.Settings.chains}]",
-)
-@click.option(
-    "--warmup",
-    type=ITERATIONS,
-    help="sampling: iterations of warm-up  "
-    f"[default: {pseudo_marginal.Settings.warmup}; nuts: {nuts.Settings.warmup}]",
-)
-@click.option(
-    "--guide",
-    type=click.Choice(list(svi.GUIDES)),
-    help=f"svi: family of the approximation  [default: {svi.Settings.guide}]",
-)
-@click.option("--steps", type=STEPS, help=f"svi: steps of Adam  [default: {svi.Settings.steps}]")
-@click.option(
-    "--draws",
-    type=DRAWS,
-    help=f"sampling: draws kept per chain  [default: {pseudo_marginal.Settings.draws}]; "
-    f"svi: draws of the guide  [default: {svi.Settings.draws}]",
-)
-@by_option
-@force_option
 def fit(
     recordings: Path,
     columns: tuple[str, ...],
@@ -91,11 +37,7 @@ def fit(
     by: str | None,
     **given: int | str | None,
 ) -> None:
-    """Fit one or more models of DATA: sample the posterior and say whether it can be trusted, or
-    approximate it, or find the mode.
-
-    The same command goes on where it was stopped: finished fits are taken as they are.
-    """
+    """Fit models one after the other, and print what each fit says of itself."""
     settings = _settings(method, given)
     sessions = described(recordings, columns, no_choice)
     specs = [with_formula(read_spec(name), by) for name in models]
@@ -127,19 +69,19 @@ def _tell(name: str, result: fits.Result) -> None:
     """Print what a fit says of itself, and its table where it may be summarised."""
     if isinstance(result, xr.Dataset):
         say(name, estimate.sentence(result))
-        CONSOLE.print(table("animal", estimate.table(result)))
+        print_table(table("animal", estimate.table(result)))
         return
     verdict = diagnostics.diagnose(result)
     say(name, verdict.advised)
     if said := prior_tails.sentence(result, verdict):
         CONSOLE.print(said)
     if verdict.usable:
-        CONSOLE.print(table("population", summary.population_table(result, verdict)))
+        print_table(table("population", summary.population_table(result, verdict)))
         if said := forgetting.forgetting_sentence(result, verdict):
             CONSOLE.print(said)
         if said := levels.sentence(result):
-            CONSOLE.print(table("value, group", levels.level_table(result, verdict)))
-            CONSOLE.print(table("difference", levels.difference_table(result, verdict)))
+            print_table(table("value, group", levels.level_table(result, verdict)))
+            print_table(table("difference", levels.difference_table(result, verdict)))
             CONSOLE.print(said)
         if (effective := summary.effective_terms(result)) is not None:
             n_terms = result.posterior.sizes["term"]

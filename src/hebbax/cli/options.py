@@ -1,19 +1,31 @@
-"""What the commands share: options, folders, and what they refuse to replace."""
+"""Options of the command line: each means one thing, in every command that has it.
 
-import glob
+A name in the singular takes one value, or one each time it is given (``--column``, ``--animal``).
+Where several values are one list, they are one word with commas (``--model reward,forgetting``,
+``--terms "x r, w"``): a list that went on over blanks would swallow DATA. Files that are read are
+arguments without a name. Nothing heavy is imported here; defaults and allowed values are written
+out, and tests/test_help.py holds them to those of the package.
+"""
+
 import os
-import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from hebbax.cli.ranges import BLOCKS
-from hebbax.data.headers import FIELDS
+from hebbax.cli.ranges import ANIMALS, BLOCKS, DRAWS, ITERATIONS, SEED, TRIALS
 from hebbax.errors import HebbaxError
-from hebbax.runs.lock import writing
-from hebbax.simulation.environment import Baiting
+from hebbax.validation.quoting import plain
+
+FIELDS = (
+    *("animal", "session", "trial", "block", "choice", "reward", "forced", "offered"),
+    *("stimulus", "accepted"),
+)
+"""Fields that a column of DATA may hold."""
+
+BAITING = ("baited", "independent")
+"""Whether an armed reward waits until it is collected."""
 
 
 class Written(click.Path):
@@ -29,9 +41,51 @@ class Written(click.Path):
         return Path(os.path.realpath(path)) if ".." in path.parts else path
 
 
+class Several(click.ParamType):
+    """Values of one kind with commas between them, in one word."""
+
+    name = "list"
+
+    def __init__(self, each: click.ParamType) -> None:
+        self.each = each
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any, ...]:
+        """Return the values; `HebbaxError` where one of them is empty."""
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(parts):
+            flag = param.opts[-1] if param is not None else "value"
+            raise HebbaxError(
+                f'{flag} "{plain(str(value))}": a value before or after a comma is missing.'
+            )
+        return tuple(self.each.convert(part, param, ctx) for part in parts)
+
+
+def _flat(
+    ctx: click.Context, param: click.Parameter, lists: Sequence[tuple[Any, ...]]
+) -> tuple[Any, ...]:
+    """Return the values of an option that was given once or more, in one list."""
+    return tuple(value for each in lists for value in each)
+
+
+def several_option(
+    *names: str, each: click.ParamType = click.STRING, default: str | None = None, **settings: Any
+) -> Callable[..., Any]:
+    """Return an option that takes one or more values: commas between them, ``default`` likewise."""
+    return click.option(
+        *names,
+        type=Several(each),
+        multiple=True,
+        default=None if default is None else [default],
+        callback=_flat,
+        **settings,
+    )
+
+
 data_argument = click.argument("recordings", metavar="DATA", type=click.Path(path_type=Path))
-flies_argument = click.argument(
-    "recordings", metavar="[DATA]", required=False, type=click.Path(path_type=Path)
+fits_argument = click.argument(
+    "posteriors", metavar="FIT.nc...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 column_option = click.option(
     "--column",
@@ -49,30 +103,10 @@ no_choice_option = click.option(
 out_option = click.option(
     "--out", type=Written(), default=Path("results"), help="folder of results"
 )
-
-
-blocks_option = click.option(
-    "--blocks", type=BLOCKS, help="trials in a block, where DATA did not say its blocks"
-)
-asked_baiting_option = click.option(
-    "--baiting",
-    type=click.Choice(["auto", *get_args(Baiting)]),
-    default="auto",
-    help="whether an armed reward waits; auto: what the recorded rewards say",
-)
-baiting_option = click.option(
-    "--baiting",
-    type=click.Choice(get_args(Baiting)),
-    default="baited",
-    help="whether an armed reward waits",
-)
-
-
 force_option = click.option(
-    "--force", is_flag=True, help="fit again what is finished, whatever it was made of"
+    "--force", is_flag=True, help="replace what an earlier command left in its place"
 )
-
-
+seed_option = click.option("--seed", type=SEED, default=0, help="random seed")
 by_option = click.option(
     "--by",
     metavar="FORMULA",
@@ -80,62 +114,64 @@ by_option = click.option(
     "group or sex+age",
 )
 
-
-class ListCommand(click.Command):
-    """A command whose repeated options may be given once with several values:
-    ``--models no-learning reward`` for ``--models no-learning --models reward``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Return what is left of ``args`` after parsing, lists spelled out."""
-        names = {
-            n for p in self.params if isinstance(p, click.Option) and p.multiple for n in p.opts
-        }
-        flags = {n for p in self.params for n in p.opts + p.secondary_opts}
-        spelled: list[str] = []
-        option = None
-        end = args.index("--") if "--" in args else len(args)
-        for arg in args[:end]:
-            if arg.split("=")[0] in flags or arg in ctx.help_option_names:
-                option = arg if arg in names else None
-                spelled.append(arg)
-            elif option is not None and spelled[-1] != option:
-                spelled += [option, arg]
-            else:
-                spelled.append(arg)
-                option = option if option in names else None
-        spelled += args[end:]
-        return super().parse_args(ctx, spelled)
+MODEL = "declared model, .toml file or module:function"
+models_option = several_option(
+    "--model", "models", required=True, metavar="MODEL,...", help=f"{MODEL}, one or more"
+)
 
 
-def command_line() -> str:
-    """Return the command that is being run as it is typed to repeat it: from which folder, and
-    every argument and option that was given, as it was given, but --force."""
-    context = click.get_current_context()
-    options: list[str] = []
-    arguments: list[str] = []
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE or name == "force":
-            continue
-        value = context.params[name]
-        values = list(value) if parameter.multiple or parameter.nargs != 1 else [value]
-        if isinstance(parameter, click.Option):
-            options += _spelled(parameter, values)
-        else:
-            arguments += map(os.fspath, values)
-    dashed = any(argument.startswith("-") for argument in arguments)
-    words = [*options, "--", *arguments] if dashed else [*arguments, *options]
-    command = shlex.join(["hebbax", context.info_name or "", *words])
-    return f"cd {shlex.quote(os.getcwd())} && {command}"
+def model_option(default: str) -> Callable[..., Any]:
+    """Return the option of a command that takes one model, all but its terms."""
+    return click.option("--model", metavar="MODEL", default=default, help=f"{MODEL}: all but terms")
 
 
-def _spelled(option: click.Option, values: list[Any]) -> list[str]:
-    """Return an option and its values as words of a command line."""
-    name = option.opts[-1]
-    if option.is_flag:
-        return [name if values[0] else option.secondary_opts[0]]
-    texts = [str(value) for value in values]
-    return [word for t in texts for word in ([f"{name}={t}"] if t[:1] == "-" else [name, t])]
+def terms_option(means: str, default: str | None = None) -> Callable[..., Any]:
+    """Return the option that names terms."""
+    return several_option("--terms", metavar="TERM,...", default=default, help=means)
+
+
+trials_per_block_option = click.option(
+    "--trials-per-block",
+    type=BLOCKS,
+    help="trials in a block, where DATA did not say its blocks",
+)
+asked_baiting_option = click.option(
+    "--baiting",
+    type=click.Choice(["auto", *BAITING]),
+    default="auto",
+    help="whether an armed reward waits; auto: what the recorded rewards say",
+)
+baiting_option = click.option(
+    "--baiting",
+    type=click.Choice(BAITING),
+    default="baited",
+    help="whether an armed reward waits",
+)
+
+
+def animals_option(default: int) -> Callable[..., Any]:
+    """Return the option of how many animals are simulated."""
+    return click.option("--animals", type=ANIMALS, default=default, help="number of animals")
+
+
+ANIMALS_OF_A_DESIGN = "numbers of animals"
+TRIALS_OF_AN_ANIMAL = "trials of an animal, in all its blocks"
+NUMBER_OF_BLOCKS = "number of blocks; contingencies move on from block to block"
+CHANCES = "reward probabilities of the first block, a stimulus each, as in 0.2/0.8"
+
+trials_option = click.option("--trials", type=TRIALS, default=240, help=TRIALS_OF_AN_ANIMAL)
+blocks_option = click.option("--blocks", type=BLOCKS, default=3, help=NUMBER_OF_BLOCKS)
+rewards_option = click.option("--rewards", default="0.2/0.8", help=CHANCES)
+
+
+def warmup_option(default: int) -> Callable[..., Any]:
+    """Return the option of how long a sampler warms up."""
+    return click.option("--warmup", type=ITERATIONS, default=default, help="iterations of warm-up")
+
+
+def draws_option(default: int) -> Callable[..., Any]:
+    """Return the option of how many draws a sampler keeps."""
+    return click.option("--draws", type=DRAWS, default=default, help="draws kept per chain")
 
 
 def mapping(columns: tuple[str, ...]) -> dict[str, str]:
@@ -153,30 +189,3 @@ def mapping(columns: tuple[str, ...]) -> dict[str, str]:
             )
         out[name] = header
     return out
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make the folder of results and keep other writers out until the command ends.
-
-    Raises `HebbaxError` where nothing can be written, or another process writes already.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise HebbaxError(
-            f"{folder}: results cannot be written there ({problem.strerror}); give another --out."
-        ) from problem
-    click.get_current_context().with_resource(writing(folder))
-
-
-def refuse_replacing_any(folder: Path, stem: str, *, force: bool) -> None:
-    """Raise `HebbaxError` where a file of an earlier answer, whose names begin with ``stem``, lies
-    in a folder, unless it is to go."""
-    for path in sorted(folder.glob(f"{glob.escape(stem)}*")):
-        refuse_replacing(path, force=force)
-
-
-def refuse_replacing(path: Path, *, force: bool) -> None:
-    """Raise `HebbaxError` where an earlier answer lies at ``path``, unless it is to go."""
-    if path.exists() and not force:
-        raise HebbaxError(f"{path}: exists already; --force replaces it.")

@@ -13,6 +13,8 @@ from hebbax.validation.quoting import plain
 class Whole(click.IntRange):
     """A whole number from ``low`` to ``high``; `HebbaxError` for anything else."""
 
+    name = "number"
+
     def __init__(self, low: int, high: int) -> None:
         super().__init__(low, high)
         self.low, self.high = low, high
@@ -30,6 +32,8 @@ class Whole(click.IntRange):
 
 class Number(click.FloatRange):
     """A number from ``low`` to ``high``; `HebbaxError` for anything else."""
+
+    name = "number"
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__(low, high)
@@ -72,8 +76,6 @@ EFFECT = Number(0.001, 100.0)
 PROBABILITY = Number(1e-6, 1.0 - 1e-6)
 
 SEED = Whole(0, limits.MAX_SEED)
-
-seed_option = click.option("--seed", type=SEED, default=0, help="random seed")
 
 
 def check_cohort(animals: int, trials: int, flag: str = "--animals") -> None:

@@ -3,20 +3,15 @@ what was read."""
 
 from pathlib import Path
 
-import click
 from rich.table import Table
 
 from hebbax import data
 from hebbax.cli.console import CONSOLE
-from hebbax.cli.options import column_option, data_argument, mapping, no_choice_option
+from hebbax.cli.options import mapping
 
 
-@click.command()
-@data_argument
-@column_option
-@no_choice_option
 def describe(recordings: Path, columns: tuple[str, ...], no_choice: str | None) -> None:
-    """Say what is read of DATA, and ask about what looks like something else. Nothing is fitted."""
+    """Print what is read of recordings."""
     described(recordings, columns, no_choice)
 
 

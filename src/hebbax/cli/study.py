@@ -3,32 +3,19 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import click
 import jax
 import numpy as np
 import pandas as pd
 
 from hebbax import data
 from hebbax.check import predictive
-from hebbax.cli.console import CONSOLE, bars, say, score_table, table
-from hebbax.cli.options import (
-    ListCommand,
-    Written,
-    asked_baiting_option,
-    blocks_option,
-    by_option,
-    column_option,
-    command_line,
-    data_argument,
-    force_option,
-    no_choice_option,
-    out_option,
-    prepare_folder,
-)
-from hebbax.cli.ranges import BLOCKS, DRAWS, ITERATIONS, SEED, seed_option
+from hebbax.cli.console import CONSOLE, print_table, say, score_table, table
+from hebbax.cli.folders import prepare_folder
+from hebbax.cli.progress import bars
 from hebbax.cli.recordings import described
+from hebbax.cli.repeating import command_line
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
 from hebbax.model.declared import read_spec, with_formula
@@ -38,41 +25,16 @@ from hebbax.reporting import sections as reports
 from hebbax.reporting.tables import truth_table
 from hebbax.runs.attempts import DETAILS, Failed, attempt
 from hebbax.simulation import cohort as simulation
-from hebbax.simulation.environment import AskedBaiting, Baiting
+from hebbax.simulation.environment import AskedBaiting
 
 
-@click.command(cls=ListCommand)
-@data_argument
-@column_option
-@no_choice_option
-@click.option(
-    "--models",
-    multiple=True,
-    help="declared models, .toml files or module:function, one or more  [default: no learning, "
-    "reward learning and each way of fading, with and without a choice kernel]",
-)
-@out_option
-@blocks_option
-@asked_baiting_option
-@seed_option
-@click.option(
-    "--warmup",
-    type=ITERATIONS,
-    default=pseudo_marginal.Settings.warmup,
-    help="iterations of warm-up",
-)
-@click.option(
-    "--draws", type=DRAWS, default=pseudo_marginal.Settings.draws, help="draws kept per chain"
-)
-@by_option
-@force_option
 def run(
     recordings: Path,
     columns: tuple[str, ...],
     no_choice: str | None,
     models: tuple[str, ...],
     out: Path,
-    blocks: int | None,
+    trials_per_block: int | None,
     baiting: AskedBaiting,
     seed: int,
     warmup: int,
@@ -80,20 +42,17 @@ def run(
     by: str | None,
     force: bool,
 ) -> None:
-    """Fit, diagnose, compare and check models of DATA, and write a report.
-
-    The same command goes on where it was stopped: finished fits are taken as they are.
-    """
+    """Make a whole study of recordings."""
     sessions = described(recordings, columns, no_choice)
     if not models:
         models = default_models(sessions)
-        CONSOLE.print(f"Models: {', '.join(models)}. Others by --models.")
+        CONSOLE.print(f"Models: {', '.join(models)}. Others by --model.")
     specs = [read_spec(name) for name in models]
     if by is not None:
         specs += [with_formula(spec, by) for spec in specs if spec.members]
     settings = pseudo_marginal.Settings(warmup=warmup, draws=draws)
-    checks = predictive.Settings(trials_per_block=blocks, baiting=baiting)
-    predictive.check_blocks(sessions, blocks)
+    checks = predictive.Settings(trials_per_block=trials_per_block, baiting=baiting)
+    predictive.check_blocks(sessions, trials_per_block)
     prepare_folder(out)
     _study(
         sessions,
@@ -101,13 +60,8 @@ def run(
     )
 
 
-@click.command()
-@click.option("--quick", is_flag=True, help="a small cohort and few draws, in a minute or so")
-@click.option("--out", type=Written(), default=Path("hebbax-demo"), help="folder of results")
-@seed_option
-@click.option("--force", is_flag=True, help="replace an earlier demonstration")
 def demo(quick: bool, out: Path, seed: int, force: bool) -> None:
-    """Simulate flies that learn and forget, and see whether the posterior finds the truth."""
+    """Make a whole study of a simulated cohort, and compare it with the truth."""
     cohort = simulation.QUICK if quick else simulation.Cohort()
     names = ("no-learning", "forgetting") if quick else ("no-learning", "reward", "forgetting")
     specs = [read_spec(name) for name in names]
@@ -130,27 +84,15 @@ def demo(quick: bool, out: Path, seed: int, force: bool) -> None:
     )
 
 
-@click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--blocks", type=BLOCKS, help="trials in a block  [default: as the study was told]")
-@click.option(
-    "--baiting",
-    type=click.Choice(["auto", *get_args(Baiting)]),
-    help="whether an armed reward waits  [default: as the study was told]",
-)
-@click.option("--seed", type=SEED, help="seed of the checks  [default: as the study was told]")
 def report(folder: Path, **given: int | str | None) -> None:
-    """Write the report of the posteriors stored in DIR anew: tables, checks, pictures.
-
-    Blocks, baiting and seed are those that `hebbax run` was told, unless others are given.
-    """
+    """Write the report of a folder of posteriors anew."""
     if not folder.is_dir():
         raise HebbaxError(f"{folder}: there is no such folder of results.")
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     # What is given in full is not asked for.
     known = told.Told() if chosen.keys() == given.keys() else told.read(folder)
     asked = replace(known, **chosen)
-    checks = predictive.Settings(trials_per_block=asked.blocks, baiting=asked.baiting)
+    checks = predictive.Settings(trials_per_block=asked.trials_per_block, baiting=asked.baiting)
     prepare_folder(folder)
     with bars() as progress:
         plan = study.Plan((), folder, asked.seed, checks=checks, command=command_line())
@@ -173,12 +115,15 @@ def _study(
         say(name, verdict.advised)
     if not isinstance(result.compared, Failed):
         for score in result.compared.scores:
-            CONSOLE.print(score_table(score))
+            print_table(score_table(score))
     truth = None
     if cohort is not None:
         known = result.posteriors["forgetting"], cohort, result.verdicts["forgetting"]
         truth = attempt("The table of the truth", partial(truth_table, *known))
-        CONSOLE.print(truth.sentence if isinstance(truth, Failed) else table("population", truth))
+        if isinstance(truth, Failed):
+            CONSOLE.print(truth.sentence)
+        else:
+            print_table(table("population", truth))
     CONSOLE.print(answer.answer(result))
     _report(result, plan.folder, truth)
 

@@ -5,6 +5,7 @@ It is imported before anything else, so it imports nothing heavy itself.
 """
 
 import atexit
+import codecs
 import errno
 import os
 import shutil
@@ -54,6 +55,19 @@ def starting() -> Iterator[None]:
         ) from problem
 
 
+PLAIN = {"\N{PLUS-MINUS SIGN}": "+/-"}
+"""Signs of hebbax's own sentences in ASCII."""
+
+
+def _spelled(problem: UnicodeError) -> tuple[str, int]:
+    """Return in ASCII what an encoding does not have."""
+    if not isinstance(problem, UnicodeEncodeError):
+        raise problem
+    text = problem.object[problem.start : problem.end]
+    spelled = (PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode() for c in text)
+    return "".join(spelled), problem.end
+
+
 class Output:
     """A text stream that does not end the work when nobody reads it or the disk is full: the
     ``failure`` is kept, and what comes later is dropped. Characters that its encoding does not have
@@ -62,8 +76,9 @@ class Output:
     def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         self.failure: OSError | None = None
+        codecs.register_error("hebbax", _spelled)
         if reconfigure := getattr(self.stream, "reconfigure", None):
-            reconfigure(errors="backslashreplace")
+            reconfigure(errors="hebbax")
 
     def write(self, text: str) -> int:
         """Write text, if the stream still takes any."""

@@ -5,25 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-import click
 import pandas as pd
 from rich.table import Table
 
 from hebbax import data, figures
 from hebbax.check import comparison
-from hebbax.cli.console import CONSOLE, progress, say, score_table, table
-from hebbax.cli.options import (
-    ListCommand,
-    column_option,
-    command_line,
-    data_argument,
-    no_choice_option,
-    out_option,
-    prepare_folder,
-)
+from hebbax.cli.console import CONSOLE, print_table, say, score_table, table
+from hebbax.cli.folders import prepare_folder
 from hebbax.cli.pictures import picture
-from hebbax.cli.ranges import EFFECT, PROBABILITY, SUBMODELS, seed_option
+from hebbax.cli.progress import progress
 from hebbax.cli.recordings import described
+from hebbax.cli.repeating import command_line
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.scaling import candidate_model
@@ -44,43 +36,6 @@ SHOWN = 8
 """Sub-models that the terminal shows."""
 
 
-def listed(effects: tuple[float, ...]) -> str:
-    """Return effects as they are given on the command line."""
-    return " ".join(f"{effect:g}" for effect in effects)
-
-
-@click.command(cls=ListCommand)
-@data_argument
-@column_option
-@no_choice_option
-@click.option("--terms", multiple=True, help="candidate terms; those of the model by default")
-@click.option("--model", default="sparse", help="declared model or .toml file: all but its priors")
-@click.option(
-    "--effect",
-    "effects",
-    multiple=True,
-    type=EFFECT,
-    default=inclusion.Settings.effects,
-    show_default=listed(inclusion.Settings.effects),
-    help="prior standard deviations of information-scaled coefficients, equally likely",
-)
-@click.option(
-    "--prior",
-    type=PROBABILITY,
-    default=inclusion.Settings.inclusion,
-    help="prior probability that a term is in",
-)
-@click.option(
-    "--confirm",
-    type=SUBMODELS,
-    default=0,
-    help="sample this many of the leading sub-models",
-)
-@seed_option
-@out_option
-@click.option(
-    "--force", is_flag=True, help="replace an earlier answer, and sample again what is finished"
-)
 def terms(
     recordings: Path,
     columns: tuple[str, ...],
@@ -94,14 +49,7 @@ def terms(
     out: Path,
     force: bool,
 ) -> None:
-    """Say which of the candidate terms are in the rule of DATA, which are not, and of which the
-    data cannot tell.
-
-    Written are terms.csv, terms_pairs.csv, terms_submodels.csv, terms_rules.csv,
-    terms_projection.csv, terms.json with what was asked, and two pictures; with --confirm
-    terms_confirmed.csv, and a posterior a sub-model. The same command with --confirm goes on where
-    it was stopped.
-    """
+    """Print, write and draw which terms are in the rule, and sample leading sub-models if asked."""
     settings = _settings(effects, prior)
     spec = candidates(read_spec(model), terms)
     projection.check_projected(spec)
@@ -129,8 +77,8 @@ def terms(
     write_tables(dict(zip(answer.TABLES, tables, strict=True)), out, HebbaxError)
     picture(partial(figures.inclusion, weighed), out / "terms.png")
     picture(partial(figures.projection, projected), out / "terms projection.png")
-    CONSOLE.print(_term_table(by_term))
-    CONSOLE.print(table("sub-model", by_submodel.iloc[:SHOWN, :2]))
+    print_table(_term_table(by_term))
+    print_table(table("sub-model", by_submodel.iloc[:SHOWN, :2]))
     for sentence in (*readout.sentences(weighed), projected.sentence):
         CONSOLE.print(sentence)
     CONSOLE.print(readout.in_symbols(weighed, projected.smallest))
@@ -152,7 +100,7 @@ def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) ->
         CONSOLE.print(f"{compared.sentence} {out / DETAILS} says where.")
         return
     for score in compared.scores:
-        CONSOLE.print(score_table(score))
+        print_table(score_table(score))
     evidence = evidence.set_axis(pd.Index(list(sampled), name="sub-model"))
     write_tables({"terms_confirmed": evidence.join(compared.choices.table)}, out, HebbaxError)
 
@@ -204,5 +152,6 @@ def candidates(spec: ModelSpec, terms: tuple[str, ...]) -> ModelSpec:
 
 def _settings(effects: tuple[float, ...], prior: float) -> inclusion.Settings:
     if len(set(effects)) < len(effects):
-        raise HebbaxError(f"--effect {listed(effects)}: each effect may stand once.")
+        given = ",".join(f"{effect:g}" for effect in effects)
+        raise HebbaxError(f"--effect {given}: each effect may stand once.")
     return inclusion.Settings(effects=effects, inclusion=prior)

@@ -5,7 +5,6 @@ An unknown key answers with the known ones. The files in ``models/`` are part of
 does a function that says its parameters, as in ``"habits:change"`` (`hebbax.model.own`).
 """
 
-import difflib
 import json
 import re
 import tomllib
@@ -24,7 +23,7 @@ from hebbax.rule import function
 from hebbax.rule.taylor import parse_term, term_name
 from hebbax.runs.files import check_readable
 from hebbax.validation import limits
-from hebbax.validation.quoting import plain
+from hebbax.validation.quoting import meant, plain
 from hebbax.validation.schema import check
 
 
@@ -45,11 +44,9 @@ def read_spec(name: str) -> ModelSpec:
     if path.suffix != ".toml":
         known = declared_models()
         if name not in known:
-            close = difflib.get_close_matches(name[: limits.MAX_NAME], known, n=1)
-            meant = f' (did you mean "{close[0]}"?)' if close else ""
             raise ModelError(
-                f'unknown model "{plain(name)}"{meant}: declared models are {", ".join(known)}; '
-                "a path to a .toml file and a module:function work too."
+                f'unknown model "{plain(name)}"{meant(name, known)}: declared models are '
+                f"{', '.join(known)}; a path to a .toml file and a module:function work too."
             )
         path = known[name]
     text, table = _load(path)

@@ -105,7 +105,7 @@ def prepare(sessions: Sessions, plan: Plan) -> list[fits.Standing]:
     name or are not to be compared, one that these sessions do not allow, a fit of something else in
     the way, too little room. With ``plan.refit`` nothing is in the way.
     """
-    check_distinct([spec.name for spec in plan.specs], "--models")
+    check_distinct([spec.name for spec in plan.specs], "--model")
     first = plan.specs[0]
     for spec in plan.specs:
         if spec.likelihood != first.likelihood:

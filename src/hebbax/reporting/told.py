@@ -17,7 +17,7 @@ from hebbax.validation import limits, schema
 FILE = "study.json"
 """Name of the file in a results folder."""
 
-FILE_VERSION = 1
+FILE_VERSION = 2
 
 BAITING = ("auto", *get_args(Baiting))
 
@@ -27,7 +27,7 @@ class Told:
     """Trials of a block, None where the recording has its own; whether rewards are baited; the
     random seed of the checks."""
 
-    blocks: int | None = None
+    trials_per_block: int | None = None
     baiting: AskedBaiting = "auto"
     seed: int = 0
 
@@ -35,8 +35,8 @@ class Told:
 class _Stored(pydantic.BaseModel):
     model_config = schema.STRICT
 
-    version: Literal[1] = pydantic.Field(description=f"{FILE_VERSION}, as this hebbax writes it")
-    blocks: int | None = pydantic.Field(
+    version: Literal[2] = pydantic.Field(description=f"{FILE_VERSION}, as this hebbax writes it")
+    trials_per_block: int | None = pydantic.Field(
         ge=1,
         le=limits.MAX_TRIALS,
         description=f"a whole number of trials from 1 to {limits.MAX_TRIALS}, or null",
@@ -63,8 +63,8 @@ def read(folder: Path) -> Told:
     held = records.read(
         path,
         FitError,
-        f"{FILE}: not readable as what `hebbax run` wrote; remove it, and give --blocks, --baiting "
-        "and --seed again.",
+        f"{FILE}: not readable as what `hebbax run` wrote; remove it, and give "
+        "--trials-per-block, --baiting and --seed again.",
     )
     schema.check(_Stored, held, FILE, FitError)
-    return Told(held["blocks"], held["baiting"], held["seed"])
+    return Told(held["trials_per_block"], held["baiting"], held["seed"])

@@ -25,6 +25,9 @@ from hebbax.validation.limits import MAX_COEFFICIENT, MAX_RULE
 from hebbax.validation.quoting import plain
 
 _FACTOR = re.compile(r"^([xyrw])(?:\^([012]))?$")
+_OTHERWISE = re.compile(r"(?:[xyrw](?:\^?[12])?[ *:_.·]*)+", re.IGNORECASE)
+"""Factors with nothing, or with another sign than a blank, between them."""
+
 _HOW_TO_NAME = (
     'a term is "1" or factors x, y, r, w with exponents up to 2, such as "x r" or "x^2 r w"'
 )
@@ -47,9 +50,22 @@ def parse_term(name: str) -> Exponents:
         for factor in factors or [""]:
             match = _FACTOR.match(factor)
             if match is None or exponents[match[1]]:
-                raise ModelError(f'unknown term "{plain(name)}": {_HOW_TO_NAME}.')
+                raise ModelError(f'unknown term "{plain(name)}"{_meant(name)}: {_HOW_TO_NAME}.')
             exponents[match[1]] = int(match[2] or 1)
     return Exponents(*exponents.values())
+
+
+def _meant(name: str) -> str:
+    """Return a question after the term whose factors are written in another way, as in "xr", "x*r"
+    or "x x", to stand behind the name in a sentence; nothing where the name has others."""
+    if not _OTHERWISE.fullmatch(name):
+        return ""
+    powers = dict.fromkeys("xyrw", 0)
+    for factor, power in re.findall(r"([xyrw])\^?([12]?)", name.lower()):
+        powers[factor] += int(power or 1)
+    if max(powers.values()) > 2:
+        return ""
+    return f' (did you mean "{term_name(Exponents(*powers.values()))}"?)'
 
 
 def term_name(exponents: Exponents) -> str:

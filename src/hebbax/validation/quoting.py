@@ -1,8 +1,9 @@
 """How a sentence shows what was found: short, and without characters that a terminal would obey."""
 
+import difflib
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 SHOWN = 60
@@ -33,6 +34,17 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "a list"
     return plain(str(value))
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return a question after the known name that one of nobody's is nearest to, to stand behind
+    it in a sentence; nothing where none is near.
+
+    >>> meant("forgeting", ["forgetting", "reward"])
+    ' (did you mean "forgetting"?)'
+    """
+    close = difflib.get_close_matches(name[:SHOWN], list(known), n=1)
+    return f' (did you mean "{close[0]}"?)' if close else ""
 
 
 def plain(value: str, longest: int = SHOWN) -> str:

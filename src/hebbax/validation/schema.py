@@ -4,7 +4,6 @@ Nothing is converted: a number in quotes is text, and ``true`` is no number. Eve
 description what is allowed, in words that end the sentence "must be ...".
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from hebbax.errors import HebbaxError
 from hebbax.validation.names import file_flaw, flaw
-from hebbax.validation.quoting import shown
+from hebbax.validation.quoting import meant, shown
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 """How a schema is read: no conversions, no unknown keys, no infinite numbers."""
@@ -81,9 +80,7 @@ def _sentence(schema: type[BaseModel], error: ErrorDetails) -> str:
     key, inside = str(error["loc"][0]), error["loc"][1:]
     known = list(schema.model_fields)
     if error["type"] == "extra_forbidden" and not inside:
-        close = difflib.get_close_matches(key, known, n=1)
-        meant = f' (did you mean "{close[0]}"?)' if close else ""
-        return f"unknown key {shown(key)}{meant}; known keys are {', '.join(known)}."
+        return f"unknown key {shown(key)}{meant(key, known)}; known keys are {', '.join(known)}."
     field = schema.model_fields[key]
     allowed = error["ctx"]["allowed"] if error["type"] == "allowed" else field.description
     if error["type"] == "missing":
