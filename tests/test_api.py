@@ -18,6 +18,7 @@ from numpyro import handlers
 
 import hebbax
 from hebbax import data
+from hebbax.api.fit import spec_of
 from hebbax.api.session import prepare
 from hebbax.errors import FitError, HebbaxError, ModelError
 from hebbax.model.declared import declared_models, read_spec
@@ -234,3 +235,24 @@ def test_every_site_of_a_numpyro_model_has_named_dimensions(name):
         shape = np.shape(site["value"])
         assert len(dims) == len(shape), site["name"]
         assert all(sizes.get(dim, size) == size for dim, size in zip(dims, shape, strict=True))
+
+
+def delta(x, w, r, n, alpha):
+    """A delta rule with a learning rate."""
+    return n * alpha * x * (r - w)
+
+
+delta.model = {
+    "readout": "softmax",
+    "reward": "raw",
+    "parameters": {"alpha": {"range": "unit", "median": 0.3, "scale": 1.0}},
+}
+
+
+def test_a_function_is_a_model():
+    named = read_spec(f"{__name__}:delta")
+    assert spec_of(delta) == named
+    simulated = hebbax.simulate(delta, animals=2, trials_per_block=5)
+    assert simulated.truth.columns[0] == "alpha"
+    mode = hebbax.fit(simulated.sessions, delta, method="map", progress=False)
+    assert "delta" in repr(mode)

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pandas as pd
 
+from hebbax.api.fit import Declared, spec_of
 from hebbax.api.session import prepare
 from hebbax.data import Sessions
-from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.simulation import cohort as simulation
 
@@ -24,7 +24,7 @@ class Simulated(NamedTuple):
 
 
 def simulate(
-    model: str | ModelSpec = "forgetting",
+    model: Declared = "forgetting",
     *,
     population: Mapping[str, float] | None = None,
     spread: Mapping[str, float] | None = None,
@@ -34,7 +34,7 @@ def simulate(
     """Return animals that learn by the rule of a model.
 
     Args:
-        model: name of a declared model, a .toml file, or a `ModelSpec`.
+        model: a declared model, as in `hebbax.fit`.
         population: the coefficient of each term in the population, of a learning model the value of
             each parameter; by default those of `Cohort` for ``forgetting``, of a learning model the
             medians of its prior.
@@ -47,7 +47,7 @@ def simulate(
     Raises `ModelError` where a value is missing or out of its range.
     """
     prepare()
-    spec = model if isinstance(model, ModelSpec) else read_spec(model)
+    spec = spec_of(model)
     cohort = simulation.Cohort(**design)
     middle, apart = _defaults(spec, cohort)
     given = {**middle, **(population or {})}, {**apart, **(spread or {})}

@@ -5,10 +5,10 @@
 >>> fit.summary()                                      # doctest: +SKIP
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
@@ -32,7 +32,7 @@ from hebbax.posterior.verdict import Verdict
 from hebbax.runs import netcdf
 from hebbax.simulation.environment import AskedBaiting
 
-Plot = Axes | np.ndarray
+Plot: TypeAlias = Axes | np.ndarray
 """One panel, or all panels of a picture ``(panel,)``; `Axes.figure` is the whole picture."""
 
 
@@ -184,9 +184,23 @@ class Mode(Displayed):
         return path
 
 
+Declared: TypeAlias = str | ModelSpec | Callable[..., Any]
+"""A declared model: its name, a .toml file, ``module:function``, a `ModelSpec`, or a rule of one's
+own that says its parameters in its attribute ``model``."""
+
+
+def spec_of(model: Declared) -> ModelSpec:
+    """Return a declared model, however it is named; raise `ModelError` for one that is none."""
+    if isinstance(model, ModelSpec):
+        return model
+    if callable(model):
+        return read_spec(f"{model.__module__}:{model.__name__}")
+    return read_spec(model)
+
+
 def fit(
     recording: Any,
-    model: str | ModelSpec = "forgetting",
+    model: Declared = "forgetting",
     *,
     method: fits.Method = "pseudo-marginal",
     by: str | None = None,
@@ -200,7 +214,8 @@ def fit(
 
     Args:
         recording: sessions, or what `hebbax.read` reads.
-        model: name of a declared model, a .toml file, ``module:function``, or a `ModelSpec`.
+        model: name of a declared model, a .toml file, ``module:function`` or that function, or a
+            `ModelSpec`.
         method: ``pseudo-marginal`` or ``nuts`` sample the posterior, ``svi`` approximates it,
             ``map`` finds its mode.
         by: a formula over covariates of the animals, as in "group".
@@ -219,7 +234,7 @@ def fit(
     """
     prepare()
     sessions = data.read(recording)
-    spec = with_formula(model if isinstance(model, ModelSpec) else read_spec(model), by)
+    spec = with_formula(spec_of(model), by)
     settings = settings or fits.SETTINGS[_known(method)](**checked(method, options))
     with bars(shown=progress) as add:
         tell = add(spec.name)

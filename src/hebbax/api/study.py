@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hebbax import data, figures
-from hebbax.api.fit import Fit, Plot, checked, panels
+from hebbax.api.fit import Declared, Fit, Plot, checked, panels, spec_of
 from hebbax.api.session import bars, prepare, results_folder
 from hebbax.check import comparison, predictive
 from hebbax.check.joint import Joint, joint
 from hebbax.display import Displayed, Part
 from hebbax.errors import FitError
 from hebbax.inference import pseudo_marginal
-from hebbax.model.declared import read_spec, with_formula
+from hebbax.model.declared import with_formula
 from hebbax.model.defaults import default_models
-from hebbax.model.spec import ModelSpec
 from hebbax.posterior.observed import check_comparable
 from hebbax.reporting import sections
 from hebbax.reporting import study as studies
@@ -89,7 +88,7 @@ def compare(fits: Fits) -> Models:
 
 def run(
     recording: Any,
-    models: Iterable[str | ModelSpec] | None = None,
+    models: Iterable[Declared] | None = None,
     *,
     out: str | Path = "results",
     by: str | None = None,
@@ -105,8 +104,8 @@ def run(
 
     Args:
         recording: sessions, or what `hebbax.read` reads.
-        models: names of declared models, .toml files, ``module:function``, or `ModelSpec`; by
-            default no learning, reward learning and each way of fading.
+        models: declared models, each as in `fit`; by default no learning, reward learning and each
+            way of fading.
         out: the folder; ``report.html`` is in it.
         by: a formula over covariates of the animals: each model also with it.
         seed: of the random numbers.
@@ -122,7 +121,7 @@ def run(
     prepare()
     sessions = data.read(recording)
     asked = default_models(sessions) if models is None else list(models)
-    specs = [one if isinstance(one, ModelSpec) else read_spec(one) for one in asked]
+    specs = [spec_of(one) for one in asked]
     if by is not None:
         specs += [with_formula(spec, by) for spec in specs if spec.members]
     predictive.check_blocks(sessions, trials_per_block)
