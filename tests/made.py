@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+from arviz_base import from_dict
 from conftest import random_sessions
 
 from hebbax.model.choices import build_model
@@ -21,6 +22,11 @@ def statistics(shape, seed=0):
         "energy": rng.normal(size=shape),
         "lp": rng.normal(size=shape),
     }
+
+
+def tree(coords=None, dims=None, attrs=None, **groups):
+    """Return groups of variables, each an array by its name, as the posterior of a stored fit."""
+    return from_dict(groups, coords=coords, dims=dims, attrs={"/": attrs or {}})
 
 
 def posterior(spec=None, sessions=None, shape=(2, 5), shift=0.0):

@@ -154,7 +154,7 @@ def test_what_was_found_is_stored_with_the_posterior_and_stands_in_its_table(mod
 def test_the_sentence_counts_animals_alone_and_names_those_that_are_not_known():
     made = posterior(["w"], [-0.1])
     known = of_two(0.97, 0.2)
-    made.add_groups({GROUP: known})
+    made[GROUP] = xr.DataTree(known)
     ending = (
         "That a weight loses is more than 95% probable in 1 of 2 animals, in the hierarchy, where "
         "they share strength, and in 1 of 2 by their own choices alone. Coefficients in the "
@@ -164,8 +164,8 @@ def test_the_sentence_counts_animals_alone_and_names_those_that_are_not_known():
     table = animal_losses(made, PASSED)
     assert table["alone: P(loss > 0)"].tolist() == pytest.approx([0.97, 0.2])
     assert table["alone: median"].tolist() == pytest.approx([5.0, 5.0])
-    del made.alone
-    made.add_groups({GROUP: of_two(0.97, np.nan)})
+    del made[GROUP]
+    made[GROUP] = xr.DataTree(of_two(0.97, np.nan))
     assert (
         "share strength, and in 1 of 1 by their own choices alone (not known of fly2, "
         "whose chains did not agree)." in forgetting_sentence(made, PASSED)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hebbax.check.calibration import COVERAGES, ecdf, ecdf_band, ranked, reliability
+from hebbax.check.calibration import COVERAGES, ecdf, ranked, reliability
+from hebbax.check.ecdf_band import ecdf_band
 
 
 def test_a_reliability_curve_lies_in_its_band_as_often_as_it_says():

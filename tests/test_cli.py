@@ -1,6 +1,6 @@
 """The command line as a user meets it."""
 
-import arviz as az
+import arviz
 import pytest
 from command import SHORT, run
 from conftest import random_sessions
@@ -27,7 +27,7 @@ def results(tmp_path_factory):
 
 def test_fit_stores_what_arviz_opens_alone_and_says_it_failed(results):
     folder, done = results
-    stored = az.from_netcdf(folder / "reward.nc")
+    stored = arviz.from_netcdf(folder / "reward.nc")
     assert set(stored.groups()) == {
         "posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data", "prior",
         "prior_predictive", "posterior_predictive", "alone", "log_prior", "log_likelihood_animals",

@@ -3,7 +3,7 @@
 import logging
 import re
 
-import arviz as az
+import made
 import numpy as np
 import pytest
 
@@ -30,7 +30,7 @@ def posterior(**changes):
     for name, change in changes.items():
         group = values if name in values else stats
         group[name] = change(group[name].copy())
-    return az.from_dict(posterior=values, sample_stats=stats, attrs={"method": "nuts"})
+    return made.tree(posterior=values, sample_stats=stats, attrs={"method": "nuts"})
 
 
 def shift_first_chain(x):
@@ -60,7 +60,7 @@ def test_independent_draws_pass_and_the_sentence_gives_the_numbers():
 def test_the_energies_of_two_chains_by_hand():
     # Steps 1, -1, 2 around a mean of 0.75: 6 / 2.75; steps of 1 around 1.5: 3 / 5. The least counts.
     energy = np.array([[0.0, 1.0, 0.0, 2.0], [0.0, 1.0, 2.0, 3.0]])
-    stored = az.from_dict(posterior={"a": energy}, sample_stats={"energy": energy})
+    stored = made.tree(posterior={"a": energy}, sample_stats={"energy": energy})
     assert e_bfmi(stored) == pytest.approx(3 / 5)
     assert e_bfmi(stored.isel(chain=[0])) == pytest.approx(6 / 2.75)
 
@@ -227,7 +227,7 @@ def test_chains_that_have_met_are_asked_for_as_many_draws_as_they_need():
         stats = {name: np.full((4, n), 0.3) for name in names}
         values = {"a": correlated(n), "b": rng.normal(size=(4, n, 2))}
         attrs, dims = {"method": "pseudo-marginal"}, {"b": ["animal"]}
-        return diagnose(az.from_dict(posterior=values, sample_stats=stats, dims=dims, attrs=attrs))
+        return diagnose(made.tree(posterior=values, sample_stats=stats, dims=dims, attrs=attrs))
 
     short = verdict(1500)
     assert not short.passed

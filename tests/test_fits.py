@@ -201,7 +201,7 @@ def test_a_fit_has_a_bound_that_counts_what_is_stored(tmp_path, stored, anew):
     fixed, one = (
         fits.expected_bytes(sessions, spec, replace(SETTINGS, draws=draws)) for draws in (0, 1)
     )
-    groups = {name: stored[name].nbytes for name in stored.groups()}
+    groups = {name: group.nbytes for name, group in stored.children.items()}
     prior = groups["prior"] + groups["prior_predictive"]
     drawn = ("posterior", "sample_stats", "log_likelihood", "posterior_predictive")
     of_draws = sum(groups[name] for name in drawn) / 5

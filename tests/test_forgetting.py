@@ -1,6 +1,5 @@
 """What is said of forgetting: losses in per cent and memories in trials, of draws that are known."""
 
-import arviz as az
 import made
 import numpy as np
 import pytest
@@ -34,7 +33,7 @@ def posterior(terms, centres, n_inputs=2, spread=0.01, hierarchy="animals"):
     values = {"theta": theta, "preference": 0.1 * GRID[..., None] * np.ones(2)}
     if hierarchy == "animals":
         values["theta_population"] = theta[:, :, 0]
-    return az.from_dict(
+    return made.tree(
         posterior=values,
         sample_stats=made.statistics(GRID.shape),
         coords={"term": list(terms), "animal": ["fly1", "fly2"]},

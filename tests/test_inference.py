@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from arviz_stats import ess
 from conftest import random_sessions
 from numpyro.distributions import Normal
 from numpyro.infer.util import log_density
@@ -172,5 +172,5 @@ def test_nuts_agrees_with_importance_sampling_on_one_animal():
         sd = jnp.sqrt(weight @ (flat - mean) ** 2)
         got = sampled[name].reshape(4, 300, -1)
         for j in range(flat.shape[1]):
-            error = sd[j] * np.sqrt(1 / effective + 1 / float(az.ess(got[..., j])))
+            error = sd[j] * np.sqrt(1 / effective + 1 / float(ess(got[..., j])))
             assert abs(got[..., j].mean() - mean[j]) < 4 * error

@@ -8,6 +8,7 @@ import made
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from conftest import random_sessions
 
 import hebbax
@@ -188,7 +189,7 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
         fit = made.posterior(read_spec(name), sessions, shape=(2, 200))
         fit.attrs |= {"log_evidence": 2 * log_p, "log_evidence_error": 0.1}
         each = log_p + 0.01 * np.random.default_rng(1).normal(size=(2, 200, 2))
-        fit.add_groups({BY_ANIMAL: of_each_animal(fit.posterior, each)})
+        fit[BY_ANIMAL] = xr.DataTree(of_each_animal(fit.posterior, each))
         fits[name] = fit
     verdicts = {"forgetting": PASSED, "reward": PASSED}
     found = joint.joint(compare(fits, verdicts), fits)

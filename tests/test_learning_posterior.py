@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import made
 import numpy as np
 import pytest
+import xarray as xr
 from conftest import random_sessions
 from scipy.special import expit, logit
 
@@ -80,7 +81,7 @@ def test_it_is_written_and_read_back_and_drawn(stored, tmp_path):
     assert labels == ["alpha", "beta", "preference\n(log odds)"]
     assert figures.forgetting_term(back, PASSED) is not None
     broken = back.copy()
-    broken.posterior = back.posterior.drop_vars("coefficients")
+    broken["posterior"] = xr.DataTree(back.posterior.to_dataset().drop_vars("coefficients"))
     write(broken, tmp_path / "broken.nc")
     with pytest.raises(FitError, match="the variable coefficients is missing"):
         read(tmp_path / "broken.nc")

@@ -147,7 +147,7 @@ def test_a_verdict_that_is_known_is_taken_and_what_is_no_number_refused_all_the_
 
 def test_what_cannot_be_known_to_have_passed_is_not_drawn():
     found = made.posterior()
-    del found.sample_stats
+    del found["sample_stats"]
     with pytest.raises(FitError) as error:
         figures.forest(found)
     assert str(error.value) == (

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-import arviz as az
+import arviz_stats
 import coins
 import jax
 import made
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from command import run
 from scipy.stats import norm
 
@@ -69,10 +70,12 @@ def test_left_out_animals_are_those_of_quadrature(records, fitted):
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter")
 def test_a_stored_posterior_is_read_by_arviz(fitted, tmp_path):
     write(fitted, tmp_path / "coins.nc")
-    stored = az.from_netcdf(str(tmp_path / "coins.nc"))
-    new = az.InferenceData(posterior=stored.posterior, log_likelihood=stored[BY_ANIMAL])
-    loo = az.loo(new, pointwise=True)
-    np.testing.assert_allclose(loo.loo_i, new_animal.leave_one_animal_out(fitted).elpd)
+    stored = xr.open_datatree(tmp_path / "coins.nc").load()
+    new = xr.DataTree.from_dict(
+        {"posterior": stored.posterior, "log_likelihood": stored[BY_ANIMAL]}
+    )
+    loo = arviz_stats.loo(new, pointwise=True)
+    np.testing.assert_allclose(loo.elpd_i, new_animal.leave_one_animal_out(fitted).elpd)
     again = read(tmp_path / "coins.nc")
     del again[BY_ANIMAL]
     with pytest.raises(
@@ -95,7 +98,7 @@ def conjugate(prior_sd, noise, name="m", seed=0):
     log_hat = log_p + noise * rng.normal(size=log_p.shape) + 0.5 * noise**2
     names = ("animal_index", "trial", "block", "session", "chosen", "reward")
     known = {key: np.arange(N) if key == "animal_index" else np.zeros(N, int) for key in names}
-    out = az.from_dict(
+    out = made.tree(
         posterior={"mu_population": mu, "theta": rng.normal(size=(4, 1500, N))},
         sample_stats=made.statistics(mu.shape),
         log_likelihood={"choice": log_p},
@@ -108,7 +111,7 @@ def conjugate(prior_sd, noise, name="m", seed=0):
         },
         attrs={"method": "nuts", "data_hash": "same", "n_stimuli": 2, "model": name},
     )
-    out.add_groups({BY_ANIMAL: of_each_animal(out.posterior, log_hat)})
+    out[BY_ANIMAL] = xr.DataTree(of_each_animal(out.posterior, log_hat))
     return out
 
 

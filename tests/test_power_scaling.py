@@ -1,6 +1,6 @@
 """Log priors that are stored, against SciPy; power-scaling sensitivity, against quadrature."""
 
-import arviz as az
+import arviz_stats
 import made
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from hebbax.model.spec import ModelSpec
 from hebbax.posterior.computed import log_priors
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
 from hebbax.posterior.power_scaling import (
+    ALPHAS,
     NOISE,
     Sensitivity,
     diagnosis,
@@ -141,7 +142,7 @@ def posterior_of(case, name):
     drawn = rng.permutation(stats.norm.ppf((np.arange(n) + 0.5) / n, mean, sd)).reshape(SHAPE)
     log_p = stats.norm.logpdf(observed, drawn, error)
     parts = np.stack([0.3 * log_p, 0.7 * log_p], -1)
-    stored = az.from_dict(
+    stored = made.tree(
         posterior={
             "theta": np.zeros((*SHAPE, 2, 1)),
             "theta_population": drawn[..., None],
@@ -157,8 +158,10 @@ def posterior_of(case, name):
         attrs={"method": "nuts", "model": "m"},
     )
     if name == "animals":
-        stored.add_groups({BY_ANIMAL: of_each_animal(stored.posterior, parts)})
-    stored.add_groups({"log_prior": {"theta_population": stats.norm.logpdf(drawn, 0.0, scale)}})
+        stored[BY_ANIMAL] = xr.DataTree(of_each_animal(stored.posterior, parts))
+    stored["log_prior"] = xr.DataTree(
+        xr.Dataset({"theta_population": (("chain", "draw"), stats.norm.logpdf(drawn, 0.0, scale))})
+    )
     return stored
 
 
@@ -181,7 +184,11 @@ def test_a_value_that_has_nothing_to_do_with_what_is_scaled_has_the_stated_noise
     rng, draws = np.random.default_rng(3), (4, 250)
     values = xr.Dataset({f"{k}": (("chain", "draw"), rng.normal(size=draws)) for k in range(20)})
     log_p = xr.Dataset({"all": (("chain", "draw"), sd * rng.normal(size=draws))})
-    found = az.psens(az.InferenceData(posterior=values, log_prior=log_p), component="prior")
+    found = arviz_stats.psense(
+        xr.DataTree.from_dict({"posterior": values, "log_prior": log_p}),
+        group="prior",
+        alphas=ALPHAS,
+    )
     mean = float(found.to_array().mean())
     assert mean == pytest.approx(NOISE * sd / np.sqrt(np.prod(draws)), rel=0.2)
 
@@ -202,10 +209,11 @@ def test_what_two_sensitivities_mean(prior, likelihood, meaning):
     assert diagnosis(Sensitivity(*prior), Sensitivity(*likelihood)) == meaning
 
 
+@pytest.mark.filterwarnings("ignore:Number of tail draws")
 def test_what_hangs_on_its_prior_is_named_and_the_most_of_what_does_not(stored):
     table = sensitivity_table(stored, PASSED)
     assert list(table.index) == ["theta x r", "theta w", "preference"]
-    whole = az.psens(stored, component="prior")
+    whole = arviz_stats.psense(stored, group="prior", alphas=ALPHAS)
     np.testing.assert_allclose(table["prior"].iloc[:2], whole["theta_population"], rtol=1e-9)
     table["prior"], table["diagnosis"] = (
         [0.04, 0.123, 0.0],
@@ -224,7 +232,7 @@ def test_what_hangs_on_its_prior_is_named_and_the_most_of_what_does_not(stored):
 def test_without_a_population_nothing_is_said(stored):
     animals = stored.copy()
     names = ["theta_population", "preference_population"]
-    animals.posterior = animals.posterior.drop_vars(names)
+    animals["posterior"] = xr.DataTree(animals.posterior.to_dataset().drop_vars(names))
     table = sensitivity_table(animals, PASSED)
     assert table.empty
     assert not sentence(table)
@@ -232,7 +240,7 @@ def test_without_a_population_nothing_is_said(stored):
 
 def test_a_posterior_without_its_log_prior_is_refused(stored):
     without = stored.copy()
-    del without.log_prior
+    del without["log_prior"]
     with pytest.raises(FitError) as error:
         sensitivity_table(without, PASSED)
     assert str(error.value) == (

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import arviz as az
 import jax
 import made
 import numpy as np
@@ -247,7 +246,7 @@ def test_an_animal_called_cohort_is_not_mixed_with_the_cohort(tmp_path):
 
 def test_the_replicates_of_a_check_are_bounded():
     """Three animals, of which the longest made 2000 choices among two: 12 000 probabilities each."""
-    posterior = az.from_dict(
+    posterior = made.tree(
         posterior={"preference": np.zeros((1, 1, 3))},
         constant_data={
             "chosen": np.repeat([0, 1, -1, 1], [1000, 1000, 500, 100]),

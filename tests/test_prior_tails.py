@@ -1,6 +1,6 @@
 """Which values sit far out in their priors, over a table of cases; what is said, and of which key."""
 
-import arviz as az
+import made
 import numpy as np
 import pytest
 from scipy import stats
@@ -37,7 +37,7 @@ def posterior_of(spec, **medians):
     coords = {"term": list(spec.members), "animal": ["a", "b", "c"]}
     stats = {"lp": np.zeros((2, 51)), "diverging": np.zeros((2, 51), bool)}
     stats |= {"energy": np.zeros((2, 51)), "reached_max_treedepth": np.zeros((2, 51), bool)}
-    return az.from_dict(posterior=values, sample_stats=stats, coords=coords, dims=dims, attrs=attrs)
+    return made.tree(posterior=values, sample_stats=stats, coords=coords, dims=dims, attrs=attrs)
 
 
 TERMS = spec_of()

@@ -1,6 +1,5 @@
 """What is said of a posterior: tables and sentences, against closed forms."""
 
-import arviz as az
 import made
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def posterior():
-    return az.from_dict(
+    return made.tree(
         posterior={
             "theta_population": np.stack(
                 [RNG.normal(0.3, 0.05, (2, 500)), RNG.normal(-0.1, 0.01, (2, 500))], -1
@@ -60,7 +59,7 @@ def test_the_effective_number_of_terms_counts_what_is_not_shrunk_away():
     spec = ModelSpec("mine", ("x r", "w"), prior="horseshoe", expected_terms=1.0)
     tau, local = RNG.gamma(1.0, 1.0, (2, 300)), RNG.gamma(1.0, 1.0, (2, 300, 2))
     group = {"theta_global_scale": tau, "theta_local_scale": local}
-    stored = az.from_dict(
+    stored = made.tree(
         posterior=group,
         prior={name: 0.5 * value for name, value in group.items()},
         constant_data={"chosen": np.r_[np.zeros(50, int), -np.ones(7, int)]},  # 50 choices

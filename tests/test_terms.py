@@ -3,12 +3,12 @@
 import itertools
 from dataclasses import replace
 
-import arviz as az
 import jax
 import made
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from command import run
 from conftest import random_sessions
 from scipy.special import expit, logsumexp, softmax
@@ -260,7 +260,7 @@ def test_the_choices_a_posterior_predicts_are_the_mean_over_its_draws(sessions):
         "theta": 0.1 * rng.normal(size=(2, 3, n, len(CANDIDATES))),
         "preference": rng.normal(size=(2, 3, n)),
     }
-    found = of_posterior(az.from_dict(posterior=values), model)
+    found = of_posterior(made.tree(posterior=values), model)
     each = [
         np.asarray(model.padded_distribution({k: v[c, d] for k, v in values.items()}).probs)
         for c in range(2)
@@ -336,7 +336,7 @@ def test_leading_submodels_are_confirmed_by_sampling(folder):
     confirmed = pd.read_csv(out / "terms_confirmed.csv", index_col="sub-model")
     assert list(confirmed.index) == ["x r"]
     assert confirmed["P"].item() > 0.99
-    posterior = az.from_netcdf(out / "x r.nc")["posterior"]
+    posterior = xr.open_datatree(out / "x r.nc")["posterior"]
     table = pd.read_csv(out / "terms.csv", index_col="term")
     sampled = float(posterior["theta_population"].mean())
     assert table.loc["x r", "5 %"] < sampled < table.loc["x r", "95 %"]

@@ -1,9 +1,9 @@
 """The sampler without choices: its posterior is the prior, whatever the prior."""
 
-import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
+from arviz_stats import ess
 from numpyro.handlers import seed, trace
 
 from hebbax.data import NO_CHOICE
@@ -45,5 +45,5 @@ def assert_alike(sampled, truth, names):
         for j in range(expected.shape[1]):
             for level in (0.1, 0.5, 0.9):
                 below = 1.0 * (found[..., j] < np.quantile(expected[:, j], level))
-                error = np.sqrt(level * (1 - level) * (1 / float(az.ess(below)) + 1 / DIRECT))
+                error = np.sqrt(level * (1 - level) * (1 / float(ess(below)) + 1 / DIRECT))
                 assert abs(below.mean() - level) < 4.5 * error + slack, (name, j, level)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from arviz.stats.ecdf_utils import ecdf_confidence_band
+
+from hebbax.check.ecdf_band import ecdf_band
 
 BAND = 0.95
 """Probability of the band of an ECDF of ranks."""
@@ -202,13 +203,6 @@ def ecdf(ranks: np.ndarray, draws: int) -> np.ndarray:
     """Return the fraction of ranks (0 to ``draws``) at most 0, 1, ..., ``draws`` - 1; where all
     ranks are equally likely these are expected to be 1, 2, ... in ``draws`` + 1."""
     return np.searchsorted(np.sort(ranks), np.arange(draws), side="right") / len(ranks)
-
-
-def ecdf_band(simulations: int, draws: int, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return lower and upper limits ``(rank,)`` in which the whole `ecdf` of uniform ranks lies
-    with probability ``level`` (Saeilynoja et al. 2022, by ArviZ)."""
-    points = np.arange(1, draws + 1) / (draws + 1)
-    return ecdf_confidence_band(simulations, points, points, prob=level, method="optimized")
 
 
 def _inside(ranks: pd.Series, draws: int, band: tuple[np.ndarray, np.ndarray]) -> bool:

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import arviz as az
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy.special import logsumexp
 
 from hebbax.check import known_animals, new_animal
@@ -172,7 +172,7 @@ def _bad_k(score: Score, part: str) -> str:
 
 
 def compare(
-    posteriors: Mapping[str, az.InferenceData],
+    posteriors: Mapping[str, xr.DataTree],
     verdicts: Mapping[str, Verdict] | None = None,
 ) -> Comparison:
     """Return the comparison of posteriors by model name; they must be of the same observations.
@@ -227,7 +227,7 @@ def _by_animal(score: Score) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "animal", "difference", "diagnostics"])
 
 
-def deviance_explained(posterior: az.InferenceData, reference: az.InferenceData) -> pd.DataFrame:
+def deviance_explained(posterior: xr.DataTree, reference: xr.DataTree) -> pd.DataFrame:
     """Return the deviance explained of each animal, in percent and in-sample.
 
     100 (1 - D / D_0) with D = -2 sum_t log mean_draws P(trial_t). Columns ``against chance``, D_0
@@ -249,7 +249,7 @@ def deviance_explained(posterior: az.InferenceData, reference: az.InferenceData)
     )
 
 
-def _log_score(posterior: az.InferenceData) -> np.ndarray:
+def _log_score(posterior: xr.DataTree) -> np.ndarray:
     """Return log mean_draws P of each observation ``(observation,)``, in nats."""
     values = posterior.log_likelihood[site_of(posterior)]
     flat = values.stack(sample=("chain", "draw")).transpose("sample", "observation")

@@ -22,9 +22,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-import arviz as az
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy.special import logsumexp
 from scipy.stats import bootstrap
 
@@ -142,7 +142,7 @@ class Gain(NamedTuple):
 
 
 def predict(
-    posterior: az.InferenceData,
+    posterior: xr.DataTree,
     sessions: Sessions,
     weights: Weights,
     *,

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import arviz as az
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from hebbax.check.comparison import Comparison
 from hebbax.check.model_weights import probabilities, stacked
@@ -77,7 +77,7 @@ class Joint:
     verdicts: Mapping[str, Verdict]
 
 
-def joint(compared: Comparison, posteriors: Mapping[str, az.InferenceData]) -> Joint | None:
+def joint(compared: Comparison, posteriors: Mapping[str, xr.DataTree]) -> Joint | None:
     """Return what compared models say together of fading; None where one has no population."""
     if not all(spec_of(posterior).population for posterior in posteriors.values()):
         return None

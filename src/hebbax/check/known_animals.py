@@ -12,11 +12,10 @@ animal than a choice, so that its k-hat is larger.
 
 from collections.abc import Mapping
 
-import arviz as az
 import numpy as np
 import xarray as xr
 
-from hebbax.check.leave_one_out import leave_one_out, scored, waic
+from hebbax.check.leave_one_out import Loo, leave_one_out, scored, waic
 from hebbax.check.score import Predicted, Score, score_of
 from hebbax.posterior.observed import site_of
 from hebbax.posterior.verdict import Verdict
@@ -25,16 +24,14 @@ CHOICE = "a choice among known ones"
 SESSION = "a session of a known animal"
 
 
-def of_choices(
-    posteriors: Mapping[str, az.InferenceData], verdicts: Mapping[str, Verdict]
-) -> Score:
+def of_choices(posteriors: Mapping[str, xr.DataTree], verdicts: Mapping[str, Verdict]) -> Score:
     """Return models by LOO over trials. The table has ``elpd_loo``, its ``difference`` from the
     first with standard errors over trials and over animals, what says whether it can be trusted,
     ``elpd_waic``, the number of ``observations``, and the log evidence."""
-    loo: dict[str, az.ELPDData] = {}
+    loo: dict[str, Loo] = {}
     more: dict[str, dict[str, float]] = {}
     for name, posterior in posteriors.items():
-        data = scored(posterior.posterior, posterior.log_likelihood[site_of(posterior)])
+        data = scored(posterior, posterior.log_likelihood[site_of(posterior)])
         loo[name] = leave_one_out(data)
         n = data.log_likelihood.sizes["observation"]
         more[name] = {
@@ -50,7 +47,7 @@ def of_choices(
 
 
 def of_sessions(
-    posteriors: Mapping[str, az.InferenceData], verdicts: Mapping[str, Verdict]
+    posteriors: Mapping[str, xr.DataTree], verdicts: Mapping[str, Verdict]
 ) -> Score | None:
     """Return models by LOO over sessions, the same but WAIC and evidence; None where no animal has
     two sessions with choices."""
@@ -64,30 +61,29 @@ def of_sessions(
     loo = {}
     for name, posterior in posteriors.items():
         each = posterior.log_likelihood[site_of(posterior)].astype(float).drop_vars("observation")
-        loo[name] = leave_one_out(scored(posterior.posterior, each.dot(summed)))
+        loo[name] = leave_one_out(scored(posterior, each.dot(summed)))
     more = {name: {**_quality(found), "sessions": units.shape[1]} for name, found in loo.items()}
     names = np.asarray(known.posterior["animal"])
     part = Predicted(SESSION, units[0], names, "elpd_loo", "session_se")
     return score_of(part, _each(loo), verdicts, more)
 
 
-def _each(loo: Mapping[str, az.ELPDData]) -> dict[str, np.ndarray]:
+def _each(loo: Mapping[str, Loo]) -> dict[str, np.ndarray]:
     """Return the LOO of each part ``(part,)`` by model."""
-    return {name: np.asarray(found.loo_i) for name, found in loo.items()}
+    return {name: found.each for name, found in loo.items()}
 
 
-def _quality(loo: az.ELPDData) -> dict[str, float]:
+def _quality(loo: Loo) -> dict[str, float]:
     """Return what says whether LOO can be trusted."""
-    k = np.asarray(loo.pareto_k)
     return {
-        "p_loo": float(loo.p_loo),
-        "worst_k": float(k.max()),
-        "bad_k": int((k > loo.good_k).sum()),
-        "good_k": float(loo.good_k),
+        "p_loo": loo.parameters,
+        "worst_k": float(loo.k.max()),
+        "bad_k": int((loo.k > loo.good_k).sum()),
+        "good_k": loo.good_k,
     }
 
 
-def _evidence(posterior: az.InferenceData) -> dict[str, float]:
+def _evidence(posterior: xr.DataTree) -> dict[str, float]:
     """Return the log marginal likelihood of a model and its error, NaN where it is not known."""
     names = "log_evidence", "log_evidence_error"
     return {name: float(posterior.attrs.get(name, np.nan)) for name in names}

@@ -1,37 +1,70 @@
-"""Leave-one-out by Pareto-smoothed importance sampling, of any log likelihood of a posterior."""
+"""Leave-one-out by Pareto-smoothed importance sampling, and WAIC, of any log likelihood of a
+posterior.
+
+With log likelihoods l_is of part i under draw s,
+
+    elpd_loo = sum_i log sum_s w_is exp(l_is),    w_is the smoothed exp(-l_is), of sum one,
+    elpd_waic = sum_i [log mean_s exp(l_is) - var_s(l_is)]
+
+(Vehtari, Gelman & Gabry 2017).
+"""
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
-import arviz as az
+import arviz_stats
 import numpy as np
 import xarray as xr
+from scipy.special import logsumexp
 
 
-def leave_one_out(data: az.InferenceData) -> az.ELPDData:
-    """Return the pointwise LOO of what is `scored`, by ArviZ."""
+class Loo(NamedTuple):
+    """LOO of each part that is left out.
+
+    ``each`` (part,) in nats, with the Pareto k-hat ``k`` (part,) of its weights and the number
+    ``good_k`` up to which that is good; ``parameters``, the effective number of parameters.
+    """
+
+    each: np.ndarray
+    k: np.ndarray
+    good_k: float
+    parameters: float
+
+    @property
+    def elpd(self) -> float:
+        """The sum over all parts, in nats."""
+        return float(self.each.sum())
+
+
+def leave_one_out(data: xr.DataTree) -> Loo:
+    """Return the LOO of each part of what is `scored`, by ArviZ."""
     with heeded():
-        return az.loo(data, pointwise=True)
+        found = arviz_stats.loo(data, pointwise=True)
+    each, k = np.asarray(found.elpd_i, float), np.asarray(found.pareto_k, float)
+    return Loo(each, k, float(found.good_k), float(found.p))
 
 
-def waic(data: az.InferenceData) -> float:
-    """Return the WAIC of what is `scored`, by ArviZ, on the scale of the LOO."""
-    with heeded():
-        return float(az.waic(data).elpd_waic)
+def waic(data: xr.DataTree) -> float:
+    """Return the WAIC of what is `scored`, in nats, on the scale of the LOO."""
+    log_p = data.log_likelihood["scored"].transpose("chain", "draw", ...).to_numpy()
+    log_mean = logsumexp(log_p, axis=(0, 1)) - np.log(log_p.shape[0] * log_p.shape[1])
+    return float((log_mean - log_p.var(axis=(0, 1))).sum())
 
 
-def scored(posterior: xr.Dataset, log_likelihood: xr.DataArray) -> az.InferenceData:
-    """Return a log likelihood in double precision, with the draws of the posterior that it is of:
-    their autocorrelation is part of the smoothing of weights."""
+def scored(posterior: xr.DataTree, log_likelihood: xr.DataArray) -> xr.DataTree:
+    """Return a log likelihood in double precision, with the draws of the ``posterior`` that it is
+    of: their autocorrelation is part of the smoothing of weights."""
     own = log_likelihood.astype(float).to_dataset(name="scored")
-    return az.InferenceData(posterior=posterior.sel(draw=own["draw"]), log_likelihood=own)
+    draws = posterior.posterior.to_dataset().sel(draw=own["draw"])
+    return xr.DataTree.from_dict({"posterior": draws, "log_likelihood": own})
 
 
 @contextmanager
 def heeded() -> Iterator[None]:
-    """Silence what the tables say: k-hat and p_waic warnings. The weights of draws that are worlds
-    apart (chains in different solutions) overflow to zero, as they should."""
+    """Silence what the tables say: k-hat warnings. The weights of draws that are worlds apart
+    (chains in different solutions) overflow to zero, as they should."""
     with warnings.catch_warnings(), np.errstate(over="ignore"):
         warnings.simplefilter("ignore", UserWarning)
         yield

@@ -12,11 +12,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from arviz_base import from_dict
 from scipy.special import softmax
 
 from hebbax.check import calibration, repeated_fits
@@ -189,7 +189,7 @@ def simulate(
         for spec, own in zip(specs, fit_keys, strict=True)
     }
     loo = {
-        name: leave_one_out(scored(stored.posterior, stored.log_likelihood[site_of(stored)]))
+        name: leave_one_out(scored(stored, stored.log_likelihood[site_of(stored)]))
         for name, (_, stored) in judged.items()
     }
     return (
@@ -199,8 +199,8 @@ def simulate(
                 "true": true.name,
                 "fitted": name,
                 "evidence": row["evidence"],
-                "elpd": loo[name].elpd_loo,
-                "worst k": float(loo[name].pareto_k.max()),
+                "elpd": loo[name].elpd,
+                "worst k": float(loo[name].k.max()),
                 **{k: v for k, v in row.items() if k != "evidence"},
             }
             for name, (row, _) in judged.items()
@@ -220,9 +220,11 @@ def _judge(
     )
     sampler = convergence(draws)
 
-    stored = az.from_dict(
-        posterior=judged.values,
-        log_likelihood={model.site: judged.log_likelihood},
+    stored = from_dict(
+        {
+            "posterior": judged.values,
+            "log_likelihood": {model.site: judged.log_likelihood},
+        },
         coords=coordinates(model),
         dims=variable_dims(model),
     )

@@ -20,9 +20,9 @@ give log p(y_a | others) by bridge sampling (`hebbax.inference.pseudo_marginal.b
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import arviz as az
 import numpy as np
 import pandas as pd
+import xarray as xr
 from pydantic import TypeAdapter
 
 from hebbax.check.leave_one_out import leave_one_out, scored
@@ -73,17 +73,17 @@ class LeftOut:
         return [name for name, k in zip(self.animals, self.k, strict=True) if k > self.good_k]
 
 
-def lacking(posterior: az.InferenceData) -> str:
+def lacking(posterior: xr.DataTree) -> str:
     """Return why a posterior says nothing of a new animal, in words; nothing where it does."""
     if not any(str(name).endswith("_population") for name in posterior.posterior.data_vars):
         return "has no population that another animal could be of"
-    if BY_ANIMAL not in posterior.groups():
+    if BY_ANIMAL not in posterior.children:
         method = posterior.attrs.get("method", "another method")
         return f"was fitted by {method}, which does not integrate the animals out"
     return ""
 
 
-def leave_one_animal_out(posterior: az.InferenceData) -> LeftOut:
+def leave_one_animal_out(posterior: xr.DataTree) -> LeftOut:
     """Return what a posterior predicts of each animal left out, by importance sampling.
 
     Raises `FitError` where it has no log likelihood of animals: NUTS and SVI draw the animals
@@ -91,15 +91,14 @@ def leave_one_animal_out(posterior: az.InferenceData) -> LeftOut:
     """
     if why := lacking(posterior):
         raise FitError(f"{posterior.attrs.get('model', 'a posterior')}: {why}.")
-    loo = leave_one_out(scored(posterior.posterior, posterior[BY_ANIMAL][ANIMALS]))
+    loo = leave_one_out(scored(posterior, posterior[BY_ANIMAL].to_dataset()[ANIMALS]))
     names = tuple(map(str, posterior.posterior["animal"].to_numpy()))
-    k, elpd = np.asarray(loo.pareto_k, float), np.asarray(loo.loo_i, float)
-    return LeftOut(names, elpd, k, np.full_like(k, np.nan), float(loo.good_k))
+    return LeftOut(names, loo.each, loo.k, np.full_like(loo.k, np.nan), loo.good_k)
 
 
 def refitted(
     key: Key,
-    posterior: az.InferenceData,
+    posterior: xr.DataTree,
     found: LeftOut,
     animals: Sequence[str],
     progress: Progress = silent,
@@ -124,7 +123,7 @@ def refitted(
 
 
 def _without(
-    key: Key, posterior: az.InferenceData, model: Model, sessions: Sessions, animal: int
+    key: Key, posterior: xr.DataTree, model: Model, sessions: Sessions, animal: int
 ) -> Ratio | None:
     """Return log p(choices of an animal | the others) by a fit of the others; None where that did
     not converge, or few draws of either posterior decide."""
@@ -164,7 +163,7 @@ def _thinned(draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: v[:, ::step].reshape(-1, *v.shape[2:]) for name, v in draws.items()}
 
 
-def settings_of(posterior: az.InferenceData) -> pseudo_marginal.Settings:
+def settings_of(posterior: xr.DataTree) -> pseudo_marginal.Settings:
     """Return the settings that a posterior was sampled with."""
     return TypeAdapter(pseudo_marginal.Settings).validate_json(posterior.attrs["settings"])
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import arviz as az
+import xarray as xr
 
 from hebbax.check.heldout import predict, trial_by_trial
 from hebbax.check.new_animal import settings_of
@@ -27,7 +27,7 @@ QUESTION = "the next trials of the same animals"
 METHOD = "pseudo-marginal"
 
 
-def check(posteriors: Mapping[str, az.InferenceData]) -> None:
+def check(posteriors: Mapping[str, xr.DataTree]) -> None:
     """Raise `FitError` for a posterior of another method than the one that is fitted again, and for
     two of one model, whose fits would lie in one file."""
     models: dict[str, str] = {}
@@ -47,7 +47,7 @@ def check(posteriors: Mapping[str, az.InferenceData]) -> None:
 
 
 def next_trials(
-    posteriors: Mapping[str, az.InferenceData],
+    posteriors: Mapping[str, xr.DataTree],
     fraction: float,
     folder: Path,
     progress: Callable[[str], Progress],
@@ -73,6 +73,7 @@ def next_trials(
             settings,
             progress(name),
         )
+        assert isinstance(first, xr.DataTree)  # the settings are those of a sampler
         verdicts[name] = diagnose(first)
         found = predict(first, sessions, "carried", verdict=verdicts[name])
         elpd[name] = trial_by_trial(found)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import arviz as az
 import jax
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from hebbax.check import replicates
 from hebbax.check.behaviour import SECOND
@@ -123,7 +123,7 @@ class Check(Displayed):
 
 def check(
     key: Key,
-    posterior: az.InferenceData,
+    posterior: xr.DataTree,
     settings: Settings | None = None,
     progress: Progress = silent,
     *,
@@ -173,7 +173,7 @@ def check(
     )
 
 
-def check_replicates(posterior: az.InferenceData, replicates: int) -> None:
+def check_replicates(posterior: xr.DataTree, replicates: int) -> None:
     """Raise `FitError` where a check of a posterior would compute more than `MAX_PREDICTED`
     probabilities."""
     trials = posterior.constant_data

@@ -5,7 +5,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hebbax.check.calibration import BAND, COVERAGES, ecdf, ecdf_band
+from hebbax.check.calibration import BAND, COVERAGES, ecdf
+from hebbax.check.ecdf_band import ecdf_band
 from hebbax.check.sbc import Calibrated
 from hebbax.figures.style import PALETTE, literal
 

@@ -1,9 +1,9 @@
 """Pictures of what the sampler did: population values against each other, and chains compared."""
 
-import arviz as az
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from arviz_stats import ess
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -39,7 +39,7 @@ LINES = ("-", "--", ":", "-.")
 
 
 @literal
-def pairs(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figure | None:
+def pairs(posterior: xr.DataTree, verdict: Verdict | None = None) -> Figure | None:
     """Return population values against each other with their correlations, or None for fewer than
     two; up to `MOST_VALUES` of them. Draws after a divergence of NUTS are ringed."""
     values = {name: np.ravel(drawn) for name, drawn in _populations(posterior).items()}
@@ -101,7 +101,7 @@ def _broken(name: str) -> str:
 
 
 @literal
-def sampler(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figure:
+def sampler(posterior: xr.DataTree, verdict: Verdict | None = None) -> Figure:
     """Return, for each population value, how far the distribution of each chain lies from that of
     all,
 
@@ -135,7 +135,7 @@ def _chains(ax: Axes, drawn: np.ndarray) -> None:
     for k, line in enumerate(_apart(drawn)):
         shade = str(0.15 + 0.45 * k / max(1, chains - 1))
         ax.plot(GRID, line, LINES[k % len(LINES)], color=shade, linewidth=1.2)
-    worth = int(np.clip(float(az.ess(drawn)) / chains, 1, draws)) if draws > 3 else 1
+    worth = int(np.clip(float(ess(drawn)) / chains, 1, draws)) if draws > 3 else 1
     wide = float(kstwo.ppf(BAND, worth))
     ax.axhspan(-wide, wide, color="0.88", zorder=0)
     ax.axhline(0.0, color="0.6", linewidth=0.8, linestyle=":")
@@ -155,7 +155,7 @@ def _furthest(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: drawn for name, drawn in values.items() if name in kept}
 
 
-def _populations(posterior: az.InferenceData) -> dict[str, np.ndarray]:
+def _populations(posterior: xr.DataTree) -> dict[str, np.ndarray]:
     """Return draws ``(chain, draw)`` of each population value that is told, without functions of
     others."""
     draws = posterior.posterior
@@ -166,7 +166,7 @@ def _populations(posterior: az.InferenceData) -> dict[str, np.ndarray]:
     return {name: values.transpose("chain", "draw").to_numpy() for name, values in out.items()}
 
 
-def _first(posterior: az.InferenceData) -> dict[str, np.ndarray]:
+def _first(posterior: xr.DataTree) -> dict[str, np.ndarray]:
     """Return draws of the first value of each animal, of a model without a population."""
     name, values = next(iter(posterior.posterior.data_vars.items()))
     flat = values.transpose("chain", "draw", "animal", ...)

@@ -1,8 +1,8 @@
 """Pictures of groups of animals: population values of each, side by side."""
 
-import arviz as az
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 
 from hebbax.figures.posterior import NARROW, WIDE
@@ -16,7 +16,7 @@ ACROSS = 3
 
 
 @literal
-def groups(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figure | None:
+def groups(posterior: xr.DataTree, verdict: Verdict | None = None) -> Figure | None:
     """Return the population values of each group of animals, a panel a value; None for a model in
     which no covariate has an effect."""
     found = levels(posterior)

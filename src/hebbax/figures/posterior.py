@@ -7,9 +7,9 @@ where it is not known yet.
 
 from typing import NamedTuple
 
-import arviz as az
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -51,7 +51,7 @@ class _Panel(NamedTuple):
 
 
 @literal
-def forest(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figure:
+def forest(posterior: xr.DataTree, verdict: Verdict | None = None) -> Figure:
     """Return one panel a coefficient, habit and preference: the population, and every animal.
 
     Two alternatives have one preference; more have one each, or one each against the first.
@@ -73,7 +73,7 @@ def forest(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figur
 
 
 @literal
-def forgetting_term(posterior: az.InferenceData, verdict: Verdict | None = None) -> Figure | None:
+def forgetting_term(posterior: xr.DataTree, verdict: Verdict | None = None) -> Figure | None:
     """Return what weights of the population and of every animal lose in a trial, beside the memory
     it stands for, one row of panels a kind of weight, or None where no term of the rule fades
     weights."""
@@ -115,7 +115,7 @@ def _rows_of_animals(rows: int, columns: int, animals: int) -> tuple[Figure, np.
     return figure, axes
 
 
-def _order(posterior: az.InferenceData, panels: dict[str, _Panel]) -> np.ndarray:
+def _order(posterior: xr.DataTree, panels: dict[str, _Panel]) -> np.ndarray:
     """Return the animals from the smallest loss of a weight to the largest, or where none fades by
     the first panel."""
     terms = forgetting(posterior)
@@ -151,7 +151,7 @@ def _limits(ends: np.ndarray) -> tuple[float, float]:
     return (low - room if low < 0 else -0.2 * room), (high + room if high > 0 else 0.2 * room)
 
 
-def _loss(posterior: az.InferenceData, term: Forgetting) -> _Panel:
+def _loss(posterior: xr.DataTree, term: Forgetting) -> _Panel:
     """Return what is drawn of a loss, in per cent."""
     alone = _alone(posterior, "loss", {"weight": term.loss.weight})
     return _Panel(
@@ -185,7 +185,7 @@ def _memories(ax: Axes, term: Forgetting, order: np.ndarray, colour: str) -> Non
     ax.set(xlim=(0.8 * min(shortest, longest), longest), xlabel="memory: trials to fade to 1/e")
 
 
-def _panels(posterior: az.InferenceData) -> dict[str, _Panel]:
+def _panels(posterior: xr.DataTree) -> dict[str, _Panel]:
     """Return the panels of a forest by label: coefficients, habits, preferences."""
     out = _members(posterior, learning.PARAMETERS, "{}")
     if learning.COEFFICIENTS not in posterior.posterior:
@@ -195,7 +195,7 @@ def _panels(posterior: az.InferenceData) -> dict[str, _Panel]:
     return out
 
 
-def _members(posterior: az.InferenceData, name: str, label: str) -> dict[str, _Panel]:
+def _members(posterior: xr.DataTree, name: str, label: str) -> dict[str, _Panel]:
     """Return the panel of each member of a group of values, or of its one value."""
     draws = posterior.posterior
     if name not in draws:
@@ -214,7 +214,7 @@ def _members(posterior: az.InferenceData, name: str, label: str) -> dict[str, _P
     return out
 
 
-def _alone(posterior: az.InferenceData, name: str, where: dict[str, str]) -> np.ndarray | None:
+def _alone(posterior: xr.DataTree, name: str, where: dict[str, str]) -> np.ndarray | None:
     """Return ends and middle ``(animal, 3)`` of what each animal says alone, if that is stored."""
     found = stored(posterior)
     if found is None or name not in found:

@@ -8,9 +8,9 @@ nothing is known of it alone, and its numbers are missing.
 
 from dataclasses import replace
 
-import arviz as az
 import numpy as np
 import xarray as xr
+from arviz_stats import ess, rhat
 
 from hebbax.inference import pseudo_marginal
 from hebbax.model.choices import Model
@@ -53,8 +53,8 @@ def of_each(
 
     draws, _ = pseudo_marginal.fit(key, without_population(model), settings, progress=told)
     theta = draws["theta"]
-    stored = az.convert_to_dataset({"theta": theta})
-    r_hat = np.asarray(az.rhat(stored)["theta"]).max(-1)
+    stored = xr.Dataset({"theta": (("chain", "draw", "animal", "value"), theta)})
+    r_hat = np.asarray(rhat(stored)["theta"]).max(-1)
     known = r_hat <= MAX_R_HAT_SHORT
     natural = learning.derived(model, draws)
     name, dim, names = "theta", "term", list(model.rule.parameters)
@@ -71,7 +71,7 @@ def of_each(
                 _statistics({**natural, "theta": theta}[name], known),
             ),
             "r_hat": ("animal", r_hat),
-            "ess": ("animal", np.asarray(az.ess(stored)["theta"]).min(-1)),
+            "ess": ("animal", np.asarray(ess(stored)["theta"]).min(-1)),
         },
         coords={
             "animal": list(model.sessions.animals),
@@ -104,18 +104,18 @@ def without_population(model: Model) -> Model:
 
 
 def added(
-    key: Key, model: Model, posterior: az.InferenceData, progress: Progress = silent
-) -> az.InferenceData:
+    key: Key, model: Model, posterior: xr.DataTree, progress: Progress = silent
+) -> xr.DataTree:
     """Return a posterior with what each animal says alone as the group `GROUP`; as it is where the
     model has no coefficients, or no population to share strength in."""
     if model.rule.parameters and model.spec.population:
-        posterior.add_groups({GROUP: of_each(key, model, progress=progress)})
+        posterior[GROUP] = xr.DataTree(of_each(key, model, progress=progress))
     return posterior
 
 
-def stored(posterior: az.InferenceData) -> xr.Dataset | None:
+def stored(posterior: xr.DataTree) -> xr.Dataset | None:
     """Return what was stored of each animal alone, or None where nothing was."""
-    return posterior[GROUP] if GROUP in posterior.groups() else None
+    return posterior[GROUP].to_dataset() if GROUP in posterior.children else None
 
 
 def _statistics(values: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import NamedTuple, Protocol
 
-import arviz as az
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from hebbax.inference.convergence import MIN_CHAINS, MIN_DRAWS
 from hebbax.inference.pseudo_marginal import Settings
@@ -51,27 +51,27 @@ class Table(Protocol):
     """Makes a table of a posterior's numbers, marked (`marked`) by its ``verdict``, which is made
     where it is not known already."""
 
-    def __call__(self, posterior: az.InferenceData, verdict: Verdict | None = None) -> pd.DataFrame:
+    def __call__(self, posterior: xr.DataTree, verdict: Verdict | None = None) -> pd.DataFrame:
         """Return the table of a stored posterior."""
 
 
-def marks(make: Callable[[az.InferenceData], pd.DataFrame]) -> Table:
+def marks(make: Callable[[xr.DataTree], pd.DataFrame]) -> Table:
     """Return what ``make`` returns of a posterior, as a `Table`. Raises `FitError` also for a
     posterior of which nothing can be said (`admit`)."""
 
     @wraps(make)
-    def table(posterior: az.InferenceData, verdict: Verdict | None = None) -> pd.DataFrame:
+    def table(posterior: xr.DataTree, verdict: Verdict | None = None) -> pd.DataFrame:
         return marked(make(posterior), verdict_of(posterior, verdict))
 
     return table
 
 
-def is_variational(posterior: az.InferenceData) -> bool:
+def is_variational(posterior: xr.DataTree) -> bool:
     """Return whether a stored fit is a variational one."""
     return posterior.attrs.get("method") == "svi"
 
 
-def diagnose(posterior: az.InferenceData) -> Verdict:
+def diagnose(posterior: xr.DataTree) -> Verdict:
     """Return the verdict on a stored fit: `k_hat` and the ELBO of a variational one; R-hat, ESS and
     the sampler's statistics of a sampled one, over every variable that was sampled.
 
@@ -81,20 +81,20 @@ def diagnose(posterior: az.InferenceData) -> Verdict:
     return _variational(posterior) if is_variational(posterior) else _sampled(posterior)
 
 
-def admit(posterior: az.InferenceData) -> None:
+def admit(posterior: xr.DataTree) -> None:
     """Raise `FitError` where nothing can be said of a posterior: a group is missing, or a number in
     it is none. The door of every answer, and cheap; `diagnose` takes most of a second."""
     check_groups(posterior, ("posterior", "sample_stats"), str(posterior.attrs.get("model", "fit")))
 
 
-def verdict_of(posterior: az.InferenceData, known: Verdict | None) -> Verdict:
+def verdict_of(posterior: xr.DataTree, known: Verdict | None) -> Verdict:
     """Return the verdict on a posterior where it is ``known``, else diagnose it; raise `FitError`
     in both cases for one of which nothing can be said."""
     admit(posterior)
     return diagnose(posterior) if known is None else known
 
 
-def _variational(posterior: az.InferenceData) -> Verdict:
+def _variational(posterior: xr.DataTree) -> Verdict:
     elbo = np.asarray(posterior.sample_stats["elbo"])
     third, last = np.array_split(elbo, 4)[2:]
     figures = {
@@ -145,8 +145,8 @@ class Check(NamedTuple):
     grave: bool = True
 
 
-def _sampled(posterior: az.InferenceData) -> Verdict:
-    draws, stats = sampled(posterior.posterior), posterior.sample_stats
+def _sampled(posterior: xr.DataTree) -> Verdict:
+    draws, stats = sampled(posterior.posterior.to_dataset()), posterior.sample_stats
     chains, n_draws = draws.sizes["chain"], draws.sizes["draw"]
     r_hat, ess_bulk, ess_tail = (
         measures.r_hat(draws),
@@ -202,13 +202,13 @@ def _more(draws: int, effective: float) -> str:
     return remedies.more_draws(draws, effective, MIN_ESS) if effective > 0 else remedies.DRAWS
 
 
-def _warmup(posterior: az.InferenceData) -> int:
+def _warmup(posterior: xr.DataTree) -> int:
     """Return the iterations of the warm-up, the default ones of a posterior that does not say."""
     settings = json.loads(posterior.attrs.get("settings", "{}"))
     return int(settings.get("warmup", Settings.warmup))
 
 
-def _trajectories(posterior: az.InferenceData) -> tuple[dict[str, float], list[Check], str]:
+def _trajectories(posterior: xr.DataTree) -> tuple[dict[str, float], list[Check], str]:
     """Return what NUTS says of itself: figures, checks, and the main ones in words."""
     stats = posterior.sample_stats
     diverging, n_draws = float(stats["diverging"].sum()), float(stats["diverging"].size)
@@ -246,7 +246,7 @@ def _trajectories(posterior: az.InferenceData) -> tuple[dict[str, float], list[C
     return figures, checks, f"{diverging:.0f} divergent draws of {n_draws:.0f}"
 
 
-def _proposals(posterior: az.InferenceData) -> tuple[dict[str, float], list[Check], str]:
+def _proposals(posterior: xr.DataTree) -> tuple[dict[str, float], list[Check], str]:
     """Return what pseudo-marginal Metropolis says of itself: figures, checks, and the main ones in
     words. What it proposes forgets where a chain is, so that the part that is accepted says how
     often chains do; and an animal that is stuck shows by how long it stays."""

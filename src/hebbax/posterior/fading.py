@@ -14,10 +14,10 @@ it depends on covariates, of a population with the mean of those of the animals.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
 from hebbax.errors import FitError
 from hebbax.model.choices import Model, build_model
@@ -56,7 +56,7 @@ class Signals(NamedTuple):
     part: Array
 
 
-def fading(posterior: az.InferenceData) -> Fading:
+def fading(posterior: xr.DataTree) -> Fading:
     """Return what the population's weights lose in a trial.
 
     Raises `FitError` where there is no population.
@@ -64,7 +64,7 @@ def fading(posterior: az.InferenceData) -> Fading:
     return fading_of(build_model(spec_of(posterior), sessions_of(posterior)), posterior)
 
 
-def fading_of(model: Model, posterior: az.InferenceData) -> Fading:
+def fading_of(model: Model, posterior: xr.DataTree) -> Fading:
     """Return the same of a model that is built already; of the ``posterior`` only the draws are
     read."""
     spec = model.spec
@@ -80,7 +80,7 @@ def fading_of(model: Model, posterior: az.InferenceData) -> Fading:
     return _of(theta, model, signals(model, posterior))
 
 
-def fading_of_animals(posterior: az.InferenceData) -> dict[str, Fading]:
+def fading_of_animals(posterior: xr.DataTree) -> dict[str, Fading]:
     """Return what weights of each animal lose in a trial, by its name, over the reward signals of
     all animals' trials, under `DRAWS` of its draws; nothing for a rule that learns nothing."""
     spec = spec_of(posterior)
@@ -122,7 +122,7 @@ def losses(rule: Rule, theta: Array, rate: float, n_inputs: int, signals: Signal
     return jax.jit(jax.vmap(one))(theta)
 
 
-def signals(model: Model, posterior: az.InferenceData) -> Signals:
+def signals(model: Model, posterior: xr.DataTree) -> Signals:
     """Return the reward signals of the recorded trials with a choice: where what is expected has a
     rate of its own, at the mean of each animal's values."""
     design, accepted = model.design, np.asarray(model.design.accepted)
@@ -143,5 +143,5 @@ def signals(model: Model, posterior: az.InferenceData) -> Signals:
     return Signals(jnp.asarray(even), jnp.full(SIGNALS, 1.0 / SIGNALS))
 
 
-def _values(posterior: az.InferenceData, name: str) -> np.ndarray:
+def _values(posterior: xr.DataTree, name: str) -> np.ndarray:
     return np.asarray(samples_of(posterior.posterior[name]).transpose("sample", ...))

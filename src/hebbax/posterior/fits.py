@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import arviz as az
 import jax
 import xarray as xr
 
@@ -59,7 +58,7 @@ Sampler: TypeAlias = pseudo_marginal.Settings | nuts.Settings
 
 Settings: TypeAlias = Sampler | svi.Settings | map.Settings
 
-Result: TypeAlias = az.InferenceData | xr.Dataset
+Result: TypeAlias = xr.DataTree | xr.Dataset
 """A posterior, sampled or approximated, or a point estimate."""
 
 
@@ -80,7 +79,7 @@ def method_of(settings: Settings) -> Method:
     return method
 
 
-def posteriors_in(folder: Path) -> dict[str, az.InferenceData]:
+def posteriors_in(folder: Path) -> dict[str, xr.DataTree]:
     """Return the sampled posteriors that lie in a folder, by the name of their model.
 
     They are told by what is in them, not by their file names; approximations, estimates and netCDF
@@ -269,7 +268,7 @@ def _sizes(sessions: Sessions, spec: ModelSpec, settings: Settings) -> tuple[int
     return fixed, values, seen * (4 + 2 * outcomes)
 
 
-def _identity(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _identity(attributes: Mapping[Any, Any]) -> dict[str, Any]:
     """Return what a fit was made of (`hebbax.model.identity`), from what is stored with it."""
     return {
         "data": attributes["data_hash"],

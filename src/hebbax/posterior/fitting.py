@@ -182,5 +182,5 @@ def _fitted(
         draw_key, model, draws, statistics, provenance, by_animal=by_animal
     )
     if elbo is not None:
-        out.sample_stats = out.sample_stats.assign(elbo=("step", elbo))
+        out.sample_stats["elbo"] = xr.DataArray(elbo, dims="step")
     return out

@@ -8,9 +8,9 @@ the posterior can be trusted.
 
 from dataclasses import dataclass
 
-import arviz as az
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from hebbax.posterior import alone, diagnostics, learning
 from hebbax.posterior.inference_data import spec_of
@@ -114,16 +114,16 @@ def _remembered(low: float, middle: float, high: float) -> str:
     return f", a memory of {fading:.0f} trials ({ends})"
 
 
-def fades(posterior: az.InferenceData) -> bool:
+def fades(posterior: xr.DataTree) -> bool:
     """Return whether any term of the rule that is inferred fades weights by the same share in every
     trial."""
     return bool(losses(learning.inferred(spec_of(posterior)), 1.0, 1))
 
 
-def forgetting(posterior: az.InferenceData) -> list[Forgetting]:
+def forgetting(posterior: xr.DataTree) -> list[Forgetting]:
     """Return the posterior of each loss of the rule (`hebbax.rule.fading.losses`), none where no
     term fades weights, or its loss is declared and not inferred."""
-    draws = learning.taylor(posterior.posterior)
+    draws = learning.taylor(posterior.posterior.to_dataset())
     if "theta" not in draws:
         return []
     spec = spec_of(posterior)
@@ -149,7 +149,7 @@ def forgetting(posterior: az.InferenceData) -> list[Forgetting]:
     return out
 
 
-def forgetting_sentence(posterior: az.InferenceData, verdict: Verdict | None = None) -> str:
+def forgetting_sentence(posterior: xr.DataTree, verdict: Verdict | None = None) -> str:
     """Return the answer to: is there active forgetting, how large, how sure; beside it the
     coefficients, and the terms that are no part of it. Empty for a rule without it. It begins with
     what the ``verdict``, made where it is not known, is of a posterior that failed."""
@@ -159,7 +159,9 @@ def forgetting_sentence(posterior: az.InferenceData, verdict: Verdict | None = N
     verdict = diagnostics.verdict_of(posterior, verdict)
     if not verdict.passed:
         said.insert(0, f"{posterior.attrs['model']}{verdict.mark}:")
-    terms = [str(term) for term in learning.taylor(posterior.posterior)["term"].to_numpy()]
+    terms = [
+        str(term) for term in learning.taylor(posterior.posterior.to_dataset())["term"].to_numpy()
+    ]
     if "theta_population" in posterior.posterior:
         table = population_table(posterior, verdict)
         said.append(_parameters(posterior, table) or _beside(table, terms))
@@ -174,7 +176,7 @@ def forgetting_sentence(posterior: az.InferenceData, verdict: Verdict | None = N
     return " ".join(said)
 
 
-def _parameters(posterior: az.InferenceData, table: pd.DataFrame) -> str:
+def _parameters(posterior: xr.DataTree, table: pd.DataFrame) -> str:
     """Return the population's parameters of a learning model in words; nothing for another."""
     each = [
         f"{name} = {row['median']:.3g} ({row['5 %']:.3g} to {row['95 %']:.3g})"
@@ -183,7 +185,7 @@ def _parameters(posterior: az.InferenceData, table: pd.DataFrame) -> str:
     return f"Parameters in the population: {', '.join(each)}." if each else ""
 
 
-def _read_as_learning(posterior: az.InferenceData, terms: list[str]) -> list[str]:
+def _read_as_learning(posterior: xr.DataTree, terms: list[str]) -> list[str]:
     """Return learning rate and inverse temperature of the population in words, where a rule without
     constraints is a learning model (`hebbax.rule.equivalent`) by nearly every draw."""
     spec, draws = spec_of(posterior), posterior.posterior["theta_population"]
@@ -211,7 +213,7 @@ def _beside(table: pd.DataFrame, terms: list[str]) -> str:
 
 
 @diagnostics.marks
-def population_losses(posterior: az.InferenceData) -> pd.DataFrame:
+def population_losses(posterior: xr.DataTree) -> pd.DataFrame:
     """Return one row a weight that loses: the population's loss in a trial and memory, medians and
     90 % intervals, and the probability of a loss; empty where there is no population."""
     rows = {
@@ -223,7 +225,7 @@ def population_losses(posterior: az.InferenceData) -> pd.DataFrame:
 
 
 @diagnostics.marks
-def animal_losses(posterior: az.InferenceData) -> pd.DataFrame:
+def animal_losses(posterior: xr.DataTree) -> pd.DataFrame:
     """Return the same of each animal, one row an animal and weight, and beside it the loss by the
     animal's own choices alone (`hebbax.posterior.alone`) where that is stored."""
     terms = forgetting(posterior)

@@ -1,4 +1,4 @@
-"""Draws -> ArviZ InferenceData with named dims and coords, provenance, and netCDF.
+"""Draws -> ArviZ data (an xarray DataTree) with named dims and coords, provenance, and netCDF.
 
 Dimensions: ``animal``, ``term``, ``observation`` (a trial with a choice, or under ``encounter``
 with an encounter; its animal, and its trial in the recording from 1, are in ``constant_data``), of
@@ -21,10 +21,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import jax
 import numpy as np
 import xarray as xr
+from arviz_base import from_dict
 
 from hebbax.data import (
     Description,
@@ -41,21 +41,29 @@ from hebbax.model.effects import DIMENSION
 from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import computed, learning
-from hebbax.posterior.observed import BY_ANIMAL, UNOBSERVED, observed, of_all_trials, of_each_animal
+from hebbax.posterior.observed import (
+    BY_ANIMAL,
+    UNOBSERVED,
+    observed,
+    of_all_trials,
+    of_each_animal,
+    of_each_draw,
+)
 from hebbax.posterior.stored import FILE_VERSION, check_attributes, check_posterior, digest
 from hebbax.runs import netcdf
 from hebbax.typing import Key
 from hebbax.validation.keys import words
 from hebbax.validation.limits import MAX_STORED
 
-Posterior = az.InferenceData
-"""A stored posterior: ArviZ InferenceData, opened without hebbax as well."""
+Posterior = xr.DataTree
+"""A stored posterior: what ArviZ 1 takes as it is, and ArviZ 0.23 by `arviz.from_datatree`; its
+file is opened by both without hebbax."""
 
 OBSERVED_DRAWS = 1000
 """Draws of all chains for which something is stored of every observation."""
 
 
-PACKAGES = ("hebbax", "jax", "numpyro", "arviz", "numpy")
+PACKAGES = ("hebbax", "jax", "numpyro", "arviz-base", "arviz-stats", "xarray", "numpy")
 
 
 def to_inference_data(
@@ -66,7 +74,7 @@ def to_inference_data(
     provenance: Mapping[str, Any],
     *,
     by_animal: np.ndarray | None = None,
-) -> az.InferenceData:
+) -> xr.DataTree:
     """Return posterior, sample_stats, log_likelihood, log_prior, predictive, prior and data in one
     object.
 
@@ -95,27 +103,29 @@ def to_inference_data(
     prior = computed.draw_prior(prior_key, model)
     named = {name: drawn for name, drawn in draws.items() if not name.endswith("_offset")}
     stored = {**named, **learning.derived(model, named)}
-    out = az.from_dict(
-        posterior=stored,
-        sample_stats=dict(sample_stats) or None,
-        log_likelihood={model.site: log_p.astype(np.float32)},
-        posterior_predictive={model.site: computed.predict(predictive_key, model, few)},
-        prior={k: v[None] for k, v in prior.items() if k in stored},
-        prior_predictive={model.site: prior[model.site][None].astype(np.int16)},
-        observed_data={model.site: model.observed},
-        constant_data=_constant_data(model),
+    groups: dict[str, Mapping[str, np.ndarray]] = {
+        "posterior": stored,
+        "sample_stats": sample_stats,
+        "log_likelihood": {model.site: log_p.astype(np.float32)},
+        "posterior_predictive": {model.site: computed.predict(predictive_key, model, few)},
+        "prior": {k: v[None] for k, v in prior.items() if k in stored},
+        "prior_predictive": {model.site: prior[model.site][None].astype(np.int16)},
+        "observed_data": {model.site: model.observed},
+        "constant_data": _constant_data(model),
+    }
+    out = from_dict(
+        {name: values for name, values in groups.items() if values},
         coords=coordinates(model),
         dims=variable_dims(model),
-        attrs=attributes(model, provenance),
-        save_warmup=False,
+        attrs={"/": attributes(model, provenance)},
     )
-    chosen = out.posterior["draw"][each]
-    out.log_likelihood = out.log_likelihood.assign_coords(draw=chosen)
-    out.posterior_predictive = out.posterior_predictive.assign_coords(draw=chosen)
+    chosen = out.posterior["draw"].to_numpy()[each]
+    for name in ("log_likelihood", "posterior_predictive"):
+        out[name] = xr.DataTree(out[name].to_dataset().assign_coords(draw=chosen))
     if by_animal is not None:
-        out.add_groups({BY_ANIMAL: of_each_animal(out.posterior, by_animal)})
+        out[BY_ANIMAL] = xr.DataTree(of_each_animal(out.posterior, by_animal))
     if priors := computed.log_priors(model, draws):
-        out.add_groups({"log_prior": priors})
+        out["log_prior"] = xr.DataTree(of_each_draw(out.posterior, priors))
     return out
 
 
@@ -190,20 +200,23 @@ def spec_attribute(spec: ModelSpec) -> str:
     return json.dumps({k: v for k, v in asdict(spec).items() if k != "text"})
 
 
-def write(posterior: az.InferenceData, path: Path) -> None:
+def write(posterior: xr.DataTree, path: Path) -> None:
     """Write netCDF, as a whole or not at all; raise `FitError` where the folder refuses it."""
-    groups = {name: posterior[name] for name in posterior.groups()}
+    groups = {name: group.to_dataset() for name, group in posterior.children.items()}
     netcdf.write({"/": xr.Dataset(attrs=posterior.attrs), **groups}, path, FitError)
 
 
-def read(path: Path) -> az.InferenceData:
+def read(path: Path) -> xr.DataTree:
     """Return a stored posterior; raise `FitError` for a file hebbax did not write, one of another
     version, one that is too large, a damaged one, and one with a number that is none."""
     if not path.is_file():
         raise FitError(f"{path}: there is no such posterior; `hebbax fit` makes one.")
     netcdf.check_size(path, "posterior", FitError, MAX_STORED)
-    with netcdf.reading(path, "posterior", FitError):
-        stored = az.from_netcdf(str(path), engine="h5netcdf").load()
+    with (
+        netcdf.reading(path, "posterior", FitError),
+        xr.open_datatree(path, engine="h5netcdf") as file,
+    ):
+        stored = file.load()
     if stored.attrs.get("method") == "map":
         raise FitError(f"{path.name}: a point estimate, which has no posterior to speak of.")
     check_attributes(stored.attrs, path.name)
@@ -211,14 +224,14 @@ def read(path: Path) -> az.InferenceData:
     return stored
 
 
-def animal_values(posterior: az.InferenceData, model: Model) -> dict[str, np.ndarray]:
+def animal_values(posterior: xr.DataTree, model: Model) -> dict[str, np.ndarray]:
     """Return each animal's values by group name, draws joined: ``(sample, animal, ...)``."""
     return {
         g.name: np.concatenate(list(np.asarray(posterior.posterior[g.name]))) for g in model.groups
     }
 
 
-def drawn_values(posterior: az.InferenceData, model: Model, n: int) -> dict[str, np.ndarray]:
+def drawn_values(posterior: xr.DataTree, model: Model, n: int) -> dict[str, np.ndarray]:
     """Return n draws of each animal's values ``(sample, animal, ...)``, evenly spaced over all
     chains; draws repeat where the posterior has fewer."""
     values = animal_values(posterior, model)
@@ -227,9 +240,9 @@ def drawn_values(posterior: az.InferenceData, model: Model, n: int) -> dict[str,
     return {name: drawn[chosen] for name, drawn in values.items()}
 
 
-def spec_of(posterior: az.InferenceData) -> ModelSpec:
-    """Return the declared model a stored posterior belongs to; raise `ModelError` for what is
-    none."""
+def spec_of(posterior: xr.DataTree | xr.Dataset) -> ModelSpec:
+    """Return the declared model a stored posterior or point estimate belongs to; raise `ModelError`
+    for what is none."""
     try:
         return stored_spec(posterior.attrs["spec"], posterior.attrs["model_file"])
     except ModelError as problem:
@@ -239,7 +252,7 @@ def spec_of(posterior: az.InferenceData) -> ModelSpec:
         ) from problem
 
 
-def sessions_of(posterior: az.InferenceData) -> Sessions:
+def sessions_of(posterior: xr.DataTree) -> Sessions:
     """Return the recorded trials that a stored posterior was conditioned on, without all others."""
     known = posterior.constant_data
     animal, number = of_all_trials(known, "animal_index"), of_all_trials(known, "trial")
@@ -272,7 +285,7 @@ def sessions_of(posterior: az.InferenceData) -> Sessions:
     return from_animals(records, stimuli, posterior.attrs["data"])
 
 
-def numbers_of(posterior: az.InferenceData) -> list[np.ndarray]:
+def numbers_of(posterior: xr.DataTree) -> list[np.ndarray]:
     """Return the number in the recording, from 1, of each trial of `sessions_of` (trial,), animal
     by animal."""
     known = posterior.constant_data
@@ -280,7 +293,7 @@ def numbers_of(posterior: az.InferenceData) -> list[np.ndarray]:
     return [np.sort(number[animal == a]) for a in range(posterior.posterior.sizes["animal"])]
 
 
-def description_of(posterior: az.InferenceData) -> Description:
+def description_of(posterior: xr.DataTree) -> Description:
     """Return what was read before a posterior was sampled; of one that was made in Python, what it
     holds."""
     if "data_description" in posterior.attrs:

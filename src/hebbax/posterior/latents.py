@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -71,7 +70,7 @@ WEIGHTS = ("weight", "change")
 
 
 def latents(
-    posterior: az.InferenceData,
+    posterior: xr.DataTree,
     draws: int = DRAWS,
     animals: Sequence[str] | None = None,
     *,
@@ -162,7 +161,7 @@ def of_animal(found: xr.Dataset, name: str) -> xr.Dataset:
     return found.isel(trial=own)
 
 
-def typical_animal(posterior: az.InferenceData) -> str:
+def typical_animal(posterior: xr.DataTree) -> str:
     """Return the name of the animal with the median number of trials."""
     sizes = [len(own) for own in numbers_of(posterior)]
     middle = np.argsort(sizes, kind="stable")[(len(sizes) - 1) // 2]

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-import arviz as az
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -49,7 +48,7 @@ class Levels:
     draws: dict[str, np.ndarray]
 
 
-def levels(posterior: az.InferenceData) -> Levels | None:
+def levels(posterior: xr.DataTree) -> Levels | None:
     """Return the population values of each combination of covariates that animals have, in natural
     order; None for a model without effects, and where there are more than `MOST`."""
     spec = spec_of(posterior)
@@ -112,7 +111,7 @@ def _shown(value: str | float) -> str:
 
 
 @diagnostics.marks
-def level_table(posterior: az.InferenceData) -> pd.DataFrame:
+def level_table(posterior: xr.DataTree) -> pd.DataFrame:
     """Return one row a value and group: number of animals, median and ends of the 90 % interval;
     empty where no groups are told apart."""
     found, rows = levels(posterior), {}
@@ -125,7 +124,7 @@ def level_table(posterior: az.InferenceData) -> pd.DataFrame:
 
 
 @diagnostics.marks
-def difference_table(posterior: az.InferenceData) -> pd.DataFrame:
+def difference_table(posterior: xr.DataTree) -> pd.DataFrame:
     """Return one row a value and pair of groups: the median of the difference, the ends of its 90 %
     interval and its probability of being above zero; empty where no groups are told apart."""
     rows = {
@@ -149,7 +148,7 @@ def _table(rows: dict, columns: list[str], names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index=index, columns=columns)
 
 
-def sentence(posterior: az.InferenceData) -> str:
+def sentence(posterior: xr.DataTree) -> str:
     """Return which groups differ in what, and how sure that is; empty where none are told apart."""
     found = levels(posterior)
     if found is None:

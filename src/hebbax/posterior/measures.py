@@ -5,18 +5,24 @@ R-hat and ESS are the rank-normalised ones of Vehtari et al. (2021), E-BFMI is t
 """
 
 from collections.abc import Callable
+from typing import Literal
 
-import arviz as az
+import arviz_stats
 import numpy as np
 import xarray as xr
+from arviz_stats.base import array_stats
 
 from hebbax.inference.convergence import MIN_CHAINS, MIN_DRAWS
+
+TAILS = (0.05, 0.95)
+"""Quantiles whose effective numbers of draws the tail ESS is the smaller of. Said here: what ArviZ
+takes otherwise differs by version and by a user's settings."""
 
 EQUAL = 0.999
 """Weights are as good as equal where so large a part of the draws is effective."""
 
 
-def k_hat(posterior: az.InferenceData) -> float:
+def k_hat(posterior: xr.DataTree) -> float:
     """Return the Pareto shape of the importance weights p / q of a variational fit's draws.
 
     Up to 0.7 the guide q is near enough to the posterior p for its draws to stand for it; infinite
@@ -29,10 +35,10 @@ def k_hat(posterior: az.InferenceData) -> float:
     weights = np.exp(log_weights - log_weights.max())
     if weights.mean() ** 2 > EQUAL * (weights**2).mean():
         return 0.0
-    return float(az.psislw(log_weights - log_weights.max())[1])
+    return float(array_stats.psislw(log_weights.max() - log_weights)[1])  # of log likelihoods
 
 
-def e_bfmi(posterior: az.InferenceData) -> float:
+def e_bfmi(posterior: xr.DataTree) -> float:
     """Return the least E-BFMI over chains: how far fresh momenta carry the energy, against how far
     it varies (Betancourt 2016),
 
@@ -49,16 +55,18 @@ def e_bfmi(posterior: az.InferenceData) -> float:
 def r_hat(draws: xr.Dataset) -> tuple[float, str]:
     """Return the worst R-hat and whose it is; missing where there is nothing to compare."""
     enough = draws.sizes["chain"] >= MIN_CHAINS and draws.sizes["draw"] >= MIN_DRAWS
-    return _extreme(az.rhat(draws), np.max) if enough else (float("nan"), "")
+    return _extreme(arviz_stats.rhat(draws), np.max) if enough else (float("nan"), "")
 
 
-def ess(draws: xr.Dataset, method: str) -> tuple[float, str]:
+def ess(draws: xr.Dataset, method: Literal["bulk", "tail"]) -> tuple[float, str]:
     """Return the least effective number of draws and whose it is; missing for too few draws."""
-    enough = draws.sizes["draw"] >= MIN_DRAWS
-    return _extreme(az.ess(draws, method=method), np.min) if enough else (float("nan"), "")
+    if draws.sizes["draw"] < MIN_DRAWS:
+        return float("nan"), ""
+    prob = TAILS if method == "tail" else None
+    return _extreme(arviz_stats.ess(draws, method=method, prob=prob), np.min)
 
 
-def longest_stay(posterior: az.InferenceData) -> tuple[float, str]:
+def longest_stay(posterior: xr.DataTree) -> tuple[float, str]:
     """Return the largest part of a chain for which an animal kept its values, and its name."""
     name = next(str(n) for n, v in posterior.posterior.data_vars.items() if "animal" in v.dims)
     values = posterior.posterior[name].transpose("chain", "draw", "animal", ...)
@@ -84,7 +92,7 @@ def _extreme(dataset: object, reduce: Callable[[np.ndarray], float]) -> tuple[fl
     return worst[name], name
 
 
-def frozen(posterior: az.InferenceData) -> int:
+def frozen(posterior: xr.DataTree) -> int:
     """Return the number of chains in which nearly every draw repeats another."""
     lp = np.asarray(posterior.sample_stats["lp"])
     return sum(

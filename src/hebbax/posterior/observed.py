@@ -8,7 +8,6 @@ one recording.
 import hashlib
 from collections.abc import Mapping, Sequence
 
-import arviz as az
 import numpy as np
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,11 +21,17 @@ ANIMALS, BY_ANIMAL = "animals", "log_likelihood_animals"
 were integrated out, and the group that holds it."""
 
 
-def of_each_animal(posterior: xr.Dataset, log_p: np.ndarray) -> xr.Dataset:
+def of_each_animal(posterior: xr.DataTree, log_p: np.ndarray) -> xr.Dataset:
     """Return the group `BY_ANIMAL` of log p-hat ``(chain, draw, animal)``, as a posterior has
     these."""
     place = {name: posterior[name] for name in ("chain", "draw", "animal")}
     return xr.Dataset({ANIMALS: (tuple(place), log_p)}, place)
+
+
+def of_each_draw(posterior: xr.DataTree, values: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """Return one number a draw ``(chain, draw)`` by name, of the draws that a posterior has."""
+    place = {name: posterior[name] for name in ("chain", "draw")}
+    return xr.Dataset({name: (tuple(place), value) for name, value in values.items()}, place)
 
 
 UNOBSERVED = "unobserved_"
@@ -77,20 +82,20 @@ def observed(
     )
 
 
-def observed_of(posterior: az.InferenceData) -> Observed:
+def observed_of(posterior: xr.DataTree) -> Observed:
     """Return what a stored posterior was conditioned on, taken from the observations in it."""
     ((site, values),) = posterior.observed_data.data_vars.items()
     index = posterior.constant_data["animal_index"].to_numpy()
     return observed(site, values.to_numpy(), index, posterior.posterior["animal"].to_numpy())
 
 
-def site_of(posterior: az.InferenceData) -> str:
+def site_of(posterior: xr.DataTree) -> str:
     """Return the name of the log likelihood of the observations, which is their likelihood's."""
     (site,) = (str(name) for name in posterior.log_likelihood.data_vars if name in KINDS)
     return site
 
 
-def check_comparable(posteriors: Mapping[str, az.InferenceData]) -> None:
+def check_comparable(posteriors: Mapping[str, xr.DataTree]) -> None:
     """Raise `FitError` where posteriors, by model name, are not densities of the same observations,
     naming two of them and what each is a density of."""
     seen = {name: observed_of(posterior) for name, posterior in posteriors.items()}

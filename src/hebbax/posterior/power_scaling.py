@@ -4,7 +4,7 @@ r"""Power-scaling sensitivity: how much a posterior hangs on its prior, and on t
 
 are posteriors beside the one that was sampled, by importance weights of its draws (PSIS). The
 sensitivity of a value is the cumulative Jensen-Shannon distance between its posterior and a scaled
-one, over log2 alpha (`arviz.psens`; Kallioinen, Paananen, Bürkner & Vehtari 2023).
+one, over log2 alpha (`arviz_stats.psense`; Kallioinen, Paananen, Bürkner & Vehtari 2023).
 
 The prior is that of the top level (the group ``log_prior``): of population values, spreads and
 effects, of a prior that shrinks that of its scales. Animals given the population, and values given
@@ -16,9 +16,10 @@ A distance is never negative: of a value that has nothing to do with what is sca
 is `NOISE` sd(log p) / sqrt(effective draws) on average.
 """
 
+import warnings
 from typing import NamedTuple
 
-import arviz as az
+import arviz_stats
 import pandas as pd
 import xarray as xr
 
@@ -27,6 +28,9 @@ from hebbax.posterior import diagnostics, learning
 from hebbax.posterior.observed import ANIMALS, BY_ANIMAL
 from hebbax.posterior.stored import check_groups
 from hebbax.posterior.summary import members
+
+ALPHAS = (1.0 / 1.01, 1.01)
+"""Powers of the prior, or of the likelihood."""
 
 LIMIT = 0.05
 """Sensitivity from which a posterior hangs on what was scaled: the threshold of the source."""
@@ -66,17 +70,17 @@ def diagnosis(prior: Sensitivity, likelihood: Sensitivity) -> str:
 
 
 @diagnostics.marks
-def sensitivity_table(posterior: az.InferenceData) -> pd.DataFrame:
+def sensitivity_table(posterior: xr.DataTree) -> pd.DataFrame:
     """Return one row a population value or effect, parameters in natural units: its sensitivity to
     prior and likelihood, and what these mean; empty where the model has no population. Raises
     `FitError` for a posterior without log prior or log likelihood."""
     model = str(posterior.attrs.get("model", "fit"))
     check_groups(posterior, ("posterior", "log_likelihood", "log_prior"), model)
-    values = _population(posterior.posterior)
+    values = _population(posterior.posterior.to_dataset())
     if not values:
         return pd.DataFrame(columns=COLUMNS)
     scaled = {
-        "prior": posterior.log_prior.to_array("site").sum("site"),
+        "prior": posterior.log_prior.to_dataset().to_array("site").sum("site"),
         "likelihood": _likelihood(posterior),
     }
     found = {name: _sensitivities(values, name, log_p) for name, log_p in scaled.items()}
@@ -117,11 +121,11 @@ def _population(draws: xr.Dataset) -> dict[str, xr.DataArray]:
     return out
 
 
-def _likelihood(posterior: az.InferenceData) -> xr.DataArray:
+def _likelihood(posterior: xr.DataTree) -> xr.DataArray:
     """Return the log likelihood of all choices ``(chain, draw)``, of the draws that it is kept
     of."""
-    if BY_ANIMAL in posterior.groups():
-        return posterior[BY_ANIMAL][ANIMALS].sum("animal")
+    if BY_ANIMAL in posterior.children:
+        return posterior[BY_ANIMAL].to_dataset()[ANIMALS].sum("animal")
     each = next(iter(posterior.log_likelihood.data_vars.values()))
     return each.astype(float).sum("observation")
 
@@ -132,7 +136,9 @@ def _sensitivities(
     """Return the sensitivity of each value to the power of a component, by its name."""
     whole = log_p.to_dataset(name="all")
     draws = xr.Dataset(values).sel(draw=log_p["draw"])
-    groups = {"posterior": draws, f"log_{component}": whole}
-    found = az.psens(az.InferenceData(**groups), component=component)
-    noise = NOISE * float(log_p.std()) / float(az.ess(whole)["all"]) ** 0.5
+    data = xr.DataTree.from_dict({"posterior": draws, f"log_{component}": whole})
+    with warnings.catch_warnings():  # of few draws, of which the verdict speaks
+        warnings.simplefilter("ignore", UserWarning)
+        found = arviz_stats.psense(data, group=component, alphas=ALPHAS)
+    noise = NOISE * float(log_p.std()) / float(arviz_stats.ess(whole)["all"]) ** 0.5
     return {label: Sensitivity(float(found[label]), noise) for label in values}

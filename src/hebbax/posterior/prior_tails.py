@@ -14,7 +14,6 @@ are heavy so that a few values may lie far out, and their scale is inferred and 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import arviz as az
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -57,7 +56,7 @@ class FarOut:
         return f"{self.name} (posterior median {self.median:.3g}, {part} {low:.3g} to {high:.3g})"
 
 
-def far_out(posterior: az.InferenceData) -> list[FarOut]:
+def far_out(posterior: xr.DataTree) -> list[FarOut]:
     """Return the population values, spreads and effects that sit far out in their priors."""
     spec, draws = spec_of(posterior), posterior.posterior
     found = []
@@ -65,13 +64,13 @@ def far_out(posterior: az.InferenceData) -> list[FarOut]:
         if isinstance(group.prior, Independent):
             found += list(_values(spec, group, group.prior, posterior))
             if group.population:
-                found += list(_spreads(spec, group, draws))
+                found += list(_spreads(spec, group, draws.to_dataset()))
     if EFFECT in draws:
         found += list(_effects(spec, posterior))
     return found
 
 
-def sentence(posterior: az.InferenceData, verdict: Verdict | None = None) -> str:
+def sentence(posterior: xr.DataTree, verdict: Verdict | None = None) -> str:
     """Return which values sit far out in their priors, and what to change; empty where none does.
     It begins with what the ``verdict``, made where it is not known, is of a posterior that
     failed."""
@@ -87,7 +86,7 @@ def sentence(posterior: az.InferenceData, verdict: Verdict | None = None) -> str
 
 
 def _values(
-    spec: ModelSpec, group: Group, prior: Independent, posterior: az.InferenceData
+    spec: ModelSpec, group: Group, prior: Independent, posterior: xr.DataTree
 ) -> Iterator[FarOut]:
     """Give the values of a group that sit far out, in natural units."""
     draws = posterior.posterior[group.value_site]
@@ -117,7 +116,7 @@ def _spreads(spec: ModelSpec, group: Group, draws: xr.Dataset) -> Iterator[FarOu
             yield FarOut(named, float(median), (0.0, ends[j]), _key(spec, group.name, j))
 
 
-def _effects(spec: ModelSpec, posterior: az.InferenceData) -> Iterator[FarOut]:
+def _effects(spec: ModelSpec, posterior: xr.DataTree) -> Iterator[FarOut]:
     """Give the effects of covariates that sit far out, on the scale that they are sampled on."""
     drawn = samples_of(posterior.posterior[EFFECT]).transpose("sample", ...)
     medians, normal = np.median(drawn, axis=0), Normal()

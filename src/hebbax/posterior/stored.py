@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import arviz as az
 import numpy as np
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
@@ -125,15 +124,15 @@ def check_attributes(attributes: Mapping[Any, Any], source: str) -> None:
         raise FitError(f"{source}: its attributes are not those it was stored with; {AGAIN}.")
 
 
-def check_posterior(posterior: az.InferenceData, spec: ModelSpec, source: str) -> None:
+def check_posterior(posterior: xr.DataTree, spec: ModelSpec, source: str) -> None:
     """Raise `FitError` where a posterior of a declared model, read from ``source``, is not as
     hebbax writes it; its attributes are (`check_attributes`)."""
     check_groups(posterior, NEEDED, source)
     wanted = _value_dims(spec, int(posterior.attrs["n_stimuli"]))
     draws = {name: (*_DRAWS, *dims) for name, dims in wanted.items()}
-    _check_variables(posterior.posterior, draws, f"{source}, posterior")
+    _check_variables(posterior.posterior.to_dataset(), draws, f"{source}, posterior")
     priors = dict.fromkeys(_top_sites(spec, int(posterior.attrs["n_stimuli"])), _DRAWS)
-    _check_variables(posterior.log_prior, priors, f"{source}, log_prior")
+    _check_variables(posterior.log_prior.to_dataset(), priors, f"{source}, log_prior")
     terms = tuple(posterior.posterior["term"].to_numpy()) if spec.members else ()
     if terms != spec.members:
         raise FitError(f"{source}, posterior: its terms are not those of its model; {AGAIN}.")
@@ -152,21 +151,22 @@ def check_estimate(estimate: xr.Dataset, spec: ModelSpec, source: str) -> None:
             raise FitError(f'{source}: its attribute "{name}" is not a number; {AGAIN}.')
 
 
-def check_groups(posterior: az.InferenceData, groups: Sequence[str], name: str) -> None:
+def check_groups(posterior: xr.DataTree, groups: Sequence[str], name: str) -> None:
     """Raise `FitError` where a group that an answer reads of the posterior called ``name`` is
     missing, lacks a variable, has other dimensions or sizes, or holds what is no number. Of a
     hierarchy whose animals were integrated out a comparison reads what it says of each animal."""
     for group in groups:
-        if group not in posterior.groups():
+        if group not in posterior.children:
             raise FitError(
                 f"{name}: has no group {group}, without which nothing can be said of it; {AGAIN}."
             )
-        _check_variables(posterior[group], _wanted(posterior, group), f"{name}, {group}")
+        found = posterior[group].to_dataset()
+        _check_variables(found, _wanted(posterior, group), f"{name}, {group}")
         if group == "log_likelihood" and _integrates_animals(posterior):
             check_groups(posterior, ("posterior", BY_ANIMAL), name)
     _check_sizes(posterior, groups, name)
     for group in groups:
-        for variable, values in posterior[group].data_vars.items():
+        for variable, values in posterior[group].to_dataset().data_vars.items():
             where = f"{name}, {variable} in {group}"
             # What a sampler says of itself may be infinite: its verdict speaks of that.
             _check_numbers(values, where, posterior, infinite=group == "sample_stats")
@@ -195,7 +195,7 @@ def _top_sites(spec: ModelSpec, n_stimuli: int) -> list[str]:
     return [*sites, EFFECT] if spec.by else sites
 
 
-def _wanted(posterior: az.InferenceData, group: str) -> dict[str, _Dims]:
+def _wanted(posterior: xr.DataTree, group: str) -> dict[str, _Dims]:
     """Return the variables that a group must have, with their dimensions."""
     if group == "sample_stats":
         return _STATISTICS.get(posterior.attrs.get("method", ""), _SAMPLED)
@@ -205,14 +205,14 @@ def _wanted(posterior: az.InferenceData, group: str) -> dict[str, _Dims]:
         return {ANIMALS: (*_DRAWS, "animal")}
     if group not in ("log_likelihood", "observed_data"):
         return {}
-    names = [name for name in posterior[group].data_vars if name in KINDS]
+    names = [name for name in posterior[group].to_dataset().data_vars if name in KINDS]
     site = str(names[0]) if names else " or ".join(KINDS)
     if group == "log_likelihood":
         return {site: (*_DRAWS, "observation")}
     return {site: ("observation", *(KINDS[site].outcome if site in KINDS else ()))}
 
 
-def _integrates_animals(posterior: az.InferenceData) -> bool:
+def _integrates_animals(posterior: xr.DataTree) -> bool:
     """Return whether a posterior is of a hierarchy whose animals were integrated out."""
     population = any(str(name).endswith("_population") for name in posterior.posterior.data_vars)
     return population and posterior.attrs.get("method") == "pseudo-marginal"
@@ -230,7 +230,7 @@ def _check_variables(dataset: xr.Dataset, wanted: Mapping[str, _Dims], where: st
             )
 
 
-def _check_sizes(posterior: az.InferenceData, groups: Sequence[str], name: str) -> None:
+def _check_sizes(posterior: xr.DataTree, groups: Sequence[str], name: str) -> None:
     """Raise `FitError` where groups differ in the number of draws, animals or observations, or
     draws that something is said of are none of the posterior."""
     for dim in _DRAWS if "log_likelihood" in groups else ():
@@ -252,7 +252,7 @@ def _check_sizes(posterior: az.InferenceData, groups: Sequence[str], name: str) 
                 )
 
 
-def _check_trials(posterior: az.InferenceData, source: str) -> None:
+def _check_trials(posterior: xr.DataTree, source: str) -> None:
     """Raise `FitError` where the recorded trials cannot be, or are not those that were observed."""
     trials, attributes = posterior.constant_data, posterior.attrs
     ends = {
@@ -278,7 +278,7 @@ def _check_trials(posterior: az.InferenceData, source: str) -> None:
 
 
 def _check_numbers(
-    values: xr.DataArray, where: str, posterior: az.InferenceData | None, *, infinite: bool
+    values: xr.DataArray, where: str, posterior: xr.DataTree | None, *, infinite: bool
 ) -> None:
     """Raise `FitError` for the first value that is missing or, unless that may be, infinite.
 
@@ -299,7 +299,7 @@ def _check_numbers(
         )
 
 
-def _place(values: xr.DataArray, place: tuple[int, ...], posterior: az.InferenceData | None) -> str:
+def _place(values: xr.DataArray, place: tuple[int, ...], posterior: xr.DataTree | None) -> str:
     """Return where a value lies: animal and trial of an observation, the label of all else."""
     parts = []
     for dim, index in zip(values.dims, place, strict=True):

@@ -4,7 +4,6 @@ The value of a coefficient is the median of its draws, here and everywhere. Tabl
 say in a last column how far the posterior can be trusted (`diagnostics.marks`).
 """
 
-import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +25,7 @@ COLUMNS = ["median", "sd", "5 %", "95 %", "P(< 0)"]
 
 
 @diagnostics.marks
-def population_table(posterior: az.InferenceData) -> pd.DataFrame:
+def population_table(posterior: xr.DataTree) -> pd.DataFrame:
     """Return one row a population value: median, sd, ends of the 90 % interval and P(< 0); of a
     learning model its parameters first, then the coefficients that they make; effects of covariates
     last.
@@ -44,7 +43,7 @@ def population_table(posterior: az.InferenceData) -> pd.DataFrame:
 
 
 @diagnostics.marks
-def animal_table(posterior: az.InferenceData) -> pd.DataFrame:
+def animal_table(posterior: xr.DataTree) -> pd.DataFrame:
     """Return one row an animal and value: median, sd, ends of the 90 % interval and P(< 0); of the
     coefficients also by the animal's own choices alone (`hebbax.posterior.alone`) where that is
     stored."""
@@ -67,7 +66,7 @@ def animal_table(posterior: az.InferenceData) -> pd.DataFrame:
     return table
 
 
-def between_animals(posterior: az.InferenceData) -> pd.Series:
+def between_animals(posterior: xr.DataTree) -> pd.Series:
     """Return the standard deviation of the values of these animals, its median over draws, by the
     names of `population_table`; missing of a single animal."""
     draws, rows = posterior.posterior, {}
@@ -80,7 +79,7 @@ def between_animals(posterior: az.InferenceData) -> pd.Series:
     return pd.Series(rows, name="between animals (sd)", dtype=float)
 
 
-def effective_terms(posterior: az.InferenceData) -> pd.DataFrame | None:
+def effective_terms(posterior: xr.DataTree) -> pd.DataFrame | None:
     """Return the effective number of terms (`hebbax.model.sparsity`), rows ``prior`` and
     ``posterior``: median and ends of the 90 % interval.
 

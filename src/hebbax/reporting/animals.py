@@ -1,19 +1,19 @@
 """Tables with one row an animal: its values and what its weights lose, with their intervals."""
 
-import arviz as az
 import pandas as pd
+import xarray as xr
 
 from hebbax.posterior import forgetting, summary
 from hebbax.posterior.verdict import Verdict
 from hebbax.reporting.cells import joined
 
 
-def coefficients(posterior: az.InferenceData, verdict: Verdict) -> pd.DataFrame:
+def coefficients(posterior: xr.DataTree, verdict: Verdict) -> pd.DataFrame:
     """Return one row an animal and one column a value (`hebbax.posterior.summary.animal_table`)."""
     return _wide(joined(summary.animal_table(posterior, verdict))["median (90 %)"], "value")
 
 
-def losses(posterior: az.InferenceData, verdict: Verdict) -> pd.DataFrame:
+def losses(posterior: xr.DataTree, verdict: Verdict) -> pd.DataFrame:
     """Return one row an animal and kind of weight, with its loss and memory, the smallest loss of a
     kind first (`hebbax.posterior.forgetting.animal_losses`)."""
     table = forgetting.animal_losses(posterior, verdict)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import arviz as az
 import pandas as pd
+import xarray as xr
 from matplotlib.figure import Figure
 
 from hebbax import figures
@@ -40,7 +40,7 @@ def model_section(name: str, study: Study, folder: Path) -> Section:
     return Section(name, parts, f"{mark}{reason}", folded=True)
 
 
-def _rule(name: str, posterior: az.InferenceData, verdict: Verdict) -> list[Part]:
+def _rule(name: str, posterior: xr.DataTree, verdict: Verdict) -> list[Part]:
     """Return the rule as an equation and in words."""
     written = attempt(f"The equation of {name}", partial(rule, posterior, verdict))
     words = attempt(f"The words of {name}", lambda: equation.words(spec_of(posterior)))
@@ -92,7 +92,7 @@ def _texts(name: str, study: Study) -> list[Part]:
     return [Text(text, about=about) for about, text in texts.items() if text]
 
 
-def _effective(posterior: az.InferenceData) -> str:
+def _effective(posterior: xr.DataTree) -> str:
     """Return the effective number of terms, or nothing where the prior has none."""
     effective = summary.effective_terms(posterior)
     if effective is None:
@@ -142,7 +142,7 @@ def _checked(cohort: pd.DataFrame, second: str) -> pd.DataFrame:
     return cohort.rename(index=named, level="statistic").dropna(subset=["p"])
 
 
-def _sensitivity(name: str, posterior: az.InferenceData, verdict: Verdict) -> list[Part]:
+def _sensitivity(name: str, posterior: xr.DataTree, verdict: Verdict) -> list[Part]:
     """Return the table of what hangs on the prior below what it says; none without a population."""
     table = attempt(
         f"{name}. Sensitivity", partial(power_scaling.sensitivity_table, posterior, verdict)
@@ -171,7 +171,7 @@ def _drawn(name: str, study: Study) -> dict[str, Draw]:
     return drawn
 
 
-def _session(posterior: az.InferenceData, verdict: Verdict) -> Figure:
+def _session(posterior: xr.DataTree, verdict: Verdict) -> Figure:
     """Return the picture of the trials of an animal that has the median number of them."""
     animal = latents.typical_animal(posterior)
     found = latents.latents(posterior, animals=[animal], verdict=verdict)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import arviz as az
 import pandas as pd
+import xarray as xr
 
 from hebbax.reporting import first, page
 from hebbax.reporting.answer import answers
@@ -79,7 +79,7 @@ def _provenance(study: Study) -> str:
     return "\n".join(lines)
 
 
-def _commands(fits: Mapping[str, az.InferenceData]) -> list[str]:
+def _commands(fits: Mapping[str, xr.DataTree]) -> list[str]:
     """Return the commands that made some posteriors, each once, with the models it is for where it
     is not for all."""
     made: dict[str, list[str]] = {}
@@ -91,7 +91,7 @@ def _commands(fits: Mapping[str, az.InferenceData]) -> list[str]:
     return [line for command, of in made.items() for line in (f"# {', '.join(of)}", command)]
 
 
-def _model_file(posterior: az.InferenceData) -> str:
+def _model_file(posterior: xr.DataTree) -> str:
     """Return the model's own file, or its declaration where it was made in Python."""
     text = str(posterior.attrs["model_file"])
     return text or json.dumps(json.loads(posterior.attrs["spec"]), indent=1)

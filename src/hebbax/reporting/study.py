@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-import arviz as az
 import jax
 import pandas as pd
+import xarray as xr
 
 from hebbax.check import comparison, predictive
 from hebbax.check.joint import Joint, joint
@@ -70,7 +70,7 @@ class Study:
     them has no population, ``failures`` are the tables that could not be written, and
     ``command`` what makes it anew from its posteriors."""
 
-    posteriors: Mapping[str, az.InferenceData]
+    posteriors: Mapping[str, xr.DataTree]
     verdicts: Mapping[str, Verdict]
     compared: comparison.Comparison | Failed
     checks: Mapping[str, predictive.Check | Failed]
@@ -135,9 +135,9 @@ def run(plan: Plan, found: Sequence[fits.Standing], progress: ProgressOf) -> Stu
     fitted = {}
     for spec, standing in zip(plan.specs, found, strict=True):
         tell = progress(spec.name)
-        fitted[spec.name] = fitting.finish(
-            standing, plan.folder, plan.seed, plan.settings, tell, plan.command
-        )
+        fit = fitting.finish(standing, plan.folder, plan.seed, plan.settings, tell, plan.command)
+        assert isinstance(fit, xr.DataTree)  # the settings are those of a sampler
+        fitted[spec.name] = fit
     judged, lost = judge(fitted), []
     for name in judged.as_good:
         sample = partial(fitting.with_each_alone, fitted[name], plan.folder, progress(name))
@@ -166,7 +166,7 @@ def load(plan: Plan, progress: ProgressOf) -> Study:
 class Judged(NamedTuple):
     """Posteriors by model name, what the diagnostics say of each, and how they compare."""
 
-    posteriors: Mapping[str, az.InferenceData]
+    posteriors: Mapping[str, xr.DataTree]
     verdicts: Mapping[str, Verdict]
     compared: comparison.Comparison | Failed
 
@@ -179,7 +179,7 @@ class Judged(NamedTuple):
         return [name for name, verdict in self.verdicts.items() if verdict.usable]
 
 
-def judge(fitted: Mapping[str, az.InferenceData]) -> Judged:
+def judge(fitted: Mapping[str, xr.DataTree]) -> Judged:
     """Return some posteriors, diagnosed and compared."""
     verdicts = {name: verdict_of(name, posterior) for name, posterior in fitted.items()}
     compared = attempt("The comparison", partial(comparison.compare, fitted, verdicts))
@@ -211,7 +211,7 @@ def assess(judged: Judged, plan: Plan, progress: ProgressOf) -> Study:
     return replace(study, failures=_write_tables(study, plan.folder))
 
 
-def verdict_of(name: str, posterior: az.InferenceData) -> Verdict:
+def verdict_of(name: str, posterior: xr.DataTree) -> Verdict:
     """Return the verdict on a posterior; one that cannot be diagnosed has not passed."""
     verdict = attempt(f"The diagnosis of {name}", partial(diagnostics.diagnose, posterior))
     if isinstance(verdict, Failed):

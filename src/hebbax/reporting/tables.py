@@ -4,9 +4,9 @@ deviance explained.
 
 from collections.abc import Mapping
 
-import arviz as az
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from hebbax.check import comparison
 from hebbax.posterior import forgetting, summary
@@ -18,7 +18,7 @@ REFERENCE = "no-learning"
 """Model against which the deviance explained is given, where it is among those fitted."""
 
 
-def population_table(posterior: az.InferenceData, verdict: Verdict | None = None) -> pd.DataFrame:
+def population_table(posterior: xr.DataTree, verdict: Verdict | None = None) -> pd.DataFrame:
     """Return the population values of a posterior and how far animals lie apart in each."""
     table = summary.population_table(posterior, verdict)
     spread = summary.between_animals(posterior).reindex(table.index)
@@ -26,7 +26,7 @@ def population_table(posterior: az.InferenceData, verdict: Verdict | None = None
     return table
 
 
-def truth_table(posterior: az.InferenceData, cohort: Cohort, verdict: Verdict) -> pd.DataFrame:
+def truth_table(posterior: xr.DataTree, cohort: Cohort, verdict: Verdict) -> pd.DataFrame:
     """Return the population values a simulated cohort was drawn from, and what its weights lose in
     a trial, beside their posterior, and its verdict."""
     truth = {f"theta {term}": value for term, value in cohort.population.items()}
@@ -52,7 +52,7 @@ def truth_table(posterior: az.InferenceData, cohort: Cohort, verdict: Verdict) -
 
 
 def deviance_table(
-    fitted: Mapping[str, az.InferenceData], verdicts: Mapping[str, Verdict]
+    fitted: Mapping[str, xr.DataTree], verdicts: Mapping[str, Verdict]
 ) -> pd.DataFrame:
     """Return the deviance explained of each animal, in-sample, a column a model: against chance,
     and where `REFERENCE` is among the models against it. A model that failed is called so."""

@@ -4,7 +4,6 @@ it had learned, what it would choose, each given the recorded past.
 
 from typing import Any
 
-import arviz as az
 import numpy as np
 import xarray as xr
 
@@ -23,7 +22,7 @@ MOST_NUMBERS = 500_000
 """Numbers of all animals, some 2 MB; of more, every animal has the same part of its trials."""
 
 
-def trials(posterior: az.InferenceData, verdict: Verdict) -> dict[str, Any]:
+def trials(posterior: xr.DataTree, verdict: Verdict) -> dict[str, Any]:
     """Return the trials of each animal by its name, up to `MOST_TRIALS` of them, as a page holds
     them: means over draws, with 90 % intervals where there are two alternatives."""
     found = latents.latents(posterior, DRAWS, verdict=verdict)

@@ -15,11 +15,11 @@ reference has seen.
 from dataclasses import dataclass
 from typing import cast
 
-import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
@@ -89,7 +89,7 @@ def averaged(model: Model, weighed: Inclusion) -> np.ndarray:
     return np.asarray(sum(each, np.zeros(()))) / weights[kept].sum()
 
 
-def of_posterior(posterior: az.InferenceData, model: Model) -> np.ndarray:
+def of_posterior(posterior: xr.DataTree, model: Model) -> np.ndarray:
     """Return the choice probabilities ``(animal, trial, stimulus)`` of a sampled posterior of
     ``model``, its draws averaged."""
     values = animal_values(posterior, model)
