@@ -24,11 +24,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import click
 import jax
 import numpy as np
 import pandas as pd
+import xarray as xr
+from arviz_base import from_dict
 
 from hebbax.check import new_animal, repeated_fits
 from hebbax.check.joint import SUBJECTS, Answer, Averaged, answer, stacking, surely
@@ -167,17 +168,16 @@ def answered(
     return score, answer(score, found, stacking(score, left_out=True))
 
 
-def _fitted(key: jax.Array, model: Model, settings: pseudo_marginal.Settings) -> az.InferenceData:
+def _fitted(key: jax.Array, model: Model, settings: pseudo_marginal.Settings) -> xr.DataTree:
     """Return what is asked of a posterior here: its draws, and log p of each animal."""
     draws, info = pseudo_marginal.fit(key, model, settings)
-    out = az.from_dict(
-        posterior=draws,
-        sample_stats=dict(info.statistics),
+    out = from_dict(
+        {"posterior": draws, "sample_stats": info.statistics},
         coords=posteriors.coordinates(model),
         dims=posteriors.variable_dims(model),
-        attrs={"method": "pseudo-marginal", "model": model.spec.name},
+        attrs={"/": {"method": "pseudo-marginal", "model": model.spec.name}},
     )
-    out.add_groups({BY_ANIMAL: of_each_animal(out.posterior, info.log_marginal)})
+    out[BY_ANIMAL] = xr.DataTree(of_each_animal(out.posterior, info.log_marginal))
     return out
 
 

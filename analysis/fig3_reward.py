@@ -12,13 +12,13 @@ About 25 minutes on two cores with other work beside (--quick: two minutes).
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import arviz as az
 import click
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from arviz_stats.base import array_stats
 from matplotlib.figure import Figure
 
 from hebbax.cli.console import CONSOLE, print_table, table
@@ -105,7 +105,7 @@ def fits(seed: int, plan: Plan, truth: Truth) -> tuple[dict[str, Fitted], dict, 
             "acceptance": float(sampled.accepted.mean()),
         },
         "MLP, variational": {
-            "k_hat": float(az.psislw(log_weights)[1]),
+            "k_hat": float(array_stats.psislw(-log_weights)[1]),
             "modes within 10 nats": float((modes.evidence > modes.evidence.max() - 10).sum()),
         },
     }

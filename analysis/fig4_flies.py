@@ -14,11 +14,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import click
 import jax
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy.stats import spearmanr, wilcoxon
 
 import hebbax
@@ -110,7 +110,7 @@ def point(sessions: hebbax.Sessions, fit: str, name: str, reward: str) -> list[d
     ]
 
 
-def sampled(posterior: az.InferenceData, name: str, reward: str) -> list[dict[str, Any]]:
+def sampled(posterior: xr.DataTree, name: str, reward: str) -> list[dict[str, Any]]:
     """Return the rows of one posterior: every fly and the population, with 90 % intervals."""
     verdict = diagnostics.diagnose(posterior)
     cell = {"fit": POSTERIOR, "model": name, "reward": reward, "verdict": verdict.brief}

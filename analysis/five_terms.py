@@ -15,12 +15,12 @@ flies on two cores.
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import click
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from arviz_stats import mcse
 from matplotlib.figure import Figure
 
 import hebbax
@@ -61,7 +61,7 @@ def sampled(
         below = 1.0 * (values < 0)
         low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
         found = {"5 %": low, "median": middle, "95 %": high, "P(< 0)": below.mean()}
-        error = float(az.mcse(below)) if 0 < below.mean() < 1 else 0.0
+        error = float(mcse(below)) if 0 < below.mean() < 1 else 0.0
         rows.append({"model": name, "seed": seed, "term": term, **found, "error": error, **judged})
     some = theta.reshape(-1, theta.shape[-1])
     some = some[np.linspace(0, len(some) - 1, SHOWN).astype(int)]

@@ -16,11 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import click
 import jax
 import numpy as np
 import pandas as pd
+import xarray as xr
+from arviz_base import from_dict
 
 import hebbax
 from hebbax.check.new_animal import leave_one_animal_out
@@ -85,8 +86,10 @@ def weighed(
         for end in ("", "_population", "_spread")
     ]
     judged = convergence(np.concatenate(values, axis=-1))
-    posterior = az.from_dict(posterior=draws, coords=coordinates(model), dims=variable_dims(model))
-    posterior.add_groups({BY_ANIMAL: of_each_animal(posterior.posterior, info.log_marginal)})
+    posterior = from_dict(
+        {"posterior": draws}, coords=coordinates(model), dims=variable_dims(model)
+    )
+    posterior[BY_ANIMAL] = xr.DataTree(of_each_animal(posterior.posterior, info.log_marginal))
     left = leave_one_animal_out(posterior)
     each = [
         {"model": name, "seed": seed, "animal": animal, "elpd": elpd, "k": k}

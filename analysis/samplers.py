@@ -11,10 +11,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import arviz as az
 import jax
 import numpy as np
 import plain
+import xarray as xr
+from arviz_base import from_dict, from_pystan
+from arviz_stats import mcse
 from numpyro.infer import MCMC, NUTS
 
 from hebbax.errors import HebbaxError
@@ -37,7 +39,7 @@ class Sampled:
     """A posterior after ``warmup`` iterations a chain, and the seconds it took: those of warm-up
     and sampling, and those of compiling."""
 
-    posterior: az.InferenceData
+    posterior: xr.DataTree
     warmup: int
     seconds: float
     compiling: float
@@ -51,11 +53,11 @@ def by_hebbax(model: Model, settings: pseudo_marginal.Settings) -> Sampled:
         seconds = perf_counter() - begin
     population = [draws["theta_population"], draws["preference_population"][..., None]]
     values = [draws["theta"], draws["preference"][..., None]]
-    posterior = az.from_dict(
-        {"population": np.concatenate(population, -1), "value": np.concatenate(values, -1)},
-        sample_stats=info.statistics,
+    drawn = {"population": np.concatenate(population, -1), "value": np.concatenate(values, -1)}
+    posterior = from_dict(
+        {"posterior": drawn, "sample_stats": info.statistics},
         dims={"value": ["animal", "member"]},
-        attrs={"method": "pseudo-marginal"},
+        attrs={"/": {"method": "pseudo-marginal"}},
     )
     return Sampled(posterior, settings.warmup, seconds - sum(compiling), sum(compiling))
 
@@ -76,16 +78,16 @@ def by_numpyro(data: plain.Data, warmup: int, draws: int) -> Sampled:
         stats = jax.device_get(sampler.get_extra_fields(group_by_chain=True))
         seconds = perf_counter() - begin
     drawn = sampler.get_samples(group_by_chain=True)
-    posterior = az.from_dict(
-        {name: np.asarray(drawn[name]) for name in ("population", "value")},
-        sample_stats={
-            "diverging": stats["diverging"],
-            "n_steps": stats["num_steps"],
-            "energy": stats["energy"],
-            "lp": -stats["potential_energy"],
-            "reached_max_treedepth": stats["num_steps"] >= 2**MAX_DEPTH - 1,
-        },
-        attrs={"method": "nuts"},
+    said = {
+        "diverging": stats["diverging"],
+        "n_steps": stats["num_steps"],
+        "energy": stats["energy"],
+        "lp": -stats["potential_energy"],
+        "reached_max_treedepth": stats["num_steps"] >= 2**MAX_DEPTH - 1,
+    }
+    values = {name: np.asarray(drawn[name]) for name in ("population", "value")}
+    posterior = from_dict(
+        {"posterior": values, "sample_stats": said}, attrs={"/": {"method": "nuts"}}
     )
     return Sampled(posterior, warmup, seconds - sum(compiling), sum(compiling))
 
@@ -128,7 +130,7 @@ def by_stan(model: Model, data: plain.Data, iterations: int) -> Sampled:
         num_chains=CHAINS, num_warmup=iterations, num_samples=iterations, init=starts
     )
     seconds = perf_counter() - begin
-    posterior = az.from_pystan(fit)
+    posterior = from_pystan(fit)
     posterior.attrs["method"] = "nuts"
     stats = posterior.sample_stats
     stats["reached_max_treedepth"] = stats["tree_depth"] >= MAX_DEPTH
@@ -176,7 +178,7 @@ def row(model: Model, sampled: Sampled) -> Row:
     effective = verdict.figures["ess_bulk"]
     steps = posterior.sample_stats.get("n_steps")
     theta = posterior.posterior["population"]
-    error = az.mcse(posterior, var_names="population")["population"]
+    error = mcse(theta)
     return {
         "warm-up": sampled.warmup,
         "draws": verdict.figures["draws"],

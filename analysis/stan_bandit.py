@@ -18,11 +18,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import click
 import jax
 import numpy as np
 import pandas as pd
+from arviz_base import from_pystan
+from arviz_stats import ess, mcse, rhat
 from scipy.special import expit, logit, ndtr
 
 import hebbax
@@ -131,7 +132,7 @@ def by_stan(model: Model, program: str, sizes: Sizes) -> Draws:
     if own:
         check_density(built, model)
     fit = built.sample(num_chains=4, num_warmup=sizes.warmup, num_samples=sizes.draws)
-    posterior = az.from_pystan(fit).posterior
+    posterior = from_pystan(fit).posterior
     mu, sigma = (posterior[name].to_numpy() for name in ("mu", "sigma"))
     links = natural if own else published
     return quantities(mu, sigma, links(mu))
@@ -171,9 +172,9 @@ def told(draws: Draws) -> list[Row]:
             "quantity": quantity,
             "statistic": statistic,
             "value": float(value(own)),
-            "error": float(az.mcse(own, **error)),
-            "r_hat": float(az.rhat(own)),
-            "ess": float(az.ess(own)),
+            "error": float(mcse(own, **error)),
+            "r_hat": float(rhat(own)),
+            "ess": float(ess(own)),
         }
         for quantity, own in draws.items()
         for statistic, (value, error) in STATISTICS.items()
