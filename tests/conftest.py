@@ -15,6 +15,8 @@ import pytest
 from hebbax.data import Record, Sessions, from_animals
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
+CHOOSES_EMITTERS = jax.__version_info__ < (0, 11, 1)
+"""Whether XLA has two codes for fused loops: later ones have the newer alone, and refuse the flag."""
 RECORDINGS = Path(__file__).parents[1] / ".." / "shared" / "data"
 
 
@@ -25,8 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # in the commands that tests start.
     shared = hasattr(config, "workerinput")
     if not shared:
-        own = os.environ.get("XLA_FLAGS", ""), "--xla_cpu_use_fusion_emitters=false"
-        os.environ["XLA_FLAGS"] = " ".join(filter(None, own))
+        own = "--xla_cpu_use_fusion_emitters=false" if CHOOSES_EMITTERS else ""
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {own}".strip()
     settings = {
         "jax_disable_most_optimizations": True,
         "jax_persistent_cache_min_compile_time_secs": 0.05,

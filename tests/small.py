@@ -1,6 +1,6 @@
 """A small model of five terms, short runs of the sampler, and how users have it compiled."""
 
-from conftest import random_sessions
+from conftest import CHOOSES_EMITTERS, random_sessions
 
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
@@ -18,7 +18,7 @@ SMALL = pseudo_marginal.Settings(
     pilot=PilotSettings(particles=32, points=8, rounds=2),
 )
 AS_USERS_HAVE_IT = {
-    "xla_cpu_use_fusion_emitters": True,
+    **({"xla_cpu_use_fusion_emitters": True} if CHOOSES_EMITTERS else {}),
     "xla_backend_optimization_level": 1,
     "xla_llvm_disable_expensive_passes": False,
 }
