@@ -87,7 +87,10 @@ class Rehearsals:
 
     def _spread(self, model: Model) -> np.ndarray:
         truth = self._population
-        given = {"theta": truth.differing * np.abs(truth.theta), "preference": truth.preference}
+        given: dict[str, np.ndarray] = {
+            "theta": truth.differing * np.abs(truth.theta),
+            "preference": np.asarray(truth.preference),
+        }
         # What the truth does not have (a habit, starting weights) may differ as the prior says.
         each = [given.get(g.name, SPREAD_FRACTION * g.scales) for g in model.groups]
         return np.concatenate(

@@ -128,7 +128,8 @@ def signals(model: Model, posterior: xr.DataTree) -> Signals:
     design, accepted = model.design, np.asarray(model.design.accepted)
     signal = np.asarray(design.signal)
     if model.spec.reward == "exponential":
-        means = {name: v.mean(0) for name, v in animal_values(posterior, model).items()}
+        values = animal_values(posterior, model)
+        means = {name: jnp.asarray(value.mean(0)) for name, value in values.items()}
 
         def expected(values: dict[str, Array], design: Design) -> Array:
             found = model.animal_expected(model.animal(values), design)

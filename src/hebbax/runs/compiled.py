@@ -25,7 +25,7 @@ PROCESSORS = Path("/proc/cpuinfo")
 
 def keep_compiled() -> None:
     """Let JAX keep what it compiles, unless a folder is set already, or none can be made."""
-    if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
+    if jax.config.values["jax_compilation_cache_dir"] is not None:
         return
     folder = user_cache_path("hebbax") / f"compiled-{_processor()}"
     try:
