@@ -54,7 +54,7 @@ def posterior(name, scale):
         draws.append(np.interp(rng.random(SHAPE), cumulative / cumulative[-1], GRID))
         whole = logsumexp(prior + each.sum(0))
         exact += [whole - logsumexp(prior + each.sum(0) - one) for one in each]
-    values = {"preference": np.stack(draws, -1)[..., None]}
+    values = {"preference": np.stack(draws, -1)}
     found = to_inference_data(made.KEY, model, values, made.statistics(SHAPE), made.PROVENANCE)
     return found, np.array(exact)
 
