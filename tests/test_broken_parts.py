@@ -51,7 +51,7 @@ def fits():
 
 def changed(fit, **values):
     """Return a posterior with every draw of some variables the same."""
-    out = fit.copy()
+    out = fit.copy(deep=True)
     for name, value in values.items():
         out.posterior[name] = xr.full_like(out.posterior[name], value)
     return out
@@ -140,7 +140,7 @@ def test_only_what_failed_is_caught():
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
 def test_what_was_read_may_fail_alone(tmp_path, fits):
-    altered = {name: fit.copy() for name, fit in fits.items()}
+    altered = {name: fit.copy(deep=True) for name, fit in fits.items()}
     for fit in altered.values():
         fit.attrs["data_description"] = '{"source": 3}'
     result, written = assess(altered, tmp_path)

@@ -37,7 +37,7 @@ def stored():
 
 def write(folder, stored, name, **attributes):
     path = fits.result_path(folder, name)
-    renamed = stored.copy()
+    renamed = stored.copy(deep=True)
     renamed.attrs = {**stored.attrs, "model": name, **attributes}
     renamed.attrs["digest"] = digest(renamed.attrs)
     posteriors.write(renamed, path)
@@ -165,7 +165,7 @@ def test_what_was_found_finished_is_not_read_again(tmp_path, stored):
 @pytest.mark.parametrize("attribute", ["seed", "settings", "spec", "data_hash"])
 @pytest.mark.parametrize("value", [None, "neither number nor JSON"])
 def test_a_posterior_that_does_not_say_what_it_is_of_is_refused(tmp_path, stored, attribute, value):
-    damaged = stored.copy()
+    damaged = stored.copy(deep=True)
     damaged.attrs = {k: v for k, v in stored.attrs.items() if k != attribute}
     if value is not None:
         damaged.attrs[attribute] = value

@@ -229,7 +229,7 @@ def test_both_kinds_of_weights_and_every_model_predict_the_same_trials(sessions,
 
 
 def test_a_value_that_is_no_number_predicts_nothing(sessions, posterior):
-    broken = posterior.copy()
+    broken = posterior.copy(deep=True)
     broken.posterior["theta"][1, 2, 0, 1] = np.nan
     with pytest.raises(FitError) as error:
         predict(broken, sessions, "carried")

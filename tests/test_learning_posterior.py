@@ -80,7 +80,7 @@ def test_it_is_written_and_read_back_and_drawn(stored, tmp_path):
     labels = [ax.get_xlabel() for ax in figures.forest(back, PASSED).axes]
     assert labels == ["alpha", "beta", "preference\n(log odds)"]
     assert figures.forgetting_term(back, PASSED) is not None
-    broken = back.copy()
+    broken = back.copy(deep=True)
     broken["posterior"] = xr.DataTree(back.posterior.to_dataset().drop_vars("coefficients"))
     write(broken, tmp_path / "broken.nc")
     with pytest.raises(FitError, match="the variable coefficients is missing"):

@@ -198,7 +198,7 @@ def test_what_does_not_integrate_the_animals_out_says_nothing_of_a_new_one():
 @pytest.mark.slow
 def test_compare_refits_what_is_uncertain(fitted, tmp_path):
     """The command: one posterior twice, a log likelihood of the other made wild."""
-    wild = fitted.copy()
+    wild = fitted.copy(deep=True)
     noisy = wild[BY_ANIMAL]["animals"].copy(deep=True)
     noisy[..., 2] = -2.0 * np.random.default_rng(2).exponential(size=noisy.shape[:2])
     wild[BY_ANIMAL]["animals"] = noisy

@@ -230,7 +230,7 @@ def test_what_hangs_on_its_prior_is_named_and_the_most_of_what_does_not(stored):
 
 
 def test_without_a_population_nothing_is_said(stored):
-    animals = stored.copy()
+    animals = stored.copy(deep=True)
     names = ["theta_population", "preference_population"]
     animals["posterior"] = xr.DataTree(animals.posterior.to_dataset().drop_vars(names))
     table = sensitivity_table(animals, PASSED)
@@ -239,7 +239,7 @@ def test_without_a_population_nothing_is_said(stored):
 
 
 def test_a_posterior_without_its_log_prior_is_refused(stored):
-    without = stored.copy()
+    without = stored.copy(deep=True)
     del without["log_prior"]
     with pytest.raises(FitError) as error:
         sensitivity_table(without, PASSED)

@@ -133,7 +133,7 @@ def test_a_guide_that_failed_is_not_compared(stored):
 
 
 def test_an_elbo_that_still_rises_fails(good):
-    rising = good.copy()
+    rising = good.copy(deep=True)
     rising.sample_stats["elbo"] = xr.DataArray(np.linspace(-90.0, -80.0, 600), dims="step")
     (reason,) = diagnose(rising).reasons
     assert reason == (
@@ -143,7 +143,7 @@ def test_an_elbo_that_still_rises_fails(good):
 
 
 def test_a_weight_that_is_not_finite_fails(good):
-    lost = good.copy()
+    lost = good.copy(deep=True)
     kept = good.sample_stats["log_weights"].where(good.posterior["draw"] > 0, -np.inf)
     lost.sample_stats["log_weights"] = kept
     assert not diagnose(lost).passed

@@ -378,7 +378,7 @@ def plain():
 
 
 def test_a_comparison_that_fails_leaves_a_sentence_in_its_place(tmp_path, capsys, plain):
-    broken = plain.copy()
+    broken = plain.copy(deep=True)
     broken.log_likelihood["choice"][0, 0, 0] = np.nan
     evidence = pd.DataFrame({"P": [0.6, 0.4]})
     told_of({"no term": plain, "x r": broken}, evidence, tmp_path)

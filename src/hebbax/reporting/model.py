@@ -49,7 +49,7 @@ def _rule(name: str, posterior: xr.DataTree, verdict: Verdict) -> list[Part]:
     return [Text(written, tone), meant]
 
 
-def rule(posterior: az.InferenceData, verdict: Verdict) -> str:
+def rule(posterior: xr.DataTree, verdict: Verdict) -> str:
     """Return the equation of a rule, and below it its values in the population, by the median,
     where the posterior did not fail its diagnostics."""
     spec = spec_of(posterior)
