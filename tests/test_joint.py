@@ -73,7 +73,8 @@ def test_losses_of_a_posterior_are_those_of_its_population(name):
 def test_a_population_with_covariates_is_taken_at_their_mean():
     sessions = replace(random_sessions(4), covariates={"age": (1.0, 4.0)})
     posterior = made.posterior(ModelSpec("m", ("w",), by={"w": "age"}), sessions)
-    posterior.posterior["effect"][:] = 0.3
+    effect = xr.DataArray(np.full((2, 5, 1), 0.3), dims=("chain", "draw", "column"))
+    posterior.posterior["effect"] = effect
     theta = posterior.posterior["theta_population"].to_numpy().ravel()
     np.testing.assert_allclose(fading(posterior).unchosen, -(theta + 2.5 * 0.3) / 2, atol=1e-12)
 
