@@ -40,7 +40,7 @@ class Fit(Displayed):
     """The posterior of one model, sampled or approximated, with what can be asked of it.
 
     Attributes:
-        posterior: the ArviZ object, with all that is stored of the fit.
+        posterior: an `xarray.DataTree` of ArviZ's groups, with all that is stored of the fit.
         verdict: what the diagnostics say of it; every answer is marked by it.
     """
 
