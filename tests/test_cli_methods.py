@@ -76,11 +76,11 @@ def test_diagnose_says_what_hangs_on_the_prior_and_what_is_far_out_in_it(tmp_pat
         ),
         (
             ("--method", "map", "--draws", "30"),
-            "--draws: no option of --method map, which has none of its own.",
+            "--draws: no option of the method map, which has none of its own.",
         ),
         (
             ("--method", "svi", "--chains", "3"),
-            "--chains: no option of --method svi, which has --guide, --steps, --draws.",
+            "--chains: no option of the method svi, which has --guide, --steps, --draws.",
         ),
         (("--method", "svi", "--steps", "0"), "--steps 0: must be a whole number from 1 to 1000000."),
     ],

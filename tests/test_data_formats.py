@@ -82,6 +82,39 @@ def test_one_nwb_file_with_columns_of_other_names(tmp_path):
     assert list(read.rewards[0]) == [1, 0, 0]
 
 
+def test_a_column_of_an_nwb_file_may_name_the_animal(tmp_path):
+    rows = [("a", "L", 1.0), ("b", "R", 0.0), ("a", "R", 0.0), ("b", "L", 1.0)]
+    for name, subject in (("with.nwb", "m2"), ("without.nwb", None)):
+        save_nwb(tmp_path / name, rows, ("mouse", "choice", "reward"), subject=subject)
+        read = hebbax.read(tmp_path / name, columns={"animal": "mouse"})
+        assert read.animals == ("a", "b")
+        assert not read.covariates
+
+
+def test_nwb_files_of_one_recording_have_the_same_columns(tmp_path):
+    save_nwb(tmp_path / "n" / "1.nwb", [("L", 1.0)], ("choice", "reward"))
+    save_nwb(tmp_path / "n" / "2.nwb", [("L", 1.0)], ("Choice", "reward"), day=2)
+    with pytest.raises(DataError) as problem:
+        hebbax.read(tmp_path / "n")
+    assert str(problem.value) == (
+        "2.nwb: has other columns than 1.nwb (Choice, choice); files of one recording have the same."
+    )
+    (tmp_path / "n" / "1.mat").write_bytes(b"")
+    with pytest.raises(DataError, match=r"holds 1\.nwb and 1\.mat; put NWB and MATLAB files into"):
+        hebbax.read(tmp_path / "n")
+
+
+def test_an_excel_file_with_times_and_with_a_header_that_stands_twice(table, sessions, tmp_path):
+    start = [datetime.time(9, minute) for minute in range(len(table))]
+    gone = [datetime.timedelta(hours=30, minutes=minute) for minute in range(len(table))]
+    table.assign(start=start, gone=gone).to_excel(tmp_path / "x.xlsx", index=False)
+    assert data_hash(hebbax.read(tmp_path / "x.xlsx")) == data_hash(sessions)
+    twice = table.set_axis([*table.columns[:-1], "reward"], axis=1)
+    twice.to_excel(tmp_path / "y.xlsx", index=False)
+    with pytest.raises(DataError, match=r'y.xlsx: the column "reward" stands twice'):
+        hebbax.read(tmp_path / "y.xlsx")
+
+
 def test_what_lacks_in_an_nwb_file_is_named(tmp_path):
     save_nwb(tmp_path / "a.nwb", [("L", 1.0)], ("choice", "reward"), subject=None)
     save_nwb(tmp_path / "b.nwb", [])

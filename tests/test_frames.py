@@ -16,15 +16,29 @@ from hebbax.errors import DataError
 
 @pytest.fixture(scope="module")
 def table():
-    """Three animals, one of them with two sessions, an omitted trial and a covariate."""
+    """Three animals, one of them with two sessions, an omitted trial and two covariates."""
     rng = np.random.default_rng(0)
     rows = [
-        (animal, session, trial + 1, rng.choice(["left", "right"]), int(rng.integers(2)), group)
-        for animal, sessions, group in (("m2", 2, "drug"), ("m10", 1, "drug"), ("m1", 1, "saline"))
+        (
+            animal,
+            session,
+            trial + 1,
+            rng.choice(["left", "right"]),
+            int(rng.integers(2)),
+            group,
+            age,
+        )
+        for animal, sessions, group, age in (
+            ("m2", 2, "drug", 70),
+            ("m10", 1, "drug", 82),
+            ("m1", 1, "saline", 75),
+        )
         for session in range(1, sessions + 1)
         for trial in range(5)
     ]
-    made = pd.DataFrame(rows, columns=["animal", "session", "trial", "choice", "reward", "group"])
+    made = pd.DataFrame(
+        rows, columns=["animal", "session", "trial", "choice", "reward", "group", "age"]
+    )
     made.loc[3, ["choice", "reward"]] = [None, np.nan]
     return made
 
@@ -54,6 +68,23 @@ def test_a_table_in_memory_is_read_as_its_file(kind, table, tmp_path):
         "mice.csv",
     )
     assert (read.session == file.session).all()
+
+
+def test_cells_that_hold_several_values_are_passed_over(table):
+    with_licks = table.assign(licks=[[0.1, 0.2]] * len(table), spikes=[np.zeros(3)] * len(table))
+    assert data_hash(hebbax.read(with_licks)) == data_hash(hebbax.read(table))
+    polars = pl.from_pandas(table).with_columns(licks=[[0.1]] * len(table))
+    assert data_hash(hebbax.read(polars)) == data_hash(hebbax.read(table))
+
+
+def test_what_fills_an_array_up_is_no_trial(table):
+    """An animal with one session of two, whose trials an array has to fill up."""
+    cells = table.drop(columns=["group", "age"]).set_index(["animal", "session", "trial"])
+    read = hebbax.read(cells.to_xarray())
+    assert data_hash(hebbax.data.select(read, ["m2", "m10", "m1"])) == data_hash(
+        hebbax.read(table.drop(columns=["group", "age"]))
+    )
+    assert read.notes[0].startswith("10 trials behind the last with a choice or a reward")
 
 
 def test_arrays_of_animals_and_trials_are_a_data_set():

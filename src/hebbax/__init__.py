@@ -51,6 +51,19 @@ __all__ = [
     "to_inference_data",
 ]
 
+_FOLDERS = (
+    "check",
+    "data",
+    "design",
+    "figures",
+    "inference",
+    "model",
+    "posterior",
+    "rule",
+    "terms",
+)
+"""Folders that pages speak of: `hebbax.inference` is there without an import of its own."""
+
 _HOMES = {
     "api.cohort": ("simulate",),
     "api.fit": ("Fit", "Mode", "fit", "load"),
@@ -73,6 +86,8 @@ def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"hebbax.{home}"), name)
+    if name in _FOLDERS:
+        return import_module(f"hebbax.{name}")
     raise AttributeError(f"module 'hebbax' has no attribute '{name}'")
 
 

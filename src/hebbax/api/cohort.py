@@ -1,7 +1,7 @@
 """Simulated recordings: animals with a known rule, to try a fit or a design on."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -11,8 +11,12 @@ import pandas as pd
 from hebbax.api.fit import Declared, spec_of
 from hebbax.api.session import prepare
 from hebbax.data import Sessions
+from hebbax.errors import ModelError
 from hebbax.model.spec import ModelSpec
 from hebbax.simulation import cohort as simulation
+
+GIVEN = ("population", "spread")
+"""Fields of a cohort that are arguments of their own."""
 
 
 class Simulated(NamedTuple):
@@ -48,6 +52,10 @@ def simulate(
     """
     prepare()
     spec = spec_of(model)
+    known = [one.name for one in fields(simulation.Cohort) if one.name not in GIVEN]
+    for name in design:
+        if name not in known:
+            raise ModelError(f"{name}: no part of a design, which has {', '.join(known)}.")
     cohort = simulation.Cohort(**design)
     middle, apart = _defaults(spec, cohort)
     given = {**middle, **(population or {})}, {**apart, **(spread or {})}

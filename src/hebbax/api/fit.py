@@ -18,19 +18,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hebbax import data, figures
-from hebbax.api.session import bars, prepare, results_folder
+from hebbax.api.session import LOG, bars, prepare
 from hebbax.check import predictive
 from hebbax.display import Displayed, Part
-from hebbax.errors import FitError
+from hebbax.errors import FitError, ModelError
 from hebbax.model.choices import Model, build_model
 from hebbax.model.declared import read_spec, with_formula
+from hebbax.model.own import is_named
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics, estimate, fits, fitting, forgetting, levels, summary
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior import latents as trials
 from hebbax.posterior.verdict import Verdict
+from hebbax.rule.imported import named
 from hebbax.runs import netcdf
+from hebbax.runs.lock import results_folder
 from hebbax.simulation.environment import AskedBaiting
+from hebbax.validation.quoting import plain
 
 Plot: TypeAlias = Axes | np.ndarray
 """One panel, or all panels of a picture ``(panel,)``; `Axes.figure` is the whole picture."""
@@ -44,9 +48,9 @@ class Fit(Displayed):
         verdict: what the diagnostics say of it; every answer is marked by it.
     """
 
-    def __init__(self, posterior: posteriors.Posterior) -> None:
+    def __init__(self, posterior: posteriors.Posterior, verdict: Verdict | None = None) -> None:
         self.posterior = posterior
-        self.verdict: Verdict = diagnostics.diagnose(posterior)
+        self.verdict = diagnostics.verdict_of(posterior, verdict)
 
     @property
     def name(self) -> str:
@@ -193,9 +197,15 @@ def spec_of(model: Declared) -> ModelSpec:
     """Return a declared model, however it is named; raise `ModelError` for one that is none."""
     if isinstance(model, ModelSpec):
         return model
-    if callable(model):
-        return read_spec(f"{model.__module__}:{model.__name__}")
-    return read_spec(model)
+    if isinstance(model, str | Path):
+        return read_spec(str(model))
+    name = f"{getattr(model, '__module__', '')}:{getattr(model, '__qualname__', '')}"
+    if not is_named(name) or named(name) is not model:
+        raise ModelError(
+            f"{plain(repr(model))} given as a model; give a name, a .toml file, a ModelSpec, or a "
+            "function that a module holds under its own name."
+        )
+    return read_spec(name)
 
 
 def fit(
@@ -207,6 +217,7 @@ def fit(
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool = True,
+    refit: bool = False,
     settings: fits.Settings | None = None,
     **options: int | str,
 ) -> Fit | Mode:
@@ -223,9 +234,10 @@ def fit(
         out: a folder to keep the fit in; one that is there already is taken as it is, one that was
             stopped goes on. Without it nothing is written.
         progress: whether a bar is shown.
-        settings: all settings of the method (as `hebbax.inference.nuts.Settings`), which also
-            decide the method.
-        options: of these ``chains``, ``warmup``, ``draws``; of svi ``guide``, ``steps``, ``draws``.
+        refit: whether a fit that lies in ``out`` is made again.
+        settings: all settings (as `hebbax.inference.nuts.Settings`), in place of method and
+            options.
+        options: ``chains``, ``warmup``, ``draws``; of svi ``guide``, ``steps``, ``draws``.
 
     Raises:
         DataError: a recording that cannot be used.
@@ -233,9 +245,9 @@ def fit(
         FitError: in ``out`` lies a fit of something else; an option that the method has not.
     """
     prepare()
-    sessions = data.read(recording)
+    sessions = recorded(recording)
     spec = with_formula(spec_of(model), by)
-    settings = settings or fits.SETTINGS[_known(method)](**checked(method, options))
+    settings = chosen(settings, method, options)
     with bars(shown=progress) as add:
         tell = add(spec.name)
         if out is None:
@@ -244,8 +256,9 @@ def fit(
             if isinstance(made, xr.Dataset):
                 return Mode(made)
             return Fit(fitting.each_alone(made, tell))
-        with results_folder(out) as folder:
-            stored = fitting.obtain(sessions, spec, folder, seed, settings, tell)
+        with results_folder(Path(out)) as folder:
+            (found,) = fits.prepare(sessions, [spec], folder, seed, settings, anew=refit)
+            stored = fitting.finish(found, folder, seed, settings, tell)
             if isinstance(stored, xr.Dataset):
                 return Mode(stored)
             return Fit(fitting.with_each_alone(stored, folder, tell))
@@ -262,26 +275,24 @@ def load(path: str | Path) -> Fit | Mode:
     return Fit(posteriors.read(path))
 
 
-def _known(method: fits.Method) -> fits.Method:
-    """Return a method; raise `FitError` for another one."""
-    if method not in fits.SETTINGS:
-        raise FitError(f'method "{method}": must be one of {", ".join(fits.SETTINGS)}.')
-    return method
+def chosen(
+    settings: fits.Settings | None, method: fits.Method, options: Mapping[str, Any]
+) -> fits.Settings:
+    """Return the settings that are given, or those of a method with some options; raise `FitError`
+    where both are given."""
+    if settings is None:
+        return fits.settings_of(method, options)
+    if options:
+        raise FitError(f"{', '.join(options)}: given beside settings, which hold all of them.")
+    return settings
 
 
-def checked(method: fits.Method, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options of a method; raise `FitError` for one that it has not, and for a value that it
-    cannot take."""
-    own = fits.OPTIONS[method]
-    for name, value in options.items():
-        if name not in own:
-            raise FitError(
-                f'{name}: no option of the method "{method}", which has '
-                f"{', '.join(own) or 'none of its own'}."
-            )
-        if name != "guide" and (not isinstance(value, int) or value < 1):
-            raise FitError(f"{name} {value}: must be a whole number of 1 or more.")
-    return dict(options)
+def recorded(recording: Any) -> data.Sessions:
+    """Return what `hebbax.read` reads; what looks like something else in it is asked in a log."""
+    sessions = data.read(recording)
+    for question in data.describe(sessions).questions:
+        LOG.warning("Question: %s", question)
+    return sessions
 
 
 def panels(figure: Figure) -> Plot:

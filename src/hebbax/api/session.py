@@ -1,22 +1,21 @@
-"""What lies around a call: double precision, compiled programs, progress, a folder of results."""
+"""What lies around a call: double precision, compiled programs, progress."""
 
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import jax
 from tqdm.std import tqdm
 
-from hebbax.errors import HebbaxError
 from hebbax.runs.compiled import keep_compiled
-from hebbax.runs.lock import writing
 from hebbax.typing import Progress, silent
 
 PRECISION = "JAX_ENABLE_X64"
 """The variable by which a user decides on the precision of JAX."""
+
+LOG = logging.getLogger("hebbax")
 
 BAR = "{desc} {bar:30} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
 """How a bar looks."""
@@ -30,7 +29,7 @@ def prepare() -> None:
     and keep what it compiles."""
     if not jax.config.jax_enable_x64 and PRECISION not in os.environ:  # type: ignore[attr-defined]
         jax.config.update("jax_enable_x64", True)
-        logging.getLogger("hebbax").warning(
+        LOG.warning(
             "JAX computes in double precision from here on (jax_enable_x64), as posteriors need."
         )
     keep_compiled()
@@ -62,20 +61,3 @@ def bars(*, shown: bool) -> Iterator[Callable[[str], Progress]]:
 def _interval() -> float:
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
     return WATCHED if watched else LOGGED
-
-
-@contextmanager
-def results_folder(out: str | Path) -> Iterator[Path]:
-    """Give a folder of results, made where it is missing, and keep other writers out.
-
-    Raises `HebbaxError` where nothing can be written, or another process writes already.
-    """
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise HebbaxError(
-            f"{folder}: results cannot be written there ({problem.strerror})."
-        ) from problem
-    with writing(folder):
-        yield folder

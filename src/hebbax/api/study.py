@@ -1,23 +1,25 @@
 """Several models of one recording: what they say together, which predicts best, a report."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from hebbax import data, figures
-from hebbax.api.fit import Declared, Fit, Plot, checked, panels, spec_of
-from hebbax.api.session import bars, prepare, results_folder
+from hebbax import figures
+from hebbax.api.fit import Declared, Fit, Plot, chosen, panels, recorded, spec_of
+from hebbax.api.session import bars, prepare
 from hebbax.check import comparison, predictive
 from hebbax.check.joint import Joint, joint
 from hebbax.display import Displayed, Part
 from hebbax.errors import FitError
-from hebbax.inference import pseudo_marginal
-from hebbax.model.declared import with_formula
+from hebbax.model.declared import with_formulas
 from hebbax.model.defaults import default_models
+from hebbax.model.spec import ModelSpec
+from hebbax.posterior.fits import Sampler
 from hebbax.posterior.observed import check_comparable
 from hebbax.reporting import sections
 from hebbax.reporting import study as studies
 from hebbax.runs.attempts import Failed
+from hebbax.runs.lock import results_folder
 from hebbax.simulation.environment import AskedBaiting
 
 Fits: TypeAlias = Mapping[str, Fit] | Iterable[Fit]
@@ -31,18 +33,24 @@ class Models(Displayed):
         fits: the fits by name.
         comparison: which predicts better, by every question that is answered.
         joint: what those say together that predict as well as the best; None where one of them has
-            no population.
+            no population, and `Failed` where it could not be found.
+        checks: what `run` found of the animals' choices beside what each model predicts.
+        failures: what could not be made of a report, in sentences.
     """
 
     def __init__(
         self,
         fits: Mapping[str, Fit],
         compared: comparison.Comparison,
-        together: Joint | None,
+        together: Joint | Failed | None,
+        checks: Mapping[str, predictive.Check] | None = None,
+        failures: Sequence[str] = (),
     ) -> None:
         self.fits = dict(fits)
         self.comparison = compared
         self.joint = together
+        self.checks = dict(checks or {})
+        self.failures = tuple(failures)
 
     def __getitem__(self, name: str) -> Fit:
         return self.fits[name]
@@ -61,7 +69,7 @@ class Models(Displayed):
 
     def shown(self) -> list[Part]:
         """Return the answer, and the comparison."""
-        return [*filter(None, [self.answer]), *self.comparison.shown()]
+        return [*filter(None, [self.answer]), *self.comparison.shown(), *self.failures]
 
     def plot(self) -> Plot:
         """Draw how far each model is behind the best, of all animals and of each."""
@@ -71,6 +79,8 @@ class Models(Displayed):
         """Draw what weights lose in a trial, by each model and on average."""
         if self.joint is None:
             raise FitError("a model without a population is among them; nothing is averaged.")
+        if isinstance(self.joint, Failed):
+            raise FitError(self.joint.sentence)
         return panels(figures.fading(self.joint))
 
 
@@ -88,7 +98,7 @@ def compare(fits: Fits) -> Models:
 
 def run(
     recording: Any,
-    models: Iterable[Declared] | None = None,
+    models: Declared | Iterable[Declared] | None = None,
     *,
     out: str | Path = "results",
     by: str | None = None,
@@ -96,7 +106,8 @@ def run(
     trials_per_block: int | None = None,
     baiting: AskedBaiting = "auto",
     progress: bool = True,
-    settings: pseudo_marginal.Settings | None = None,
+    refit: bool = False,
+    settings: Sampler | None = None,
     **options: int,
 ) -> Models:
     """Return several models of a recording, fitted, checked and compared, and write report and
@@ -112,26 +123,30 @@ def run(
         trials_per_block: length of the blocks, where the recording does not say its own.
         baiting: whether an armed reward waits until it is collected.
         progress: whether bars are shown.
-        settings: all settings of the sampler.
-        options: of these ``chains``, ``warmup``, ``draws``.
+        refit: whether fits that lie in ``out`` are made again.
+        settings: all settings of a sampler, in place of options.
+        options: ``chains``, ``warmup``, ``draws``.
 
     Raises:
         HebbaxError: what can be known to fail, before anything is fitted.
     """
     prepare()
-    sessions = data.read(recording)
-    asked = default_models(sessions) if models is None else list(models)
-    specs = [spec_of(one) for one in asked]
-    if by is not None:
-        specs += [with_formula(spec, by) for spec in specs if spec.members]
+    sessions = recorded(recording)
+    if models is None:
+        models = default_models(sessions)
+    if isinstance(models, str | ModelSpec) or callable(models):
+        models = [models]
+    specs = with_formulas([spec_of(model) for model in models], by)
     predictive.check_blocks(sessions, trials_per_block)
-    sampler = settings or pseudo_marginal.Settings(**checked("pseudo-marginal", options))
+    sampler = chosen(settings, "pseudo-marginal", options)
+    if not isinstance(sampler, Sampler):
+        raise FitError("a report is of posteriors that were sampled; give settings of a sampler.")
     checks = predictive.Settings(trials_per_block=trials_per_block, baiting=baiting)
-    with results_folder(out) as folder, bars(shown=progress) as add:
-        plan = studies.Plan(specs, folder, seed, sampler, checks)
+    with results_folder(Path(out)) as folder, bars(shown=progress) as add:
+        plan = studies.Plan(specs, folder, seed, sampler, checks, refit=refit)
         study = studies.run(plan, studies.prepare(sessions, plan), add)
-        sections.write(study, folder)
-    return _models(study)
+        written = sections.write(study, folder)
+    return _models(study, written.failures)
 
 
 def report(
@@ -150,13 +165,15 @@ def report(
     check_comparable(found)
     predictive.check_blocks(next(iter(named.values())).sessions, trials_per_block)
     checks = predictive.Settings(trials_per_block=trials_per_block, baiting=baiting)
-    with results_folder(out) as folder, bars(shown=progress) as add:
+    with results_folder(Path(out)) as folder, bars(shown=progress) as add:
         plan = studies.Plan((), folder, seed, checks=checks)
         study = studies.assess(studies.judge(found), plan, add)
         return sections.write(study, folder).path
 
 
 def _named(fits: Fits) -> dict[str, Fit]:
+    if isinstance(fits, Fit):
+        fits = [fits]
     pairs = fits.items() if isinstance(fits, Mapping) else [(None, one) for one in fits]
     named: dict[str, Fit] = {}
     for name, one in pairs:
@@ -171,9 +188,10 @@ def _named(fits: Fits) -> dict[str, Fit]:
     return named
 
 
-def _models(study: studies.Study) -> Models:
+def _models(study: studies.Study, failures: Iterable[Failed]) -> Models:
     if isinstance(study.compared, Failed):
         raise FitError(study.compared.sentence)
-    together = study.joint if isinstance(study.joint, Joint) else None
-    fits = {name: Fit(one) for name, one in study.posteriors.items()}
-    return Models(fits, study.compared, together)
+    fits = {name: Fit(one, study.verdicts[name]) for name, one in study.posteriors.items()}
+    checks = {n: one for n, one in study.checks.items() if not isinstance(one, Failed)}
+    said = [failed.sentence for failed in failures]
+    return Models(fits, study.compared, study.joint, checks, said)

@@ -1,7 +1,6 @@
 """The command that fits: by sampling, by a guide, or to the mode."""
 
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
@@ -10,7 +9,6 @@ from hebbax.cli.folders import prepare_folder
 from hebbax.cli.progress import progress
 from hebbax.cli.recordings import described
 from hebbax.cli.repeating import command_line
-from hebbax.errors import HebbaxError
 from hebbax.model.declared import read_spec, with_formula
 from hebbax.posterior import (
     diagnostics,
@@ -38,7 +36,8 @@ def fit(
     **given: int | str | None,
 ) -> None:
     """Fit models one after the other, and print what each fit says of itself."""
-    settings = _settings(method, given)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = fits.settings_of(method, chosen, written="--{}".format)
     sessions = described(recordings, columns, no_choice)
     specs = [with_formula(read_spec(name), by) for name in models]
     check_distinct([spec.name for spec in specs], "--model")
@@ -53,16 +52,6 @@ def fit(
             if not isinstance(result, xr.Dataset):
                 result = fitting.with_each_alone(result, out, tell)
         _tell(spec.name, result)
-
-
-def _settings(method: fits.Method, given: dict[str, Any]) -> fits.Settings:
-    """Return the settings of a method; raise `HebbaxError` for an option of another one."""
-    chosen = {name: value for name, value in given.items() if value is not None}
-    for name in chosen:
-        if name not in fits.OPTIONS[method]:
-            own = ", ".join(f"--{option}" for option in fits.OPTIONS[method]) or "none of its own"
-            raise HebbaxError(f"--{name}: no option of --method {method}, which has {own}.")
-    return fits.SETTINGS[method](**chosen)
 
 
 def _tell(name: str, result: fits.Result) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from hebbax.errors import HebbaxError
-from hebbax.runs.lock import writing
+from hebbax.runs.lock import results_folder
 
 
 def prepare_folder(folder: Path) -> None:
@@ -14,13 +14,7 @@ def prepare_folder(folder: Path) -> None:
 
     Raises `HebbaxError` where nothing can be written, or another process writes already.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise HebbaxError(
-            f"{folder}: results cannot be written there ({problem.strerror}); give another --out."
-        ) from problem
-    click.get_current_context().with_resource(writing(folder))
+    click.get_current_context().with_resource(results_folder(folder))
 
 
 def refuse_replacing_any(folder: Path, stem: str, *, force: bool) -> None:

@@ -154,7 +154,6 @@ def animals_option(default: int) -> Callable[..., Any]:
     return click.option("--animals", type=ANIMALS, default=default, help="number of animals")
 
 
-ANIMALS_OF_A_DESIGN = "numbers of animals"
 TRIALS_OF_AN_ANIMAL = "trials of an animal, in all its blocks"
 NUMBER_OF_BLOCKS = "number of blocks; contingencies move on from block to block"
 CHANCES = "reward probabilities of the first block, a stimulus each, as in 0.2/0.8"

@@ -18,7 +18,7 @@ from hebbax.cli.recordings import described
 from hebbax.cli.repeating import command_line
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
-from hebbax.model.declared import read_spec, with_formula
+from hebbax.model.declared import read_spec, with_formulas
 from hebbax.model.defaults import default_models
 from hebbax.reporting import answer, study, told
 from hebbax.reporting import sections as reports
@@ -47,9 +47,7 @@ def run(
     if not models:
         models = default_models(sessions)
         CONSOLE.print(f"Models: {', '.join(models)}. Others by --model.")
-    specs = [read_spec(name) for name in models]
-    if by is not None:
-        specs += [with_formula(spec, by) for spec in specs if spec.members]
+    specs = with_formulas([read_spec(name) for name in models], by)
     settings = pseudo_marginal.Settings(warmup=warmup, draws=draws)
     checks = predictive.Settings(trials_per_block=trials_per_block, baiting=baiting)
     predictive.check_blocks(sessions, trials_per_block)

@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -41,12 +40,9 @@ def prepare() -> None:
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Raise `HebbaxError` for whatever libraries raise while they are imported, and leave out that
-    ArviZ will change one day."""
+    """Raise `HebbaxError` for whatever libraries raise while they are imported."""
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"\s*ArviZ is undergoing", FutureWarning)
-            yield
+        yield
     except Exception as problem:
         raise HebbaxError(
             f"the libraries cannot be loaded ({type(problem).__name__}: "

@@ -94,6 +94,8 @@ def read(
     """
     if isinstance(data, Sessions):
         return data
+    if columns is not None and not isinstance(columns, Mapping):
+        raise DataError('columns are given as in {"reward": "outcome"}, a header of each field.')
     meaning = Meaning(columns or {}, no_choice)
     if not isinstance(data, str | Path):
         called = printable(name or type(data).__name__)
@@ -111,8 +113,8 @@ def _read_path(path: Path, meaning: Meaning) -> Sessions:
     kind = "".join(path.suffixes[-2:]).lower() if path.suffix == ".gz" else path.suffix.lower()
     if path.is_file() and kind.removesuffix(".gz") in TABLES:
         return read_table(path, name, meaning)
-    if files := nwb_files(path):
-        return sessions_of_table(read_nwb(files, name), name, meaning)
+    if files := nwb_files(path, name):
+        return sessions_of_table(read_nwb(files, name, meaning.columns), name, meaning)
     _refuse_meaning(meaning, name)
     if path.is_dir():
         return read_folder(path, name)

@@ -7,6 +7,7 @@ bytes and memory). Each file is answered in turn
 on standard output: the lengths of two parts, a header (JSON) and arrays (NPZ).
 """
 
+import datetime
 import io
 import json
 import math
@@ -139,8 +140,11 @@ def load_excel(path: str, most: dict[str, int]) -> Loaded:
 
     with pd.ExcelFile(path, engine="openpyxl") as book:
         names = [str(name) for name in book.sheet_names]
-        table = book.parse(names[0], dtype=object, keep_default_na=False, na_values=[])
-    return {"columns": columns_of(table, most), "attrs": {"sheets": names}}, {}
+        cells = book.parse(names[0], header=None, dtype=object, keep_default_na=False, na_values=[])
+    # pandas would give a header that stands twice another name.
+    header = ["" if value == "" else str(value) for value in cells.iloc[0]] if len(cells) else []
+    columns = columns_of(cells.iloc[1:], most)
+    return {"columns": columns, "attrs": {"sheets": names, "header": header}}, {}
 
 
 def load_nwb(path: str, most: dict[str, int]) -> Loaded:
@@ -175,9 +179,10 @@ def cell(value: Any) -> Any:
     """Return a cell as JSON holds it: a date as ISO 8601 writes it, nothing where it is empty."""
     if value is None or value == "" or value != value:
         return None
-    if hasattr(value, "isoformat"):
+    if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ").removesuffix(" 00:00:00")
-    return value.item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") else value
+    return value if isinstance(value, bool | int | float | str) else str(value)
 
 
 LOADERS = {

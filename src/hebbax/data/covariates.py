@@ -40,7 +40,7 @@ def covariates_of(others: pd.DataFrame, animals: pd.Series) -> dict[str, dict[st
         numbers = pd.to_numeric(each.replace("", np.nan), errors="coerce")
         whole = numbers.notna() | (each == "")
         numeric = whole.all() and numbers.notna().any()
-        values = numbers.tolist() if numeric else each.tolist()
+        values = numbers.astype(float).tolist() if numeric else each.tolist()
         found[header] = dict(zip(map(str, each.index), values, strict=True))
     fitting: dict[str, dict[str, Value]] = {}
     for name, own in found.items():

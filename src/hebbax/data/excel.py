@@ -16,10 +16,12 @@ EXCEL = (".xlsx",)
 def read_excel(path: Path, name: str) -> Grid:
     """Return the first sheet of an Excel file; messages call it ``name``."""
     (held,) = load_files("xlsx", [Named(path, name)])
-    table = typed_table(pd.DataFrame(held.columns, dtype=object), name, 2)
+    cells = pd.DataFrame(held.columns, dtype=object)
+    table = cells.set_axis(held.attrs["header"], axis=1)
+    named = table.loc[:, [header != "" for header in table.columns]]
     first, *others = held.attrs["sheets"]
     notes = []
     if others:
         left = ", ".join(f'"{printable(other)}"' for other in others)
         notes = [f'Of its sheets the first, "{printable(first)}", was read, and not {left}.']
-    return Grid(table, "", notes)
+    return Grid(typed_table(named, name, 2), "", notes)

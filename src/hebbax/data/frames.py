@@ -11,9 +11,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hebbax.data.headers import find
 from hebbax.data.text import Grid, check_headers
 from hebbax.errors import DataError
 from hebbax.validation.quoting import plain
+
+OUTCOME, UNIT = ("choice", "reward", "accepted"), ("animal", "session")
+"""Fields that say what happened in a trial, and those of what it is a trial of."""
 
 KINDS = "a path, a DataFrame, columns by name, or an xarray.Dataset"
 """What can be read, in words."""
@@ -29,7 +33,7 @@ def read_frame(data: Any, name: str) -> Grid:
     if isinstance(data, pd.DataFrame):
         table = data
     elif isinstance(data, xr.Dataset):
-        table = data.to_dataframe().reset_index()
+        return _of_dataset(data, name)
     elif isinstance(data, Mapping):
         table = _of_columns(data, name)
     else:
@@ -50,7 +54,36 @@ def typed_table(table: pd.DataFrame, name: str, first: int) -> pd.DataFrame:
     headers = pd.Index([str(header).strip() for header in table.columns], dtype=object)
     check_headers(list(headers), name)
     rows = pd.RangeIndex(first, first + len(table))
-    return table.set_axis(headers, axis=1).set_axis(rows, axis=0).dropna(how="all")
+    table = table.set_axis(headers, axis=1).set_axis(rows, axis=0)
+    # Cells that hold several values, as times of licks do, say nothing of a trial's choice.
+    single = [header for header in headers if not table[header].map(_holds_several).any()]
+    return table[single].dropna(how="all")
+
+
+def _holds_several(cell: Any) -> bool:
+    return hasattr(cell, "__len__") and not isinstance(cell, str | bytes)
+
+
+def _of_dataset(data: xr.Dataset, name: str) -> Grid:
+    """Return the table of a data set, without what fills it up behind the last trial of an animal
+    or a session: an array has as many trials for each."""
+    if not data.sizes:
+        raise DataError(f"{name}: has no dimension; variables along animal and trial are needed.")
+    table = typed_table(data.to_dataframe().reset_index(), name, 0)
+    found = {field: find(field, list(table.columns)) for field in (*OUTCOME, *UNIT, "trial")}
+    said = [header for field in OUTCOME if (header := found[field]) is not None]
+    units = [header for field in UNIT if (header := found[field]) is not None]
+    if not said or not units or found["trial"] not in data.dims:
+        return Grid(table, "", [])
+    filled = table[said].isna().all(axis=1)
+    after = filled[::-1].groupby([table[unit][::-1] for unit in units]).cummin()[::-1]
+    notes = []
+    if after.any():
+        notes = [
+            f"{after.sum()} trials behind the last with a choice or a reward were taken for what "
+            "fills an array up, and left out."
+        ]
+    return Grid(table[~after.astype(bool)], "", notes)
 
 
 def _of_columns(columns: Mapping[Any, Any], name: str) -> pd.DataFrame:

@@ -4,6 +4,7 @@ The table of trials has what happened; whose it is and when it began stand besid
 animal and the session where the table has no such columns, sex and genotype are covariates.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,39 +23,56 @@ NWB = ".nwb"
 COVARIATES = ("sex", "genotype")
 
 
-def nwb_files(path: Path) -> list[Path]:
-    """Return a file itself, or the files that lie in a folder; none where there is none."""
-    if path.is_dir():
-        return sorted(one for one in path.iterdir() if one.suffix.lower() == NWB)
-    return [path] if path.suffix.lower() == NWB else []
+def nwb_files(path: Path, name: str) -> list[Path]:
+    """Return a file itself, or the files that lie in a folder, called ``name``, and in the folders
+    in it; none where there is none. Raises `DataError` where MATLAB files lie beside them."""
+    if not path.is_dir():
+        return [path] if path.suffix.lower() == NWB else []
+    inside = [one for pattern in ("*", "*/*") for one in path.glob(pattern)]
+    files = sorted(one for one in inside if one.suffix.lower() == NWB)
+    others = [one for one in inside if one.suffix.lower() == ".mat"]
+    if files and others:
+        raise DataError(
+            f"{name}: holds {printable(files[0].name)} and {printable(others[0].name)}; put NWB "
+            "and MATLAB files into folders of their own."
+        )
+    return files
 
 
-def read_nwb(files: list[Path], name: str) -> Grid:
-    """Return the trials of some files below each other; messages call them ``name``.
+def read_nwb(files: list[Path], name: str, columns: Mapping[str, str]) -> Grid:
+    """Return the trials of some files below each other; messages call them ``name``, and
+    ``columns`` are those that the user named.
 
     Raises `DataError` for a file without trials, or without a subject where no column names the
-    animal.
+    animal, and for files whose columns differ.
     """
-    contents = load_files("nwb", [Named(path, printable(path.name)) for path in files])
-    tables = [
-        _table(content, printable(path.name)) for path, content in zip(files, contents, strict=True)
-    ]
+    called = [printable(path.name) for path in files]
+    contents = load_files("nwb", [Named(*pair) for pair in zip(files, called, strict=True)])
+    tables: list[pd.DataFrame] = []
+    for content, file in zip(contents, called, strict=True):
+        table = _table(content, file, columns)
+        if tables and list(table) != list(tables[0]):
+            odd = sorted({*table} ^ {*tables[0]}) or ["another order"]
+            raise DataError(
+                f"{file}: has other columns than {called[0]} ({printable(', '.join(odd))}); files "
+                "of one recording have the same."
+            )
+        tables.append(table)
     whole = pd.concat(tables, ignore_index=True)
     note = "Animal and session are the subject and the start of each file, unless columns say so."
     return Grid(typed_table(whole, name, 0), "", [note])
 
 
-def _table(content: Content, name: str) -> pd.DataFrame:
+def _table(content: Content, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
     attrs = content.attrs
     if not attrs["trials"]:
         raise DataError(f"{name}: has no table of trials.")
     table = pd.DataFrame(content.columns, dtype=object)
     headers = list(table.columns)
     beside: dict[str, Any] = {"animal": attrs["subject_id"], "session": attrs["start"]}
-    beside["trial"] = range(1, len(table) + 1)
     beside |= {key: attrs[key] for key in COVARIATES if attrs[key]}
     for header, value in beside.items():
-        if find(header, headers) is not None:
+        if header in columns or find(header, headers) is not None:
             continue
         if value is None:
             raise DataError(

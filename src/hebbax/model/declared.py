@@ -8,7 +8,7 @@ does a function that says its parameters, as in ``"habits:change"`` (`hebbax.mod
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,6 +77,13 @@ def parse_spec(table: Mapping[str, Any], source: str = "model") -> ModelSpec:
     expressions = spec.coefficients.values()
     coefficients = dict(zip(terms, expressions, strict=True)) if expressions else {}
     return replace(spec, terms=terms, scales=scales, coefficients=coefficients)
+
+
+def with_formulas(specs: Sequence[ModelSpec], formula: str | None) -> list[ModelSpec]:
+    """Return some models, and where a formula is given behind them each that has a rule with it."""
+    if formula is None:
+        return list(specs)
+    return [*specs, *(with_formula(spec, formula) for spec in specs if spec.members)]
 
 
 def with_formula(spec: ModelSpec, formula: str | None) -> ModelSpec:

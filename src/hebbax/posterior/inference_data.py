@@ -85,7 +85,8 @@ def to_inference_data(
         sample_stats: statistics of each draw ``(chain, draw)``.
         provenance: method, seed and settings, stored as attributes.
         by_animal: log p-hat of each animal's choices given the population ``(chain, draw,
-            animal)``, where the method gives it (`hebbax.pseudo_marginal.Info.log_marginal`).
+            animal)``, where the method gives it
+            (`hebbax.inference.pseudo_marginal.Info.log_marginal`).
 
     Raises `FitError` where the provenance lacks one of these: such a file could not be read again.
     """

@@ -105,6 +105,8 @@ def prepare(sessions: Sessions, plan: Plan) -> list[fits.Standing]:
     name or are not to be compared, one that these sessions do not allow, a fit of something else in
     the way, too little room. With ``plan.refit`` nothing is in the way.
     """
+    if not plan.specs:
+        raise ModelError("no model given.")
     check_distinct([spec.name for spec in plan.specs], "--model")
     first = plan.specs[0]
     for spec in plan.specs:
@@ -190,20 +192,13 @@ def assess(judged: Judged, plan: Plan, progress: ProgressOf) -> Study:
     """Return what can be said of some posteriors, and write it as tables."""
     key = jax.random.PRNGKey(plan.seed)
     fitted, verdicts, compared = judged
-    checks = {
-        name: attempt(
-            f"The check of {name}",
-            partial(
-                predictive.check,
-                key,
-                posterior,
-                plan.checks,
-                progress(name),
-                verdict=verdicts[name],
-            ),
-        )
-        for name, posterior in fitted.items()
-    }
+
+    def checked(name: str) -> predictive.Check:
+        tell, verdict = progress(name), verdicts[name]
+        found = predictive.check(key, fitted[name], plan.checks, tell, verdict=verdict)
+        return replace(found, model=name)  # by which its tables and its sentence are called
+
+    checks = {name: attempt(f"The check of {name}", partial(checked, name)) for name in fitted}
     together = None
     if not isinstance(compared, Failed):
         together = attempt("What models say together", partial(joint, compared, fitted))

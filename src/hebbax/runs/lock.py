@@ -19,6 +19,22 @@ LOCK, WRITER = ".hebbax.lock", ".hebbax.writer"
 
 
 @contextmanager
+def results_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder of results, made where it is missing, and keep other writers out.
+
+    Raises `HebbaxError` where nothing can be written, or another process writes already.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise HebbaxError(
+            f"{folder}: results cannot be written there ({problem.strerror}); give another --out."
+        ) from problem
+    with writing(folder):
+        yield folder
+
+
+@contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder that exists; raise `HebbaxError` at once where another process
     does, or where the folder cannot be written to."""

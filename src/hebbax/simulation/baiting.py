@@ -19,6 +19,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from hebbax.data import Sessions
+from hebbax.errors import DataError
 from hebbax.simulation.contingency import highest, opportunities
 from hebbax.simulation.environment import AskedBaiting, Baiting
 
@@ -102,6 +103,8 @@ def decide(sessions: Sessions, blocks: np.ndarray, asked: AskedBaiting = "auto")
         blocks: ``(animal, trial)`` from 0.
         asked: what they are to be taken as; ``auto`` for what they speak for.
     """
+    if asked not in ("auto", *get_args(Baiting)):
+        raise DataError(f"baiting {asked}: must be auto, {' or '.join(get_args(Baiting))}.")
     found = {kind: _rewards(sessions, blocks, kind) for kind in get_args(Baiting)}
     likelihood = {kind: own.log_likelihood for kind, own in found.items()}
     taken = max(found, key=lambda kind: likelihood[kind]) if asked == "auto" else asked

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,21 @@ class Cohort:
     most_encounters: float = np.inf
     hidden_units: int = 1
     initial_scale: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise `ModelError` for a design that cannot be."""
+        for name in ("trials_per_block", "hidden_units", "animals"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ModelError(f"{name} {value}: must be a whole number of 1 or more.")
+        if self.baiting not in get_args(Baiting):
+            raise ModelError(f"baiting {self.baiting}: must be {' or '.join(get_args(Baiting))}.")
+        chances = np.array(self.reward_probability, dtype=float)
+        if chances.ndim != 2 or chances.shape[1] < 2 or not ((chances >= 0) & (chances <= 1)).all():
+            raise ModelError(
+                f"reward_probability {self.reward_probability}: must be probabilities from 0 to 1, "
+                "of each block one for each of two stimuli or more."
+            )
 
 
 QUICK = Cohort(animals=6, trials_per_block=50)
