@@ -1,0 +1,104 @@
+"""The site: `sphinx-build -W -n --keep-going docs BUILD` (decision 128).
+
+Pages are written to be read on a code host too. There they link to files outside docs/, of which
+some are pages of the site; `relink` turns such a link to the page.
+"""
+
+import posixpath
+import re
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+import hebbax
+
+project = "hebbax"
+author = copyright = "The hebbax authors"
+release = version = hebbax.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+# What stands in single backticks of a docstring is a link where the reference has it.
+default_role = "py:obj"
+highlight_language = "none"
+
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 4
+
+# `-D nb_execution_mode=off` builds the text alone.
+nb_execution_mode = "force"
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+autosummary_generate = False
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "exclude-members": "shown"}
+python_use_unqualified_type_names = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+# Other libraries have sites of their own, and a build asks no network for them; what is not public
+# is text in the reference.
+nitpick_ignore_regex = [("py:.*", ".*")]
+
+html_theme = "pydata_sphinx_theme"
+html_title = "hebbax"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "header_links_before_dropdown": 9,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}
+
+DOCS = Path(__file__).parent
+SHOWN = {
+    "../README.md": "index.md",
+    "../CHANGELOG.md": "changes.md",
+    "../CONTRIBUTING.md": "contributing.md",
+    "../analysis/README.md": "measurements.md",
+    "../models/README.md": "declared-models.md",
+}
+"""Files outside docs/ and the page that shows each, both from docs/."""
+
+LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)(?P<path>[^)#\s]+)")
+
+
+def relink(text: str, folder: str, page: str) -> str:
+    """Return the text of a file in a folder, with links that lead to the same from a page in
+    another; both folders from docs/."""
+
+    def lead(found: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(folder, found["path"]))
+        return posixpath.relpath(SHOWN.get(target, target), page or ".")
+
+    return LINK.sub(lead, text)
+
+
+def read(_: Sphinx, name: str, source: list[str]) -> None:
+    """Relink a page."""
+    folder = posixpath.dirname(name)
+    source[0] = relink(source[0], folder, folder)
+
+
+def read_included(_: Sphinx, path: Path, name: str, source: list[str]) -> None:
+    """Relink a file that a page of docs/ itself includes."""
+    source[0] = relink(source[0], posixpath.dirname(path.as_posix()), ".")
+
+
+def setup(app: Sphinx) -> None:
+    """Register the hooks."""
+    app.connect("source-read", read)
+    app.connect("include-read", read_included)
