@@ -4,10 +4,12 @@ Pages are written to be read on a code host too. There they link to files outsid
 some are pages of the site; `relink` turns such a link to the page.
 """
 
+import pkgutil
 import posixpath
 import re
 from pathlib import Path
 
+from docutils.nodes import Element
 from sphinx.application import Sphinx
 
 import hebbax
@@ -44,9 +46,9 @@ autodoc_default_options = {"members": True, "exclude-members": "shown"}
 python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
-# Other libraries have sites of their own, and a build asks no network for them; what is not public
-# is text in the reference.
-nitpick_ignore_regex = [("py:.*", ".*")]
+# Other libraries have sites of their own, and a build asks no network for them. Of names of hebbax
+# that have no entry `known` asks that they are there.
+nitpick_ignore_regex = [("py:.*", r"(?!hebbax\.).*")]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "hebbax"
@@ -98,7 +100,17 @@ def read_included(_: Sphinx, path: Path, name: str, source: list[str]) -> None:
     source[0] = relink(source[0], posixpath.dirname(path.as_posix()), ".")
 
 
+def known(_: Sphinx, env: object, node: Element, content: Element) -> Element | None:
+    """Leave a name of hebbax that has no entry as text; one that does not exist is a warning."""
+    try:
+        pkgutil.resolve_name(node["reftarget"])
+    except (ImportError, AttributeError, ValueError):
+        return None
+    return content
+
+
 def setup(app: Sphinx) -> None:
     """Register the hooks."""
+    app.connect("missing-reference", known)
     app.connect("source-read", read)
     app.connect("include-read", read_included)

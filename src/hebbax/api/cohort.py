@@ -37,6 +37,13 @@ def simulate(
 ) -> Simulated:
     """Return animals that learn by the rule of a model.
 
+    >>> import hebbax
+    >>> hebbax.simulate(animals=2, trials_per_block=10).truth.round(2)
+               x r     w  preference B
+    animal
+    animal 1  0.58 -0.07         -0.56
+    animal 2  0.40 -0.01          0.57
+
     Args:
         model: a declared model, as in `hebbax.fit`.
         population: the coefficient of each term in the population, of a learning model the value of

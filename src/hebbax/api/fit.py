@@ -1,9 +1,4 @@
-"""One fit as one object: posterior, verdict, tables, pictures, checks.
-
->>> import hebbax
->>> fit = hebbax.fit("choices.csv", "forgetting")      # doctest: +SKIP
->>> fit.summary()                                      # doctest: +SKIP
-"""
+"""One fit as one object: posterior, verdict, tables, pictures, checks."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -221,7 +216,13 @@ def fit(
     settings: fits.Settings | None = None,
     **options: int | str,
 ) -> Fit | Mode:
-    """Return the fit of one model to a recording, as `hebbax fit` makes it.
+    """Return the fit of one model to a recording, as ``hebbax fit`` makes it.
+
+    >>> import hebbax
+    >>> simulated = hebbax.simulate(animals=2, trials_per_block=10)
+    >>> mode = hebbax.fit(simulated.sessions, "no-learning", method="map", progress=False)
+    >>> list(mode.summary().index.unique("animal"))
+    ['animal 1', 'animal 2']
 
     Args:
         recording: sessions, or what `hebbax.read` reads.

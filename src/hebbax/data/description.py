@@ -13,14 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 from hebbax.data.covariates import described
 from hebbax.data.questions import questions
 from hebbax.data.sessions import Sessions
+from hebbax.display import Displayed, Part
 from hebbax.errors import DataError
 
 MOST = 12
 """Alternatives or values of a reward that are listed; of more, how many there are."""
 
 
-@dataclass(frozen=True)
-class Description:
+@dataclass(frozen=True, repr=False)
+class Description(Displayed):
     """What was read from a recording.
 
     Attributes:
@@ -34,6 +35,11 @@ class Description:
     counts: dict[str, str]
     notes: tuple[str, ...]
     questions: tuple[str, ...]
+
+    def shown(self) -> list[Part]:
+        """Return what was counted, and then notes and questions."""
+        counted = (f"  {name}: {value}" for name, value in self.counts.items())
+        return ["\n".join([f"Read from {self.source}:", *counted]), *self.notes, *self.questions]
 
     def to_json(self) -> str:
         """Return it as text to store beside a fit."""
@@ -54,7 +60,20 @@ class Description:
 
 def describe(sessions: Sessions) -> Description:
     """Return what was read: animals, sessions, trials, blocks, choices and rewards, of forced
-    trials apart, and rejections."""
+    trials apart, and rejections.
+
+    >>> import hebbax
+    >>> table = {"animal": ["A"] * 3, "trial": [1, 2, 3], "choice": list("LRL")}
+    >>> table["reward"] = [1, 0, 0]
+    >>> describe(hebbax.read(table, name="my table"))
+    Read from my table:
+      animals: 1: A
+      trials: 3, 3 an animal
+      blocks: 1
+      choices: 3: L 2 (66.7 %), R 1 (33.3 %)
+      trials without a choice: 0 (0.0 %)
+      rewards: 0 in 2 (66.7 %), 1 in 1 (33.3 %)
+    """
     n_trials, free = int(sessions.n_trials.sum()), sessions.valid & sessions.free
     counts = {"animals": _listed(list(sessions.animals))}
     for name, values in list(sessions.covariates.items())[:MOST]:

@@ -101,7 +101,14 @@ def write_table(sessions: Sessions, path: str | Path) -> None:
 
 
 def to_frame(sessions: Sessions) -> pd.DataFrame:
-    """Return the tidy table that `hebbax.data.read` reads: one row a trial, without the rejections.
+    """Return the tidy table that `hebbax.read` reads: one row a trial, without the rejections.
+
+    >>> import hebbax
+    >>> table = {"animal": ["A", "A"], "trial": [1, 2], "choice": ["L", "R"], "reward": [1, 0]}
+    >>> to_frame(hebbax.read(table))
+      animal  trial  block choice  reward
+    0      A      1      1      L     1.0
+    1      A      2      1      R     0.0
 
     Raises `DataError` where a name cannot stand in the column offered.
     """

@@ -28,13 +28,20 @@ from hebbax.validation.schema import check
 
 
 def declared_models() -> dict[str, Path]:
-    """Return the declared models by name, with the file that declares each."""
+    """Return the declared models by name, with the file that declares each.
+
+    >>> "q-learning" in declared_models()
+    True
+    """
     return {path.stem: path for path in sorted(_model_folder().glob("*.toml"))}
 
 
 def read_spec(name: str) -> ModelSpec:
     """Return the declared model ``name``, the one in the TOML file of that path, or that of the
     function of that name (``module:function``).
+
+    >>> read_spec("q-learning").members
+    ('alpha', 'beta')
 
     Raises `ModelError` for an unknown name, key, term or value, naming the file and the key.
     """

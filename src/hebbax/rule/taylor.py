@@ -171,6 +171,9 @@ class Rule(Protocol):
 class TaylorRule:
     """g = sum_j theta_j x^a_j y^b_j w^c_j r^d_j over named terms.
 
+    >>> TaylorRule(("r x", "w")).terms
+    ('x r', 'w')
+
     Inside the loop the rule is a polynomial in w and y whose coefficients, sums of
     theta_j x^a_j r^d_j, are known beforehand. Terms without x and r are the same in every trial:
     they are left to the loop, which then has less to read.

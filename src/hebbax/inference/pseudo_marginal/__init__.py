@@ -1,8 +1,4 @@
-"""Pseudo-marginal Metropolis within Gibbs: animals are integrated out, whole populations proposed.
-
->>> from hebbax.inference import pseudo_marginal
->>> draws, info = pseudo_marginal.fit(key, model)                                 # doctest: +SKIP
-"""
+"""Pseudo-marginal Metropolis within Gibbs: animals are integrated out, whole populations proposed."""
 
 from hebbax.inference.pseudo_marginal.sampling import Info, fit
 from hebbax.inference.pseudo_marginal.settings import QUICK, Settings
