@@ -15,7 +15,13 @@ import hebbax
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path
-    for folder in (ROOT, ROOT / "docs", ROOT / "docs" / "notebooks", ROOT / "models", ROOT / "analysis")
+    for folder in (
+        ROOT,
+        ROOT / "docs",
+        ROOT / "docs" / "notebooks",
+        ROOT / "models",
+        ROOT / "analysis",
+    )
     for path in folder.glob("*.md")
 )
 WITH_EXAMPLES = [

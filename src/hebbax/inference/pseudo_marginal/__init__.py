@@ -1,4 +1,4 @@
-"""Pseudo-marginal Metropolis within Gibbs: animals are integrated out, whole populations proposed."""
+"""Pseudo-marginal Metropolis within Gibbs: animals are integrated out, populations proposed."""
 
 from hebbax.inference.pseudo_marginal.sampling import Info, fit
 from hebbax.inference.pseudo_marginal.settings import QUICK, Settings
