@@ -36,8 +36,9 @@ myst_heading_anchors = 4
 
 # `-D nb_execution_mode=off` builds the text alone.
 nb_execution_mode = "force"
+nb_execution_in_temp = True
 nb_execution_timeout = 600
-nb_execution_raise_on_error = True
+nb_execution_show_tb = True
 nb_merge_streams = True
 
 autosummary_generate = False
