@@ -27,6 +27,9 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
+# The paper has readers of its own.
+exclude_patterns = ["joss"]
+
 # What stands in single backticks of a docstring is a link where the reference has it.
 default_role = "py:obj"
 highlight_language = "none"
@@ -40,6 +43,7 @@ nb_execution_in_temp = True
 nb_execution_timeout = 600
 nb_execution_show_tb = True
 nb_merge_streams = True
+nb_output_stderr = "remove"
 
 autosummary_generate = False
 autodoc_member_order = "bysource"
