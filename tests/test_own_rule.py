@@ -1,5 +1,7 @@
 """A rule of one's own: a function of one synapse is the model that it writes, to every command."""
 
+import ast
+import linecache
 import re
 import sys
 from dataclasses import replace
@@ -362,6 +364,16 @@ def test_a_function_that_changed_since_it_was_imported_is_refused(module):
     assert str(error.value) == (
         'the function "change" was changed in its file since it was imported; start Python anew.'
     )
+
+
+def test_a_function_in_a_cell_of_a_notebook_is_what_its_text_says():
+    # IPython compiles a cell statement by statement, so that no import is seen beside a function.
+    cell = "import jax.numpy as jnp\ndef change(x, w):\n    return jnp.where(x > 0.0, x - w, 0.0)\n"
+    file, space = "<a cell>", {"__name__": "notebook"}
+    linecache.cache[file] = len(cell), None, cell.splitlines(keepends=True), file
+    for statement in ast.parse(cell).body:
+        exec(compile(ast.Module([statement], []), file, "exec"), space)
+    assert "jnp.where(x > 0.0, x - w, 0.0)" in text_of(space["change"])
 
 
 def test_the_commands_about_terms_refuse_it(module):

@@ -5,9 +5,11 @@ for modules. The text is that of the function, of the functions of its own modul
 of the numbers and words that it reads there: what has to be the same for it to compute the same.
 """
 
+import ast
 import functools
 import importlib
 import inspect
+import itertools
 import linecache
 import os
 import re
@@ -145,11 +147,15 @@ def _check_current(function: Callable[..., Any]) -> None:
         return
     own, file = function.__code__, inspect.getsourcefile(function) or ""
     try:
-        # As a whole: how a name is looked up depends on what the module imports.
-        whole = compile("".join(linecache.getlines(file)), file, "exec")
+        tree = ast.parse("".join(linecache.getlines(file)), file)
+        # How a name is looked up depends on what is imported beside it: a module is compiled as a
+        # whole, a cell of a notebook statement by statement.
+        parts = [tree, *(ast.Module([statement], []) for statement in tree.body)]
+        compiled = [compile(part, file, "exec") for part in parts]
     except (SyntaxError, ValueError):
         return
-    now = [one for one in _codes(whole) if one.co_qualname == own.co_qualname]
+    codes = itertools.chain.from_iterable(map(_codes, compiled))
+    now = [one for one in codes if one.co_qualname == own.co_qualname]
     if now and _meaning(own) not in map(_meaning, now):
         raise ModelError(
             f'the function "{own.co_name}" was changed in its file since it was imported; start '
