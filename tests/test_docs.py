@@ -54,10 +54,9 @@ def test_examples_of_docstrings_run(path):
 
 
 def python_of(page: Path) -> str:
-    """All Python of a page, one after the other, without the commands of IPython."""
-    blocks = [block for block in PYTHON.findall(page.read_text()) if not block.startswith("---")]
-    lines = "\n".join(blocks).splitlines()
-    return "\n".join(line for line in lines if not line.startswith(("!", "%")))
+    """All Python of a page, one after the other, without cells of the command line."""
+    blocks = PYTHON.findall(page.read_text())
+    return "\n".join(block for block in blocks if not block.startswith("%%"))
 
 
 def dotted(node: ast.AST) -> list[str]:
