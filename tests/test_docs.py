@@ -56,7 +56,7 @@ def test_examples_of_docstrings_run(path):
 def python_of(page: Path) -> str:
     """All Python of a page, one after the other, without cells of the command line."""
     blocks = PYTHON.findall(page.read_text())
-    return "\n".join(block for block in blocks if not block.startswith("%%"))
+    return "\n".join(block for block in blocks if block[0] not in "!%")
 
 
 def dotted(node: ast.AST) -> list[str]:
