@@ -96,10 +96,8 @@ def relink(text: str, folder: str, page: str) -> str:
 
 
 def read(_: Sphinx, name: str, source: list[str]) -> None:
-    """Relink a page; each decision is a list of its own, since a list counts on from its first."""
+    """Relink a page."""
     folder = posixpath.dirname(name)
-    if name == "decisions":
-        source[0] = re.sub(r"^(?=\d+\. )", "\n<!-- -->\n\n", source[0], flags=re.MULTILINE)
     source[0] = relink(source[0], folder, folder)
 
 
