@@ -55,11 +55,11 @@ def test_a_fit_is_the_one_of_the_command_line(tmp_path):
     path = tmp_path / "flies.csv"
     data.write_table(random_sessions(0, lengths=(30, 30)), path)
     table = hebbax.read(pd.read_csv(path), name="flies.csv")
-    made = hebbax.fit(table, "reward", out=tmp_path / "results", progress=False, **FEW)
-    ended = run("fit", path, "--model", "reward", "--out", tmp_path / "results", *SHORT)
+    made = hebbax.fit(table, "no-learning", out=tmp_path / "results", progress=False, **FEW)
+    ended = run("fit", path, "--model", "no-learning", "--out", tmp_path / "results", *SHORT)
     assert ended.returncode == 0
-    assert "reward.nc is finished, and taken as it is." in ended.stdout
-    stored = hebbax.load(tmp_path / "results" / "reward.nc")
+    assert "no-learning.nc is finished, and taken as it is." in ended.stdout
+    stored = hebbax.load(tmp_path / "results" / "no-learning.nc")
     pd.testing.assert_frame_equal(stored.summary(), made.summary())
     again = hebbax.load(made.save(tmp_path / "copy.nc"))
     pd.testing.assert_frame_equal(again.animals(), stored.animals())

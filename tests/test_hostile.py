@@ -223,7 +223,7 @@ def test_any_damage_to_a_posterior_is_refused_or_changes_no_answer(tmp_path):
             refused += 1
             assert ended.returncode == 2
             assert is_a_sentence(ended.stderr), ended.stderr
-            with pytest.raises(FitError, match=r"^m\.nc: "):
+            with pytest.raises(FitError, match=r"^m\.nc[:,] "):
                 fits.posteriors_in(path.parent)
     assert refused > 4
 

@@ -156,12 +156,12 @@ def rehearsed(key, folder):
 
 
 CASES = {
-    "simulate.contingency.Contingencies.draw": lambda key, _: known().draw(key, 3),
-    "simulate.environment.deliver": lambda key, _: environment.deliver(
+    "simulation.contingency.Contingencies.draw": lambda key, _: known().draw(key, 3),
+    "simulation.environment.deliver": lambda key, _: environment.deliver(
         key, jnp.zeros(2, bool), jnp.full(2, 0.5), jnp.array(1), "baited"
     ),
-    "simulate.environment.generate": lambda key, _: generated(key),
-    "simulate.environment.reject": lambda key, _: environment.reject(
+    "simulation.environment.generate": lambda key, _: generated(key),
+    "simulation.environment.reject": lambda key, _: environment.reject(
         key, jnp.zeros(2), jnp.log(jnp.array([0.2, 0.3]))
     ),
     "mehta2024.experiment.Experiment.start": lambda key, _: LIVED.start(key),
@@ -235,9 +235,13 @@ CASES = {
         prior_choices.prior_choices(key, SPEC, 3, TASK).curves
     ),
     "check.prior_predictive.draw_truth": lambda key, _: prior_predictive.draw_truth(key, model()),
-    "simulate.recording_task.draw_initial": lambda key, _: recording_task.draw_initial(key, SMALL),
-    "simulate.recording_task.draw_inputs": lambda key, _: recording_task.draw_inputs(key, SMALL, 2),
-    "simulate.recording_task.record": lambda key, _: (
+    "simulation.recording_task.draw_initial": lambda key, _: recording_task.draw_initial(
+        key, SMALL
+    ),
+    "simulation.recording_task.draw_inputs": lambda key, _: recording_task.draw_inputs(
+        key, SMALL, 2
+    ),
+    "simulation.recording_task.record": lambda key, _: (
         recording_task.record(key, PLASTIC, SMALL).activity
     ),
     "design.redundancy.redundancy": lambda key, _: redundancy.redundancy(key, model()).kept,
@@ -252,7 +256,7 @@ CASES = {
     "mehta2024.scores.score": lambda key, _: scores.score(
         key, truth(), pooled.Pooled(RULE, LIVED.network), THETA, LIVED
     ),
-    "simulate.cohort.simulate": lambda key, _: (
+    "simulation.cohort.simulate": lambda key, _: (
         simulation.simulate(key, simulation.Cohort(animals=2, trials_per_block=4), SPEC)[0].rewards
     ),
     "mehta2024.behavioural.simulated": lambda key, _: behavioural.simulated(
@@ -311,7 +315,7 @@ INSIDE = {
 """Functions that meet no key but one that a case has passed on."""
 
 TRACED = {
-    "mehta2024.behavioural.mlp_modes", "simulate.environment.generate", "simulate.environment.reject", "mehta2024.experiment.cohort",
+    "mehta2024.behavioural.mlp_modes", "simulation.environment.generate", "simulation.environment.reject", "mehta2024.experiment.cohort",
     "mehta2024.experiment.live", "mehta2024.experiment.meet", "mehta2024.descent.fit",
     "mehta2024.mode.draws", "mehta2024.scales.update",
     "mehta2024.variational.fit", "model.choice_likelihood.Choice.sample",

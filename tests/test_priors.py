@@ -32,7 +32,7 @@ def drawn(one, n=20_000):
 
     def draw(key):
         sites = trace(seed(partial(sample_group, one, 1), key)).get_trace()
-        return {name: site["value"] for name, site in sites.items()}
+        return {name: site["value"] for name, site in sites.items() if site["type"] != "plate"}
 
     return jax.jit(jax.vmap(draw))(jax.random.split(jax.random.PRNGKey(0), n))
 

@@ -30,7 +30,7 @@ def drawn_directly(model):
 
     def direct(key):
         sites = trace(seed(model.latents, key)).get_trace()
-        return {name: site["value"] for name, site in sites.items()}
+        return {name: site["value"] for name, site in sites.items() if site["type"] != "plate"}
 
     return jax.jit(jax.vmap(direct))(jax.random.split(jax.random.PRNGKey(3), DIRECT))
 

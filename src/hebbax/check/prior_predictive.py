@@ -43,7 +43,11 @@ def draw_truth(key: Key, model: Model) -> Parameters:
     """Return a draw of the prior by site name, without the offsets that stand for animals' values,
     which are among them by group name."""
     sites = trace(seed(model.latents, key)).get_trace()
-    return {name: site["value"] for name, site in sites.items() if not name.endswith("_offset")}
+    return {
+        name: site["value"]
+        for name, site in sites.items()
+        if site["type"] != "plate" and not name.endswith("_offset")
+    }
 
 
 def lives(model: Model, task: Task) -> Callable[[Key, Parameters], Session]:

@@ -54,10 +54,14 @@ def typed_table(table: pd.DataFrame, name: str, first: int) -> pd.DataFrame:
     headers = pd.Index([str(header).strip() for header in table.columns], dtype=object)
     check_headers(list(headers), name)
     rows = pd.RangeIndex(first, first + len(table))
-    table = table.set_axis(headers, axis=1).set_axis(rows, axis=0)
-    # Cells that hold several values, as times of licks do, say nothing of a trial's choice.
-    single = [header for header in headers if not table[header].map(_holds_several).any()]
-    return table[single].dropna(how="all")
+    return table.set_axis(headers, axis=1).set_axis(rows, axis=0).dropna(how="all")
+
+
+def with_single_values(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of a table none of whose cells holds several values, as times of licks
+    do."""
+    single = [header for header in table.columns if not table[header].map(_holds_several).any()]
+    return table[single]
 
 
 def _holds_several(cell: Any) -> bool:

@@ -12,6 +12,7 @@ from hebbax.data import laws
 from hebbax.data.cells import convert, omit
 from hebbax.data.columns import read_any
 from hebbax.data.covariates import covariates_of, note_on
+from hebbax.data.frames import with_single_values
 from hebbax.data.headers import FIELDS, assign
 from hebbax.data.names import check_names
 from hebbax.data.offers import Names, offered_matrix, read_offers
@@ -55,7 +56,7 @@ def sessions_of_table(grid: Grid, name: str, meaning: Meaning) -> Sessions:
     fields, taken = assign(list(grid.table.columns), meaning.columns, name)
     if grid.table.empty:
         raise DataError(f"{name}: the table has a header and no rows.")
-    others = grid.table.drop(columns=list(fields.values()))
+    others = with_single_values(grid.table.drop(columns=list(fields.values())))
     table = pd.DataFrame({field: grid.table[header] for field, header in fields.items()})
     notes = [*grid.notes, *taken, *convert(table, grid.separator, name)]
     encounters = _one_row_an_encounter(table, notes, name)

@@ -124,6 +124,6 @@ def sample_group(group: Group, n_animals: int, shift: ArrayLike = 0.0) -> Array:
         site: numpyro.sample(site, of, infer=named(*dims)) for site, (of, dims) in priors.items()
     }
     with ExitStack() as plates:  # they name the dimensions of what is no sample
-        for k, (dim, size) in enumerate(zip(("animal", *group.dims), every, strict=True)):
+        for k, (dim, size) in enumerate(zip(("animal", *group.dims), every, strict=False)):
             plates.enter_context(numpyro.plate(dim, size, dim=k - len(every)))
         return numpyro.deterministic(group.name, group.animals(values, shift))

@@ -134,11 +134,16 @@ def _sensitivities(
     values: dict[str, xr.DataArray], component: str, log_p: xr.DataArray
 ) -> dict[str, Sensitivity]:
     """Return the sensitivity of each value to the power of a component, by its name."""
+    if not float(log_p.std()) > 0.0:  # to a power of a constant every draw is worth the same
+        return dict.fromkeys(values, Sensitivity(0.0, 0.0))
     whole = log_p.to_dataset(name="all")
-    draws = xr.Dataset(values).sel(draw=log_p["draw"])
+    # A DataTree takes no name with a slash, which an alternative may have.
+    numbered = {f"value {k}": one for k, one in enumerate(values.values())}
+    draws = xr.Dataset(numbered).sel(draw=log_p["draw"])
     data = xr.DataTree.from_dict({"posterior": draws, f"log_{component}": whole})
     with warnings.catch_warnings():  # of few draws, of which the verdict speaks
         warnings.simplefilter("ignore", UserWarning)
         found = arviz_stats.psense(data, group=component, alphas=ALPHAS)
     noise = NOISE * float(log_p.std()) / float(arviz_stats.ess(whole)["all"]) ** 0.5
-    return {label: Sensitivity(float(found[label]), noise) for label in values}
+    of = dict(zip(values, numbered, strict=True))
+    return {label: Sensitivity(float(found[of[label]]), noise) for label in values}
