@@ -48,7 +48,12 @@ def test_models_and_keys_of_the_page_are_there():
     start = PAGE.read_text().partition("## The table")[0]
     rows = [row.split("|") for row in start.splitlines() if row.startswith("| ")]
     code = [word for row in rows for cell in row[3:] for word in re.findall(r"`([^`]*)`", cell)]
-    named = {word for text in code for word in text.partition(" =")[0].split() if word[0] != "-"}
+    named = {
+        word
+        for text in code
+        for word in re.split(r"[ ,]+", text.partition(" =")[0])
+        if word[0] != "-"
+    }
     keys = {field.name for field in fields(ModelSpec)}
     assert {"forgetting-q", "fictive-q"} <= named
     assert named <= {*declared_models(), *keys}

@@ -174,6 +174,37 @@ def test_nothing_is_said_that_a_model_as_good_does_not_share(case):
     assert joint.sentence("weights", models, YES, told) == expected
 
 
+@pytest.mark.parametrize(
+    ("declaring", "end"),
+    [
+        (["a"], "with probability 0.990 in the 2 models that predict a new animal as well as the best (a declare it)."),
+        (["a", "b"], "in the 2 models that predict a new animal as well as the best, which all declare that they do: c, the best in which they stay, is 9.0 nats behind (± 2.0 over animals)."),
+    ],
+)  # fmt: skip
+def test_that_a_model_declares_a_fading_is_no_probability(declaring, end):
+    without = "c, the best in which they stay, is 9.0 nats behind (± 2.0 over animals)"
+    alike = "the 2 models that predict a new animal as well as the best"
+    sure = joint.Declared(declaring, without)
+    said = joint.sentence(
+        "weights", {"a": Averaged(1.0, 3.0, 2.0, 4.0), "b": YES}, YES, alike, sure
+    )
+    assert said.startswith("Weights fade by 2.6 % a trial (1.9 to 3.4)")
+    assert said.endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("model", "declared"),
+    [
+        ("forgetting", set()),
+        ("no-learning", set()),
+        ("q-learning", {"chosen"}),
+        ("forgetting-q", {"chosen", "unchosen"}),
+    ],
+)
+def test_a_model_declares_what_fades_under_every_draw_of_its_prior(model, declared):
+    assert fading(made.posterior(read_spec(model))).declared == declared
+
+
 def test_models_as_good_as_the_best_are_those_too_near_to_choose_by():
     table = pd.DataFrame(
         {"difference": [0.0, -3.0, -9.0, -11.0, 2.0], "animal_se": [0.0, 0.1, 5.0, 5.0, 1.0]},
@@ -248,7 +279,9 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
 
 def test_the_second_sentence_does_not_say_again_which_models():
     apart = {"unchosen": YES, "chosen": NO}
-    said = joint._said({"a": apart, "b": apart}, apart, "the 2 models")
+    said = joint._said(
+        {"a": apart, "b": apart}, apart, "the 2 models", dict.fromkeys(apart, joint.NOTHING)
+    )
     first, second = said.split(". ", 1)
     assert first.endswith("in the 2 models")
     assert second.endswith("in the same 2 models.")

@@ -289,9 +289,13 @@ def chosen(
 
 
 def recorded(recording: Any) -> data.Sessions:
-    """Return what `hebbax.read` reads; what looks like something else in it is asked in a log."""
+    """Return what `hebbax.read` reads. What it took for granted is said in the log, and what looks
+    like something else is asked there."""
     sessions = data.read(recording)
-    for question in data.describe(sessions).questions:
+    found = data.describe(sessions)
+    for note in () if sessions is recording else found.notes:
+        LOG.warning("Note: %s", note)
+    for question in found.questions:
         LOG.warning("Question: %s", question)
     return sessions
 

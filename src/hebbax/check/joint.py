@@ -6,7 +6,7 @@ weights fade is said where each of them says so, and where one does not, both ar
 averaged over their posteriors (`hebbax.posterior.fading`) by stacking weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -111,22 +111,57 @@ def answer(score: Score, found: Mapping[str, Fading], weight: Mapping[str, float
     which = best if len(score.trusted) > 1 else "the only model that did not fail its diagnostics"
     alike = f"the {len(as_good)} models that predict {score.question} as well as the best"
     told = f"{as_good[0]}, {which}" if len(as_good) == 1 else alike
-    return Answer(each, together, _said({name: each[name] for name in as_good}, together, told))
+    sure = {
+        kind: Declared(
+            [name for name in as_good if kind in found[name].declared],
+            _without(score, [n for n, f in found.items() if not (f.of(kind) > 0).any()]),
+        )
+        for kind in SUBJECTS
+    }
+    said = _said({name: each[name] for name in as_good}, together, told, sure)
+    return Answer(each, together, said)
 
 
 def _said(
-    models: Mapping[str, Mapping[str, Averaged]], together: Mapping[str, Averaged], told: str
+    models: Mapping[str, Mapping[str, Averaged]],
+    together: Mapping[str, Averaged],
+    told: str,
+    sure: Mapping[str, "Declared"],
 ) -> str:
     """Return what is said of each kind of weight; once where no model tells them apart."""
     same = all(one["chosen"] == one["unchosen"] for one in models.values())
     subjects = {"unchosen": ALIKE} if same else SUBJECTS
     again = "the same model" if len(models) == 1 else f"the same {len(models)} models"
     each = [
-        sentence(subject, {name: one[kind] for name, one in models.items()}, together[kind], which)
+        sentence(
+            subject, {n: one[kind] for n, one in models.items()}, together[kind], which, sure[kind]
+        )
         for (kind, subject), which in zip(subjects.items(), (told, again), strict=False)
         if kind in together
     ]
     return " ".join(each)
+
+
+class Declared(NamedTuple):
+    """The ``models`` that declare that a weight fades, whose probability that it does is none, and
+    how far the best model in which it does not is behind, in words."""
+
+    models: Sequence[str] = ()
+    without: str = ""
+
+
+NOTHING = Declared()
+"""Of models none of which declares anything."""
+
+
+def _without(score: Score, still: Sequence[str]) -> str:
+    """Return how far the best of the models in which weights stay is behind."""
+    best = next((name for name in score.trusted if name in still), None)
+    if best is None:
+        return "no model in which they stay was compared"
+    row = score.table.loc[best]
+    behind = f"{-row['difference']:.1f} nats behind (± {row['animal_se']:.1f} over animals)"
+    return f"{best}, the best in which they stay, is {behind}"
 
 
 def averaged(drawn: np.ndarray) -> Averaged:
@@ -162,14 +197,31 @@ def surely(one: Averaged) -> bool:
     return one.probability > SURE
 
 
-def sentence(subject: str, models: Mapping[str, Averaged], together: Averaged, alike: str) -> str:
-    """Return whether the weights of a subject fade by models that predict ``alike``, in words."""
+def sentence(
+    subject: str,
+    models: Mapping[str, Averaged],
+    together: Averaged,
+    alike: str,
+    sure: Declared = NOTHING,
+) -> str:
+    """Return whether the weights of a subject fade by models that predict ``alike``, in words.
+    Where a model declares that they do, what speaks for it is how well it predicts beside one in
+    which they stay."""
     fade = [name for name, one in models.items() if surely(one)]
     others = [name for name in models if name not in fade]
     size = f"{together.median:.1f} % a trial ({together.low:.1f} to {together.high:.1f})"
     if not others:
-        least = probability(min(one.probability for one in models.values()))
-        return f"{subject.capitalize()} fade by {size}, with probability {least} in {alike}."
+        free = [one.probability for name, one in models.items() if name not in sure.models]
+        whose = "which declares" if len(models) == 1 else "which all declare"
+        if not free:
+            return (
+                f"{subject.capitalize()} fade by {size} in {alike}, {whose} that they do: "
+                f"{sure.without}."
+            )
+        by_word = f" ({', '.join(sure.models)} declare it)" if sure.models else ""
+        least = probability(min(free))
+        told = f"with probability {least} in {alike}{by_word}"
+        return f"{subject.capitalize()} fade by {size}, {told}."
     if fade:
         return (
             f"Whether {subject} fade is open: of {alike}, they do in {', '.join(fade)}, and not "

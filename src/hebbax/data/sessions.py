@@ -80,7 +80,7 @@ class Sessions(Displayed):
             f"rewards {listed([f'{value:g}' for value in np.unique(self.rewards[self.valid])])}",
             "rejections recorded" if self.rejections is not None else "",
         ]
-        return [f"{self.source}: {', '.join(filter(None, parts))}"]
+        return [f"{self.source}: {', '.join(filter(None, parts))}", *self.notes]
 
     @property
     def n_animals(self) -> int:

@@ -11,7 +11,7 @@ nothing. So rules of any form are told in one number of each, in % a trial, of t
 it depends on covariates, of a population with the mean of those of the animals.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
@@ -31,6 +31,9 @@ from hebbax.typing import Array
 DRAWS = 1000
 """Draws of each animal that are gone through."""
 
+KINDS = ("unchosen", "chosen")
+"""Of whose weight a loss is told."""
+
 SIGNALS = 64
 """Reward signals that a mean over trials is taken at: all where there are no more, else evenly
 spaced quantiles."""
@@ -39,10 +42,13 @@ spaced quantiles."""
 @dataclass(frozen=True)
 class Fading:
     """Draws ``(sample,)`` of the part of itself that the population's weight of a stimulus loses in
-    a trial: of one that was ``chosen``, and of one that was not, ``unchosen``."""
+    a trial: of one that was ``chosen``, and of one that was not, ``unchosen``. Of the kinds that
+    are ``declared`` it loses under every draw of the prior too: that it fades is then the model's
+    word, and what its posterior says is how fast."""
 
     unchosen: np.ndarray
     chosen: np.ndarray
+    declared: frozenset[str] = frozenset()
 
     def of(self, kind: str) -> np.ndarray:
         """Return the draws of one of the two, by its name."""
@@ -61,7 +67,14 @@ def fading(posterior: xr.DataTree) -> Fading:
 
     Raises `FitError` where there is no population.
     """
-    return fading_of(build_model(spec_of(posterior), sessions_of(posterior)), posterior)
+    model = build_model(spec_of(posterior), sessions_of(posterior))
+    found = fading_of(model, posterior)
+    if not model.spec.members:
+        return found
+    prior = posterior.prior["theta_population"].to_numpy().reshape(-1, len(model.spec.members))
+    expected = _of(prior, model, signals(model, posterior))
+    sure = frozenset(kind for kind in KINDS if (expected.of(kind) > 0).all())
+    return replace(found, declared=sure)
 
 
 def fading_of(model: Model, posterior: xr.DataTree) -> Fading:
