@@ -11,6 +11,7 @@ from tqdm.std import tqdm
 
 from hebbax.runs.compiled import keep_compiled
 from hebbax.typing import Progress, silent
+from hebbax.validation.precision import is_double
 
 PRECISION = "JAX_ENABLE_X64"
 """The variable by which a user decides on the precision of JAX."""
@@ -27,7 +28,7 @@ WATCHED, LOGGED = 0.5, 15.0
 def prepare() -> None:
     """Let JAX compute in double precision, with a word, where the user has not decided otherwise,
     and keep what it compiles."""
-    if not jax.config.jax_enable_x64 and PRECISION not in os.environ:  # type: ignore[attr-defined]
+    if not is_double() and PRECISION not in os.environ:
         jax.config.update("jax_enable_x64", True)
         LOG.warning(
             "JAX computes in double precision from here on (jax_enable_x64), as posteriors need."

@@ -8,9 +8,14 @@ import numpy as np
 from hebbax.errors import SinglePrecisionWarning
 
 
+def is_double() -> bool:
+    """Return whether numbers have double precision."""
+    return bool(jax.dtypes.canonicalize_dtype(np.float64) == np.float64)
+
+
 def warn_if_single() -> None:
     """Warn, once in a process, where numbers have single precision."""
-    if jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
+    if is_double():
         return
     # The place is this line, whoever asks: Python then shows the warning once.
     warnings.warn(
