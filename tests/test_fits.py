@@ -15,7 +15,7 @@ from hebbax.errors import FitError, HebbaxError
 from hebbax.inference import map, nuts, svi
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior import fits, fitting
+from hebbax.posterior import fits, fitting, methods
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.stored import digest
 from hebbax.validation import limits
@@ -99,8 +99,8 @@ def test_no_damaged_posterior_is_left_out_in_silence(name, value, said, tmp_path
 
 
 def test_no_file_of_a_fit_is_that_of_another(tmp_path):
-    paths = {fits.result_path(tmp_path, n, m) for n in NAMES for m in fits.ENDINGS}
-    paths |= {fits.state_path(tmp_path, n, m) for n in NAMES for m in fits.ENDINGS}
+    paths = {fits.result_path(tmp_path, n, m) for n in NAMES for m in methods.ENDINGS}
+    paths |= {fits.state_path(tmp_path, n, m) for n in NAMES for m in methods.ENDINGS}
     assert len({str(path).casefold() for path in paths}) == 6 * len(NAMES)
     assert {path.parent for path in paths} == {tmp_path}
 

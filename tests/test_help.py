@@ -22,7 +22,7 @@ from hebbax.data import headers
 from hebbax.design import designs
 from hebbax.errors import HebbaxError
 from hebbax.inference import nuts, pseudo_marginal, svi
-from hebbax.posterior import fits
+from hebbax.posterior import methods
 from hebbax.simulation.cohort import Cohort
 from hebbax.simulation.environment import TASK, Baiting, shown
 from hebbax.terms import inclusion
@@ -179,7 +179,7 @@ def test_what_fit_says_of_its_defaults_and_what_may_be_chosen_is_that_of_the_pac
     assert said["--steps"].endswith(f"[default: {GUIDED.steps}]")
     ends = f"[default: {SAMPLED.draws}]; svi: of the guide  [default: {GUIDED.draws}]"
     assert said["--draws"].endswith(ends)
-    assert tuple(fits.SETTINGS) == METHODS
+    assert tuple(methods.SETTINGS) == METHODS
     assert tuple(svi.GUIDES) == GUIDES
     assert headers.FIELDS == options.FIELDS
     assert get_args(Baiting) == options.BAITING

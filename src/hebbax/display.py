@@ -6,6 +6,7 @@ An object says what it shows: sentences and tables. At a prompt they are text, i
 from __future__ import annotations
 
 import html
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -28,12 +29,12 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(few[:-1]), few[-1]])) if few else "none"
 
 
-class Displayed:
+class Displayed(ABC):
     """An object that is shown by what `shown` returns; a dataclass keeps it by ``repr=False``."""
 
+    @abstractmethod
     def shown(self) -> Sequence[Part]:
         """Return what a reader sees of it, from the top: sentences and tables."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return "\n".join(_text(part) for part in self.shown())

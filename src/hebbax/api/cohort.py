@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import pandas as pd
 
 from hebbax.api.fit import Declared, spec_of
@@ -68,13 +67,7 @@ def simulate(
     given = {**middle, **(population or {})}, {**apart, **(spread or {})}
     cohort = replace(cohort, population=given[0], spread=given[1])
     sessions, true = simulation.simulate(jax.random.PRNGKey(seed), cohort, spec)
-    values = true.get("parameters", true["theta"])
-    truth = pd.DataFrame(values, columns=list(spec.members), index=list(sessions.animals))
-    truth.index.name = "animal"
-    others = np.atleast_2d(true["preference"].T)
-    for stimulus, preference in zip(sessions.stimuli[1:], others, strict=True):
-        truth[f"preference {stimulus}"] = preference
-    return Simulated(sessions, truth)
+    return Simulated(sessions, simulation.truth_table(spec, sessions, true))
 
 
 def _defaults(

@@ -21,7 +21,16 @@ from hebbax.model.choices import Model, build_model
 from hebbax.model.declared import read_spec, with_formula
 from hebbax.model.own import is_named
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior import diagnostics, estimate, fits, fitting, forgetting, levels, summary
+from hebbax.posterior import (
+    diagnostics,
+    estimate,
+    fits,
+    fitting,
+    forgetting,
+    levels,
+    methods,
+    summary,
+)
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior import latents as trials
 from hebbax.posterior.verdict import Verdict
@@ -207,13 +216,13 @@ def fit(
     recording: Any,
     model: Declared = "forgetting",
     *,
-    method: fits.Method = "pseudo-marginal",
+    method: methods.Method = "pseudo-marginal",
     by: str | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool = True,
     refit: bool = False,
-    settings: fits.Settings | None = None,
+    settings: methods.Settings | None = None,
     **options: int | str,
 ) -> Fit | Mode:
     """Return the fit of one model to a recording, as ``hebbax fit`` makes it.
@@ -277,12 +286,12 @@ def load(path: str | Path) -> Fit | Mode:
 
 
 def chosen(
-    settings: fits.Settings | None, method: fits.Method, options: Mapping[str, Any]
-) -> fits.Settings:
+    settings: methods.Settings | None, method: methods.Method, options: Mapping[str, Any]
+) -> methods.Settings:
     """Return the settings that are given, or those of a method with some options; raise `FitError`
     where both are given."""
     if settings is None:
-        return fits.settings_of(method, options)
+        return methods.settings_of(method, options)
     if options:
         raise FitError(f"{', '.join(options)}: given beside settings, which hold all of them.")
     return settings

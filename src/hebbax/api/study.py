@@ -14,7 +14,7 @@ from hebbax.errors import FitError
 from hebbax.model.declared import with_formulas
 from hebbax.model.defaults import default_models
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.fits import Sampler
+from hebbax.posterior.methods import Sampler
 from hebbax.posterior.observed import check_comparable
 from hebbax.reporting import sections
 from hebbax.reporting import study as studies

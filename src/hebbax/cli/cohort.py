@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 
 import jax
-import pandas as pd
 from rich.table import Table
 
 from hebbax import data, figures
@@ -48,10 +47,10 @@ def simulate(
     sessions, truth = simulation.simulate(jax.random.PRNGKey(seed), cohort, spec)
     prepare_folder(out.parent)
     data.write_table(sessions, out)
-    table = pd.DataFrame(truth["theta"], columns=list(spec.terms), index=list(sessions.animals))
-    table["preference"] = truth["preference"][:, 0]
+    table = simulation.truth_table(spec, sessions, truth)
+    table = table.rename(columns={f"preference {sessions.stimuli[1]}": "preference"})
     with replacing(true_values, HebbaxError) as unfinished:
-        table.to_csv(unfinished, index_label="animal")
+        table.to_csv(unfinished)
     CONSOLE.print(f"{sessions.n_animals} animals, {sessions.n_choices} choices: {out}")
 
 

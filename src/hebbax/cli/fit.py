@@ -17,6 +17,7 @@ from hebbax.posterior import (
     fitting,
     forgetting,
     levels,
+    methods,
     prior_tails,
     summary,
 )
@@ -28,7 +29,7 @@ def fit(
     columns: tuple[str, ...],
     no_choice: str | None,
     models: tuple[str, ...],
-    method: fits.Method,
+    method: methods.Method,
     out: Path,
     seed: int,
     force: bool,
@@ -37,7 +38,7 @@ def fit(
 ) -> None:
     """Fit models one after the other, and print what each fit says of itself."""
     chosen = {name: value for name, value in given.items() if value is not None}
-    settings = fits.settings_of(method, chosen, written="--{}".format)
+    settings = methods.settings_of(method, chosen, written="--{}".format)
     sessions = described(recordings, columns, no_choice)
     specs = [with_formula(read_spec(name), by) for name in models]
     check_distinct([spec.name for spec in specs], "--model")
@@ -54,7 +55,7 @@ def fit(
         _tell(spec.name, result)
 
 
-def _tell(name: str, result: fits.Result) -> None:
+def _tell(name: str, result: methods.Result) -> None:
     """Print what a fit says of itself, and its table where it may be summarised."""
     if isinstance(result, xr.Dataset):
         say(name, estimate.sentence(result))

@@ -63,8 +63,7 @@ BLOCKS = Whole(1, limits.MAX_TRIALS)
 PART = Number(0.05, 0.95)
 CHAINS = Whole(1, limits.MAX_CHAINS)
 ITERATIONS = Whole(1, limits.MAX_DRAWS)
-DRAWS = Whole(4, limits.MAX_DRAWS)
-"""Draws of a chain that are kept: R-hat and the effective sample size take 4 or more."""
+DRAWS = Whole(limits.MIN_DRAWS, limits.MAX_DRAWS)
 
 STEPS = Whole(1, limits.MAX_STEPS)
 REPLICATES = Whole(2, limits.MAX_REPLICATES)

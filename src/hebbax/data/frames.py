@@ -60,8 +60,9 @@ def typed_table(table: pd.DataFrame, name: str, first: int) -> pd.DataFrame:
 def with_single_values(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of a table none of whose cells holds several values, as times of licks
     do."""
-    single = [header for header in table.columns if not table[header].map(_holds_several).any()]
-    return table[single]
+    kinds = {header: pd.api.types.infer_dtype(table[header]) for header in table.columns}
+    odd = [header for header, kind in kinds.items() if kind.startswith(("mixed", "unknown"))]
+    return table.drop(columns=[one for one in odd if table[one].map(_holds_several).any()])
 
 
 def _holds_several(cell: Any) -> bool:

@@ -11,7 +11,7 @@ nothing. So rules of any form are told in one number of each, in % a trial, of t
 it depends on covariates, of a population with the mean of those of the animals.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -68,29 +68,37 @@ def fading(posterior: xr.DataTree) -> Fading:
     Raises `FitError` where there is no population.
     """
     model = build_model(spec_of(posterior), sessions_of(posterior))
-    found = fading_of(model, posterior)
-    if not model.spec.members:
-        return found
-    prior = posterior.prior["theta_population"].to_numpy().reshape(-1, len(model.spec.members))
-    expected = _of(prior, model, signals(model, posterior))
-    sure = frozenset(kind for kind in KINDS if (expected.of(kind) > 0).all())
-    return replace(found, declared=sure)
+    members = len(model.spec.members)
+    if not (members and model.spec.population):
+        return fading_of(model, posterior)
+    theta = _population(model, posterior)
+    prior = posterior.prior["theta_population"].to_numpy().reshape(-1, members)
+    # Posterior and prior at once: one program.
+    both = _of(np.concatenate([theta, prior]), model, signals(model, posterior))
+    n = len(theta)
+    declared = frozenset(kind for kind in KINDS if (both.of(kind)[n:] > 0).all())
+    return Fading(both.unchosen[:n], both.chosen[:n], declared)
 
 
 def fading_of(model: Model, posterior: xr.DataTree) -> Fading:
-    """Return the same of a model that is built already; of the ``posterior`` only the draws are
-    read."""
+    """Return the losses of a model that is built already; of the ``posterior`` only the draws are
+    read, so that nothing is said of what is declared."""
     spec = model.spec
     if not spec.population:
         raise FitError(f"{spec.name}: has no population whose weights could fade.")
     if not spec.members:
         none = np.zeros(posterior.posterior.sizes["chain"] * posterior.posterior.sizes["draw"])
         return Fading(none, none)
+    return _of(_population(model, posterior), model, signals(model, posterior))
+
+
+def _population(model: Model, posterior: xr.DataTree) -> np.ndarray:
+    """Return the population's values ``(draw, member)``, with the mean effect of covariates."""
     theta = _values(posterior, "theta_population")
-    if EFFECT in posterior.posterior:
-        effects = {EFFECT: jnp.asarray(_values(posterior, EFFECT))}
-        theta = theta + np.asarray(model.effects.shift("theta", theta.shape[1:], effects)).mean(1)
-    return _of(theta, model, signals(model, posterior))
+    if EFFECT not in posterior.posterior:
+        return theta
+    effects = {EFFECT: jnp.asarray(_values(posterior, EFFECT))}
+    return theta + np.asarray(model.effects.shift("theta", theta.shape[1:], effects)).mean(1)
 
 
 def fading_of_animals(posterior: xr.DataTree) -> dict[str, Fading]:

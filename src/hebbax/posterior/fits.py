@@ -6,101 +6,37 @@ settings (`hebbax.model.identity`), an unfinished one goes on, and one of someth
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import jax
-import numpy as np
 import xarray as xr
 
 from hebbax.data import Sessions
 from hebbax.errors import FitError
-from hebbax.inference import checkpoint, map, nuts, pseudo_marginal, svi
+from hebbax.inference import checkpoint, map, svi
 from hebbax.model.choices import Model, build_model
 from hebbax.model.identity import comparable, difference
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import estimate as estimates
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.computed import PRIOR_DRAWS
+from hebbax.posterior.methods import (
+    ENDINGS,
+    SAMPLED,
+    Method,
+    Result,
+    Sampler,
+    Settings,
+    method_of,
+)
 from hebbax.posterior.stored import check_attributes, is_stored_fit
 from hebbax.runs import differing, netcdf
 from hebbax.runs.names import file_name
 from hebbax.typing import Key
-from hebbax.validation.limits import MAX_CHAINS, MAX_DRAWS, MAX_STEPS, MAX_STORED
-
-Method = Literal["pseudo-marginal", "nuts", "svi", "map"]
-
-SAMPLED: tuple[Method, ...] = ("pseudo-marginal", "nuts")
-"""The methods that give draws of the posterior."""
-
-ENDINGS: dict[Method, str] = {**dict.fromkeys(SAMPLED, ".nc"), "svi": ".svi.nc", "map": ".map.nc"}
-"""End of the file name of each method: a posterior, its approximation and its mode lie beside each
-other."""
-
-SETTINGS: dict[Method, type] = {
-    "pseudo-marginal": pseudo_marginal.Settings,
-    "nuts": nuts.Settings,
-    "svi": svi.Settings,
-    "map": map.Settings,
-}
-"""Settings of each method; a fit is by the method its settings are of."""
-
-OPTIONS: dict[Method, tuple[str, ...]] = {
-    "pseudo-marginal": ("chains", "warmup", "draws"),
-    "nuts": ("chains", "warmup", "draws"),
-    "svi": ("guide", "steps", "draws"),
-    "map": (),
-}
-"""The settings of each method that a user is asked for by name."""
-
-Sampler: TypeAlias = pseudo_marginal.Settings | nuts.Settings
-
-Settings: TypeAlias = Sampler | svi.Settings | map.Settings
-
-Result: TypeAlias = xr.DataTree | xr.Dataset
-"""A posterior, sampled or approximated, or a point estimate."""
-
-
-_RANGES = {
-    "chains": (1, MAX_CHAINS),
-    "warmup": (1, MAX_DRAWS),
-    "draws": (4, MAX_DRAWS),
-    "steps": (1, MAX_STEPS),
-}
-"""Bounds of options that are numbers; R-hat and the effective sample size take 4 draws or more."""
-
-
-def settings_of(
-    method: Method, options: Mapping[str, Any], written: Callable[[str], str] = str
-) -> Settings:
-    """Return the settings of a method with some of its `OPTIONS` given; ``written`` is how an
-    option is called in messages.
-
-    Raises `FitError` for another method, and for an option that it has not or a value it cannot
-    take.
-    """
-    if method not in SETTINGS:
-        raise FitError(f"{written('method')} {method}: must be one of {', '.join(SETTINGS)}.")
-    own, given = OPTIONS[method], dict(options)
-    for name, value in options.items():
-        if name not in own:
-            known = ", ".join(written(one) for one in own) or "none of its own"
-            raise FitError(f"{written(name)}: no option of the method {method}, which has {known}.")
-        if name == "guide":
-            if value not in svi.GUIDES:
-                raise FitError(f"{written(name)} {value}: must be one of {', '.join(svi.GUIDES)}.")
-            continue
-        low, high = _RANGES[name]
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            value = low - 1
-        if not low <= value <= high:
-            raise FitError(
-                f"{written(name)} {options[name]}: must be a whole number from {low} to {high}."
-            )
-        given[name] = int(value)
-    return SETTINGS[method](**given)
+from hebbax.validation.limits import MAX_STORED
 
 
 def result_path(folder: Path, model: str, method: Method = "pseudo-marginal") -> Path:
@@ -112,12 +48,6 @@ def state_path(folder: Path, model: str, method: Method = "pseudo-marginal") -> 
     """Return where the state of an unfinished fit of a model by a method lies in a results
     folder."""
     return folder / f"{file_name(model)}{ENDINGS[method].removesuffix('.nc')}.state.npz"
-
-
-def method_of(settings: Settings) -> Method:
-    """Return the method that settings are of."""
-    (method,) = (name for name, kind in SETTINGS.items() if isinstance(settings, kind))
-    return method
 
 
 def posteriors_in(folder: Path) -> dict[str, xr.DataTree]:

@@ -16,18 +16,16 @@ from hebbax.posterior import alone
 from hebbax.posterior import estimate as estimates
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior.fits import (
-    Result,
-    Settings,
     Standing,
     expected_bytes,
     fit_key,
     megabytes,
-    method_of,
     random_keys,
     result_path,
     standing,
     state_path,
 )
+from hebbax.posterior.methods import Result, Settings, method_of
 from hebbax.typing import Progress, silent
 
 
@@ -119,10 +117,9 @@ def with_each_alone(
 
     It takes about as long as the fit. Raises `FitError` where the folder refuses the file.
     """
-    if alone.stored(posterior) is not None:
-        return posterior
+    known = alone.stored(posterior) is not None
     found = each_alone(posterior, progress)
-    if alone.stored(found) is not None:
+    if not known and alone.stored(found) is not None:
         name, method = str(posterior.attrs["model"]), posterior.attrs["method"]
         posteriors.write(found, result_path(folder, name, method))
     return found

@@ -30,6 +30,7 @@ from hebbax.posterior import (
     fitting,
     forgetting,
     levels,
+    methods,
     power_scaling,
     summary,
 )
@@ -58,7 +59,7 @@ class Plan:
     specs: Sequence[ModelSpec]
     folder: Path
     seed: int
-    settings: fits.Sampler = field(default_factory=pseudo_marginal.Settings)
+    settings: methods.Sampler = field(default_factory=pseudo_marginal.Settings)
     checks: predictive.Settings = field(default_factory=predictive.Settings)
     refit: bool = field(default=False, kw_only=True)
     command: str = field(default="", kw_only=True)

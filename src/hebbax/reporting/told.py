@@ -11,7 +11,7 @@ import pydantic
 
 from hebbax.errors import FitError
 from hebbax.runs import records
-from hebbax.simulation.environment import AskedBaiting, Baiting
+from hebbax.simulation.environment import AskedBaiting
 from hebbax.validation import limits, schema
 
 FILE = "study.json"
@@ -19,7 +19,7 @@ FILE = "study.json"
 
 FILE_VERSION = 2
 
-BAITING = ("auto", *get_args(Baiting))
+BAITING = get_args(AskedBaiting)
 
 
 @dataclass(frozen=True)

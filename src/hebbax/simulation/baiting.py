@@ -103,7 +103,7 @@ def decide(sessions: Sessions, blocks: np.ndarray, asked: AskedBaiting = "auto")
         blocks: ``(animal, trial)`` from 0.
         asked: what they are to be taken as; ``auto`` for what they speak for.
     """
-    if asked not in ("auto", *get_args(Baiting)):
+    if asked not in get_args(AskedBaiting):
         raise DataError(f"baiting {asked}: must be auto, {' or '.join(get_args(Baiting))}.")
     found = {kind: _rewards(sessions, blocks, kind) for kind in get_args(Baiting)}
     likelihood = {kind: own.log_likelihood for kind, own in found.items()}

@@ -1,12 +1,13 @@
 """A cohort of generated animals with a known rule: a population and animals around it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
 from hebbax.data import Record, Sessions, from_animals
 from hebbax.errors import ModelError
@@ -115,6 +116,19 @@ def simulate(key: Key, cohort: Cohort, spec: ModelSpec) -> tuple[Sessions, dict[
     if isinstance(rule, Parametrised):
         truth["parameters"] = jnp.stack(list(rule.values(theta).values()), axis=-1)
     return sessions, {name: np.asarray(values) for name, values in truth.items()}
+
+
+def truth_table(
+    spec: ModelSpec, sessions: Sessions, truth: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Return the truth of `simulate`, a row an animal: its coefficients, of a learning model its
+    parameters, and its preferences in log odds."""
+    values = truth.get("parameters", truth["theta"])
+    animals = pd.Index(sessions.animals, name="animal")
+    table = pd.DataFrame(values, columns=list(spec.members), index=animals)
+    for stimulus, preference in zip(sessions.stimuli[1:], truth["preference"].T, strict=True):
+        table[f"preference {stimulus}"] = preference
+    return table
 
 
 def as_sessions(

@@ -24,7 +24,7 @@ from hebbax.rule.taylor import Rule
 from hebbax.typing import Array, Key
 
 Baiting = Literal["baited", "independent"]
-AskedBaiting = Baiting | Literal["auto"]
+AskedBaiting = Literal["auto", Baiting]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from hebbax.data import Sessions, data_hash
 from hebbax.errors import HebbaxError
 from hebbax.model.identity import difference, identity
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior import fits
+from hebbax.posterior import fits, methods
 from hebbax.runs import records
 from hebbax.runs.names import name_of
 from hebbax.terms.inclusion import Settings
@@ -61,7 +61,7 @@ def admit(asked: Mapping[str, Any], folder: Path, *, confirm: bool) -> None:
 
 
 def check_fits(
-    sessions: Sessions, spec: ModelSpec, folder: Path, seed: int, settings: fits.Sampler
+    sessions: Sessions, spec: ModelSpec, folder: Path, seed: int, settings: methods.Sampler
 ) -> None:
     """Raise `FitError` where a posterior of a sub-model of ``spec``, the model of all candidates,
     would be too large, or a fit of something else lies in the folder under the name of one.
@@ -75,7 +75,7 @@ def check_fits(
 
 def _found(folder: Path, terms: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the terms of each sub-model whose name a fit in a folder has."""
-    ends = (fits.ENDINGS["pseudo-marginal"], ".state.npz")
+    ends = (methods.ENDINGS["pseudo-marginal"], ".state.npz")
     files = {p.name.removesuffix(end) for end in ends for p in folder.glob(f"*{end}")}
     named = [
         () if (name := name_of(file)) == NO_TERM else tuple(name.split(JOINED))

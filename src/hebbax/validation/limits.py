@@ -44,6 +44,9 @@ MAX_STIMULI = 50
 MAX_CHAINS = 100
 """Chains of a fit."""
 
+MIN_DRAWS = 4
+"""Draws of a chain that are kept: R-hat and the effective sample size take 4 or more."""
+
 MAX_DRAWS = 100_000
 """Draws of a chain, or iterations of its warm-up."""
 
