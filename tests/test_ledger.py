@@ -11,6 +11,7 @@ import pytest
 
 from hebbax.errors import HebbaxError
 from hebbax.mehta2024.recovery import percent_deviance, r2
+from hebbax.model.spec import ModelSpec
 from hebbax.runs.ledger import Ledger, fill, read
 
 
@@ -213,3 +214,12 @@ def test_a_cell_called_null_is_no_missing_one(tmp_path):
     again = Ledger(path, ("model",), 0)
     assert again.done(model="no-learning")
     assert again.frame["model"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_what_a_model_does_not_show_of_itself_is_a_setting_too(kind, tmp_path):
+    made, asked = (ModelSpec("m", ("w",), "why", lapse_median=median) for median in (0.05, 0.06))
+    assert repr(made) == repr(asked)
+    Ledger(tmp_path / "grid.csv", ("seed",), (0, kind([made]))).add([{"seed": 1}])
+    with pytest.raises(HebbaxError, match=r"lapse_median.* 0\.05"):
+        Ledger(tmp_path / "grid.csv", ("seed",), (0, kind([asked])))

@@ -14,11 +14,11 @@ LONGEST = 200
 def flat(settings: object) -> dict[str, Any]:
     """Return settings by name, with those within settings beside them, as in ``search.rounds``.
 
-    Settings are a mapping, a data class, or a tuple of them, in which a part that has no name, or
+    Settings are a mapping, a data class, or a tuple or list of them, in which a part that has no name, or
     one that an earlier part has, is called by its place, as in ``part 2``.
     """
     out: dict[str, Any] = {}
-    if isinstance(settings, tuple):
+    if isinstance(settings, (tuple, list)):
         for place, part in enumerate(settings, start=1):
             own = flat(part) if _has_parts(part) else {}
             taken = not own or any(name in out for name in own)
@@ -44,7 +44,7 @@ def difference(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
 
 def _has_parts(value: object) -> bool:
     """Return whether a value is settings by itself, with at least one of them."""
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return any(_has_parts(part) for part in value)
     return bool(_members(value))
 

@@ -115,7 +115,7 @@ def provenance(settings: object) -> str:
     """Return one line: versions, machine, and a digest of the settings."""
     packages = ", ".join(f"{name} {now}" for name, now in _versions().items())
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores"
-    return f"{packages}, {machine}, settings {_digest(repr(settings))}"
+    return f"{packages}, {machine}, settings {_digest_of(settings)}"
 
 
 class _Stored(NamedTuple):
@@ -161,7 +161,7 @@ def _check_made_alike(path: Path, stored: _Stored, settings: object) -> None:
                 f"{path.name}: was made by {name} {before}, whose rows do not go into one table "
                 f"with those of {name} {now}, {where}, install the former, or give another --out."
             )
-    if stored.digest != _digest(repr(settings)):
+    if stored.digest != _digest_of(settings):
         other = differing.difference(stored.settings, _named(settings)) if stored.settings else None
         raise HebbaxError(
             f"{path.name}: was made {other or 'with other settings'}, {where}, or give another "
@@ -183,8 +183,18 @@ def _versions() -> dict[str, str]:
 def _named(settings: object) -> dict[str, Any]:
     """Return settings by name, as JSON holds them."""
     parts = settings if isinstance(settings, tuple) else (settings,)
-    named: dict[str, Any] = json.loads(json.dumps(differing.flat(parts), default=repr))
+    named: dict[str, Any] = json.loads(json.dumps(differing.flat(parts), default=_in_words))
     return named
+
+
+def _in_words(value: object) -> object:
+    """Return a setting that JSON has no form for: by its fields where it has them, since what an
+    object shows of itself may leave some out."""
+    return differing.flat(value) or repr(value)
+
+
+def _digest_of(settings: object) -> str:
+    return _digest(json.dumps(_named(settings)))
 
 
 def _digest(text: str) -> str:
