@@ -82,8 +82,13 @@ class Choice(Distribution):
     ) -> Numbers:
         """Return log P of each stimulus, one entry (...) each, of a choice among the ``offered``
         which with probability ``lapse`` is any of them, each as likely."""
-        natural = [o + jax.nn.log_sigmoid(a) for o, a in zip(offset, logits, strict=True)]
-        return _among(natural, lapse, offered)
+        return _among(cls.naturals(logits, offset), lapse, offered)
+
+    @classmethod
+    def naturals(cls, logits: Numbers, offset: Numbers) -> list[Array]:
+        """Return log q_k p_k of each stimulus, one entry (...) each (see `natural`)."""
+        pairs = zip(offset, logits, strict=True)
+        return [jnp.asarray(o + jax.nn.log_sigmoid(a)) for o, a in pairs]
 
     @property
     def support(self) -> Any:
@@ -215,11 +220,9 @@ class Softmax(Choice):
         return logits + offset, jnp.zeros_like(logits)
 
     @classmethod
-    def mixed(
-        cls, logits: Numbers, offset: Numbers, lapse: Array | None, offered: Numbers | None
-    ) -> Numbers:
-        """Return log P of each stimulus (see `Choice.mixed`)."""
-        return _among([o + a for o, a in zip(offset, logits, strict=True)], lapse, offered)
+    def naturals(cls, logits: Numbers, offset: Numbers) -> list[Array]:
+        """Return the natural parameter of each stimulus, one entry (...) each."""
+        return [jnp.asarray(o + a) for o, a in zip(offset, logits, strict=True)]
 
     @property
     def natural(self) -> Array:

@@ -13,8 +13,16 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from hebbax.model.choice_parameters import PARAMETERS, Parameter, Rates, Trial
+from hebbax.model.choice_likelihood import Choice
+from hebbax.model.choice_parameters import (
+    PARAMETERS,
+    Parameter,
+    Rates,
+    SessionPreference,
+    Trial,
+)
 from hebbax.model.likelihood import Kind
+from hebbax.model.session_preference import Varying, shifted
 from hebbax.model.spec import ModelSpec
 from hebbax.typing import Array, Numbers, Parameters
 
@@ -60,24 +68,51 @@ class ChoiceModel:
         logits: Numbers,
         trace: Numbers,
         offered: Numbers | None,
+        belief: Numbers | None = None,
     ) -> tuple[Array, Array]:
         """Return logits and offsets ``(..., stimulus)`` that the likelihood takes.
 
         ``logits``, ``trace`` of choices and whether each stimulus was ``offered`` have one entry
-        (...) a stimulus. With lapses, or where a part was offered, the logits are zero and the
-        offsets are log probabilities: those of the mixture.
+        (...) a stimulus, and the ``belief`` about the preference of the session one a level, where
+        it varies. With lapses, or where a part was offered, the logits are zero and the offsets are
+        log probabilities: those of the mixture.
         """
+        offset, lapse = self._offsets(values, logits, trace)
+        if belief is not None:
+            first, second = offset
+            moved = shifted(belief, self.varying(values, logits, trace))
+            offset = [first, second + moved]
+        stacked = jnp.stack(jnp.broadcast_arrays(*map(jnp.asarray, logits)), -1)
+        if lapse is not None or offered is not None:
+            each = self.kind.mixed(logits, offset, lapse, offered)
+            return jnp.zeros_like(stacked), _side_by_side(each, stacked)
+        return stacked, _side_by_side(offset, stacked)
+
+    @property
+    def varies(self) -> bool:
+        """Whether the preference varies by session."""
+        return any(isinstance(one, SessionPreference) for one in self.parameters)
+
+    def varying(self, values: Mapping[str, Numbers], logits: Numbers, trace: Numbers) -> Varying:
+        """Return what a choice between two says of the preference of its session."""
+        offset, lapse = self._offsets(values, logits, trace)
+        assert issubclass(self.kind, Choice)  # the spec says so
+        first, second = self.kind.naturals(logits, offset)
+        each = (one.varying(values[one.name]) for one in self._of(values))
+        (sd,) = (one for one in each if one is not None)
+        return Varying(second - first, sd, 0.0 if lapse is None else lapse)
+
+    def _offsets(
+        self, values: Mapping[str, Numbers], logits: Numbers, trace: Numbers
+    ) -> tuple[Numbers, Array | None]:
+        """Return the offset of each stimulus (...), and the probability of a lapse."""
         trial = Trial(self.kind, trace, logits)
         offset: Numbers = [0.0 for _ in logits]
         lapse = None
         for one in self._of(values):
             offset = one.shifted(values[one.name], offset, trial)
             lapse = one.lapsing(values[one.name]) if lapse is None else lapse
-        stacked = jnp.stack(jnp.broadcast_arrays(*map(jnp.asarray, logits)), -1)
-        if lapse is not None or offered is not None:
-            each = self.kind.mixed(logits, offset, lapse, offered)
-            return jnp.zeros_like(stacked), _side_by_side(each, stacked)
-        return stacked, _side_by_side(offset, stacked)
+        return offset, lapse
 
     def _of(self, values: Mapping[str, Numbers]) -> list[Parameter]:
         return [one for one in self.parameters if one.name in values]
@@ -100,12 +135,21 @@ class Animal(NamedTuple):
     model: ChoiceModel
 
     def readout(
-        self, logits: Array, trace: Array, offered: Array | None = None
+        self,
+        logits: Array,
+        trace: Array,
+        offered: Array | None = None,
+        belief: Array | None = None,
     ) -> tuple[Array, Array]:
         """Return logits and offsets of trials from their logits, traces of choices, and what was
-        offered, all ``(..., stimulus)``."""
-        shown = None if offered is None else _rows(offered)
-        return self.model.readout(self.values, _rows(logits), _rows(trace), shown)
+        offered, all ``(..., stimulus)``, and the belief about the session ``(..., level)``."""
+        shown, levels = (None if leaf is None else _rows(leaf) for leaf in (offered, belief))
+        return self.model.readout(self.values, _rows(logits), _rows(trace), shown, levels)
+
+    def varying(self, logits: Array, trace: Array) -> Varying:
+        """Return what choices between two say of the preference of their session, from logits and
+        traces ``(..., stimulus)``."""
+        return self.model.varying(self.values, _rows(logits), _rows(trace))
 
 
 def _rows(leaf: Array) -> list[Array]:

@@ -4,8 +4,9 @@
     w_1       = what the parameters of the start make of zero
 
 `PARAMETERS` holds them in the order of an animal's values. Each is written over single numbers, one
-a member and one a stimulus, so that the same lines serve one trial and rows of trials. A value
-between 0 and 1 is its logistic function, shifted to its prior median.
+a member and one a stimulus, so that the same lines serve one trial and rows of trials. What lies
+between 0 and 1, or above 0, is the logistic function or the exponential of a value, shifted to its
+prior median.
 """
 
 from abc import ABC, abstractmethod
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 from hebbax.model.likelihood import Kind
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.named import Parameter as Named
+from hebbax.rule.named import Range
 from hebbax.typing import Array, ArrayLike, Numbers
 
 
@@ -79,6 +81,11 @@ class Parameter:
         del own
         return None
 
+    def varying(self, own: Numbers) -> Array | None:
+        """Return the standard deviation over sessions of the preference."""
+        del own
+        return None
+
 
 class Preference(Parameter):
     """The innate preference, in log odds: of every stimulus, or against the first one."""
@@ -123,10 +130,12 @@ class InitialWeight(Parameter):
 
 
 @dataclass(frozen=True)
-class Fraction(Parameter, ABC):
-    """A parameter between 0 and 1, by its logistic function."""
+class Ranged(Parameter, ABC):
+    """A parameter of a `range`, between 0 and 1 if not said else, around its prior ``median``."""
 
     median: float
+
+    range: ClassVar[Range] = "unit"
 
     @classmethod
     def declared(cls, spec: ModelSpec) -> Self | None:
@@ -141,8 +150,8 @@ class Fraction(Parameter, ABC):
 
     @property
     def named(self) -> Named:
-        """The parameter as one of a range."""
-        return Named(self.name, "unit", self.median)
+        """The parameter, as those of learning models are."""
+        return Named(self.name, self.range, self.median)
 
     def value(self, own: Numbers) -> Array:
         """Return the parameter itself."""
@@ -150,7 +159,7 @@ class Fraction(Parameter, ABC):
         return self.named.value(jnp.asarray(z))
 
 
-class HabitRate(Fraction):
+class HabitRate(Ranged):
     """The rate at which the trace of choices follows them: a choice kernel."""
 
     name = "habit_rate"
@@ -165,7 +174,7 @@ class HabitRate(Fraction):
         return rates._replace(trace=self.value(own))
 
 
-class RewardRate(Fraction):
+class RewardRate(Ranged):
     """The rate at which the expected reward follows rewards."""
 
     name = "reward_rate"
@@ -180,7 +189,7 @@ class RewardRate(Fraction):
         return rates._replace(expected=self.value(own))
 
 
-class Retention(Fraction):
+class Retention(Ranged):
     """The part of weights, expected reward and trace that is left when a new session begins."""
 
     name = "retention"
@@ -195,7 +204,7 @@ class Retention(Fraction):
         return rates._replace(kept=self.value(own))
 
 
-class Lapse(Fraction):
+class Lapse(Ranged):
     """The probability of a choice that has nothing to do with the stimuli: one of those offered, or
     to accept or reject, each as likely."""
 
@@ -211,8 +220,34 @@ class Lapse(Fraction):
         return self.value(own)
 
 
+class SessionPreference(Ranged):
+    """The standard deviation over sessions of the preference, in log odds
+    (`hebbax.model.session_preference`)."""
+
+    name = "session_preference"
+    range = "positive"
+
+    @classmethod
+    def read(cls, spec: ModelSpec) -> bool:
+        """Return whether the preference varies by session."""
+        return spec.session_preference_scale > 0.0
+
+    def varying(self, own: Numbers) -> Array | None:
+        """Return the standard deviation."""
+        return self.value(own)
+
+
 PARAMETERS: dict[str, type[Parameter]] = {
     one.name: one
-    for one in (Preference, Habit, InitialWeight, HabitRate, RewardRate, Retention, Lapse)
+    for one in (
+        Preference,
+        Habit,
+        InitialWeight,
+        HabitRate,
+        RewardRate,
+        Retention,
+        Lapse,
+        SessionPreference,
+    )
 }
 """Every parameter by its name, in the order of an animal's values."""

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 
-from hebbax.data import Sessions, observation_index, part
+from hebbax.data import NO_CHOICE, Sessions, observation_index, part
 from hebbax.errors import ModelError
 from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
 from hebbax.model.choice_model import Animal, ChoiceModel, animal_of
@@ -30,6 +30,7 @@ from hebbax.model.effects import Effects
 from hebbax.model.groups import Group, named, sample_group
 from hebbax.model.likelihood import Choice, Encounters, Kind
 from hebbax.model.members import effects_of, groups_of
+from hebbax.model.session_preference import followed as followed_by_levels
 from hebbax.model.spec import Declared, ModelSpec
 from hebbax.model.trials import Design, design_of_trials, seen
 from hebbax.rule.memory import followed
@@ -190,7 +191,11 @@ class Model:
             chosen = (design.x > 0).astype(logits.dtype)
             start = jnp.zeros(chosen.shape[1:])
             trace = followed(chosen, rate, design.accepted, _nights(design, own), start)
-        return own.readout(logits, trace, design.offered)
+        belief = None
+        if own.model.varies:
+            seen, varying = free_choices(design), own.varying(logits, trace)
+            belief = followed_by_levels(varying, seen, design.begins)
+        return own.readout(logits, trace, design.offered, belief)
 
     def _animal_distribution(self, animal: tuple[Parameters, Design]) -> Choice | Encounters:
         return self.kind.of(*self._animal_readout(*animal), animal[1].most)
@@ -201,6 +206,22 @@ class Model:
     def _animal_readout(self, values: Parameters, design: Design) -> tuple[Array, Array]:
         own = self.animal(values)
         return self.animal_readout(own, self.animal_weights(own, design), design)
+
+
+def _check_varying(spec: ModelSpec, sessions: Sessions) -> None:
+    """Raise `ModelError` where a preference cannot vary by session as a model declares."""
+    if spec.session_preference_scale and sessions.n_stimuli != 2:
+        raise ModelError(
+            f"{spec.name}: the preference varies by session, which is a preference between two "
+            f"alternatives, and {sessions.source} has "
+            f"{sessions.n_stimuli}; leave out \"session_preference_scale\"."
+        )
+
+
+def free_choices(design: Design) -> Array:
+    """Return the choices of one animal between two alternatives ``(trial,)``, `NO_CHOICE` where
+    there was none or only one was at hand."""
+    return jnp.where(design.valid & design.accepted, design.x[:, 1] > 0, NO_CHOICE)
 
 
 def _nights(design: Design, animal: Animal) -> tuple[Array, ArrayLike] | None:
@@ -217,7 +238,8 @@ def build_model(spec: ModelSpec, sessions: Sessions) -> Model:
         sessions: recorded trials (`hebbax.read`).
 
     Raises:
-        ModelError: the likelihood asks for what was not recorded, the prior scales are still to be
+        ModelError: the likelihood asks for what was not recorded, a preference varies by session
+            where there are more than two alternatives, the prior scales are still to be
             found from the choices (`hebbax.inference.scaling.scaled`), or a rule of one's own is
             not the one that was declared.
     """
@@ -226,6 +248,7 @@ def build_model(spec: ModelSpec, sessions: Sessions) -> Model:
             f"{spec.name}: its prior scales come from the choices; "
             "hebbax.inference.scaling.scaled finds them."
         )
+    _check_varying(spec, sessions)
     observed = spec.kind.recorded(sessions, spec.name)
     warn_if_single()
     recording, kept = sessions, seen(sessions, spec)

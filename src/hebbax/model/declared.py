@@ -253,6 +253,9 @@ NEEDED = {
     "window": Needed(lambda spec: spec.reward == "expected", 'reward = "expected"'),
     "retention_median": _RETAIN,
     "retention_scale": _RETAIN,
+    "session_preference_median": Needed(
+        lambda spec: spec.session_preference_scale > 0.0, '"session_preference_scale" above 0'
+    ),
     "lapse_median": Needed(lambda spec: spec.lapse_scale > 0.0, '"lapse_scale" above 0'),
 }
 """Keys that belong to others."""

@@ -3,7 +3,7 @@
 A posterior of a learning model (`hebbax.rule.named`), or of a rule of one's own
 (`hebbax.rule.function`), has ``theta`` along ``term``, the names of its parameters: what was
 sampled, each on the scale of its link beside its prior median. So are the parameters of a choice
-between 0 and 1 (`hebbax.model.choice_parameters.Fraction`). Beside these are stored, as functions
+that have a range (`hebbax.model.choice_parameters.Ranged`). Beside these are stored, as functions
 of them,
 
     parameters    (..., animal, parameter)      alpha, beta, lapse ... themselves
@@ -22,7 +22,7 @@ import xarray as xr
 
 from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.choice_parameters import PARAMETERS as CHOICE
-from hebbax.model.choice_parameters import Fraction
+from hebbax.model.choice_parameters import Ranged
 from hebbax.model.choices import Model
 from hebbax.model.spec import Declared, ModelSpec
 from hebbax.rule.expression import Expression
@@ -35,8 +35,8 @@ DIMS = {PARAMETERS: "parameter", COEFFICIENTS: "coefficient"}
 
 POPULATION = "_population"
 
-FRACTIONS = tuple(name for name, one in CHOICE.items() if issubclass(one, Fraction))
-"""Names of the parameters of a choice between 0 and 1."""
+RANGED = tuple(name for name, one in CHOICE.items() if issubclass(one, Ranged))
+"""Names of the parameters of a choice that have a range."""
 
 
 def derived(model: Model, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -63,7 +63,7 @@ def natural(
         out[COEFFICIENTS] = np.asarray(made(theta))
         if isinstance(rule, Parametrised):
             each += list(rule.values(theta).values())
-    each += [one.value([values[one.name]]) for one in fractions(spec) if one.name in values]
+    each += [one.value([values[one.name]]) for one in ranged(spec) if one.name in values]
     if each:
         out[PARAMETERS] = np.stack(list(map(np.asarray, each)), axis=-1)
     return out
@@ -71,13 +71,13 @@ def natural(
 
 def names_of(spec: ModelSpec, among: Collection[str] | None = None) -> list[str]:
     """Return the names of the parameters in natural units; of the choice model those ``among``."""
-    each = [one.name for one in fractions(spec) if among is None or one.name in among]
+    each = [one.name for one in ranged(spec) if among is None or one.name in among]
     return [*spec.parameters, *each]
 
 
-def fractions(spec: ModelSpec) -> list[Fraction]:
-    """Return the parameters of a choice between 0 and 1 that a model declares."""
-    return [one for one in ChoiceModel.of(spec).parameters if isinstance(one, Fraction)]
+def ranged(spec: ModelSpec) -> list[Ranged]:
+    """Return the parameters of a choice that have a range, of those that a model declares."""
+    return [one for one in ChoiceModel.of(spec).parameters if isinstance(one, Ranged)]
 
 
 def coordinates(model: Model) -> dict[str, list[str]]:
@@ -91,7 +91,7 @@ def coordinates(model: Model) -> dict[str, list[str]]:
 def dims(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
     """Return the dimensions of what is stored beside the values of a model, by name."""
     stored = {
-        PARAMETERS: bool(spec.parameters or fractions(spec)),
+        PARAMETERS: bool(spec.parameters or ranged(spec)),
         COEFFICIENTS: bool(spec.parameters),
     }
     own = {name: dim for name, dim in DIMS.items() if stored[name]}
@@ -114,7 +114,7 @@ def told(draws: xr.Dataset) -> dict[str, str]:
         return {name: name for name in names}
     rule = COEFFICIENTS if COEFFICIENTS in names else "theta"
     first = {PARAMETERS: "", rule: "theta"} if rule in names else {PARAMETERS: ""}
-    told_by_them = (*DIMS, "theta", *FRACTIONS)
+    told_by_them = (*DIMS, "theta", *RANGED)
     return {**first, **{name: name for name in names if name not in told_by_them}}
 
 

@@ -89,7 +89,7 @@ def _told(spec: ModelSpec, n_stimuli: int, values: dict[str, np.ndarray]) -> dic
             found |= {f"theta {term}": coefficients[..., j] for j, term in enumerate(spec.terms)}
         for loss in losses(spec.terms, spec.rate, n_stimuli):
             found[f"loss of {loss.weight} in a trial (%)"] = PERCENT * loss.of(coefficients)
-    told = ("theta", *learning.FRACTIONS)
+    told = ("theta", *learning.RANGED)
     return found | {name: own for name, own in values.items() if name not in told}
 
 

@@ -137,7 +137,7 @@ def _links(spec: ModelSpec, group: str) -> tuple[Parameter, ...]:
     scale."""
     if group == "theta":
         return parameters_of(spec.parameters)
-    return tuple(one.named for one in learning.fractions(spec) if one.name == group)
+    return tuple(one.named for one in learning.ranged(spec) if one.name == group)
 
 
 def _key(spec: ModelSpec, group: str, member: int) -> str:

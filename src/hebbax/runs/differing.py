@@ -14,8 +14,8 @@ LONGEST = 200
 def flat(settings: object) -> dict[str, Any]:
     """Return settings by name, with those within settings beside them, as in ``search.rounds``.
 
-    Settings are a mapping, a data class, or a tuple or list of them, in which a part that has no name, or
-    one that an earlier part has, is called by its place, as in ``part 2``.
+    Settings are a mapping, a data class, or a tuple or list of them, in which a part that has no
+    name, or one that an earlier part has, is called by its place, as in ``part 2``.
     """
     out: dict[str, Any] = {}
     if isinstance(settings, (tuple, list)):

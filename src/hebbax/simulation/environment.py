@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.data import NO_CHOICE
+from hebbax.model import session_preference
 from hebbax.model.choice_model import Animal
 from hebbax.model.likelihood import Kind
 from hebbax.model.spec import ModelSpec
@@ -148,6 +149,7 @@ def generate(
         history=jnp.zeros(spec.window),
         expected=jnp.asarray(animal.model.start, float),
         trace=jnp.zeros(n_stimuli),
+        belief=jnp.asarray(session_preference.prior()),
     )
 
     def step(past: _Past, trial: tuple) -> tuple[_Past, Session]:
@@ -156,7 +158,9 @@ def generate(
             past = jax.tree.map(partial(jnp.where, begins), _resumed(start, past, animal), past)
         choice_key, reward_key, reject_key = jax.random.split(key, 3)
         logits = logits_of(network, past.weights)
-        offer, accept = spec.kind.attraction(*animal.readout(logits, past.trace, offered))
+        belief = past.belief if animal.model.varies else None
+        said = animal.readout(logits, past.trace, offered, belief)
+        offer, accept = spec.kind.attraction(*said)
         choice = jax.random.categorical(choice_key, jax.nn.log_softmax(offer + accept))
         rejections = reject(reject_key, offer, accept, environment.most_encounters)
         accepted = rejections.sum() < environment.most_encounters
@@ -174,6 +178,9 @@ def generate(
             if memory.expected is None
             else towards(reward, memory.expected, past.expected),
             trace=towards(chosen, 1.0 if memory.trace is None else memory.trace, past.trace),
+            belief=_believed(past, animal, logits, choice, offered)
+            if animal.model.varies
+            else past.belief,
         )
         passed = past
         if spec.omitted == "decay":
@@ -192,13 +199,15 @@ def generate(
 class _Past(NamedTuple):
     """What an animal and its task go into a trial with: ``weights``, rewards that are ``armed``,
     the last rewards (``history``), what it ``expected`` by an average of its own, and the ``trace``
-    of choices, which without a rate of its own is the last one."""
+    of choices, which without a rate of its own is the last one; and the ``belief`` about the
+    preference of the session."""
 
     weights: Array
     armed: Array
     history: Array
     expected: Array
     trace: Array
+    belief: Array
 
 
 def _resumed(start: _Past, past: _Past, animal: Animal) -> _Past:
@@ -209,7 +218,16 @@ def _resumed(start: _Past, past: _Past, animal: Animal) -> _Past:
     # What has no rate of its own is data, and kept whole.
     own = ("weights", "expected", *(() if animal.rates.trace is None else ("trace",)))
     left = {name: resumed(getattr(start, name), kept, getattr(past, name)) for name in own}
-    return past._replace(armed=start.armed, **left)
+    return past._replace(armed=start.armed, belief=start.belief, **left)
+
+
+def _believed(
+    past: _Past, animal: Animal, logits: Array, choice: Array, offered: Array | None
+) -> Array:
+    """Return the belief about the preference of the session after a choice (level,)."""
+    free = choice if offered is None else jnp.where(offered.all(), choice, NO_CHOICE)
+    varying = animal.varying(logits, past.trace)
+    return jnp.stack(session_preference.believed(list(past.belief), varying, free))
 
 
 def _log_probability(

@@ -24,6 +24,7 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 
 from hebbax.inference.density import Expansion, padded_observed
+from hebbax.model import session_preference
 from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.choices import Model
 from hebbax.model.likelihood import Kind
@@ -79,11 +80,13 @@ class Trials(NamedTuple):
 
 class State(NamedTuple):
     """What an animal goes into a trial with: the weight of each input, and of its memory what has a
-    rate of its own, the ``expected`` reward and the ``trace`` of choices of each stimulus."""
+    rate of its own, the ``expected`` reward and the ``trace`` of choices of each stimulus; and the
+    ``belief`` about the preference of the session, where it varies."""
 
     weights: list[Array]
     expected: Array | None
     trace: list[Array] | None
+    belief: list[Array] | None
 
 
 def frame_of(model: Model) -> Frame:
@@ -231,6 +234,7 @@ def _start(frame: Frame, values: Values) -> State:
         [weight.astype(SINGLE) for weight in choices.initial_weights(values, n)],
         None if rates.expected is None else zero + choices.start,
         None if rates.trace is None else [zero] * len(frame.network.stimuli),
+        [zero + level for level in session_preference.prior()] if choices.varies else None,
     )
 
 
@@ -238,8 +242,9 @@ def _trial(frame: Frame, values: Values, state: State, trial: Trials) -> tuple[S
     """Return the state after a trial, and its logits of acceptance and offsets (stimulus,)."""
     network = frame.network
     if trial.begins is not None:
-        kept = frame.choices.rates(values).kept
-        left = jax.tree.map(lambda at, m: resumed(at, kept, m), _start(frame, values), state)
+        kept, start = frame.choices.rates(values).kept, _start(frame, values)
+        left = jax.tree.map(lambda at, m: resumed(at, kept, m), start, state)
+        left = left._replace(belief=start.belief)
         state = jax.tree.map(partial(jnp.where, trial.begins), left, state)
     rates = network.readout.rates(np.asarray(network.stimuli))
     drives = (
@@ -248,9 +253,14 @@ def _trial(frame: Frame, values: Values, state: State, trial: Trials) -> tuple[S
     logits = [network.readout.logit(drive) for drive in drives]
     trace = list(trial.trace) if state.trace is None else state.trace
     offered = None if trial.offered is None else list(trial.offered)
-    said = frame.choices.readout(values, logits, trace, offered)
+    said = frame.choices.readout(values, logits, trace, offered, state.belief)
     logit, offset = (leaf.astype(SINGLE) for leaf in said)
-    return _after(frame, values, state, trial), logit, offset
+    after = _after(frame, values, state, trial)
+    if state.belief is not None:
+        varying = frame.choices.varying(values, logits, trace)
+        belief = session_preference.believed(state.belief, varying, trial.value)
+        after = after._replace(belief=[level.astype(SINGLE) for level in belief])
+    return after, logit, offset
 
 
 def _after(frame: Frame, values: Values, state: State, trial: Trials) -> State:
@@ -267,7 +277,7 @@ def _after(frame: Frame, values: Values, state: State, trial: Trials) -> State:
         followed = [towards(c, rates.trace, past) for c, past in zip(chosen, trace, strict=True)]
         trace = [jnp.where(trial.accepted, a, b) for a, b in zip(followed, trace, strict=True)]
     weights = _learnt(frame, values.get("theta", []), state.weights, trial, drive)
-    return State(weights, expected, trace)
+    return State(weights, expected, trace, state.belief)
 
 
 def _learnt(
