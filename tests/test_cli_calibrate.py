@@ -158,6 +158,15 @@ def test_models_are_told_apart(tmp_path):
             "a truth is ranked among 30 draws, and 20 are made; ask for more.",
         ),
         (
+            (*ONE, "--outcomes", "1/0"),
+            '--outcomes: "1/0" given; two rewards with a slash between them are allowed, the smaller '
+            "first, as in -1/1.",
+        ),
+        (
+            (*ONE, "--trials", "20", "--sessions", "21"),
+            "--sessions 21: so many do not fit into 20 trials.",
+        ),
+        (
             (*ONE, "--rewards", "0.2,0.8"),
             '--rewards: "0.2,0.8" given; probabilities with a slash between them are allowed, as '
             "in 0.2/0.8.",

@@ -1,8 +1,9 @@
 """What is ranked, and among which draws."""
 
+import jax
 import numpy as np
 
-from hebbax.check.prior_predictive import template
+from hebbax.check.prior_predictive import generator, recorded, template
 from hebbax.check.sbc import Settings, quantities, thinned
 from hebbax.model.declared import parse_spec, read_spec
 from hebbax.simulation.environment import Task
@@ -44,3 +45,16 @@ def test_settings_name_a_program_whatever_copy_of_them_is_asked():
     wider = parse_spec({"name": "a", "terms": ["w"], "scales": {"w": 0.4}})
     assert wider != parse_spec({"name": "a", "terms": ["w"]})
     assert hash(Settings()) == hash(Settings())
+
+
+def test_cohorts_have_the_sessions_and_the_rewards_of_their_task():
+    task = Task(12, 2, (0.3, 0.6), "independent", sessions=3, outcomes=(-1.0, 2.0))
+    spec = parse_spec({"name": "any", "terms": ["x r"], "session_preference_scale": 0.5})
+    model = template(spec, 2, task)
+    lived = generator(model, task)(jax.random.PRNGKey(0))
+    sessions = recorded(lived.session, task, (spec,))
+    assert sessions.session.tolist() == 2 * [4 * [0] + 4 * [1] + 4 * [2]]
+    assert set(np.unique(sessions.rewards)) == {-1.0, 2.0}
+    assert task.words == (
+        "12 trials in 2 blocks and 3 sessions with independent rewards of 0.3/0.6 (-1 or 2)"
+    )

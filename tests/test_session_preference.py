@@ -22,7 +22,6 @@ SD = 0.7
 PLAIN = ModelSpec("m", ("x r", "w"), readout="softmax", reward="raw")
 MEMORY = {"reward": "exponential", "habit_scale": 1.0, "habit": "kernel"}
 CASES = {
-    "log odds": {},
     "by acceptance": {"readout": "accept"},
     "with lapses": {"lapse_scale": 1.0},
     "weights kept": {"between_sessions": "keep"},

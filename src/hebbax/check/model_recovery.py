@@ -21,7 +21,7 @@ from scipy.special import softmax
 
 from hebbax.check import calibration, repeated_fits
 from hebbax.check.leave_one_out import leave_one_out, scored
-from hebbax.check.prior_predictive import Lived, generator, template
+from hebbax.check.prior_predictive import Lived, generator, recorded, template
 from hebbax.check.sbc import Settings, reasons
 from hebbax.data import Sessions
 from hebbax.errors import HebbaxError, ModelError
@@ -38,7 +38,6 @@ from hebbax.posterior.inference_data import Posterior, coordinates, variable_dim
 from hebbax.posterior.observed import site_of
 from hebbax.runs import files, workers
 from hebbax.runs.ledger import Ledger
-from hebbax.simulation.cohort import as_sessions
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
 APART = 0.75
@@ -183,7 +182,7 @@ def simulate(
     key = jax.random.fold_in(jax.random.PRNGKey(settings.seed), simulation)
     live_key, *fit_keys = jax.random.split(key, 1 + len(specs))
     lived = jax.device_get(program(true, settings).live(live_key))
-    sessions = as_sessions(lived.session, "simulated from the prior")
+    sessions = recorded(lived.session, settings.task, specs)
     judged = {
         spec.name: _judge(own, spec, settings, sessions)
         for spec, own in zip(specs, fit_keys, strict=True)

@@ -5,18 +5,19 @@ animals then live (`hebbax.simulation.environment.generate`) with the rule, netw
 signal of the model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from numpyro.handlers import seed, trace
 
+from hebbax.data import Sessions
 from hebbax.model.choices import Model, build_model
 from hebbax.model.effects import covariates_named
 from hebbax.model.spec import ModelSpec
 from hebbax.simulation.cohort import as_sessions
-from hebbax.simulation.environment import Environment, Session, Task, generate
+from hebbax.simulation.environment import Session, Task, generate
 from hebbax.typing import Key, Parameters
 
 
@@ -29,14 +30,21 @@ class Lived(NamedTuple):
 
 
 def template(spec: ModelSpec, animals: int, task: Task) -> Model:
-    """Return the model on recordings of the task's size, whatever was chosen in them; each of the
-    covariates that it names divides the animals in two groups."""
+    """Return the model on recordings of the task's size, whatever was chosen in them."""
     n_stimuli = len(task.rewards)
     choices = np.broadcast_to(np.arange(task.trials) % n_stimuli, (animals, task.trials))
     nothing = np.zeros(choices.shape)
     rejections = np.zeros((*choices.shape, n_stimuli))
     made = Session(choices, nothing, rejections, nothing)  # type: ignore[arg-type]
-    return build_model(spec, as_sessions(made, "nothing yet", factors=covariates_named(spec.by)))
+    return build_model(spec, recorded(made, task, (spec,)))
+
+
+def recorded(made: Session, task: Task, specs: Sequence[ModelSpec]) -> Sessions:
+    """Return what simulated animals did in a task as recordings with what some models need: each of
+    the covariates that they name divides the animals in two groups."""
+    factors = sorted({name for spec in specs for name in covariates_named(spec.by)})
+    session = task.session if task.sessions > 1 else None
+    return as_sessions(made, "simulated from the prior", session=session, factors=factors)
 
 
 def draw_truth(key: Key, model: Model) -> Parameters:
@@ -53,7 +61,7 @@ def draw_truth(key: Key, model: Model) -> Parameters:
 def lives(model: Model, task: Task) -> Callable[[Key, Parameters], Session]:
     """Return a compiled function of a key and of each animal's values by group name, which lets the
     animals live through the task and returns a `Session` with a leading dimension ``animal``."""
-    environment = Environment(task.chances, task.baiting)
+    environment = task.environment
 
     def animal(key: Key, values: Parameters) -> Session:
         own = model.animal(values)

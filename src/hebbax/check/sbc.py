@@ -20,14 +20,13 @@ import numpy as np
 import pandas as pd
 
 from hebbax.check import calibration, repeated_fits
-from hebbax.check.prior_predictive import Lived, generator, template
+from hebbax.check.prior_predictive import Lived, generator, recorded, template
 from hebbax.errors import HebbaxError, ModelError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
 from hebbax.inference.density import log_likelihood
 from hebbax.model.choices import Model, build_model
 from hebbax.model.effects import NAME as EFFECT
-from hebbax.model.effects import covariates_named
 from hebbax.model.priors import Shrinking
 from hebbax.model.spec import ModelSpec
 from hebbax.model.trials import Design
@@ -35,7 +34,6 @@ from hebbax.posterior import diagnostics
 from hebbax.runs import files, workers
 from hebbax.runs.ledger import Ledger
 from hebbax.runs.names import file_name
-from hebbax.simulation.cohort import as_sessions
 from hebbax.simulation.environment import TASK, Task
 from hebbax.typing import Array, Key, Parameters, Progress, silent
 
@@ -228,10 +226,8 @@ def simulate(spec: ModelSpec, settings: Settings, simulation: int) -> Simulated:
     key = jax.random.fold_in(jax.random.PRNGKey(settings.seed), simulation)
     live_key, fit_key = jax.random.split(key)
     lived = jax.device_get(compiled.live(live_key))
-    factors = covariates_named(spec.by)
-    simulated = as_sessions(lived.session, "simulated from the prior", factors=factors)
-    recorded = build_model(spec, simulated)
-    made = compiled.fit(fit_key, recorded.design, jnp.asarray(recorded.observed), lived.truth)
+    model = build_model(spec, recorded(lived.session, settings.task, (spec,)))
+    made = compiled.fit(fit_key, model.design, jnp.asarray(model.observed), lived.truth)
     truth, draws, accepted = jax.device_get(made)
     names = [*compiled.quantities, Quantity(LIKELIHOOD, "likelihood", "", ())]
     kept = thinned(draws, settings.ranked)

@@ -1,5 +1,6 @@
 """The command that asks whether posteriors are right as often as they say: calibrate."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +20,7 @@ from hebbax.model.spec import ModelSpec
 from hebbax.runs import workers
 from hebbax.runs.names import file_name
 from hebbax.simulation.environment import Baiting, Task
+from hebbax.validation.quoting import plain
 
 SHOWN = ["inside", "50 %", "80 %", "90 %", "95 %", "contraction", "z mean", "z sd"]
 """Columns of the terminal's table; the file has all."""
@@ -31,7 +33,9 @@ def calibrate(
     trials: int,
     blocks: int,
     rewards: str,
+    outcomes: str,
     baiting: Baiting,
+    sessions: int,
     warmup: int,
     draws: int,
     number: int,
@@ -42,7 +46,8 @@ def calibrate(
 ) -> None:
     """Print and draw the answer about one model, or about several."""
     specs = [read_spec(name) for name in models]
-    task = Task(trials, blocks, designs.parse_rewards(rewards), baiting)
+    chances, worth = designs.parse_rewards(rewards), _outcomes(outcomes)
+    task = Task(trials, blocks, chances, baiting, sessions, worth)
     _check(animals, task)
     sampler = replace(repeated_fits.SETTINGS, warmup=warmup, draws=draws)
     settings = sbc.Settings(animals, task, seed=seed, sampler=sampler)
@@ -98,6 +103,20 @@ def _several(specs: list[ModelSpec], plan: Plan) -> None:
     CONSOLE.print(found.sentence)
 
 
+def _outcomes(text: str) -> tuple[float, float]:
+    """Return the two rewards that were written with a slash; raise `HebbaxError` for others."""
+    try:
+        none, one = map(float, text.split("/"))
+        if not -math.inf < none < one < math.inf:
+            raise ValueError
+    except ValueError:
+        raise HebbaxError(
+            f'--outcomes: "{plain(text)}" given; two rewards with a slash between them are allowed,'
+            " the smaller first, as in -1/1."
+        ) from None
+    return none, one
+
+
 def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
@@ -107,5 +126,9 @@ def _check(animals: int, task: Task) -> None:
     """Raise `HebbaxError` for an experiment that is none."""
     if task.blocks > task.trials:
         raise HebbaxError(f"--blocks {task.blocks}: so many do not fit into {task.trials} trials.")
+    if task.sessions > task.trials:
+        raise HebbaxError(
+            f"--sessions {task.sessions}: so many do not fit into {task.trials} trials."
+        )
     check_cohort(animals, task.trials)
     designs.check_rewards((task.rewards,))

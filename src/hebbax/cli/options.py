@@ -161,6 +161,14 @@ CHANCES = "reward probabilities of the first block, a stimulus each, as in 0.2/0
 trials_option = click.option("--trials", type=TRIALS, default=240, help=TRIALS_OF_AN_ANIMAL)
 blocks_option = click.option("--blocks", type=BLOCKS, default=3, help=NUMBER_OF_BLOCKS)
 rewards_option = click.option("--rewards", default="0.2/0.8", help=CHANCES)
+sessions_option = click.option(
+    "--sessions", type=BLOCKS, default=1, help="sessions of an animal, as long as each other"
+)
+outcomes_option = click.option(
+    "--outcomes",
+    default="0/1",
+    help="reward of a choice that collects nothing, and of one that collects, as in -1/1",
+)
 
 
 def warmup_option(default: int) -> Callable[..., Any]:

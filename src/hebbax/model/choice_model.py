@@ -18,13 +18,12 @@ from hebbax.model.choice_parameters import (
     PARAMETERS,
     Parameter,
     Rates,
-    SessionPreference,
     Trial,
 )
 from hebbax.model.likelihood import Kind
-from hebbax.model.session_preference import Varying, shifted
+from hebbax.model.session_preference import Belief, believed, believing, followed, shifted
 from hebbax.model.spec import ModelSpec
-from hebbax.typing import Array, Numbers, Parameters
+from hebbax.typing import Array, ArrayLike, Numbers, Parameters
 
 KEPT = {"reset": 0.0, "keep": 1.0}
 """What is kept between sessions where it is no parameter."""
@@ -68,19 +67,19 @@ class ChoiceModel:
         logits: Numbers,
         trace: Numbers,
         offered: Numbers | None,
-        belief: Numbers | None = None,
+        belief: Belief | None = None,
     ) -> tuple[Array, Array]:
         """Return logits and offsets ``(..., stimulus)`` that the likelihood takes.
 
         ``logits``, ``trace`` of choices and whether each stimulus was ``offered`` have one entry
-        (...) a stimulus, and the ``belief`` about the preference of the session one a level, where
-        it varies. With lapses, or where a part was offered, the logits are zero and the offsets are
-        log probabilities: those of the mixture.
+        (...) a stimulus; the ``belief`` is about the preference of the session, where it varies.
+        With lapses, or where a part was offered, the logits are zero and the offsets are log
+        probabilities: those of the mixture.
         """
         offset, lapse = self._offsets(values, logits, trace)
         if belief is not None:
             first, second = offset
-            moved = shifted(belief, self.varying(values, logits, trace))
+            moved = shifted(belief, self._odds(logits, offset))
             offset = [first, second + moved]
         stacked = jnp.stack(jnp.broadcast_arrays(*map(jnp.asarray, logits)), -1)
         if lapse is not None or offered is not None:
@@ -88,19 +87,45 @@ class ChoiceModel:
             return jnp.zeros_like(stacked), _side_by_side(each, stacked)
         return stacked, _side_by_side(offset, stacked)
 
-    @property
-    def varies(self) -> bool:
-        """Whether the preference varies by session."""
-        return any(isinstance(one, SessionPreference) for one in self.parameters)
-
-    def varying(self, values: Mapping[str, Numbers], logits: Numbers, trace: Numbers) -> Varying:
-        """Return what a choice between two says of the preference of its session."""
-        offset, lapse = self._offsets(values, logits, trace)
-        assert issubclass(self.kind, Choice)  # the spec says so
-        first, second = self.kind.naturals(logits, offset)
+    def belief(self, values: Mapping[str, Numbers]) -> Belief | None:
+        """Return what an animal of some ``values`` begins a session with, None where its preference
+        is the same in all."""
         each = (one.varying(values[one.name]) for one in self._of(values))
-        (sd,) = (one for one in each if one is not None)
-        return Varying(second - first, sd, 0.0 if lapse is None else lapse)
+        return next((believing(sd) for sd in each if sd is not None), None)
+
+    def believed(
+        self,
+        values: Mapping[str, Numbers],
+        logits: Numbers,
+        trace: Numbers,
+        belief: Belief,
+        choice: Array,
+    ) -> Belief:
+        """Return the belief after a ``choice`` (...) between two."""
+        offset, lapse = self._offsets(values, logits, trace)
+        return believed(belief, self._odds(logits, offset), _or_none(lapse), choice)
+
+    def followed(
+        self,
+        values: Mapping[str, Numbers],
+        logits: Numbers,
+        trace: Numbers,
+        choices: Array,
+        begins: Array | None,
+    ) -> Belief | None:
+        """Return the belief before each trial, from logits, traces and ``choices`` of all and which
+        begin a later session, (trial,); None where the preference is the same in all."""
+        belief = self.belief(values)
+        if belief is None:
+            return None
+        offset, lapse = self._offsets(values, logits, trace)
+        return followed(belief, self._odds(logits, offset), _or_none(lapse), choices, begins)
+
+    def _odds(self, logits: Numbers, offset: Numbers) -> Array:
+        """Return the log odds (...) of the second of two alternatives."""
+        assert issubclass(self.kind, Choice)  # as the declared model says
+        first, second = self.kind.naturals(logits, offset)
+        return second - first
 
     def _offsets(
         self, values: Mapping[str, Numbers], logits: Numbers, trace: Numbers
@@ -116,6 +141,10 @@ class ChoiceModel:
 
     def _of(self, values: Mapping[str, Numbers]) -> list[Parameter]:
         return [one for one in self.parameters if one.name in values]
+
+
+def _or_none(lapse: Array | None) -> ArrayLike:
+    return 0.0 if lapse is None else lapse
 
 
 def _side_by_side(each: Numbers, like: Array) -> Array:
@@ -139,17 +168,24 @@ class Animal(NamedTuple):
         logits: Array,
         trace: Array,
         offered: Array | None = None,
-        belief: Array | None = None,
+        belief: Belief | None = None,
     ) -> tuple[Array, Array]:
         """Return logits and offsets of trials from their logits, traces of choices, and what was
-        offered, all ``(..., stimulus)``, and the belief about the session ``(..., level)``."""
-        shown, levels = (None if leaf is None else _rows(leaf) for leaf in (offered, belief))
-        return self.model.readout(self.values, _rows(logits), _rows(trace), shown, levels)
+        offered, all ``(..., stimulus)``, and the belief about the session."""
+        shown = None if offered is None else _rows(offered)
+        return self.model.readout(self.values, _rows(logits), _rows(trace), shown, belief)
 
-    def varying(self, logits: Array, trace: Array) -> Varying:
-        """Return what choices between two say of the preference of their session, from logits and
-        traces ``(..., stimulus)``."""
-        return self.model.varying(self.values, _rows(logits), _rows(trace))
+    def believed(self, logits: Array, trace: Array, belief: Belief, choice: Array) -> Belief:
+        """Return the belief about the session after a choice, from logits and traces
+        ``(stimulus,)``."""
+        return self.model.believed(self.values, _rows(logits), _rows(trace), belief, choice)
+
+    def followed(
+        self, logits: Array, trace: Array, choices: Array, begins: Array | None
+    ) -> Belief | None:
+        """Return the belief before each trial, from logits and traces ``(trial, stimulus)``, and
+        choices and which trials begin a later session, (trial,)."""
+        return self.model.followed(self.values, _rows(logits), _rows(trace), choices, begins)
 
 
 def _rows(leaf: Array) -> list[Array]:

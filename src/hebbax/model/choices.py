@@ -30,7 +30,6 @@ from hebbax.model.effects import Effects
 from hebbax.model.groups import Group, named, sample_group
 from hebbax.model.likelihood import Choice, Encounters, Kind
 from hebbax.model.members import effects_of, groups_of
-from hebbax.model.session_preference import followed as followed_by_levels
 from hebbax.model.spec import Declared, ModelSpec
 from hebbax.model.trials import Design, design_of_trials, seen
 from hebbax.rule.memory import followed
@@ -191,10 +190,7 @@ class Model:
             chosen = (design.x > 0).astype(logits.dtype)
             start = jnp.zeros(chosen.shape[1:])
             trace = followed(chosen, rate, design.accepted, _nights(design, own), start)
-        belief = None
-        if own.model.varies:
-            seen, varying = free_choices(design), own.varying(logits, trace)
-            belief = followed_by_levels(varying, seen, design.begins)
+        belief = own.followed(logits, trace, _free_choices(design), design.begins)
         return own.readout(logits, trace, design.offered, belief)
 
     def _animal_distribution(self, animal: tuple[Parameters, Design]) -> Choice | Encounters:
@@ -214,11 +210,11 @@ def _check_varying(spec: ModelSpec, sessions: Sessions) -> None:
         raise ModelError(
             f"{spec.name}: the preference varies by session, which is a preference between two "
             f"alternatives, and {sessions.source} has "
-            f"{sessions.n_stimuli}; leave out \"session_preference_scale\"."
+            f'{sessions.n_stimuli}; leave out "session_preference_scale".'
         )
 
 
-def free_choices(design: Design) -> Array:
+def _free_choices(design: Design) -> Array:
     """Return the choices of one animal between two alternatives ``(trial,)``, `NO_CHOICE` where
     there was none or only one was at hand."""
     return jnp.where(design.valid & design.accepted, design.x[:, 1] > 0, NO_CHOICE)

@@ -12,6 +12,7 @@ and b of the levels themselves where a session begins. It is exact: the levels a
 finer than what the choices of a session tell. A trial without a free choice between both leaves b.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -19,75 +20,85 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.data import NO_CHOICE
-from hebbax.typing import Array, ArrayLike, Numbers
+from hebbax.typing import Array, ArrayLike
 
-LEVELS = np.linspace(-3.5, 3.5, 31)
+LEVELS = np.linspace(-3.5, 3.5, 32)
 """Where a session may lie, in standard deviations."""
 
 MOST = 30.0
 """Largest log odds that are told apart: exponentials stay finite in single precision."""
 
 
-class Varying(NamedTuple):
-    """What a choice between two says of the levels: its log ``odds`` at level zero, the standard
-    deviation ``sd`` over sessions, and the probability of a ``lapse``."""
+class Belief(NamedTuple):
+    """What the choices of a session say of its level: the ``probability`` (..., level) of each, and
+    by what each multiplies the odds ``against`` (..., level) the second alternative, exp(-sd z),
+    which are computed once for all trials."""
 
-    odds: ArrayLike
-    sd: ArrayLike
-    lapse: ArrayLike
+    probability: Array
+    against: Array
+
+    def anew(self) -> "Belief":
+        """Return the belief where a session begins."""
+        return self._replace(probability=jnp.asarray(prior(), self.probability.dtype))
 
 
-def prior() -> list[float]:
-    """Return the probability of each level where a session begins."""
+def prior() -> np.ndarray:
+    """Return the probability of each level ``(level,)`` where a session begins."""
     density = np.exp(-0.5 * LEVELS**2)
-    return list(map(float, density / density.sum()))
+    return density / density.sum()
 
 
-def shifted(belief: Numbers, varying: Varying) -> Array:
-    """Return what the levels add to the log odds of a choice (...), by the probability ``belief``
-    of each: their sum over levels is a choice of two as any other."""
-    first, second = _probabilities(varying)
-    chances = (sum(b * p for b, p in zip(belief, each, strict=True)) for each in (second, first))
-    chosen, other = map(jnp.asarray, chances)
-    return jnp.log(chosen) - jnp.log(other) - _clipped(varying.odds)
+def believing(sd: ArrayLike) -> Belief:
+    """Return the belief before the first trial, for a standard deviation over sessions."""
+    against = jnp.exp(-sd * jnp.asarray(LEVELS, jnp.result_type(sd)))
+    return Belief(jnp.asarray(prior(), against.dtype), against)
 
 
-def believed(belief: Numbers, varying: Varying, choice: Array) -> list[Array]:
-    """Return the probability of each level after a ``choice`` (...) of 0 or 1, as it was where
-    there was none."""
-    lapse = varying.lapse
-    seen = [
-        (1.0 - lapse) * jnp.where(choice == 1, second, first) + 0.5 * lapse
-        for first, second in zip(*_probabilities(varying), strict=True)
-    ]
-    new = [b * p for b, p in zip(belief, seen, strict=True)]
-    total = jnp.asarray(sum(new))
-    return [jnp.where(choice == NO_CHOICE, b, n / total) for b, n in zip(belief, new, strict=True)]
+def shifted(belief: Belief, odds: Array) -> Array:
+    """Return what the levels add to the log ``odds`` (...) of the second alternative: their sum
+    over levels is a choice of two as any other."""
+    first, second = map(_total, _parts(belief, odds))
+    return jnp.log(second) - jnp.log(first) - _clipped(odds)
 
 
-def followed(varying: Varying, choice: Array, begins: Array | None) -> Array:
-    """Return the probability of each level *before* each trial ``(trial, level)``, from the log
-    odds of the trials, their choices, and which trials begin a later session, all (trial,)."""
-    start = jnp.asarray(prior())
+def believed(belief: Belief, odds: Array, lapse: ArrayLike, choice: Array) -> Belief:
+    """Return the belief after a ``choice`` (...) of 0 or 1 at the log ``odds`` of level zero, as it
+    was where there was none."""
+    choice = choice[..., None]
+    first, second = _parts(belief, odds)
+    own = jnp.where(choice == 1, second, first)
+    new = jnp.asarray((1.0 - lapse) * own + 0.5 * lapse * belief.probability)
+    new = new / _total(new)[..., None]
+    return belief._replace(probability=jnp.where(choice == NO_CHOICE, belief.probability, new))
 
-    def step(belief: Array, trial: tuple) -> tuple[Array, Array]:
+
+def followed(
+    belief: Belief, odds: Array, lapse: ArrayLike, choice: Array, begins: Array | None
+) -> Belief:
+    """Return the belief *before* each trial (leading dimension ``trial``), from that before the
+    first, the log odds of the trials, their choices, and which begin a later session, (trial,)."""
+
+    def step(belief: Belief, trial: tuple) -> tuple[Belief, Belief]:
         odds, choice, begins = trial
         if begins is not None:
-            belief = jnp.where(begins, start, belief)
-        after = believed(list(belief), varying._replace(odds=odds), choice)
-        return jnp.stack(after), belief
+            belief = jax.tree.map(partial(jnp.where, begins), belief.anew(), belief)
+        return believed(belief, odds, lapse, choice), belief
 
-    return jax.lax.scan(step, start, (varying.odds, choice, begins))[1]
-
-
-def _probabilities(varying: Varying) -> tuple[list[Array], list[Array]]:
-    """Return P(first) and P(second) at each level."""
-    # One exponential a trial: those of the levels are the same in every trial.
-    ratio = jnp.exp(-_clipped(varying.odds))
-    against = [ratio * jnp.exp(-varying.sd * float(z)) for z in LEVELS]
-    second = [1.0 / (1.0 + one) for one in against]
-    return [one * p for one, p in zip(against, second, strict=True)], second
+    return jax.lax.scan(step, belief, (odds, choice, begins))[1]
 
 
-def _clipped(odds: ArrayLike) -> Array:
-    return jnp.clip(jnp.asarray(odds), -MOST, MOST)
+def _parts(belief: Belief, odds: Array) -> tuple[Array, Array]:
+    """Return the probability of each level and of a choice of the first, and of the second,
+    alternative, each ``(..., level)``."""
+    against = jnp.exp(-_clipped(odds))[..., None] * belief.against
+    second = belief.probability / (1.0 + against)
+    return against * second, second
+
+
+def _total(each: Array) -> Array:
+    # As a product: XLA sums a short last dimension number by number.
+    return each @ jnp.ones(len(LEVELS), each.dtype)
+
+
+def _clipped(odds: Array) -> Array:
+    return jnp.clip(odds, -MOST, MOST)

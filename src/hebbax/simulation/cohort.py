@@ -132,11 +132,16 @@ def truth_table(
 
 
 def as_sessions(
-    made: Session, source: str, blocks: np.ndarray | None = None, factors: Sequence[str] = ()
+    made: Session,
+    source: str,
+    blocks: np.ndarray | None = None,
+    session: np.ndarray | None = None,
+    factors: Sequence[str] = (),
 ) -> Sessions:
     """Return what simulated animals did, a leading dimension ``animal``, as recordings from a
-    ``source``, in the ``blocks`` (trial,) of all. Each of the ``factors`` divides them in two
-    groups, 1 and 2: the first by turns, the next by turns of two ..."""
+    ``source``, in the ``blocks`` (trial,) of all and the ``session`` (trial,) of each trial. Each
+    of the ``factors`` divides them in two groups, 1 and 2: the first by turns, the next by turns of
+    two ..."""
     choices, rewards, rejections = map(np.asarray, made[:3])
     records = [
         Record(
@@ -145,6 +150,7 @@ def as_sessions(
             rewards[a],
             blocks,
             rejections[a].astype(int),
+            session,
             covariates={name: f"{1 + (a >> k) % 2}" for k, name in enumerate(factors)},
         )
         for a in range(len(choices))

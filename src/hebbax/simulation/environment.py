@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.data import NO_CHOICE
-from hebbax.model import session_preference
 from hebbax.model.choice_model import Animal
 from hebbax.model.likelihood import Kind
+from hebbax.model.session_preference import Belief
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.memory import resumed, towards
 from hebbax.rule.network import Network, free_step, logits_of
@@ -27,6 +27,9 @@ from hebbax.typing import Array, Key
 Baiting = Literal["baited", "independent"]
 AskedBaiting = Literal["auto", Baiting]
 
+OUTCOMES = (0.0, 1.0)
+"""Rewards unless others are asked for."""
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -34,13 +37,15 @@ class Environment:
     encounters of a trial, after which it ends without an acceptance; without it none does.
     ``begins`` (trial,) marks the first trial of every later session, ``offered`` (trial, stimulus)
     what is at hand; without them there is one session, and all is. A trial that offers nothing goes
-    by without a choice."""
+    by without a choice. ``outcomes`` are the reward of a choice that collects nothing, and of one
+    that collects a reward."""
 
     reward_probability: Array | np.ndarray
     baiting: Baiting = "baited"
     most_encounters: float = np.inf
     begins: Array | None = None
     offered: Array | None = None
+    outcomes: tuple[float, float] = OUTCOMES
 
 
 def blocks(probabilities: np.ndarray, trials_per_block: int) -> np.ndarray:
@@ -54,12 +59,15 @@ def shown(chances: tuple[float, ...]) -> str:
 
 
 class Task(NamedTuple):
-    """One task: trials, blocks, reward probabilities of the first block, baiting."""
+    """One task: trials, blocks, reward probabilities of the first block, baiting, the number of
+    sessions, as equal as can be, and the ``outcomes`` of `Environment`."""
 
     trials: int
     blocks: int
     rewards: tuple[float, ...]
     baiting: Baiting
+    sessions: int = 1
+    outcomes: tuple[float, float] = OUTCOMES
 
     @property
     def chances(self) -> np.ndarray:
@@ -68,11 +76,26 @@ class Task(NamedTuple):
         return blocks(rolled, -(-self.trials // self.blocks))[: self.trials]
 
     @property
+    def session(self) -> np.ndarray:
+        """Session of each trial ``(trial,)``, from 0."""
+        return np.arange(self.trials) * self.sessions // self.trials
+
+    @property
+    def environment(self) -> Environment:
+        """What an animal lives in."""
+        begins = jnp.asarray(np.diff(self.session, prepend=0) > 0) if self.sessions > 1 else None
+        return Environment(self.chances, self.baiting, begins=begins, outcomes=self.outcomes)
+
+    @property
     def words(self) -> str:
         """The task in words, to follow "a task of"."""
         in_blocks = f" in {self.blocks} blocks" if self.blocks > 1 else ""
         rewards = f"{self.baiting} rewards of {shown(self.rewards)}"
-        return f"{self.trials} trials{in_blocks} with {rewards}"
+        in_sessions = f" and {self.sessions} sessions" if self.sessions > 1 else ""
+        worth = (
+            "" if self.outcomes == OUTCOMES else f" ({self.outcomes[0]:g} or {self.outcomes[1]:g})"
+        )
+        return f"{self.trials} trials{in_blocks}{in_sessions} with {rewards}{worth}"
 
 
 TASK = Task(240, 3, (0.2, 0.8), "baited")
@@ -149,7 +172,7 @@ def generate(
         history=jnp.zeros(spec.window),
         expected=jnp.asarray(animal.model.start, float),
         trace=jnp.zeros(n_stimuli),
-        belief=jnp.asarray(session_preference.prior()),
+        belief=animal.model.belief(animal.values),
     )
 
     def step(past: _Past, trial: tuple) -> tuple[_Past, Session]:
@@ -158,15 +181,16 @@ def generate(
             past = jax.tree.map(partial(jnp.where, begins), _resumed(start, past, animal), past)
         choice_key, reward_key, reject_key = jax.random.split(key, 3)
         logits = logits_of(network, past.weights)
-        belief = past.belief if animal.model.varies else None
-        said = animal.readout(logits, past.trace, offered, belief)
+        said = animal.readout(logits, past.trace, offered, past.belief)
         offer, accept = spec.kind.attraction(*said)
         choice = jax.random.categorical(choice_key, jax.nn.log_softmax(offer + accept))
         rejections = reject(reject_key, offer, accept, environment.most_encounters)
         accepted = rejections.sum() < environment.most_encounters
         if offered is not None:
             accepted &= offered.any()
-        reward, waiting = deliver(reward_key, past.armed, chances, choice, environment.baiting)
+        collected, waiting = deliver(reward_key, past.armed, chances, choice, environment.baiting)
+        none, one = environment.outcomes
+        reward = none + (one - none) * collected
         expected = None if memory.expected is None else past.expected
         r = signal_now(reward, past.history, spec.reward, expected)
         chosen = (jnp.arange(n_stimuli) == choice).astype(float)
@@ -178,9 +202,7 @@ def generate(
             if memory.expected is None
             else towards(reward, memory.expected, past.expected),
             trace=towards(chosen, 1.0 if memory.trace is None else memory.trace, past.trace),
-            belief=_believed(past, animal, logits, choice, offered)
-            if animal.model.varies
-            else past.belief,
+            belief=_believed(past, animal, logits, choice, offered),
         )
         passed = past
         if spec.omitted == "decay":
@@ -207,7 +229,7 @@ class _Past(NamedTuple):
     history: Array
     expected: Array
     trace: Array
-    belief: Array
+    belief: Belief | None
 
 
 def _resumed(start: _Past, past: _Past, animal: Animal) -> _Past:
@@ -223,11 +245,12 @@ def _resumed(start: _Past, past: _Past, animal: Animal) -> _Past:
 
 def _believed(
     past: _Past, animal: Animal, logits: Array, choice: Array, offered: Array | None
-) -> Array:
-    """Return the belief about the preference of the session after a choice (level,)."""
+) -> Belief | None:
+    """Return the belief about the preference of the session after a choice."""
+    if past.belief is None:
+        return None
     free = choice if offered is None else jnp.where(offered.all(), choice, NO_CHOICE)
-    varying = animal.varying(logits, past.trace)
-    return jnp.stack(session_preference.believed(list(past.belief), varying, free))
+    return animal.believed(logits, past.trace, past.belief, free)
 
 
 def _log_probability(

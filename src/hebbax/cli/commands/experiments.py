@@ -22,8 +22,10 @@ from hebbax.cli.options import (
     models_option,
     no_choice_option,
     out_option,
+    outcomes_option,
     rewards_option,
     seed_option,
+    sessions_option,
     several_option,
     terms_option,
     trials_option,
@@ -125,7 +127,9 @@ def design() -> None:
 @trials_option
 @blocks_option
 @rewards_option
+@outcomes_option
 @baiting_option
+@sessions_option
 @warmup_option(260)
 @draws_option(100)
 @click.option(

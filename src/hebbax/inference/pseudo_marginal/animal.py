@@ -24,10 +24,10 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 
 from hebbax.inference.density import Expansion, padded_observed
-from hebbax.model import session_preference
 from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.choices import Model
 from hebbax.model.likelihood import Kind
+from hebbax.model.session_preference import Belief
 from hebbax.rule.memory import resumed, towards
 from hebbax.rule.network import Network
 from hebbax.rule.taylor import Rule
@@ -86,7 +86,7 @@ class State(NamedTuple):
     weights: list[Array]
     expected: Array | None
     trace: list[Array] | None
-    belief: list[Array] | None
+    belief: Belief | None
 
 
 def frame_of(model: Model) -> Frame:
@@ -234,7 +234,7 @@ def _start(frame: Frame, values: Values) -> State:
         [weight.astype(SINGLE) for weight in choices.initial_weights(values, n)],
         None if rates.expected is None else zero + choices.start,
         None if rates.trace is None else [zero] * len(frame.network.stimuli),
-        [zero + level for level in session_preference.prior()] if choices.varies else None,
+        choices.belief(values),
     )
 
 
@@ -242,9 +242,9 @@ def _trial(frame: Frame, values: Values, state: State, trial: Trials) -> tuple[S
     """Return the state after a trial, and its logits of acceptance and offsets (stimulus,)."""
     network = frame.network
     if trial.begins is not None:
-        kept, start = frame.choices.rates(values).kept, _start(frame, values)
-        left = jax.tree.map(lambda at, m: resumed(at, kept, m), start, state)
-        left = left._replace(belief=start.belief)
+        kept, belief = frame.choices.rates(values).kept, state.belief
+        left = jax.tree.map(lambda at, m: resumed(at, kept, m), _start(frame, values), state)
+        left = left._replace(belief=None if belief is None else belief.anew())
         state = jax.tree.map(partial(jnp.where, trial.begins), left, state)
     rates = network.readout.rates(np.asarray(network.stimuli))
     drives = (
@@ -257,9 +257,8 @@ def _trial(frame: Frame, values: Values, state: State, trial: Trials) -> tuple[S
     logit, offset = (leaf.astype(SINGLE) for leaf in said)
     after = _after(frame, values, state, trial)
     if state.belief is not None:
-        varying = frame.choices.varying(values, logits, trace)
-        belief = session_preference.believed(state.belief, varying, trial.value)
-        after = after._replace(belief=[level.astype(SINGLE) for level in belief])
+        belief = frame.choices.believed(values, logits, trace, state.belief, trial.value)
+        after = after._replace(belief=belief)
     return after, logit, offset
 
 
