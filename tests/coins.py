@@ -86,6 +86,22 @@ def two_groups(first, second):
     return values, p.ravel() / p.sum(), float(whole.max() + np.log(p.sum() * cell))
 
 
+def two_spreads(first, second, scale):
+    """Return the posterior of two groups of records with spreads of their own on a grid: both
+    spreads ``(spread,)``, the probability of each pair, and the log evidence. Prior standard
+    deviations of mean and effect are 1, that of the log ratio of spreads is ``scale``."""
+    means, spreads = np.linspace(-4.5, 4.5, 181), np.exp(np.linspace(-7.0, 2.0, 181))
+    one, other = (_log_likelihood(own, means, spreads) for own in (first, second))
+    together = stats.norm.pdf(means)[:, None] * stats.norm.pdf(means[:, None] - means)
+    most = one.max(), other.max()
+    p = np.exp(one - most[0]).T @ together @ np.exp(other - most[1])
+    ratio = np.log(spreads / spreads[:, None])  # of the second group, along the last axis
+    p *= stats.norm.pdf(ratio, scale=scale) / spreads
+    p *= stats.halfnorm(0, 0.5).pdf(spreads)[:, None]
+    p *= np.outer(np.gradient(spreads), np.gradient(spreads)) * (means[1] - means[0]) ** 2
+    return spreads, p / p.sum(), float(sum(most) + np.log(p.sum()))
+
+
 def log_evidence(records):
     """Return the log marginal likelihood of all choices."""
     means, spreads, log_p = log_posterior(records)

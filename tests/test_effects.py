@@ -87,6 +87,31 @@ def test_an_animal_lies_around_its_population_with_the_effects_of_its_covariates
     np.testing.assert_allclose(means[:, :2] + SPREAD * OFFSET, by_hand(), atol=1e-12)
 
 
+def test_spreads_depend_on_the_same_columns_where_a_model_says_so():
+    model = build_model(replace(SPEC, spread_ratio_scale=0.5), sessions())
+    assert [effect.label for effect in model.effects.each[3:]] == [
+        "log spread of w by group ovx", "log spread of w by group sham", "log spread of x r by age",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(model.effects.scales[3:], 0.5)
+    ratios = np.array([0.4, -0.3, 0.1])
+    both = jnp.concatenate([EFFECT, ratios])
+    values = {name: jnp.zeros(shape) for name, shape in latent_sites(model).shapes.items()}
+    values |= {
+        "theta_population": jnp.asarray(POPULATION), "theta_spread": jnp.asarray(SPREAD),
+        "theta_offset": jnp.asarray(OFFSET), "effect": both,
+    }  # fmt: skip
+    expected, spread = by_hand(), np.tile(SPREAD, (4, 1))
+    for a, (group, age) in enumerate(zip(GROUPS, AGES, strict=True)):
+        spread[a, 1] *= np.exp({"drug": 0.0, "ovx": ratios[0], "sham": ratios[1]}[group])
+        spread[a, 0] *= np.exp(ratios[2] * age)
+    expected += (spread - SPREAD) * OFFSET
+    np.testing.assert_allclose(animal_values(model, values)["theta"], expected, atol=1e-12)
+    at = Population(
+        jnp.append(POPULATION, jnp.zeros(2)), jnp.append(SPREAD, jnp.ones(2)), both, 0.0
+    )
+    np.testing.assert_allclose(of_animals(prior_of(model), at)[1][:, :2], spread, atol=1e-12)
+
+
 def stored(spec=SPEC):
     model = build_model(spec, sessions())
     rng = np.random.default_rng(0)

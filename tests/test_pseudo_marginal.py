@@ -77,6 +77,29 @@ def test_the_effect_of_a_group_is_that_of_quadrature():
             assert abs(below.mean() - part) < 5 * error + 0.006, (name, part, below.mean(), error)
 
 
+def test_spreads_of_groups_are_those_of_quadrature():
+    """Coins in two groups, one of which differs more: both spreads by a grid, and the evidence."""
+    rng = np.random.default_rng(9)
+    groups = [coins.records(rng, 6, 60, 0.2, spread) for spread in (0.2, 0.9)]
+    spec = ModelSpec("coins", (), by={"preference": "group"}, spread_ratio_scale=0.7)
+    model = build_model(spec, coins.grouped(groups))
+    settings = pseudo_marginal.Settings(draws=2000, most_thinning=1, effective=1.0, r_hat=2.0)
+    draws, info = pseudo_marginal.fit(jax.random.PRNGKey(0), model, settings)
+
+    spreads, p, exact = coins.two_spreads(*groups, 0.7)
+    assert info.evidence.error < 0.05
+    assert abs(info.evidence.log_evidence - exact) < 4 * info.evidence.error + 0.01
+    first = draws["preference_spread"]
+    second = first * np.exp(draws["effect"][..., 1])
+    for name, drawn, density in (("first", first, p.sum(1)), ("second", second, p.sum(0))):
+        cumulated = np.cumsum(density) - 0.5 * density
+        for part in (0.05, 0.25, 0.5, 0.75, 0.95):
+            below = 1.0 * (drawn <= np.interp(part, cumulated, spreads))
+            by_block = below.reshape(-1, 50).mean(-1)
+            error = by_block.std() / np.sqrt(len(by_block))
+            assert abs(below.mean() - part) < 5 * error + 0.006, (name, part, below.mean(), error)
+
+
 def test_the_evidence_of_animals_without_a_population_is_the_product_of_their_integrals():
     records = coins.records(np.random.default_rng(6), 3, 40, 0.4, 0.5)
     spec = ModelSpec("coins", terms=(), hierarchy="none")

@@ -68,8 +68,7 @@ def log_prior(model: Model, values: Parameters) -> Parameters:
 
 def animal_values(model: Model, values: Parameters) -> Parameters:
     """Return each animal's values by group name, from constrained site values."""
-    shift = model.effects.shift
-    return {g.name: g.animals(values, shift(g.name, g.shape, values)) for g in model.groups}
+    return {g.name: g.animals(values, *model.by_covariates(g, values)) for g in model.groups}
 
 
 def log_likelihood(model: Model, values: Parameters) -> Array:

@@ -115,9 +115,15 @@ class Model:
         """State the priors alone as NumPyro sites, and return each animal's values by group."""
         effects, n = self.effects.sample(), self.sessions.n_animals
         return {
-            group.name: sample_group(group, n, self.effects.shift(group.name, group.shape, effects))
+            group.name: sample_group(group, n, *self.by_covariates(group, effects))
             for group in self.groups
         }
+
+    def by_covariates(self, group: Group, values: Parameters) -> tuple[Array, ArrayLike]:
+        """Return what the effects among ``values`` by site add to the means of a group, and by what
+        they multiply its spreads, ``(animal, *shape)``."""
+        of = group.name, group.shape, values
+        return self.effects.shift(*of), self.effects.factor(*of)
 
     def distribution(self, values: Parameters) -> Choice | Encounters | Blocks:
         """Return the distribution of the observed site ``(observation,)`` given the values of each

@@ -253,6 +253,7 @@ NEEDED = {
     "window": Needed(lambda spec: spec.reward == "expected", 'reward = "expected"'),
     "retention_median": _RETAIN,
     "retention_scale": _RETAIN,
+    "spread_ratio_scale": Needed(lambda spec: bool(spec.by), '"by"'),
     "session_preference_median": Needed(
         lambda spec: spec.session_preference_scale > 0.0, '"session_preference_scale" above 0'
     ),

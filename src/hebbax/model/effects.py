@@ -1,17 +1,23 @@
 """Effects of covariates: population values that depend on an animal's group, its age ...
 
-    value_a ~ Normal(population value + sum_e covariate_ae * effect_e, spread^2),
+    value_a ~ Normal(population value + sum_e covariate_ae * effect_e, spread_a^2),
     effect_e ~ Normal(0, scale_e^2)
 
 by the columns e of a formula over covariates (Wilkinson notation, read by formulaic), such as
 "group" or "sex + age"; the constant is the population value itself, that of the first level of each
-factor. The animals of all groups have one spread.
+factor. The animals of all groups have one spread, or, where a model says so, one each
+(`spread_ratio_scale`):
+
+    spread_a = spread * exp(sum_f covariate_af * effect_f),    effect_f ~ Normal(0, scale_f^2)
+
+with an effect f beside each e: the logarithm of the ratio of two spreads.
 """
 
 import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -42,6 +48,9 @@ ALLOWED = (
 )  # fmt: skip
 """What may stand in one, beside a kind of contrast (``contr.sum``)."""
 
+Part = Literal["mean", "spread"]
+"""What of a value an effect is on."""
+
 MOST = 40
 """Effects that a model may have."""
 
@@ -49,18 +58,20 @@ MOST = 40
 @dataclass(frozen=True)
 class Effect:
     """An effect on one ``place`` of a ``group`` of values, the ``member``, by a ``column``, with a
-    prior ``scale``."""
+    prior ``scale``: on its mean, or on the logarithm of its spread."""
 
     group: str
     place: int
     member: str
     column: str
     scale: float
+    part: Part = "mean"
 
     @property
     def label(self) -> str:
         """The effect in words: "alpha by group ovx"."""
-        return f"{self.member} by {self.column}"
+        what = self.member if self.part == "mean" else f"log spread of {self.member}"
+        return f"{what} by {self.column}"
 
 
 def shifts(covariates: ArrayLike, effect: Array, onto: ArrayLike) -> Array:
@@ -93,22 +104,36 @@ class Effects:
         density = dist.Normal(0.0, self.scales).to_event(1)
         return {NAME: numpyro.sample(NAME, density, infer=named(DIMENSION))}
 
-    def onto(self, group: str, size: int) -> np.ndarray:
-        """Return which effect is on which of the values of a group ``(effect, member)``, 1 or 0."""
+    @property
+    def own_spreads(self) -> bool:
+        """Whether spreads depend on covariates."""
+        return any(effect.part == "spread" for effect in self.each)
+
+    def onto(self, group: str, size: int, part: Part = "mean") -> np.ndarray:
+        """Return which effect is on that part of which of the values of a group ``(effect,
+        member)``, 1 or 0."""
         out = np.zeros((len(self.each), size))
         for e, effect in enumerate(self.each):
-            if effect.group == group:
+            if (effect.group, effect.part) == (group, part):
                 out[e, effect.place] = 1.0
         return out
 
-    def shift(self, group: str, shape: tuple[int, ...], values: Parameters) -> Array:
-        """Return what the effects among ``values`` by site, ``(..., effect)``, add to the values of
-        a group ``(..., animal, *shape)``; zero where there are none."""
+    def shift(
+        self, group: str, shape: tuple[int, ...], values: Parameters, part: Part = "mean"
+    ) -> Array:
+        """Return what the effects among ``values`` by site, ``(..., effect)``, add to the means of
+        a group ``(..., animal, *shape)``, or to the logarithm of its spreads; zero where there are
+        none."""
         if NAME not in values:
             return jnp.zeros(shape)
-        onto = self.onto(group, int(np.prod(shape)))
+        onto = self.onto(group, int(np.prod(shape)), part)
         flat = shifts(self.covariates, jnp.asarray(values[NAME]), onto)
         return flat.reshape(*flat.shape[:-1], *shape)
+
+    def factor(self, group: str, shape: tuple[int, ...], values: Parameters) -> ArrayLike:
+        """Return by what the effects among ``values`` multiply the spreads of a group ``(...,
+        animal, *shape)``; one where they are on none."""
+        return jnp.exp(self.shift(group, shape, values, "spread")) if self.own_spreads else 1.0
 
 
 def design_of(

@@ -4,9 +4,11 @@ For one named group of latent variables (the coefficients ``theta``, the innate 
 
     population_j ~ prior with scale s_j (`hebbax.model.priors`)
     spread_j     ~ HalfNormal(d_j / 2)
-    value_aj     = population_j + shift_aj + spread_j * offset_aj,    offset_aj ~ Normal(0, 1)
+    value_aj     = population_j + shift_aj + spread_j * factor_aj * offset_aj,
+    offset_aj    ~ Normal(0, 1)
 
-with the shift that covariates of the animal make (`hebbax.model.effects`), zero in a model without;
+with the shift and the factor that covariates of the animal make (`hebbax.model.effects`), zero and
+one in a model without;
 d_j is s_j, and under a prior that shrinks the standard deviation of the population value
 given its scales. Without a population the prior is that of every animal's value. The offsets are
 written out (non-centred) so that the joint density has a mode and a spread of zero is an ordinary
@@ -69,13 +71,14 @@ class Group:
         """Return the prior's own scales among sampled ``values``."""
         return tuple(values[site] for site in self.scale_sites)
 
-    def animals(self, values: Parameters, shift: ArrayLike = 0.0) -> Array:
-        """Return each animal's values ``(animal, *shape)``, from the values of all sites and what
-        effects add to the population's, ``(animal, *shape)`` or the same for all."""
+    def animals(self, values: Parameters, shift: ArrayLike = 0.0, factor: ArrayLike = 1.0) -> Array:
+        """Return each animal's values ``(animal, *shape)``, from the values of all sites, what
+        effects add to the population's and by what they multiply its spread, ``(animal, *shape)``
+        or the same for all."""
         if not self.population:
             return values[self.name]
         population, spread = (values[f"{self.name}_{end}"] for end in ("population", "spread"))
-        return population + shift + spread * values[f"{self.name}_offset"]
+        return population + shift + spread * factor * values[f"{self.name}_offset"]
 
 
 def population_scale(group: Group, values: Parameters) -> Array:
@@ -105,7 +108,9 @@ def named(*dims: str) -> dict[str, tuple[str, ...]]:
     return {"event_dims": dims}
 
 
-def sample_group(group: Group, n_animals: int, shift: ArrayLike = 0.0) -> Array:
+def sample_group(
+    group: Group, n_animals: int, shift: ArrayLike = 0.0, factor: ArrayLike = 1.0
+) -> Array:
     """Return one group's values ``(animal, *shape)`` as NumPyro sites (see the module)."""
     event, every = len(group.shape), (n_animals, *group.shape)
     own = sample_scales(group)
@@ -126,4 +131,4 @@ def sample_group(group: Group, n_animals: int, shift: ArrayLike = 0.0) -> Array:
     with ExitStack() as plates:  # they name the dimensions of what is no sample
         for k, (dim, size) in enumerate(zip(("animal", *group.dims), every, strict=False)):
             plates.enter_context(numpyro.plate(dim, size, dim=k - len(every)))
-        return numpyro.deterministic(group.name, group.animals(values, shift))
+        return numpyro.deterministic(group.name, group.animals(values, shift, factor))

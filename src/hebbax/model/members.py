@@ -1,5 +1,7 @@
 """The values of every animal that a model declares: groups of latent variables, and effects."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hebbax.data import Sessions
@@ -28,11 +30,15 @@ def effects_of(spec: ModelSpec, sessions: Sessions) -> Effects:
         for member, design in designs.items()
         for column in design
     )
+    columns = np.concatenate([one.to_numpy() for one in designs.values()], 1)
+    if scale := spec.spread_ratio_scale:
+        effects += tuple(replace(one, scale=scale, part="spread") for one in effects)
+        columns = np.concatenate([columns, columns], 1)
     if len(effects) > MOST:
         raise ModelError(
             f"{spec.name}: {len(effects)} effects of covariates; at most {MOST} are allowed."
         )
-    return Effects(effects, np.concatenate([one.to_numpy() for one in designs.values()], 1))
+    return Effects(effects, columns)
 
 
 def place_of(spec: ModelSpec, member: str, n_stimuli: int) -> tuple[str, int]:

@@ -161,6 +161,8 @@ class ModelSpec(Displayed):
         coefficients: of a learning model, the expression of each Taylor term.
         by: formula over covariates of animals for each value that depends on them, as in
             { alpha = "group" } (`hebbax.model.effects`).
+        spread_ratio_scale: prior scale of the logarithm of the ratio of spreads between animals
+            that the same columns make; 0 gives the animals of all groups one spread.
         rule: a rule of one's own, a function as "module:function".
         source: the text of that function, by which it is known again; no key of the file.
         text: the model file as it was read, stored with every posterior; no key of the file.
@@ -213,6 +215,7 @@ class ModelSpec(Displayed):
     by: Annotated[Formulas, pydantic.Field(description=FORMULAS)] = field(
         default_factory=dict, hash=False
     )
+    spread_ratio_scale: Annotated[float, number(0.0, 3.0)] = 0.0
     rule: Annotated[str, pydantic.Field(pattern=f"^({FUNCTION.pattern})?$", description=RULE)] = ""
     source: str = ""
     text: str = field(default="", compare=False)

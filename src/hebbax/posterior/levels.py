@@ -64,7 +64,7 @@ def levels(posterior: xr.DataTree) -> Levels | None:
     rows = effects.covariates[[labels.index(name) for name in names]]
     sizes = {EFFECT: jnp.asarray(_drawn(draws[EFFECT]))}
     of_levels, values = replace(effects, covariates=rows), {}
-    for group in dict.fromkeys(effect.group for effect in effects.each):
+    for group in dict.fromkeys(effect.group for effect in effects.each if effect.part == "mean"):
         drawn = _drawn(draws[f"{group}_population"])[:, None]
         values[group] = np.asarray(drawn + of_levels.shift(group, drawn.shape[2:], sizes))
     found = _told(spec, sessions.n_stimuli, values)

@@ -123,7 +123,8 @@ def _effects(spec: ModelSpec, posterior: xr.DataTree) -> Iterator[FarOut]:
     for effect, median in zip(effects_of(spec, sessions_of(posterior)).each, medians, strict=True):
         if abs(normal.whitened(median / effect.scale)) > FAR:
             end = FAR * effect.scale
-            key = _key(spec, effect.group, effect.place)
+            own = effect.part == "spread"
+            key = "spread_ratio_scale" if own else _key(spec, effect.group, effect.place)
             yield FarOut(f"the effect {effect.label}", float(median), (-end, end), key)
 
 

@@ -1,7 +1,8 @@
 r"""Gibbs of a population given its animals, and of the scales of a prior, without a likelihood.
 
     mean, effects | phi, spread       normal: a regression of the animals' values on covariates
-    log |spread|, log global scale    random-walk Metropolis
+    log |spread|, effects on it       random-walk Metropolis
+    log global scale                  random-walk Metropolis
     local scales | all else           by their probabilities on a grid, or by the law of the prior
 
 Animals without a population have Gibbs of the scales of their prior alone.
@@ -30,6 +31,7 @@ def centred(key: Key, prior: Prior, population: Population, phi: Array) -> Popul
     Metropolis. No likelihood is computed."""
     n_animals, d = phi.shape
     n_effects = population.effect.size
+    n_ratios = 0 if prior.regression.spread is None else 2 * n_effects + d
     reach = min(1.0, np.sqrt(12.0 / n_animals))
 
     def log_density(log_spread: Array, squares: Array, precision: Array) -> Array:
@@ -38,15 +40,18 @@ def centred(key: Key, prior: Prior, population: Population, phi: Array) -> Popul
         return near - 0.5 * precision * spread**2 + log_spread
 
     def sweep(population: Population, normal: Array) -> tuple[Population, None]:
-        normal, of_effect, of_global = jnp.split(normal, [6 * d, 6 * d + n_effects])
+        ends = np.cumsum([6 * d, n_effects, n_ratios])
+        normal, of_effect, of_ratio, of_global = jnp.split(normal, ends)
         normal, spread = normal.reshape(6, d), population.spread
         of_mean, of_spread = precisions(normal[:2], prior, population)
-        effect = effects_given(of_effect, prior.regression, of_mean, spread, phi)
+        factor = prior.regression.factor(population.effect)
+        effect = effects_given(of_effect, prior.regression, of_mean, spread * factor, phi)
+        effect = jnp.where(prior.regression.on_means, effect, population.effect)
         own = phi - prior.regression.shift(effect)
-        precision = of_mean + n_animals / spread**2
-        centre = own.sum(0) / spread**2 / precision
-        mean = centre + normal[2] / jnp.sqrt(precision)
-        squares = ((own - mean) ** 2).sum(0)
+        told, pull = _told(own, spread * factor)
+        precision = of_mean + told
+        mean = pull / precision + normal[2] / jnp.sqrt(precision)
+        squares = (((own - mean) / factor) ** 2).sum(0)
         now = jnp.log(jnp.abs(spread))
         new = now + reach * _walk(normal[3:5])
         gain = log_density(new, squares, of_spread) - log_density(now, squares, of_spread)
@@ -54,30 +59,63 @@ def centred(key: Key, prior: Prior, population: Population, phi: Array) -> Popul
         size = jnp.exp(jnp.where(accepted, new, now))
         spread = jnp.where(spread < 0, -size, size)
         population = population._replace(mean=mean, spread=spread, effect=effect)
+        population = ratios_given(of_ratio, prior.regression, population, (own - mean) / spread)
         return global_given(of_global, prior, population), None
 
-    normal = normals(key, (SWEEPS, 6 * d + n_effects + 3))
+    normal = normals(key, (SWEEPS, 6 * d + n_effects + n_ratios + 3))
     return jax.lax.scan(sweep, population, normal)[0]
+
+
+def _told(own: Array, spread: Array) -> tuple[Array, Array]:
+    """Return the precision ``(member,)`` that animals ``own`` (animal, member) give their mean, and
+    its product with what they say of it, for spreads (member,) of all or (animal, member)."""
+    if spread.ndim == 1:
+        return len(own) / spread**2, own.sum(0) / spread**2
+    return (1.0 / spread**2).sum(0), (own / spread**2).sum(0)
 
 
 def effects_given(
     normal: Array, regression: Regression, of_mean: Array, spread: Array, phi: Array
 ) -> Array:
-    """Return effects ``(effect,)`` drawn given spreads, prior precisions of the means, and animals
-    ``phi`` (animal, member), by a normal number each. The means are integrated out, so that they
-    may be drawn given these: of groups of animals both change together."""
-    scale, covariates, onto = regression
+    """Return effects on means ``(effect,)`` drawn given spreads, (member,) or of each animal
+    (animal, member), prior precisions of the means, and animals ``phi`` (animal, member), by a
+    normal number each. The means are integrated out, so that they may be drawn given these: of
+    groups of animals both change together."""
+    scale, covariates, onto, _ = regression
     if not scale.size:
         return scale
-    weight = onto @ (1.0 / spread**2)  # of an animal, by effect
+    weight = jnp.broadcast_to(1.0 / spread**2, phi.shape) @ onto.T  # of an animal, by effect
+    values = phi @ onto.T
+    weighed = weight * covariates
     # What all animals share says nothing of an effect but by the prior of the mean.
-    shared = weight / (onto @ of_mean + len(phi) * weight)
-    total, sums = covariates.sum(0), onto @ phi.sum(0)
-    alike = (onto @ onto.T) * weight  # effects on one member
-    inner = covariates.T @ covariates - total[:, None] * (shared * total)
+    shared = weighed.sum(0) / jnp.where(onto.any(-1), onto @ of_mean + weight.sum(0), 1.0)
+    inner = weighed.T @ covariates - weighed.sum(0)[:, None] * shared
+    alike = onto @ onto.T  # effects on one member
     root = root_of(alike * inner + jnp.diag(scale**-2.0))
-    linear = weight * ((covariates * (phi @ onto.T)).sum(0) - shared * total * sums)
+    linear = (weighed * values).sum(0) - shared * (weight * values).sum(0)
     return root.solve(linear) + root.inverse.T @ normal
+
+
+def ratios_given(
+    normal: Array, regression: Regression, population: Population, away: Array
+) -> Population:
+    """Return the population with its effects on log spreads after a step of random-walk Metropolis,
+    those of each member together, given how far animals are ``away`` (animal, member) from their
+    means, in spreads of factor 1."""
+    if regression.spread is None:
+        return population
+    onto, n = regression.spread, population.effect.size
+    steps, uniform = jnp.split(normal, [2 * n])
+    now = population.effect
+    new = now + onto.any(-1) * _walk(steps.reshape(2, n))
+
+    def log_density(effect: Array) -> Array:
+        factor = regression.factor(effect)
+        near = (-jnp.log(factor) - 0.5 * (away / factor) ** 2).sum(0)
+        return near - 0.5 * (effect / regression.scale) ** 2 @ onto
+
+    accepted = log_ndtr(uniform) < log_density(new) - log_density(now)
+    return population._replace(effect=jnp.where(onto @ accepted > 0, new, now))
 
 
 def global_given(normal: Array, prior: Prior, population: Population) -> Population:

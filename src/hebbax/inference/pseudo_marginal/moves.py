@@ -151,13 +151,13 @@ def non_centred(key: Key, frame: Frame, known: Known, state: State) -> tuple[Sta
     """Return the state after a step of the population at the same e_a, and whether it was accepted.
 
     With slope and Fisher information of the animals' log likelihoods along x = (mean, spread,
-    effect) the proposal is that of a Gaussian expansion, kept in part: mean x + (1 - rho) H^-1
-    slope, covariance (1 - rho^2) H^-1. log p-hat_a of the state is not that of the new population:
-    a move that needs it follows `conditional`.
+    effect), effects on spreads as they are, the proposal is that of a Gaussian expansion, kept in
+    part: mean x + (1 - rho) H^-1 slope, covariance (1 - rho^2) H^-1. log p-hat_a of the state is
+    not that of the new population: a move that needs it follows `conditional`.
     """
     mean, spread, effect, _ = state.population
     of_animal, _ = of_animals(known.prior, state.population)
-    e = (state.phi - of_animal) / spread
+    e = (state.phi - of_animal) / spread  # with the factors of its spread, which stay
     n, regression = len(mean), known.prior.regression
     now = jnp.concatenate([mean, spread, effect])
     size = len(now)
@@ -169,13 +169,14 @@ def non_centred(key: Key, frame: Frame, known: Known, state: State) -> tuple[Sta
     eye = jnp.broadcast_to(jnp.eye(n), (len(e), n, n))
     by_effect = regression.covariates[:, None] * regression.onto.T
     along = jnp.concatenate([eye, eye * e[:, None], by_effect], axis=-1)
+    free = jnp.concatenate([jnp.ones(2 * n), regression.on_means])
 
     def at(x: Array) -> tuple[Array, Array, Array, Array]:
         phi = along @ x
         found = jax.vmap(lambda trials, phi: expansion(frame, trials, phi))(known.trials, phi)
         value, slope, information = (leaf.astype(x.dtype) for leaf in found)
         value = value.sum() - 0.5 * (precision * x**2).sum()
-        slope = jnp.einsum("aji,aj->i", along, slope) - precision * x
+        slope = (jnp.einsum("aji,aj->i", along, slope) - precision * x) * free
         whole = jnp.einsum("aji,ajk->ik", along, information @ along)
         root, inverse = _root(whole + jnp.diag(precision))
         return value, x + (1.0 - rho) * (inverse.T @ (inverse @ slope)), root, inverse
@@ -190,7 +191,7 @@ def non_centred(key: Key, frame: Frame, known: Known, state: State) -> tuple[Sta
         x = start[0]
         found = at(x)
         _, centre, _, inverse = found
-        return (centre + width * (inverse.T @ normal),), (x, *found)
+        return (centre + width * (inverse.T @ (normal * free)),), (x, *found)
 
     # A scan over the two ends, so that the expansion is compiled once.
     at_ends, value, centre, root, _ = jax.lax.scan(end, (now,), None, length=2)[1]

@@ -1,14 +1,15 @@
 r"""The population of a hierarchy: its prior, with signed spreads, and its coordinates.
 
     mean_j ~ N(0, (b_j u_j)^2),    spread_j ~ N(0, (b_j v_j / 2)^2),    effect_e ~ N(0, s_e^2),
-    phi_aj ~ N(mean_j + sum_e covariate_ae onto_ej effect_e, spread_j^2)
+    phi_aj ~ N(mean_j + sum_e covariate_ae onto_ej effect_e, (spread_j factor_aj)^2)
 
-with the prior scales b and s, and onto_ej = 1 for the member j that the effect e of a covariate is
-on (`hebbax.model.effects`), else 0. A signed spread is the half-normal one of `hebbax.model.groups`
-with a sign that nothing sees: its density is smooth through zero, where the logarithm of the spread
-has a tail that no proposal fits. v_j is 1 under an independent prior, whose class says what u_j is;
-under a prior that shrinks u_j = v_j is the term's relative standard deviation, of a global and a
-local scale (`hebbax.inference.pseudo_marginal.shrinkage`).
+with the prior scales b and s, and onto_ej = 1 for the member j whose mean the effect e of a
+covariate is on (`hebbax.model.effects`), else 0; factor_aj is the exponential of the same sum over
+effects on log spreads, 1 where there are none. A signed spread is the half-normal one of
+`hebbax.model.groups` with a sign that nothing sees: its density is smooth through zero, where the
+logarithm of the spread has a tail that no proposal fits. v_j is 1 under an independent prior, whose
+class says what u_j is; under a prior that shrinks u_j = v_j is the term's relative standard
+deviation, of a global and a local scale (`hebbax.inference.pseudo_marginal.shrinkage`).
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from hebbax.inference.pseudo_marginal import shrinkage
 from hebbax.inference.pseudo_marginal.normals import normals
 from hebbax.inference.pseudo_marginal.shrinkage import Shrinkage, shrinkage_of
 from hebbax.model.choices import Model
-from hebbax.model.effects import shifts
+from hebbax.model.effects import Part, shifts
 from hebbax.model.priors import SPREAD_FRACTION, Independent, Normal
 from hebbax.typing import Array, ArrayLike, Key
 
@@ -42,16 +43,35 @@ class Population(NamedTuple):
 
 
 class Regression(NamedTuple):
-    """Effects on the means of animals: their prior ``scale`` (effect,), the ``covariates`` (animal,
-    effect), and which member each effect is ``onto`` (effect, member), 1 or 0."""
+    """Effects on animals: their prior ``scale`` (effect,), the ``covariates`` (animal, effect), and
+    the member that each is ``onto`` (effect, member), 1 or 0: its mean, or its ``spread`` (effect,
+    member), None where all are on means."""
 
     scale: Array
     covariates: Array
     onto: Array
+    spread: Array | None
 
     def shift(self, effect: Array) -> Array:
         """Return what effects (effect,) add to the means of every animal ``(animal, member)``."""
         return shifts(self.covariates, effect, self.onto)
+
+    def factor(self, effect: Array) -> ArrayLike:
+        """Return by what effects (effect,) multiply the spreads of every animal ``(animal,
+        member)``; one where they are on none."""
+        if self.spread is None:
+            return 1.0
+        return jnp.exp(shifts(self.covariates, effect, self.spread))
+
+    @property
+    def members(self) -> Array:
+        """The member that each effect is on, its mean or its spread (effect, member)."""
+        return self.onto if self.spread is None else self.onto + self.spread
+
+    @property
+    def on_means(self) -> Array:
+        """Which effects are on means ``(effect,)``."""
+        return self.onto.any(axis=-1)
 
 
 class Prior(NamedTuple):
@@ -91,16 +111,21 @@ def prior_of(model: Model) -> Prior:
 
 def _regression(model: Model) -> Regression:
     effects = model.effects
-    onto = [effects.onto(group.name, group.scales.size) for group in model.groups]
-    each = effects.scales, effects.covariates, np.concatenate(onto, axis=-1)
-    return Regression(*map(jnp.asarray, each))
+    parts: list[Part] = ["mean", "spread"] if effects.own_spreads else ["mean"]
+    onto = [
+        np.concatenate([effects.onto(g.name, g.scales.size, part) for g in model.groups], axis=-1)
+        for part in parts
+    ]
+    each = map(jnp.asarray, (effects.scales, effects.covariates, *onto))
+    return Regression(*each, *([] if effects.own_spreads else [None]))
 
 
 def of_animals(prior: Prior, population: Population) -> tuple[Array, Array]:
     """Return mean and spread of every animal ``(animal, member)``: around the population's, with
     the effects of its covariates, or its own where there is no population."""
     mean = population.mean + prior.regression.shift(population.effect)
-    return mean, jnp.broadcast_to(population.spread, mean.shape)
+    spread = population.spread * prior.regression.factor(population.effect)
+    return mean, jnp.broadcast_to(spread, mean.shape)
 
 
 def part_of(prior: Prior, members: Array) -> Prior:
