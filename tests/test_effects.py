@@ -249,6 +249,16 @@ def test_what_cannot_have_effects_is_refused_in_one_sentence():
     )
 
 
+def test_spreads_are_told_by_group():
+    posterior = stored(replace(SPEC, spread_ratio_scale=0.5, by={"w": "group"}))
+    ratio = posterior.posterior["effect"].sel(column="log spread of w by group ovx")
+    own = level_table(posterior, PASSED)["median"]["spread of w"]
+    assert own["drug"] == 1.0
+    assert own["ovx"] == pytest.approx(float(np.median(np.exp(ratio))), rel=1e-9)
+    told = difference_table(posterior, PASSED).loc[("spread of w", "ovx less drug")]
+    assert told["P(> 0)"] == pytest.approx(float((ratio > 0).mean()))
+
+
 def test_without_the_only_animal_of_a_group_the_prior_is_the_same():
     """Of the four animals one is ovx, and one is of the first level."""
     spec = ModelSpec("m", ("x r", "w"), by={"w": "group"}, prior="horseshoe", expected_terms=1.0)

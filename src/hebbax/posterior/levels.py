@@ -3,8 +3,9 @@
     value of a group = population value + sum over effects of covariate_e * effect_e
 
 in natural units, at every distinct combination of the covariates that the formulas of a model name
-(`hebbax.model.effects`). Beside parameters and coefficients stand the losses that these make. A
-difference is that of the draws, so that what two groups share drops out.
+(`hebbax.model.effects`), and their spreads where these depend on them, on the scale that is
+sampled. Beside parameters and coefficients stand the losses that these make. A difference is that
+of the draws, so that what two groups share drops out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ import xarray as xr
 from hebbax.data import Sessions
 from hebbax.data.sessions import natural_order
 from hebbax.model.effects import NAME as EFFECT
-from hebbax.model.effects import covariates_named
+from hebbax.model.effects import Effects, covariates_named
 from hebbax.model.members import effects_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics, learning
@@ -27,6 +28,7 @@ from hebbax.posterior.forgetting import MIDDLE, SURE
 from hebbax.posterior.inference_data import sessions_of, spec_of
 from hebbax.posterior.summary import INTERVAL, probability, samples_of
 from hebbax.rule.fading import PERCENT, losses
+from hebbax.typing import Parameters
 
 MOST = 12
 """Combinations of covariates that are told apart."""
@@ -67,9 +69,20 @@ def levels(posterior: xr.DataTree) -> Levels | None:
     for group in dict.fromkeys(effect.group for effect in effects.each if effect.part == "mean"):
         drawn = _drawn(draws[f"{group}_population"])[:, None]
         values[group] = np.asarray(drawn + of_levels.shift(group, drawn.shape[2:], sizes))
-    found = _told(spec, sessions.n_stimuli, values)
+    found = _told(spec, sessions.n_stimuli, values) | _spreads(of_levels, draws, sizes)
     differing = {name: drawn for name, drawn in found.items() if np.ptp(drawn, axis=1).any()}
     return Levels(tuple(names), tuple(labels.count(name) for name in names), differing)
+
+
+def _spreads(effects: Effects, draws: xr.Dataset, sizes: Parameters) -> dict[str, np.ndarray]:
+    """Return the spreads ``(sample, group)`` that depend on covariates, by their names."""
+    found = {}
+    for one in effects.each:
+        if one.part == "spread":
+            drawn = _drawn(draws[f"{one.group}_spread"])[:, None]
+            own = np.asarray(drawn * effects.factor(one.group, drawn.shape[2:], sizes))
+            found[f"spread of {one.member}"] = own.reshape(*own.shape[:2], -1)[..., one.place]
+    return found
 
 
 def _drawn(values: xr.DataArray) -> np.ndarray:
@@ -163,7 +176,7 @@ def sentence(posterior: xr.DataTree) -> str:
     if not told:
         return (
             f"No group differs from another with probability over {SURE}, in any of {pairs} "
-            "differences of population values."
+            "differences."
         )
     which = f", the first {MOST_TOLD}" if len(told) > MOST_TOLD else ""
     return (
