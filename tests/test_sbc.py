@@ -49,10 +49,10 @@ def test_settings_name_a_program_whatever_copy_of_them_is_asked():
 
 def test_cohorts_have_the_sessions_and_the_rewards_of_their_task():
     task = Task(12, 2, (0.3, 0.6), "independent", sessions=3, outcomes=(-1.0, 2.0))
-    spec = parse_spec({"name": "any", "terms": ["x r"], "session_preference_scale": 0.5})
+    spec = parse_spec({"name": "any", "terms": ["x r"], "session_sd_scale": 0.5})
     model = template(spec, 2, task)
     lived = generator(model, task)(jax.random.PRNGKey(0))
-    sessions = recorded(lived.session, task, (spec,))
+    sessions = recorded(lived.session, task, spec)
     assert sessions.session.tolist() == 2 * [4 * [0] + 4 * [1] + 4 * [2]]
     assert set(np.unique(sessions.rewards)) == {-1.0, 2.0}
     assert task.words == (

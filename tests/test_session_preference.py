@@ -47,21 +47,21 @@ def recording():
 
 def varying(case):
     """A case with a preference that varies, its model, and values of its animals (animal, ...)."""
-    spec = replace(PLAIN, **CASES[case], session_preference_scale=0.5)
+    spec = replace(PLAIN, **CASES[case], session_sd_scale=0.5)
     model = build_model(spec, recording())
     made = {
         group.name: jnp.linspace(0.3, -0.2, 2 * group.scales.size).reshape(2, *group.shape)
         for group in model.groups
     }
-    return spec, model, made | {"session_preference": jnp.full(2, jnp.log(SD / 0.3))}
+    return spec, model, made | {"session_sd": jnp.full(2, jnp.log(SD / 0.3))}
 
 
 def by_levels(spec, sessions, values):
     """log P of each animal's choices: in every session the sum over levels of what the model
     without levels says at the preference of the level."""
-    plain = build_model(replace(spec, session_preference_scale=0.0), sessions)
-    own = {name: value for name, value in values.items() if name != "session_preference"}
-    sd = 0.3 * np.exp(np.asarray(values["session_preference"]))
+    plain = build_model(replace(spec, session_sd_scale=0.0), sessions)
+    own = {name: value for name, value in values.items() if name != "session_sd"}
+    sd = 0.3 * np.exp(np.asarray(values["session_sd"]))
     log_p = []
     for level in LEVELS:
         moved = own | {"preference": own["preference"] + level * sd}
@@ -104,6 +104,25 @@ def test_the_sampler_has_the_same_density_slopes_and_information(case):
         np.testing.assert_allclose(found.information, whole.information[a], rtol=3e-3, atol=3e-3)
 
 
+def test_a_level_that_seemed_lost_comes_back_in_single_precision_too():
+    """A session of 300 choices of one side and then 300 of the other, without learning."""
+    spec = ModelSpec("m", (), readout="softmax", reward="raw", session_sd_scale=0.5)
+    choices = np.repeat([1, 0, 1], (300, 300, 10))
+    session = np.repeat([0, 1], (600, 10))
+    record = Record("m", choices, np.zeros(610), None, None, session)
+    model = build_model(spec, from_animals([record], ["left", "right"], "made"))
+    values = {"preference": jnp.zeros(1), "session_sd": jnp.full(1, jnp.log(1.5 / 0.3))}
+    whole = float(log_likelihood_by_animal(model, values)[0])
+    z = 1.5 * LEVELS
+    exact = logsumexp(300 * log_expit(z) + 300 * log_expit(-z), b=prior())
+    exact += logsumexp(10 * log_expit(z), b=prior())
+    assert whole == pytest.approx(exact, rel=1e-9)
+    own = jax.tree.map(lambda leaf: leaf[0], sampler.trials_of(model))
+    phi = jnp.concatenate([values["preference"], values["session_sd"]])
+    single = sampler.log_likelihood(sampler.frame_of(model), own, phi)
+    assert float(single) == pytest.approx(exact, abs=5e-3)
+
+
 def test_levels_are_those_of_a_normal_distribution():
     """Their variance, and the probability of 400 choices with a part to the right, against
     quadrature of the normal prior: the levels are finer than what a session tells."""
@@ -120,21 +139,21 @@ def test_levels_are_those_of_a_normal_distribution():
 
 
 def test_more_than_two_alternatives_are_refused():
-    spec = replace(PLAIN, session_preference_scale=0.5)
+    spec = replace(PLAIN, session_sd_scale=0.5)
     record = Record("a", np.array([0, 1, 2]), np.zeros(3), None, None, np.array([0, 0, 1]))
     with pytest.raises(ModelError) as caught:
         build_model(spec, from_animals([record], ["A", "B", "C"], "made"))
     assert str(caught.value) == (
         "m: the preference varies by session, which is a preference between two alternatives, and "
-        'made has 3; leave out "session_preference_scale".'
+        'made has 3; leave out "session_sd_scale".'
     )
 
 
 def test_encounters_are_refused():
     with pytest.raises(ModelError) as caught:
-        replace(PLAIN, readout="accept", likelihood="encounter", session_preference_scale=0.5)
+        replace(PLAIN, readout="accept", likelihood="encounter", session_sd_scale=0.5)
     assert str(caught.value) == (
-        'm: a preference that varies by session ("session_preference_scale" above 0) is of '
+        'm: a preference that varies by session ("session_sd_scale" above 0) is of '
         'choices, and the likelihood is "encounter"; use likelihood = "choice".'
     )
 
@@ -144,7 +163,7 @@ def test_an_animal_that_lives_chooses_by_the_density_of_its_model():
     parts of choices to the right differ between sessions as by a preference of that spread."""
     spec, model, values = varying("with lapses")
     own = {name: value[0] for name, value in values.items()}
-    own["session_preference"] = jnp.log(1.5 / 0.3)
+    own["session_sd"] = jnp.log(1.5 / 0.3)
     n, sessions = 4000, 80
     session = np.arange(n) * sessions // n
     begins = jnp.asarray(np.diff(session, prepend=0) > 0)
@@ -157,8 +176,8 @@ def test_an_animal_that_lives_chooses_by_the_density_of_its_model():
     lived = build_model(spec, from_animals([record], ["left", "right"], "lived"))
     given = log_likelihood(lived, {name: jnp.asarray(value)[None] for name, value in own.items()})
     np.testing.assert_allclose(given, made.log_probability, rtol=1e-9)
-    plain = replace(spec, session_preference_scale=0.0)
+    plain = replace(spec, session_sd_scale=0.0)
     same = build_model(plain, from_animals([record], ["left", "right"], "lived"))
-    own.pop("session_preference")
+    own.pop("session_sd")
     other = log_likelihood(same, {name: jnp.asarray(value)[None] for name, value in own.items()})
     assert given.sum() - other.sum() > 100.0

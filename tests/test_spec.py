@@ -49,7 +49,7 @@ BAD = {
         "concentration, preference_scale, habit_scale, initial_weight_scale, habit, "
         "habit_rate_median, habit_rate_scale, reward_rate_median, reward_rate_scale, expected_start, "
         "between_sessions, retention_median, retention_scale, omitted, lapse_median, lapse_scale, "
-        "session_preference_median, session_preference_scale, parameters, "
+        "session_sd_median, session_sd_scale, parameters, "
         "coefficients, by, spread_ratio_scale, rule.",
     ),
     "unknown term": (
@@ -177,7 +177,7 @@ FILES = {
         "concentration, preference_scale, habit_scale, initial_weight_scale, habit, "
         "habit_rate_median, habit_rate_scale, reward_rate_median, reward_rate_scale, expected_start, "
         "between_sessions, retention_median, retention_scale, omitted, lapse_median, lapse_scale, "
-        "session_preference_median, session_preference_scale, parameters, "
+        "session_sd_median, session_sd_scale, parameters, "
         "coefficients, by, spread_ratio_scale, rule."
     ),
     f"terms = {'[' * 5000}": "not a readable TOML file (nested too deeply).",
@@ -361,7 +361,7 @@ OWNED = {
     "retention_scale": (0.2, 'between_sessions = "retain"'),
     "lapse_median": (0.2, '"lapse_scale" above 0'),
     "spread_ratio_scale": (0.5, '"by"'),
-    "session_preference_median": (0.2, '"session_preference_scale" above 0'),
+    "session_sd_median": (0.2, '"session_sd_scale" above 0'),
 }
 
 

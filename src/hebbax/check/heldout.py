@@ -34,6 +34,7 @@ from hebbax.mehta2024 import stopped
 from hebbax.model.choices import build_model
 from hebbax.model.likelihood import chance
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior import learning
 from hebbax.posterior.computed import pointwise_log_likelihood
 from hebbax.posterior.diagnostics import verdict_of
 from hebbax.posterior.inference_data import spec_of
@@ -167,10 +168,13 @@ def predict(
         )
     spec = spec_of(posterior)
     names = [group.name for group in build_model(spec, sessions).groups]
+    # A parameter with a range has its prior median at zero, and is there still.
+    known = [name for name in names if name not in learning.RANGED]
     for name in without:
-        if name not in names:
-            known = ", ".join(names)
-            raise FitError(f'{spec.name}: no group "{name}" to leave out; it has {known}.')
+        if name not in known:
+            raise FitError(
+                f'{spec.name}: no group "{name}" to leave out; it has {", ".join(known)}.'
+            )
     values = {name: np.asarray(posterior.posterior[name]) * (name not in without) for name in names}
     found = predict_from(spec, sessions, values, seen, weights)
     return replace(found, verdict=verdict_of(posterior, verdict))

@@ -182,7 +182,7 @@ def simulate(
     key = jax.random.fold_in(jax.random.PRNGKey(settings.seed), simulation)
     live_key, *fit_keys = jax.random.split(key, 1 + len(specs))
     lived = jax.device_get(program(true, settings).live(live_key))
-    sessions = recorded(lived.session, settings.task, specs)
+    sessions = recorded(lived.session, settings.task, true)
     judged = {
         spec.name: _judge(own, spec, settings, sessions)
         for spec, own in zip(specs, fit_keys, strict=True)

@@ -5,7 +5,7 @@ animals then live (`hebbax.simulation.environment.generate`) with the rule, netw
 signal of the model.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -36,14 +36,13 @@ def template(spec: ModelSpec, animals: int, task: Task) -> Model:
     nothing = np.zeros(choices.shape)
     rejections = np.zeros((*choices.shape, n_stimuli))
     made = Session(choices, nothing, rejections, nothing)  # type: ignore[arg-type]
-    return build_model(spec, recorded(made, task, (spec,)))
+    return build_model(spec, recorded(made, task, spec))
 
 
-def recorded(made: Session, task: Task, specs: Sequence[ModelSpec]) -> Sessions:
-    """Return what simulated animals did in a task as recordings with what some models need: each of
-    the covariates that they name divides the animals in two groups."""
-    factors = sorted({name for spec in specs for name in covariates_named(spec.by)})
-    session = task.session if task.sessions > 1 else None
+def recorded(made: Session, task: Task, spec: ModelSpec) -> Sessions:
+    """Return what simulated animals did in a task as recordings with what a model needs: each of
+    the covariates that it names divides the animals in two groups."""
+    session, factors = task.session if task.sessions > 1 else None, covariates_named(spec.by)
     return as_sessions(made, "simulated from the prior", session=session, factors=factors)
 
 

@@ -226,7 +226,7 @@ def simulate(spec: ModelSpec, settings: Settings, simulation: int) -> Simulated:
     key = jax.random.fold_in(jax.random.PRNGKey(settings.seed), simulation)
     live_key, fit_key = jax.random.split(key)
     lived = jax.device_get(compiled.live(live_key))
-    model = build_model(spec, recorded(lived.session, settings.task, (spec,)))
+    model = build_model(spec, recorded(lived.session, settings.task, spec))
     made = compiled.fit(fit_key, model.design, jnp.asarray(model.observed), lived.truth)
     truth, draws, accepted = jax.device_get(made)
     names = [*compiled.quantities, Quantity(LIKELIHOOD, "likelihood", "", ())]

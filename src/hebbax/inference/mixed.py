@@ -63,12 +63,13 @@ class Conditional(NamedTuple):
 
 
 def conditional(spread: Array, width: Array, information: Array, linear: Array) -> Conditional:
-    """Return the model given spreads and prior standard deviations of the population ``(member,)``,
-    for likelihoods of ``information`` I_a (animal, member, member) and ``linear`` h_a (animal,
-    member). A width of zero holds a population value at zero."""
-    eye = jnp.eye(spread.shape[0])
-    own = jax.vmap(root_of)(eye + spread[:, None] * information * spread)
-    across = own.inverse @ (spread[:, None] * information)
+    """Return the model given spreads, ``(member,)`` or of each animal ``(animal, member)``, and
+    prior standard deviations of the population ``(member,)``, for likelihoods of ``information``
+    I_a (animal, member, member) and ``linear`` h_a (animal, member). A width of zero holds a
+    population value at zero."""
+    eye, down = jnp.eye(spread.shape[-1]), spread[..., :, None]
+    own = jax.vmap(root_of)(eye + down * information * spread[..., None, :])
+    across = own.inverse @ (down * information)
     pulled = jnp.einsum("aij,aj->ai", own.inverse, spread * linear)
     precision = information - jnp.einsum("aji,ajk->aik", across, across)
     pull = linear - jnp.einsum("aji,aj->ai", across, pulled)

@@ -226,6 +226,10 @@ def _target(model: Model, start: _Start) -> _Target:
         shift = [model.effects.shift(g.name, (g.scales.size,), sites) for g in model.groups]
         around = jnp.broadcast_to(jnp.concatenate(shift, axis=-1), start.linear.shape)
         linear = start.linear - jnp.einsum("aij,aj->ai", start.information, around)
+        if model.effects.own_spreads:
+            of = model.effects.factor
+            factor = [of(g.name, (g.scales.size,), sites) for g in model.groups]
+            spread = spread * jnp.concatenate(factor, axis=-1)
         given = conditional(spread, width, start.information, linear)
         location = given.population
         if hierarchy:

@@ -21,7 +21,7 @@ from hebbax.model.choice_parameters import (
     Trial,
 )
 from hebbax.model.likelihood import Kind
-from hebbax.model.session_preference import Belief, believed, believing, followed, shifted
+from hebbax.model.session_preference import SessionFilter, filter_of, followed, shifted, updated
 from hebbax.model.spec import ModelSpec
 from hebbax.typing import Array, ArrayLike, Numbers, Parameters
 
@@ -67,19 +67,19 @@ class ChoiceModel:
         logits: Numbers,
         trace: Numbers,
         offered: Numbers | None,
-        belief: Belief | None = None,
+        filtered: SessionFilter | None = None,
     ) -> tuple[Array, Array]:
         """Return logits and offsets ``(..., stimulus)`` that the likelihood takes.
 
         ``logits``, ``trace`` of choices and whether each stimulus was ``offered`` have one entry
-        (...) a stimulus; the ``belief`` is about the preference of the session, where it varies.
+        (...) a stimulus; ``filtered`` is the preference of the session, where it varies.
         With lapses, or where a part was offered, the logits are zero and the offsets are log
         probabilities: those of the mixture.
         """
         offset, lapse = self._offsets(values, logits, trace)
-        if belief is not None:
+        if filtered is not None:
             first, second = offset
-            moved = shifted(belief, self._odds(logits, offset))
+            moved = shifted(filtered, self._odds(logits, offset))
             offset = [first, second + moved]
         stacked = jnp.stack(jnp.broadcast_arrays(*map(jnp.asarray, logits)), -1)
         if lapse is not None or offered is not None:
@@ -87,23 +87,23 @@ class ChoiceModel:
             return jnp.zeros_like(stacked), _side_by_side(each, stacked)
         return stacked, _side_by_side(offset, stacked)
 
-    def belief(self, values: Mapping[str, Numbers]) -> Belief | None:
+    def session_filter(self, values: Mapping[str, Numbers]) -> SessionFilter | None:
         """Return what an animal of some ``values`` begins a session with, None where its preference
         is the same in all."""
         each = (one.varying(values[one.name]) for one in self._of(values))
-        return next((believing(sd) for sd in each if sd is not None), None)
+        return next((filter_of(sd) for sd in each if sd is not None), None)
 
-    def believed(
+    def updated(
         self,
         values: Mapping[str, Numbers],
         logits: Numbers,
         trace: Numbers,
-        belief: Belief,
+        filtered: SessionFilter,
         choice: Array,
-    ) -> Belief:
-        """Return the belief after a ``choice`` (...) between two."""
+    ) -> SessionFilter:
+        """Return the filter of the session after a ``choice`` (...) between two."""
         offset, lapse = self._offsets(values, logits, trace)
-        return believed(belief, self._odds(logits, offset), _or_none(lapse), choice)
+        return updated(filtered, self._odds(logits, offset), _or_none(lapse), choice)
 
     def followed(
         self,
@@ -112,14 +112,14 @@ class ChoiceModel:
         trace: Numbers,
         choices: Array,
         begins: Array | None,
-    ) -> Belief | None:
-        """Return the belief before each trial, from logits, traces and ``choices`` of all and which
+    ) -> SessionFilter | None:
+        """Return the filter before each trial, from logits, traces and ``choices`` of all and which
         begin a later session, (trial,); None where the preference is the same in all."""
-        belief = self.belief(values)
-        if belief is None:
+        filtered = self.session_filter(values)
+        if filtered is None:
             return None
         offset, lapse = self._offsets(values, logits, trace)
-        return followed(belief, self._odds(logits, offset), _or_none(lapse), choices, begins)
+        return followed(filtered, self._odds(logits, offset), _or_none(lapse), choices, begins)
 
     def _odds(self, logits: Numbers, offset: Numbers) -> Array:
         """Return the log odds (...) of the second of two alternatives."""
@@ -168,22 +168,24 @@ class Animal(NamedTuple):
         logits: Array,
         trace: Array,
         offered: Array | None = None,
-        belief: Belief | None = None,
+        filtered: SessionFilter | None = None,
     ) -> tuple[Array, Array]:
         """Return logits and offsets of trials from their logits, traces of choices, and what was
-        offered, all ``(..., stimulus)``, and the belief about the session."""
+        offered, all ``(..., stimulus)``, and the filter of the session."""
         shown = None if offered is None else _rows(offered)
-        return self.model.readout(self.values, _rows(logits), _rows(trace), shown, belief)
+        return self.model.readout(self.values, _rows(logits), _rows(trace), shown, filtered)
 
-    def believed(self, logits: Array, trace: Array, belief: Belief, choice: Array) -> Belief:
-        """Return the belief about the session after a choice, from logits and traces
+    def updated(
+        self, logits: Array, trace: Array, filtered: SessionFilter, choice: Array
+    ) -> SessionFilter:
+        """Return the filter of the session after a choice, from logits and traces
         ``(stimulus,)``."""
-        return self.model.believed(self.values, _rows(logits), _rows(trace), belief, choice)
+        return self.model.updated(self.values, _rows(logits), _rows(trace), filtered, choice)
 
     def followed(
         self, logits: Array, trace: Array, choices: Array, begins: Array | None
-    ) -> Belief | None:
-        """Return the belief before each trial, from logits and traces ``(trial, stimulus)``, and
+    ) -> SessionFilter | None:
+        """Return the filter before each trial, from logits and traces ``(trial, stimulus)``, and
         choices and which trials begin a later session, (trial,)."""
         return self.model.followed(self.values, _rows(logits), _rows(trace), choices, begins)
 

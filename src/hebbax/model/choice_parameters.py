@@ -220,17 +220,17 @@ class Lapse(Ranged):
         return self.value(own)
 
 
-class SessionPreference(Ranged):
+class SessionSd(Ranged):
     """The standard deviation over sessions of the preference, in log odds
     (`hebbax.model.session_preference`)."""
 
-    name = "session_preference"
+    name = "session_sd"
     range = "positive"
 
     @classmethod
     def read(cls, spec: ModelSpec) -> bool:
         """Return whether the preference varies by session."""
-        return spec.session_preference_scale > 0.0
+        return spec.session_sd_scale > 0.0
 
     def varying(self, own: Numbers) -> Array | None:
         """Return the standard deviation."""
@@ -247,7 +247,7 @@ PARAMETERS: dict[str, type[Parameter]] = {
         RewardRate,
         Retention,
         Lapse,
-        SessionPreference,
+        SessionSd,
     )
 }
 """Every parameter by its name, in the order of an animal's values."""

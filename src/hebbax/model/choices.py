@@ -196,8 +196,8 @@ class Model:
             chosen = (design.x > 0).astype(logits.dtype)
             start = jnp.zeros(chosen.shape[1:])
             trace = followed(chosen, rate, design.accepted, _nights(design, own), start)
-        belief = own.followed(logits, trace, _free_choices(design), design.begins)
-        return own.readout(logits, trace, design.offered, belief)
+        session = own.followed(logits, trace, _free_choices(design), design.begins)
+        return own.readout(logits, trace, design.offered, session)
 
     def _animal_distribution(self, animal: tuple[Parameters, Design]) -> Choice | Encounters:
         return self.kind.of(*self._animal_readout(*animal), animal[1].most)
@@ -212,11 +212,11 @@ class Model:
 
 def _check_varying(spec: ModelSpec, sessions: Sessions) -> None:
     """Raise `ModelError` where a preference cannot vary by session as a model declares."""
-    if spec.session_preference_scale and sessions.n_stimuli != 2:
+    if spec.session_sd_scale and sessions.n_stimuli != 2:
         raise ModelError(
             f"{spec.name}: the preference varies by session, which is a preference between two "
             f"alternatives, and {sessions.source} has "
-            f'{sessions.n_stimuli}; leave out "session_preference_scale".'
+            f'{sessions.n_stimuli}; leave out "session_sd_scale".'
         )
 
 

@@ -254,8 +254,8 @@ NEEDED = {
     "retention_median": _RETAIN,
     "retention_scale": _RETAIN,
     "spread_ratio_scale": Needed(lambda spec: bool(spec.by), '"by"'),
-    "session_preference_median": Needed(
-        lambda spec: spec.session_preference_scale > 0.0, '"session_preference_scale" above 0'
+    "session_sd_median": Needed(
+        lambda spec: spec.session_sd_scale > 0.0, '"session_sd_scale" above 0'
     ),
     "lapse_median": Needed(lambda spec: spec.lapse_scale > 0.0, '"lapse_scale" above 0'),
 }

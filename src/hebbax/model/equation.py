@@ -109,7 +109,7 @@ def _choice(spec: ModelSpec) -> list[str]:
         said.append(f"A habit repeats {past}, whatever it brought.")
     if spec.lapse_scale > 0:
         said.append("With a small probability, a lapse, the choice has nothing to do with stimuli.")
-    if spec.session_preference_scale > 0:
+    if spec.session_sd_scale > 0:
         said.append("The preference varies by session around that of the animal.")
     if spec.between_sessions != "reset":
         kept = "kept" if spec.between_sessions == "keep" else "kept in part"

@@ -30,14 +30,14 @@ def effects_of(spec: ModelSpec, sessions: Sessions) -> Effects:
         for member, design in designs.items()
         for column in design
     )
-    columns = np.concatenate([one.to_numpy() for one in designs.values()], 1)
-    if scale := spec.spread_ratio_scale:
-        effects += tuple(replace(one, scale=scale, part="spread") for one in effects)
-        columns = np.concatenate([columns, columns], 1)
     if len(effects) > MOST:
         raise ModelError(
             f"{spec.name}: {len(effects)} effects of covariates; at most {MOST} are allowed."
         )
+    columns = np.concatenate([one.to_numpy() for one in designs.values()], 1)
+    if scale := spec.spread_ratio_scale:
+        effects += tuple(replace(one, scale=scale, part="spread") for one in effects)
+        columns = np.concatenate([columns, columns], 1)
     return Effects(effects, columns)
 
 

@@ -153,7 +153,7 @@ class ModelSpec(Displayed):
             in it (``decay``).
         lapse_median, lapse_scale: prior of the probability of a choice that has nothing to do with
             the stimuli; a scale of 0 leaves it out.
-        session_preference_median, session_preference_scale: prior of the standard deviation over
+        session_sd_median, session_sd_scale: prior of the standard deviation over
             sessions of an animal's preference between two alternatives, in log odds, and of its
             logarithm; a scale of 0 leaves it out.
         parameters: of a learning model or of a rule of one's own, by name, each with its range,
@@ -204,8 +204,8 @@ class ModelSpec(Displayed):
     omitted: Annotated[Omitted, choice(get_args(Omitted))] = "pass"
     lapse_median: Annotated[float, FRACTION] = 0.05
     lapse_scale: Annotated[float, number(0.0, 10.0)] = 0.0
-    session_preference_median: Annotated[float, number(0.01, 10.0)] = 0.3
-    session_preference_scale: Annotated[float, number(0.0, 3.0)] = 0.0
+    session_sd_median: Annotated[float, number(0.01, 10.0)] = 0.3
+    session_sd_scale: Annotated[float, number(0.0, 3.0)] = 0.0
     parameters: Annotated[Parameters, pydantic.Field(description=PARAMETERS)] = field(
         default_factory=dict, hash=False
     )
@@ -243,9 +243,9 @@ class ModelSpec(Displayed):
                 f'{self.name}: the readout "{self.readout}" is of choices, and the likelihood is '
                 f'"{self.likelihood}"; use likelihood = "choice".'
             )
-        if self.session_preference_scale and self.likelihood != "choice":
+        if self.session_sd_scale and self.likelihood != "choice":
             raise ModelError(
-                f'{self.name}: a preference that varies by session ("session_preference_scale" '
+                f'{self.name}: a preference that varies by session ("session_sd_scale" '
                 f'above 0) is of choices, and the likelihood is "{self.likelihood}"; use '
                 'likelihood = "choice".'
             )

@@ -63,7 +63,7 @@ def design_of_trials(spec: ModelSpec, sessions: Sessions, rule: Rule, network: N
     if sessions.rejections is not None:
         most = np.where(accepted, np.inf, sessions.rejections.sum(axis=-1))
     known = rule.parameters and spec.reward != "exponential"
-    anew = spec.between_sessions != "keep" or spec.session_preference_scale > 0.0
+    anew = spec.between_sessions != "keep" or spec.session_sd_scale > 0.0
     several = sessions.n_sessions > 1 and anew
     last = _last_choices(sessions, spec)
     return Design(

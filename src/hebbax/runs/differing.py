@@ -53,7 +53,9 @@ def _members(value: object) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return {str(name): inner for name, inner in value.items()}
     if is_dataclass(value):
-        return {one.name: getattr(value, one.name) for one in fields(value) if one.repr}
+        return {
+            one.name: getattr(value, one.name) for one in fields(value) if one.repr and one.compare
+        }
     return {}
 
 

@@ -34,7 +34,7 @@ class Ledger:
     """Rows of an experiment in ``path``; `done` tells which cells are there already.
 
     ``keys`` are the columns that name a cell and ``settings`` whatever else the numbers depend on
-    (its ``repr`` is compared). Raises `HebbaxError` for a file that is damaged, or was made with
+    (their values are compared). Raises `HebbaxError` for a file that is damaged, or was made with
     other settings or by other versions, and leaves it as it is.
     """
 

@@ -16,7 +16,7 @@ import numpy as np
 from hebbax.data import NO_CHOICE
 from hebbax.model.choice_model import Animal
 from hebbax.model.likelihood import Kind
-from hebbax.model.session_preference import Belief
+from hebbax.model.session_preference import SessionFilter
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.memory import resumed, towards
 from hebbax.rule.network import Network, free_step, logits_of
@@ -172,7 +172,7 @@ def generate(
         history=jnp.zeros(spec.window),
         expected=jnp.asarray(animal.model.start, float),
         trace=jnp.zeros(n_stimuli),
-        belief=animal.model.belief(animal.values),
+        filtered=animal.model.session_filter(animal.values),
     )
 
     def step(past: _Past, trial: tuple) -> tuple[_Past, Session]:
@@ -181,7 +181,7 @@ def generate(
             past = jax.tree.map(partial(jnp.where, begins), _resumed(start, past, animal), past)
         choice_key, reward_key, reject_key = jax.random.split(key, 3)
         logits = logits_of(network, past.weights)
-        said = animal.readout(logits, past.trace, offered, past.belief)
+        said = animal.readout(logits, past.trace, offered, past.filtered)
         offer, accept = spec.kind.attraction(*said)
         choice = jax.random.categorical(choice_key, jax.nn.log_softmax(offer + accept))
         rejections = reject(reject_key, offer, accept, environment.most_encounters)
@@ -202,7 +202,7 @@ def generate(
             if memory.expected is None
             else towards(reward, memory.expected, past.expected),
             trace=towards(chosen, 1.0 if memory.trace is None else memory.trace, past.trace),
-            belief=_believed(past, animal, logits, choice, offered),
+            filtered=_filtered(past, animal, logits, choice, offered),
         )
         passed = past
         if spec.omitted == "decay":
@@ -221,7 +221,7 @@ def generate(
 class _Past(NamedTuple):
     """What an animal and its task go into a trial with: ``weights``, rewards that are ``armed``,
     the last rewards (``history``), what it ``expected`` by an average of its own, and the ``trace``
-    of choices, which without a rate of its own is the last one; and the ``belief`` about the
+    of choices, which without a rate of its own is the last one; and the ``filtered``
     preference of the session."""
 
     weights: Array
@@ -229,7 +229,7 @@ class _Past(NamedTuple):
     history: Array
     expected: Array
     trace: Array
-    belief: Belief | None
+    filtered: SessionFilter | None
 
 
 def _resumed(start: _Past, past: _Past, animal: Animal) -> _Past:
@@ -240,17 +240,17 @@ def _resumed(start: _Past, past: _Past, animal: Animal) -> _Past:
     # What has no rate of its own is data, and kept whole.
     own = ("weights", "expected", *(() if animal.rates.trace is None else ("trace",)))
     left = {name: resumed(getattr(start, name), kept, getattr(past, name)) for name in own}
-    return past._replace(armed=start.armed, belief=start.belief, **left)
+    return past._replace(armed=start.armed, filtered=start.filtered, **left)
 
 
-def _believed(
+def _filtered(
     past: _Past, animal: Animal, logits: Array, choice: Array, offered: Array | None
-) -> Belief | None:
-    """Return the belief about the preference of the session after a choice."""
-    if past.belief is None:
+) -> SessionFilter | None:
+    """Return the filter of the session after a choice."""
+    if past.filtered is None:
         return None
     free = choice if offered is None else jnp.where(offered.all(), choice, NO_CHOICE)
-    return animal.believed(logits, past.trace, past.belief, free)
+    return animal.updated(logits, past.trace, past.filtered, free)
 
 
 def _log_probability(

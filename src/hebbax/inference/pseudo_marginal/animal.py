@@ -27,7 +27,7 @@ from hebbax.inference.density import Expansion, padded_observed
 from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.choices import Model
 from hebbax.model.likelihood import Kind
-from hebbax.model.session_preference import Belief
+from hebbax.model.session_preference import SessionFilter
 from hebbax.rule.memory import resumed, towards
 from hebbax.rule.network import Network
 from hebbax.rule.taylor import Rule
@@ -81,12 +81,12 @@ class Trials(NamedTuple):
 class State(NamedTuple):
     """What an animal goes into a trial with: the weight of each input, and of its memory what has a
     rate of its own, the ``expected`` reward and the ``trace`` of choices of each stimulus; and the
-    ``belief`` about the preference of the session, where it varies."""
+    ``filtered`` preference of the session, where it varies."""
 
     weights: list[Array]
     expected: Array | None
     trace: list[Array] | None
-    belief: Belief | None
+    filtered: SessionFilter | None
 
 
 def frame_of(model: Model) -> Frame:
@@ -234,7 +234,7 @@ def _start(frame: Frame, values: Values) -> State:
         [weight.astype(SINGLE) for weight in choices.initial_weights(values, n)],
         None if rates.expected is None else zero + choices.start,
         None if rates.trace is None else [zero] * len(frame.network.stimuli),
-        choices.belief(values),
+        choices.session_filter(values),
     )
 
 
@@ -242,9 +242,9 @@ def _trial(frame: Frame, values: Values, state: State, trial: Trials) -> tuple[S
     """Return the state after a trial, and its logits of acceptance and offsets (stimulus,)."""
     network = frame.network
     if trial.begins is not None:
-        kept, belief = frame.choices.rates(values).kept, state.belief
+        kept, filtered = frame.choices.rates(values).kept, state.filtered
         left = jax.tree.map(lambda at, m: resumed(at, kept, m), _start(frame, values), state)
-        left = left._replace(belief=None if belief is None else belief.anew())
+        left = left._replace(filtered=None if filtered is None else filtered.anew())
         state = jax.tree.map(partial(jnp.where, trial.begins), left, state)
     rates = network.readout.rates(np.asarray(network.stimuli))
     drives = (
@@ -253,12 +253,12 @@ def _trial(frame: Frame, values: Values, state: State, trial: Trials) -> tuple[S
     logits = [network.readout.logit(drive) for drive in drives]
     trace = list(trial.trace) if state.trace is None else state.trace
     offered = None if trial.offered is None else list(trial.offered)
-    said = frame.choices.readout(values, logits, trace, offered, state.belief)
+    said = frame.choices.readout(values, logits, trace, offered, state.filtered)
     logit, offset = (leaf.astype(SINGLE) for leaf in said)
     after = _after(frame, values, state, trial)
-    if state.belief is not None:
-        belief = frame.choices.believed(values, logits, trace, state.belief, trial.value)
-        after = after._replace(belief=belief)
+    if state.filtered is not None:
+        filtered = frame.choices.updated(values, logits, trace, state.filtered, trial.value)
+        after = after._replace(filtered=filtered)
     return after, logit, offset
 
 
@@ -276,7 +276,7 @@ def _after(frame: Frame, values: Values, state: State, trial: Trials) -> State:
         followed = [towards(c, rates.trace, past) for c, past in zip(chosen, trace, strict=True)]
         trace = [jnp.where(trial.accepted, a, b) for a, b in zip(followed, trace, strict=True)]
     weights = _learnt(frame, values.get("theta", []), state.weights, trial, drive)
-    return State(weights, expected, trace, state.belief)
+    return State(weights, expected, trace, state.filtered)
 
 
 def _learnt(

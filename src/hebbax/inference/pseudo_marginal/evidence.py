@@ -101,7 +101,7 @@ def bridged(chains: np.ndarray, drawn: np.ndarray) -> Evidence:
 @jax.jit
 def _log_ratios(known: Known, populations: Population) -> Array:
     """Return log p(theta) - log q(theta) ``(chain, draw)`` of some populations."""
-    block = mixture.whole(known.prior.regression.onto)
+    block = mixture.whole(known.prior.regression.members)
 
     def one(population: Population) -> Array:
         assert known.mixture is not None
@@ -139,7 +139,7 @@ def _drawn(key: Key, frame: Frame, n_points: int, n_draws: int, known: Known) ->
 
     def population(key: Key) -> Array:
         draw_key, key = jax.random.split(key)
-        zeros, block = jnp.zeros(frame.n_members), mixture.whole(known.prior.regression.onto)
+        zeros, block = jnp.zeros(frame.n_members), mixture.whole(known.prior.regression.members)
         no_effects = jnp.zeros_like(known.prior.regression.scale)
         nowhere = Population(zeros, zeros, no_effects, jnp.zeros(()))
         now = mixture.canonical(nowhere)

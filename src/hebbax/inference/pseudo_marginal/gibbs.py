@@ -106,8 +106,11 @@ def ratios_given(
         return population
     onto, n = regression.spread, population.effect.size
     steps, uniform = jnp.split(normal, [2 * n])
+    # What animals say of the logarithm of a spread: twice the squares of their covariates.
+    away_from_mean = regression.covariates - regression.covariates.mean(0)
+    width = jax.lax.rsqrt(2.0 * (away_from_mean**2).sum(0) + regression.scale**-2.0)
     now = population.effect
-    new = now + onto.any(-1) * _walk(steps.reshape(2, n))
+    new = now + onto.any(-1) * width * _walk(steps.reshape(2, n))
 
     def log_density(effect: Array) -> Array:
         factor = regression.factor(effect)
