@@ -19,7 +19,6 @@ from hebbax.posterior.fading import fading_of_animals
 from hebbax.reporting.page import Beside, Items, Part, Section, Table, Text, Tone
 from hebbax.reporting.pictures import Draw, pictures
 from hebbax.reporting.study import Study
-from hebbax.reporting.tables import deviance_table
 from hebbax.runs.attempts import Failed, attempt
 
 QUESTION = (
@@ -162,7 +161,7 @@ def detail(
         ),
         Table(
             "Deviance explained by each model, in-sample (%)",
-            attempt("deviance.csv", partial(deviance_table, study.posteriors, study.verdicts)),
+            study.tables["deviance"],
             "deviance.csv",
             folded=True,
         ),
