@@ -119,15 +119,17 @@ class Comparison(Displayed):
         if len(self.ranking) == 1:
             return f"Only {self.ranking[0]} was given; there is nothing to compare."
         parts = [self._too_few, self.lacking]
-        for score in self.scores:
-            parts.append(score.sentence or self._nothing(score))
-            if score is self.animals:
-                parts.append(new_animal.uncertain_sentence(self.left_out))
-        parts += [*map(self._apart, self.ranking)]
+        parts += [score.sentence or self._nothing(score) for score in self.scores]
+        return " ".join(part for part in (*parts, *self.doubts) if part)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Where a score cannot be trusted, a sentence each."""
+        found = [new_animal.uncertain_sentence(self.left_out), *map(self._apart, self.ranking)]
         if self.sessions is not None:
-            parts.append(_bad_k(self.sessions, "session"))
-        parts.append(_bad_k(self.choices, "observation"))
-        return " ".join(part for part in parts if part)
+            found.append(_bad_k(self.sessions, "session"))
+        found.append(_bad_k(self.choices, "observation"))
+        return [sentence for sentence in found if sentence]
 
     def _nothing(self, score: Score) -> str:
         """Return that the fits of the first trials all failed, which have verdicts of their own."""

@@ -110,8 +110,17 @@ def _remembered(low: float, middle: float, high: float) -> str:
     sooner, fading, later = (float(memory(loss)) for loss in (high, middle, low))
     if not np.isfinite(fading):
         return ""
-    ends = f"{sooner:.0f} to {later:.0f}" if np.isfinite(later) else f"{sooner:.0f} or more"
-    return f", a memory of {fading:.0f} trials ({ends})"
+    return f", a memory of {in_trials(fading)} trials ({in_trials(sooner)} {until(later)})"
+
+
+def in_trials(memory: float) -> str:
+    """Return a number of trials in words, with a digit behind the point where it is below two."""
+    return f"{memory:.0f}" if memory >= 1.95 else f"{memory:.1f}"
+
+
+def until(memory: float) -> str:
+    """Return the upper end of an interval of memories in words."""
+    return f"to {in_trials(memory)}" if np.isfinite(memory) else "or more"
 
 
 def fades(posterior: xr.DataTree) -> bool:
