@@ -6,6 +6,7 @@ are more stimuli. The value of a loss is the median of its draws. Tables and sen
 the posterior can be trusted.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,9 +181,17 @@ def forgetting_sentence(posterior: xr.DataTree, verdict: Verdict | None = None) 
     if others := unsteady(terms):
         said.append(
             f"What {' and '.join(others)} make{'s' if len(others) == 1 else ''} of a weight is not "
-            "the same in every trial, and no part of this loss."
+            f"the same in every trial, and no part of this loss{_at_no_reward(posterior, others)}."
         )
     return " ".join(said)
+
+
+def _at_no_reward(posterior: xr.DataTree, others: Sequence[str]) -> str:
+    """Return that a loss is that of trials without a reward, where only the reward changes it."""
+    only = all("r" in term.split() for term in others)
+    if not only or spec_of(posterior).reward != "raw":
+        return ""
+    return ", which is that of a trial without a reward; what models say together is of all trials"
 
 
 def _parameters(posterior: xr.DataTree, table: pd.DataFrame) -> str:

@@ -68,8 +68,11 @@ QUESTIONS = {
 }
 """Questions by the name of their table, in the order of a report."""
 
+WHOSE = {"unchosen": "stimuli not chosen", "chosen": "the chosen stimulus"}
+"""Whose weight is remembered, in a few words."""
+
 WHICH = (
-    "which model holds for a new animal is said by the difference and its standard error over "
+    "Which model holds for a new animal is said by the difference and its standard error over "
     "animals: models within two of these are not told apart, and the answer is what they share. "
     "The stacking weight is for averaging what models predict. The posterior probability is that "
     'of a model if one of them is true, and leans on priors. The documentation has more: "Which '
@@ -127,8 +130,10 @@ def rests_on(study: Study, found: Joint, animals: figures.Animals | Failed | Non
     said = [f"This rests on {n} animal{'s' if n > 1 else ''}"]
     lost = {kind: one for kind, one in found.averaged.items() if surely(one)}
     if lost:
-        kept = [f"{_memory(one)} ({_whose(kind, lost)})" for kind, one in lost.items()]
-        said[0] = f"In trials, a memory of {' and of '.join(kept)}, from {n} animals"
+        whose = {_memory(one): WHOSE[kind] for kind, one in lost.items()}
+        alike = len(lost) == len(SUBJECTS) and len(whose) == 1
+        kept = [m if alike else f"{m} for {of}" for m, of in whose.items()]
+        said[0] = f"That is a memory of {' and of '.join(kept)}, from {n} animals"
     if isinstance(animals, figures.Animals):
         for kind in [kind for kind in lost if n > 1][:1]:
             order, own = animals.sorted(kind), animals.losses[kind]
@@ -153,14 +158,7 @@ def _memory(one: Averaged) -> str:
     sooner, middle, later = (
         float(memory(loss / PERCENT)) for loss in (one.high, one.median, one.low)
     )
-    return f"{in_trials(middle)} ({in_trials(sooner)} {until(later)})"
-
-
-def _whose(kind: str, lost: Mapping[str, Averaged]) -> str:
-    """Return whose weight it is in a few words; of any where no kind differs."""
-    if len(lost) == len(SUBJECTS) and len(set(lost.values())) == 1:
-        return "any stimulus"
-    return {"unchosen": "stimuli not chosen", "chosen": "the chosen stimulus"}[kind]
+    return f"{in_trials(middle)} trials ({in_trials(sooner)} {until(later)})"
 
 
 def _fading(
@@ -237,7 +235,7 @@ def detail(
             Table("What a weight loses in a trial, by each model", models[FADES], "fading.csv"),
             Table("Weights of the models", weights, "fading.csv"),
         ]
-        said.append(Text(WHICH, about="Which number for what"))
+        said.append(Text(WHICH, about="Which number says what"))
     tables += [
         *_scores(compared),
         Table(

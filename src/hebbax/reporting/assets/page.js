@@ -75,7 +75,7 @@ function explore(root) {
     new uPlot({
       title, height, width: Math.max(560, plots.clientWidth - 4),
       cursor: { sync: { key: "trial" }, drag: { x: true, y: false } },
-      scales: { x: { time: false }, y: more.scale || {} },
+      scales: { x: { time: false, range: (u, first, last) => [first - 1, last + 1] }, y: more.scale || {} },
       axes: [{ label: "trial", labelSize: 18, grid: { stroke: "#eee" } }, { grid: { stroke: "#eee" }, size: 90, ...axis }],
       series: [{ label: "trial" }, ...series],
       bands: more.bands || [],
