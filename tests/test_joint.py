@@ -150,8 +150,8 @@ SAID = {
     ),
     "one of two": (
         {"a": YES, "b": NONE},
-        "Whether weights fade is open: of the 2 models that predict a new animal as well as the "
-        "best, they do in a, and not surely in b.",
+        "Whether weights fade is open: of the 2 models that predict a new animal within two "
+        "standard errors of the best, they do in a, and not surely in b.",
     ),
     "none surely": (
         {"a": NO, "b": NONE},
