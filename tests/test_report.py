@@ -117,7 +117,9 @@ def test_a_forced_choice_is_known_to_be_one():
     offered = np.ones((*sessions.choices.shape, 2), dtype=bool)
     forced = np.flatnonzero(sessions.choices[0] >= 0)[[1, 3]]
     offered[0, forced, 1 - sessions.choices[0, forced]] = False
-    posterior = made.posterior(ModelSpec("m", ("x r",)), replace(sessions, offered=offered, rejections=None))
+    posterior = made.posterior(
+        ModelSpec("m", ("x r",)), replace(sessions, offered=offered, rejections=None)
+    )
     held = trials(posterior, PASSED)["animals"]
     assert [own["forced"] for own in held.values()] == [forced.tolist(), []]
 
