@@ -22,7 +22,7 @@ import xarray as xr
 from scipy.stats import spearmanr, wilcoxon
 
 import hebbax
-from hebbax.check.comparison import compare, deviance_explained
+from hebbax.check.comparison import compare, deviances, explained
 from hebbax.check.heldout import gain
 from hebbax.cli.console import CONSOLE, print_table, table
 from hebbax.cli.folders import prepare_folder
@@ -121,9 +121,10 @@ def sampled(posterior: xr.DataTree, name: str, reward: str) -> list[dict[str, An
     found = pd.concat([flies, everyone.assign(animal="population")])
     found["quantity"] = found["quantity"].str.removeprefix("theta ")
     found = found.rename(columns={"median": "value", "5 %": "low", "95 %": "high"})
-    explained = deviance_explained(posterior, posterior)["against chance"]
+    deviance = deviances(posterior)
+    against_chance = explained(deviance["model"], deviance["chance"])
     percent = [
-        {**cell, "animal": a, "quantity": "percent", "value": v} for a, v in explained.items()
+        {**cell, "animal": a, "quantity": "percent", "value": v} for a, v in against_chance.items()
     ]
     kept = found[["animal", "quantity", "value", "low", "high"]].to_dict("records")
     return [*({**cell, **row} for row in kept), *percent]

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from hebbax.check import leave_one_out as loo
-from hebbax.check.comparison import compare, deviance_explained, write_tables
+from hebbax.check.comparison import compare, deviances, explained, write_tables
 from hebbax.errors import FitError
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
@@ -101,11 +101,11 @@ def test_a_small_difference_is_called_one():
 def test_the_deviance_of_a_coin_explains_nothing():
     posterior = fitted(10.0)
     posterior.log_likelihood["choice"][:] = np.log(0.5)
-    explained = deviance_explained(posterior, posterior)
-    np.testing.assert_allclose(explained, 0.0, atol=1e-9)
+    coin = deviances(posterior)
+    np.testing.assert_allclose(explained(coin["model"], coin["chance"]), 0.0, atol=1e-9)
     better = fitted(10.0)
     better.log_likelihood["choice"][:] = np.log(0.75)
-    against = deviance_explained(better, posterior)["against reference"]
+    against = explained(deviances(better)["model"], coin["model"])
     np.testing.assert_allclose(against, 100 * (1 - np.log(0.75) / np.log(0.5)))
 
 
@@ -212,11 +212,6 @@ def test_choices_and_encounters_of_one_recording_are_not_compared():
     with pytest.raises(FitError) as error:
         compare({"mine": choice, "yours": encounter})
     assert str(error.value) == sentence
-    with pytest.raises(FitError) as error:
-        deviance_explained(choice, encounter)
-    assert str(error.value) == sentence.replace("mine", "the model").replace(
-        "yours", "its reference"
-    )
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf])

@@ -12,7 +12,7 @@ import scipy.io
 from conftest import random_sessions
 from slow_reference import bound, sigmoid
 
-from hebbax.check.comparison import deviance_explained
+from hebbax.check.comparison import deviances, explained
 from hebbax.check.heldout import predict, predict_from, scores
 from hebbax.check.predictive import FREE, ONE_STEP, Settings, check
 from hebbax.data import Record, compact, from_animals, read, split
@@ -240,13 +240,14 @@ def test_without_learning_encounters_explain_next_to_nothing(n_stimuli):
     accepted, refused = (choices[:, None] == np.arange(n_stimuli)).sum(0), rejections.sum(0)
     draws = {"preference": np.log(accepted / refused)[None, None, None]}
     posterior = to_inference_data(made.KEY, model, draws, {}, made.PROVENANCE)
-    explained = deviance_explained(posterior, posterior)["against chance"].item()
+    deviance = deviances(posterior)
+    percent = explained(deviance["model"], deviance["chance"]).item()
     p = accepted / (accepted + refused)
     density = (accepted * np.log(p) + refused * np.log(1 - p)).sum()
     expected = 100 * (1 + density / ((accepted + refused).sum() * math.log(2)))
-    assert explained == pytest.approx(expected, abs=1e-5)
+    assert percent == pytest.approx(expected, abs=1e-5)
     # At the maximum, twice its gain in nats is chi squared with a degree of freedom a stimulus.
-    assert 0 <= explained < 100 * 10 / (2 * len(choices) * math.log(2))
+    assert 0 <= percent < 100 * 10 / (2 * len(choices) * math.log(2))
 
 
 @pytest.mark.parametrize("weights", ["carried", "reset"])

@@ -1,21 +1,29 @@
 """What a report says in words: equations, tables of animals, the words that explain columns."""
 
+from dataclasses import replace
+
 import made
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import random_sessions
 
+from hebbax import figures
+from hebbax.check.joint import Averaged, Joint
+from hebbax.errors import FitError
 from hebbax.model import equation
 from hebbax.model.declared import declared_models, read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import latents, summary
-from hebbax.posterior.forgetting import animal_losses
+from hebbax.posterior.forgetting import animal_losses, in_trials
 from hebbax.posterior.verdict import Verdict
-from hebbax.reporting import animals, model
+from hebbax.reporting import animals as tables_of_animals
+from hebbax.reporting import first, model
 from hebbax.reporting.cells import Interval, cells, joined
 from hebbax.reporting.glossary import WORDS, listed, word
+from hebbax.reporting.study import Study
 from hebbax.reporting.trials import SCALE, trials
+from hebbax.runs.attempts import Failed
 
 PASSED, BAD = Verdict((), {}, ""), Verdict(("R-hat is 1.2",), {}, "")
 
@@ -75,7 +83,7 @@ def test_a_middle_and_its_ends_are_one_column_and_numbers_are_written_alike():
     found = cells(table)
     assert [head.text for head in found.heads] == [
         "value", "a", "median (90 % interval)", "loss in a trial (%)", "P(loss > 0)", "animals",
-        "as good as the best",
+        "within two SE of the best",
     ]  # fmt: skip
     assert [[cell.text for cell in row] for row in found.rows] == [
         ["theta w", "1", "−0.500 (−1.000 to 0.000)", "2.2 (1.0 to 3.0)", "> 0.999", "3", "yes"],
@@ -91,16 +99,59 @@ def test_words_are_those_of_tables_and_no_names_of_animals():
     assert not cells(table).rows[0][0].meaning
     assert cells(table.rename_axis("value")).rows[0][0].meaning == WORDS["habit"].meaning
     said = listed(["theta w", "theta x r", "p", "fly1", "grade", "diagnostics"])
-    assert [one.called for one in said] == ["diagnostics", "predictive p", "theta"]
+    assert [one.called for one in said if not one.always] == [
+        "diagnostics", "predictive p", "theta"
+    ]  # fmt: skip
+    assert [one.called for one in listed([])] == ["nats", "k-hat"]
+
+
+@pytest.mark.parametrize(
+    ("trials", "said"), [(0.4, "0.4"), (1.04, "1.0"), (1.96, "2"), (2.4, "2"), (37.6, "38")]
+)
+def test_a_memory_below_two_trials_is_told_to_a_tenth(trials, said):
+    assert in_trials(trials) == said
+
+
+def test_a_forced_choice_is_known_to_be_one():
+    sessions = random_sessions(3, lengths=(12, 9))
+    offered = np.ones((*sessions.choices.shape, 2), dtype=bool)
+    forced = np.flatnonzero(sessions.choices[0] >= 0)[[1, 3]]
+    offered[0, forced, 1 - sessions.choices[0, forced]] = False
+    posterior = made.posterior(
+        ModelSpec("m", ("x r",)), replace(sessions, offered=offered, rejections=None)
+    )
+    held = trials(posterior, PASSED)["animals"]
+    assert [own["forced"] for own in held.values()] == [forced.tolist(), []]
+
+
+LOST = {"a": (2.0, 1.5, 2.5), "b": (5.0, 4.0, 6.0), "c": (1.0, 0.5, 1.5)}
+
+
+def test_beside_the_answer_stand_trials_animals_and_how_far_models_are_behind():
+    one = Averaged(1.0, 3.0, 2.0, 60.0)
+    each = {name: Averaged(1.0, *own) for name, own in LOST.items()}
+    table = pd.DataFrame({"as_good": [True, True]}, ["near", "far"])
+    found = Joint("a new animal", table, {"unchosen": one, "chosen": one}, "", {})
+    posterior = made.posterior(ModelSpec("near", ("x r",)))
+    n = posterior.posterior.sizes["animal"]
+    study = Study({"near": posterior}, {"near": PASSED}, Failed("", FitError("")), {})
+    animals = figures.Animals("near", {"unchosen": each, "chosen": each})
+    assert first.rests_on(study, found, animals) == (
+        f"That is a memory of 33 trials (1.1 to 49), from {n} animals; c forgets slowest (1.0 % a "
+        "trial) and b fastest (5.0 % a trial), by near."
+    )
+    open_ = Averaged(0.6, 0.5, -1.0, 2.0)
+    nothing = Joint("a new animal", table, {"unchosen": open_, "chosen": open_}, "", {})
+    assert first.rests_on(study, nothing, None) == f"This rests on {n} animals."
 
 
 def test_tables_of_animals_have_a_row_each_and_losses_are_sorted(fit):
-    values = animals.coefficients(fit, PASSED)
+    values = tables_of_animals.coefficients(fit, PASSED)
     assert values.index.tolist() == ["animal0", "animal1", "animal2"]
     each = summary.animal_table(fit, PASSED)
     own = each.loc[("animal1", "theta w")]
     assert values["theta w"]["animal1"] == (own["median"], own["5 %"], own["95 %"])
-    losses = animals.losses(fit, PASSED)
+    losses = tables_of_animals.losses(fit, PASSED)
     assert losses["loss in a trial (%)"].is_monotonic_increasing
     assert losses.loc[animal_losses(fit, PASSED).index].equals(animal_losses(fit, PASSED))
 
@@ -135,5 +186,5 @@ def test_of_three_alternatives_means_are_held_and_of_nothing_learned_no_weights(
     sessions = random_sessions(4, 3, lengths=(9, 14))
     held = trials(made.posterior(ModelSpec("m", ()), sessions, shape=(2, 5)), PASSED)
     assert held["animals"]["animal0"].keys() == {
-        "trial", "starts", "choice", "reward", "probability",
+        "trial", "starts", "forced", "choice", "reward", "probability",
     }  # fmt: skip

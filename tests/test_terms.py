@@ -333,6 +333,8 @@ def test_leading_submodels_are_confirmed_by_sampling(folder):
     out = folder / "confirmed"
     done = run("terms", folder / "flies.csv", "--terms", "x r", "--confirm", "1", "--out", out)
     assert done.returncode == 0, done.stderr
+    assert "x r: one step ahead it " in done.stdout.replace("\n", " ")
+    assert (out / "check_x r.csv").exists()
     confirmed = pd.read_csv(out / "terms_confirmed.csv", index_col="sub-model")
     assert list(confirmed.index) == ["x r"]
     assert confirmed["P"].item() > 0.99
@@ -368,7 +370,7 @@ def check_that_the_same_command_goes_on(folder, out):
     assert done.returncode == 0, done.stderr
     assert "x r.nc is finished, and taken as it is." in done.stdout
     tables = [name for name in kept if name.endswith((".csv", ".nc", ".json"))]
-    assert len(tables) == 8
+    assert len(tables) == 11
     assert {name: (out / name).read_bytes() for name in tables} == {n: kept[n] for n in tables}
 
 

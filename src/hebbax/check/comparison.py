@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import logsumexp
 
 from hebbax.check import known_animals, new_animal
+from hebbax.check.leave_one_out import drawn, log_mean
 from hebbax.check.new_animal import LeftOut
 from hebbax.check.score import Score
 from hebbax.display import Displayed, Part
@@ -119,15 +119,17 @@ class Comparison(Displayed):
         if len(self.ranking) == 1:
             return f"Only {self.ranking[0]} was given; there is nothing to compare."
         parts = [self._too_few, self.lacking]
-        for score in self.scores:
-            parts.append(score.sentence or self._nothing(score))
-            if score is self.animals:
-                parts.append(new_animal.uncertain_sentence(self.left_out))
-        parts += [*map(self._apart, self.ranking)]
+        parts += [score.sentence or self._nothing(score) for score in self.scores]
+        return " ".join(part for part in (*parts, *self.doubts) if part)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Where a score cannot be trusted, a sentence each."""
+        found = [new_animal.uncertain_sentence(self.left_out), *map(self._apart, self.ranking)]
         if self.sessions is not None:
-            parts.append(_bad_k(self.sessions, "session"))
-        parts.append(_bad_k(self.choices, "observation"))
-        return " ".join(part for part in parts if part)
+            found.append(_bad_k(self.sessions, "session"))
+        found.append(_bad_k(self.choices, "observation"))
+        return [sentence for sentence in found if sentence]
 
     def _nothing(self, score: Score) -> str:
         """Return that the fits of the first trials all failed, which have verdicts of their own."""
@@ -227,31 +229,19 @@ def _by_animal(score: Score) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "animal", "difference", "diagnostics"])
 
 
-def deviance_explained(posterior: xr.DataTree, reference: xr.DataTree) -> pd.DataFrame:
-    """Return the deviance explained of each animal, in percent and in-sample.
-
-    100 (1 - D / D_0) with D = -2 sum_t log mean_draws P(trial_t). Columns ``against chance``, D_0
-    of even odds (`hebbax.model.likelihood.chance`), and ``against reference``, D_0 of the other
-    posterior. Raises `FitError` where the two are not of the same observations.
-    """
-    check_comparable({"the model": posterior, "its reference": reference})
+def deviances(posterior: xr.DataTree) -> pd.DataFrame:
+    """Return the deviance of each animal, in-sample and in nats, -2 sum_t log P(trial_t): ``model``
+    with the mean of P over draws, ``chance`` of even odds (`hebbax.model.likelihood.chance`)."""
     index = np.asarray(posterior.constant_data["animal_index"])
-    animals = np.asarray(posterior.posterior["animal"])
-    ours, theirs = (np.bincount(index, _log_score(p)) for p in (posterior, reference))
     ((kind, observed),) = posterior.observed_data.data_vars.items()
-    even = np.bincount(index, chance(kind, observed.to_numpy(), posterior.attrs["n_stimuli"]))
-    return pd.DataFrame(
-        {
-            "against chance": 100 * (1 - ours / even),
-            "against reference": 100 * (1 - ours / theirs),
-        },
-        index=pd.Index(animals, name="animal"),
-    )
+    even = chance(kind, observed.to_numpy(), posterior.attrs["n_stimuli"])
+    own = log_mean(drawn(posterior.log_likelihood[site_of(posterior)]))
+    each = {"model": own, "chance": even}
+    animals = pd.Index(np.asarray(posterior.posterior["animal"]), name="animal")
+    return pd.DataFrame({of: -2 * np.bincount(index, p) for of, p in each.items()}, animals)
 
 
-def _log_score(posterior: xr.DataTree) -> np.ndarray:
-    """Return log mean_draws P of each observation ``(observation,)``, in nats."""
-    values = posterior.log_likelihood[site_of(posterior)]
-    flat = values.stack(sample=("chain", "draw")).transpose("sample", "observation")
-    flat = flat.to_numpy().astype(float)
-    return logsumexp(flat, axis=0) - np.log(flat.shape[0])
+def explained(deviance: pd.Series, reference: pd.Series) -> pd.Series:
+    """Return the part of a reference's `deviances` that is explained, in percent:
+    100 (1 - D / D_0)."""
+    return 100 * (1 - deviance / reference)

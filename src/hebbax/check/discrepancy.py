@@ -7,6 +7,7 @@ these 1 + R that lie as far away or farther.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -93,34 +94,45 @@ def tables(
     numbers, points = [], []
     owners = [*((ANIMAL, name) for name in names), (COHORT, COHORT)]
     for (of, animal), ours, theirs in zip(owners, observed, predicted, strict=True):
-        for name, value in ours.items():
-            label = {"of": of, "animal": animal, "kind": kind, "statistic": name}
-            if np.ndim(value) == 0:
-                numbers.append(label | number_row(value, theirs[name]))
-                continue
-            far = distance_row(value, theirs[name])
-            numbers.append(label | {"statistic": DISTANCE.format(name)} | far)
-            points += [label | row for row in curve_rows(name, value, theirs[name])]
-    return pd.DataFrame(numbers), pd.DataFrame(points)
+        label = {"of": of, "animal": animal, "kind": kind}
+        numbers.append(pd.DataFrame({**label, **_numbers(ours, theirs)}))
+        points += [
+            pd.DataFrame({**label, "statistic": name, **_curve(name, value, theirs[name])})
+            for name, value in ours.items()
+            if np.ndim(value)
+        ]
+    curves = pd.concat(points, ignore_index=True) if points else pd.DataFrame()
+    return pd.concat(numbers, ignore_index=True), curves
 
 
-def number_row(observed: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Return `COLUMNS` and p of a number ``()`` against replicates ``(replicate,)``."""
-    return {**_summary(observed, predicted), "p": p_value(observed, predicted)}
+def _numbers(observed: Values, predicted: Values) -> dict[str, Any]:
+    """Return the names, `COLUMNS` and p of all numbers of one owner, distances of curves among
+    them."""
+    names, own, replicated, p = [], [], [], []
+    for name, value in observed.items():
+        if np.ndim(value):
+            far = distances(value, predicted[name])
+            names.append(DISTANCE.format(name))
+            own.append(far[0])
+            replicated.append(far[1:])
+            p.append(_farther(far))
+        else:
+            names.append(name)
+            own.append(value)
+            replicated.append(predicted[name])
+            p.append(p_value(value, predicted[name]))
+    return {"statistic": names, **_summary(np.array(own), np.stack(replicated, -1)), "p": p}
 
 
-def distance_row(observed: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Return `COLUMNS` and p of the distance of a curve ``(place,)`` from the mean of all."""
-    far = distances(observed, predicted)
+def _farther(far: np.ndarray) -> float:
+    """Return the part of the `distances` that are as large as the recorded one, or larger."""
     known = np.isfinite(far)
-    p = (far[known] >= far[0]).mean() if known[0] else np.nan
-    return {**_summary(far[0], far[1:]), "p": float(p)}
+    return float((far[known] >= far[0]).mean()) if known[0] else np.nan
 
 
-def curve_rows(name: str, observed: np.ndarray, predicted: np.ndarray) -> list[dict[str, float]]:
+def _curve(name: str, observed: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
     """Return the place and `COLUMNS` of every point of a curve."""
-    at = places(name, len(observed))
-    return [{"at": x, **_summary(observed[i], predicted[:, i])} for i, x in enumerate(at)]
+    return {"at": places(name, len(observed)), **_summary(observed, predicted)}
 
 
 def p_value(observed: np.ndarray, predicted: np.ndarray) -> float:
@@ -151,8 +163,18 @@ def mean_known(values: np.ndarray) -> np.ndarray:
     return ratio(np.where(known, values, 0.0).sum(0), known.sum(0))
 
 
-def _summary(observed: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    known = predicted[np.isfinite(predicted)]
-    ends = np.quantile(known, INTERVAL) if len(known) else (np.nan, np.nan)
-    numbers = (observed, mean_known(predicted), *ends)
-    return dict(zip(COLUMNS, map(float, numbers), strict=True))
+def _summary(observed: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Return `COLUMNS` of numbers ``(number,)`` against replicates ``(replicate, number)``."""
+    known = np.isfinite(predicted)
+    last = np.maximum(known.sum(0) - 1, 0)
+    ranked = np.sort(np.where(known, predicted, np.nan), axis=0)  # NaN last
+
+    def quantile(level: float) -> np.ndarray:
+        below, part = np.divmod(level * last, 1.0)
+        lower = below.astype(int)
+        low, high = (np.take_along_axis(ranked, at[None], 0)[0]
+                     for at in (lower, np.minimum(lower + 1, last)))  # fmt: skip
+        return low + part * (high - low)
+
+    ends = map(quantile, INTERVAL)
+    return dict(zip(COLUMNS, (observed, mean_known(predicted), *ends), strict=True))

@@ -109,7 +109,8 @@ def answer(score: Score, found: Mapping[str, Fading], weight: Mapping[str, float
         together[kind] = averaged(mixed(parts, weight))
     best = f"which predicts {score.question} best"
     which = best if len(score.trusted) > 1 else "the only model that did not fail its diagnostics"
-    alike = f"the {len(as_good)} models that predict {score.question} as well as the best"
+    near = "within two standard errors of the best"
+    alike = f"the {len(as_good)} models that predict {score.question} {near}"
     told = f"{as_good[0]}, {which}" if len(as_good) == 1 else alike
     sure = {
         kind: Declared(

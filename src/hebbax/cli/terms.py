@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import jax
 import pandas as pd
 from rich.table import Table
 
 from hebbax import data, figures
-from hebbax.check import comparison
+from hebbax.check import comparison, predictive
 from hebbax.cli.console import CONSOLE, print_table, say, score_table, table
 from hebbax.cli.folders import prepare_folder
 from hebbax.cli.pictures import picture
@@ -31,6 +32,11 @@ from hebbax.terms import answer, inclusion, projection, readout, weighing
 
 SAMPLING = pseudo_marginal.Settings()
 """How the leading sub-models are sampled."""
+
+UNCHECKED = (
+    "Whether animals with this rule would behave like these is not checked: --confirm 1 samples "
+    "the most probable sub-model and checks it."
+)
 
 SHOWN = 8
 """Sub-models that the terminal shows."""
@@ -85,12 +91,16 @@ def terms(
     if confirm:
         specs = weighing.leading(weighed, spec, confirm)
         sampled = _sample(sessions, specs, out, seed, force=force)
-        told_of(sampled, by_submodel.iloc[:confirm, :2], out)
+        best = told_of(sampled, by_submodel.iloc[:confirm, :2], out)
+        _check(best, sampled[best], out, seed)
+    else:
+        CONSOLE.print(UNCHECKED)
 
 
-def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) -> None:
+def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) -> str:
     """Say what sampling makes of the leading sub-models, whose ``evidence`` are rows of the same
-    order, and write it."""
+    order, and write it; return the name of the one that predicts best, of those that did not fail
+    where there is one, the most probable where they could not be compared."""
     verdicts = {name: study.verdict_of(name, fit) for name, fit in sampled.items()}
     for name, verdict in verdicts.items():
         say(name, verdict.advised)
@@ -98,11 +108,28 @@ def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) ->
     if isinstance(compared, Failed):
         write_details([compared], out)
         CONSOLE.print(f"{compared.sentence} {out / DETAILS} says where.")
-        return
+        return next(iter(sampled))
     for score in compared.scores:
         print_table(score_table(score))
     evidence = evidence.set_axis(pd.Index(list(sampled), name="sub-model"))
     write_tables({"terms_confirmed": evidence.join(compared.choices.table)}, out, HebbaxError)
+    return (compared.trusted or compared.ranking)[0]
+
+
+def _check(name: str, posterior: Posterior, out: Path, seed: int) -> None:
+    """Say whether animals with a sampled sub-model would behave like the recorded ones, as
+    `hebbax check` does, and write it."""
+    verdict = study.verdict_of(name, posterior)
+    with progress(name) as tell:
+        make = partial(
+            predictive.check, jax.random.PRNGKey(seed), posterior, progress=tell, verdict=verdict
+        )
+        found = attempt(f"The check of {name}", make)
+    if isinstance(found, Failed):
+        CONSOLE.print(found.sentence)
+        return
+    predictive.write_tables(found, out)
+    CONSOLE.print(found.sentence)
 
 
 def _term_table(terms: pd.DataFrame) -> Table:

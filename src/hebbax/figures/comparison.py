@@ -36,6 +36,8 @@ def comparison(score: Score) -> Figure:
         (left, f"all animals: {bars}"),
         (right, "each animal"),
     ):
+        ax.margins(x=0.08)
+        ax.locator_params(axis="x", nbins=5)
         ax.axvline(0.0, color="0.6", linewidth=0.8, linestyle=":")
         ax.set_xlabel(f"log predictive density of\n{score.question}\nabove the best model (nats)")
         ax.set_title(title, fontsize=9)

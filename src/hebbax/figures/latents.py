@@ -1,7 +1,7 @@
 """The picture of one animal's trials: what it chose, what it had learned, what it would choose.
 
 Each alternative has a colour. Lines are means over draws, bands 90 % intervals, both given the
-recorded past; dotted lines are where a session begins.
+recorded past; grey lines are where a session begins.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def session(found: xr.Dataset, verdict: Verdict) -> Figure:
         ax.margins(x=0.01)
         panel(ax, shown)
         for start in _starts(shown):
-            ax.axvline(start - 0.5, color="0.4", linewidth=0.8, linestyle=":")
+            ax.axvline(start - 0.5, color="0.5", linewidth=1.0)
         ax.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel("trial")
     figure.suptitle(_title(found, shown), fontsize=11, x=0.01, ha="left")

@@ -140,12 +140,16 @@ def _forest_panel(ax: Axes, panel: _Panel, order: np.ndarray, colour: str) -> No
         ax.plot(np.median(drawn), y, "o", color=shade, markersize=4, markeredgecolor="white")
     ax.axvline(0.0, color="0.6", linewidth=0.8, linestyle=":")
     ax.xaxis.set_major_locator(MaxNLocator(4))
+    # What one animal says alone may be so wide that nothing else could be read beside it.
+    if panel.alone is not None:
+        reach = np.ptp(ends)
+        alone = panel.alone[np.isfinite(panel.alone).all(-1)][:, [0, 2]]
+        ends = np.concatenate([ends, alone.clip(ends.min() - reach, ends.max() + reach)])
     ax.set_xlim(*_limits(ends))
 
 
 def _limits(ends: np.ndarray) -> tuple[float, float]:
-    """Return ends of an axis that holds intervals ``(row, 2)`` and zero, with room beside them:
-    what one animal says alone may be far wider, and leaves the panel."""
+    """Return ends of an axis that holds intervals ``(row, 2)`` and zero, with room beside them."""
     low, high = min(0.0, ends.min()), max(0.0, ends.max())
     room = ROOM * (ends.max() - ends.min())
     return (low - room if low < 0 else -0.2 * room), (high + room if high > 0 else 0.2 * room)

@@ -34,7 +34,7 @@ LEGEND = ("free running, 90 %", "one step ahead, 90 %", "observed")
 MOST_NAMES = 16
 """Animals that are named beside a statistic; of more there is no room."""
 
-MOST_ANIMALS = 48
+MOST_ANIMALS = 24
 """Choice curves of more animals than this do not fit a picture."""
 
 MOST_LABELS = 8

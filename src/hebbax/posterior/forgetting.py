@@ -6,6 +6,7 @@ are more stimuli. The value of a loss is the median of its draws. Tables and sen
 the posterior can be trusted.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,8 +111,17 @@ def _remembered(low: float, middle: float, high: float) -> str:
     sooner, fading, later = (float(memory(loss)) for loss in (high, middle, low))
     if not np.isfinite(fading):
         return ""
-    ends = f"{sooner:.0f} to {later:.0f}" if np.isfinite(later) else f"{sooner:.0f} or more"
-    return f", a memory of {fading:.0f} trials ({ends})"
+    return f", a memory of {in_trials(fading)} trials ({in_trials(sooner)} {until(later)})"
+
+
+def in_trials(memory: float) -> str:
+    """Return a number of trials in words, with a digit behind the point where it is below two."""
+    return f"{memory:.0f}" if memory >= 1.95 else f"{memory:.1f}"
+
+
+def until(memory: float) -> str:
+    """Return the upper end of an interval of memories in words."""
+    return f"to {in_trials(memory)}" if np.isfinite(memory) else "or more"
 
 
 def fades(posterior: xr.DataTree) -> bool:
@@ -171,9 +181,17 @@ def forgetting_sentence(posterior: xr.DataTree, verdict: Verdict | None = None) 
     if others := unsteady(terms):
         said.append(
             f"What {' and '.join(others)} make{'s' if len(others) == 1 else ''} of a weight is not "
-            "the same in every trial, and no part of this loss."
+            f"the same in every trial, and no part of this loss{_at_no_reward(posterior, others)}."
         )
     return " ".join(said)
+
+
+def _at_no_reward(posterior: xr.DataTree, others: Sequence[str]) -> str:
+    """Return that a loss is that of trials without a reward, where only the reward changes it."""
+    only = all("r" in term.split() for term in others)
+    if not only or spec_of(posterior).reward != "raw":
+        return ""
+    return ", which is that of a trial without a reward; what models say together is of all trials"
 
 
 def _parameters(posterior: xr.DataTree, table: pd.DataFrame) -> str:

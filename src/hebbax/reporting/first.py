@@ -10,16 +10,18 @@ from matplotlib.figure import Figure
 
 from hebbax import figures
 from hebbax.check.comparison import CHOICE, NEW_ANIMAL, SESSION, Comparison
-from hebbax.check.joint import SUBJECTS, Joint, averaged
+from hebbax.check.joint import SUBJECTS, Averaged, Joint, averaged, surely
 from hebbax.check.predictive import SUSPICIOUS
 from hebbax.check.score import Score
 from hebbax.data.description import Description
 from hebbax.posterior import inference_data as posteriors
+from hebbax.posterior import power_scaling
 from hebbax.posterior.fading import fading_of_animals
+from hebbax.posterior.forgetting import in_trials, until
 from hebbax.reporting.page import Beside, Items, Part, Section, Table, Text, Tone
 from hebbax.reporting.pictures import Draw, pictures
 from hebbax.reporting.study import Study
-from hebbax.reporting.tables import deviance_table
+from hebbax.rule.fading import PERCENT, memory
 from hebbax.runs.attempts import Failed, attempt
 
 QUESTION = (
@@ -66,6 +68,18 @@ QUESTIONS = {
 }
 """Questions by the name of their table, in the order of a report."""
 
+WHOSE = {"unchosen": "stimuli not chosen", "chosen": "the chosen stimulus"}
+"""Whose weight is remembered, in a few words."""
+
+WHICH = (
+    "Which model holds for a new animal is said by the difference and its standard error over "
+    "animals: models within two of these are not told apart, and the answer is what they share. "
+    "The stacking weight is for averaging what models predict. The posterior probability is that "
+    'of a model if one of them is true, and leans on priors. The documentation has more: "Which '
+    'score answers my question?" on the page "Four ways to fit".'
+)
+"""What each number of a model is for."""
+
 LOSSES = {
     "loss of a weight (%)": tuple(SUBJECTS),
     "loss of every other weight (%)": ("unchosen",),
@@ -85,7 +99,11 @@ def screen(
     said."""
     parts: list[Part] = [Text(QUESTION, Tone.QUESTION), Text(answer, Tone.ANSWER)]
     if isinstance(study.joint, Joint):
-        parts += pictures(folder, "", {"fading": partial(_fading, study, study.joint, truth)})
+        found, animals = study.joint, attempt("The losses of animals", partial(_animals, study))
+        size = attempt("What the answer rests on", partial(rests_on, study, found, animals))
+        drawn = None if isinstance(animals, Failed) else animals
+        parts.append(Text(size))
+        parts += pictures(folder, "", {"fading": partial(_fading, found, drawn, truth)})
     read = attempt(
         "What was read",
         partial(posteriors.description_of, study.posteriors[study.ranking[0]]),
@@ -94,13 +112,59 @@ def screen(
     return Section("The answer", parts)
 
 
-def _fading(study: Study, found: Joint, truth: pd.DataFrame | Failed | None) -> Figure:
-    """Draw what fades, how fast and in whom, by the model that leads."""
+def _animals(study: Study) -> figures.Animals | None:
+    """Return what weights of each animal lose by the model that leads; None where it failed, or
+    learns nothing."""
     name = study.leading
     each = fading_of_animals(study.posteriors[name]) if study.trusted else {}
     losses = {
         kind: {animal: averaged(own.of(kind)) for animal, own in each.items()} for kind in SUBJECTS
     }
+    return figures.Animals(name, losses) if each else None
+
+
+def rests_on(study: Study, found: Joint, animals: figures.Animals | Failed | None) -> str:
+    """Return the answer in trials, how many animals it rests on, which of them forget slowest and
+    fastest, and how far behind the models are that it is taken from."""
+    n = study.posteriors[study.leading].posterior.sizes["animal"]
+    said = [f"This rests on {n} animal{'s' if n > 1 else ''}"]
+    lost = {kind: one for kind, one in found.averaged.items() if surely(one)}
+    if lost:
+        whose = {_memory(one): WHOSE[kind] for kind, one in lost.items()}
+        alike = len(lost) == len(SUBJECTS) and len(whose) == 1
+        kept = [m if alike else f"{m} for {of}" for m, of in whose.items()]
+        said[0] = f"That is a memory of {' and of '.join(kept)}, from {n} animals"
+    if isinstance(animals, figures.Animals):
+        for kind in [kind for kind in lost if n > 1][:1]:
+            order, own = animals.sorted(kind), animals.losses[kind]
+            slow, fast = (f"{own[name].median:.1f} % a trial" for name in (order[0], order[-1]))
+            said.append(
+                f"{order[0]} forgets slowest ({slow}) and {order[-1]} fastest ({fast}), by "
+                f"{animals.model}"
+            )
+    table = found.models
+    if not isinstance(study.compared, Failed) and table["as_good"].sum() > 1:
+        score = study.compared.scores[0]
+        last = score.table.loc[score.as_good[-1]]
+        said.append(
+            f"of the models taken together {score.as_good[-1]} is furthest behind the best, by "
+            f"{-last['difference']:.1f} ± {last['animal_se']:.1f} nats"
+        )
+    return "; ".join(said) + "."
+
+
+def _memory(one: Averaged) -> str:
+    """Return the memory that a loss stands for, with its interval, in words."""
+    sooner, middle, later = (
+        float(memory(loss / PERCENT)) for loss in (one.high, one.median, one.low)
+    )
+    return f"{in_trials(middle)} trials ({in_trials(sooner)} {until(later)})"
+
+
+def _fading(
+    found: Joint, animals: figures.Animals | None, truth: pd.DataFrame | Failed | None
+) -> Figure:
+    """Draw what fades, how fast and in whom, by the model that leads."""
     known = None
     if isinstance(truth, pd.DataFrame):
         known = {
@@ -109,7 +173,7 @@ def _fading(study: Study, found: Joint, truth: pd.DataFrame | Failed | None) -> 
             if row in truth.index
             for kind in kinds
         }
-    return figures.fading(found, figures.Animals(name, losses) if each else None, known)
+    return figures.fading(found, animals, known)
 
 
 def _read(read: Description | Failed) -> Text | Items:
@@ -125,6 +189,9 @@ def _unsaid(study: Study, read: Description | Failed, failures: Sequence[Failed]
     said = [f"{name}: {v.advised}" for name, v in study.verdicts.items() if not v.passed]
     if not isinstance(read, Failed):
         said += read.questions
+    if not isinstance(study.compared, Failed):
+        said += study.compared.doubts
+    said += _by_priors(study)
     check = study.checks[study.leading]
     if not isinstance(check, Failed) and (check.cohort["p"] < SUSPICIOUS).any():
         said.append(check.sentence)
@@ -133,6 +200,19 @@ def _unsaid(study: Study, read: Description | Failed, failures: Sequence[Failed]
     if not said:
         return Items(title, ["Nothing failed: every posterior passed its diagnostics."])
     return Items(title, said, Tone.WARNING)
+
+
+def _by_priors(study: Study) -> list[str]:
+    """Return what hangs on the prior in each model that did not fail, a sentence a model."""
+    table = study.tables.get("sensitivity")
+    if table is None or isinstance(table, Failed) or table.empty:
+        return []
+    own = {name: table[table.index.get_level_values("model") == name] for name in study.trusted}
+    return [
+        f"{name}: {power_scaling.sentence(rows.droplevel('model'))}"
+        for name, rows in own.items()
+        if (rows["diagnosis"] != power_scaling.NOTHING).any()
+    ]
 
 
 def detail(
@@ -145,6 +225,7 @@ def detail(
     comparison of models, its tables and pictures."""
     compared = study.compared
     tables: list[Table] = []
+    said: list[Part] = [Text(text, about=about) for about, text in others.items()]
     if truth is not None:
         tables.append(Table("Truth and posterior of the simulated population", truth))
     if isinstance(study.joint, Joint):
@@ -154,6 +235,7 @@ def detail(
             Table("What a weight loses in a trial, by each model", models[FADES], "fading.csv"),
             Table("Weights of the models", weights, "fading.csv"),
         ]
+        said.append(Text(WHICH, about="Which number says what"))
     tables += [
         *_scores(compared),
         Table(
@@ -162,7 +244,7 @@ def detail(
         ),
         Table(
             "Deviance explained by each model, in-sample (%)",
-            attempt("deviance.csv", partial(deviance_table, study.posteriors, study.verdicts)),
+            study.tables["deviance"],
             "deviance.csv",
             folded=True,
         ),
@@ -171,7 +253,6 @@ def detail(
         QUESTIONS[name].picture: partial(figures.comparison, score)
         for name, score in _asked(compared).items()
     }
-    said: list[Part] = [Text(text, about=about) for about, text in others.items()]
     return Section("In detail", [*said, *tables, *pictures(folder, "", drawn)])
 
 

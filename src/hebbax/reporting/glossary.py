@@ -22,17 +22,20 @@ class Digits(Enum):
 @dataclass(frozen=True)
 class Word:
     """A column or value: what it is called, what it means, how its numbers are written (by what is
-    in the column where that is None), and whether it has ``members``, named behind it."""
+    in the column where that is None), whether it has ``members``, named behind it, and whether it
+    is explained ``always``, since sentences have it."""
 
     called: str
     meaning: str
     digits: Digits | None = None
     members: bool = False
+    always: bool = False
 
 
 def _word(name: str, held: Mapping[str, Any]) -> Word:
     digits = Digits[held["digits"].upper()] if "digits" in held else None
-    return Word(held.get("called", name), held["meaning"], digits, held.get("members", False))
+    members, always = (held.get(key, False) for key in ("members", "always"))
+    return Word(held.get("called", name), held["meaning"], digits, members, always)
 
 
 WORDS = {name: _word(name, held) for name, held in texts("glossary.toml").items()}
@@ -49,6 +52,7 @@ def word(name: str) -> Word | None:
 
 
 def listed(names: Iterable[str]) -> list[Word]:
-    """Return the words among some names, each once, in the order of `WORDS`."""
+    """Return the words among some names, and those that are explained always, each once, in the
+    order of `WORDS`."""
     used = {found for found in map(word, names) if found is not None}
-    return [one for one in dict.fromkeys(WORDS.values()) if one in used]
+    return [one for one in dict.fromkeys(WORDS.values()) if one in used or one.always]

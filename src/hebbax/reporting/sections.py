@@ -57,7 +57,8 @@ def _trials(study: Study) -> page.Section:
         f"What each animal chose and got, what it had learned and what it would choose, by "
         f"{study.verdicts[name].called(name)}: means over draws given the recorded past, and where "
         "there are two alternatives 90 % intervals. A mean that leaves its interval comes of a few "
-        "draws far out. Grey lines are where a session begins."
+        "draws far out. Grey lines are where a session begins; forced choices are grey points, and "
+        "have no probability."
     )
     if not isinstance(made, Failed) and made["most"] < made["longest"]:
         said += f" The first {made['most']} trials of each animal are shown."

@@ -68,14 +68,16 @@ class Plan:
 @dataclass(frozen=True)
 class Study:
     """What came of it, by model name; ``joint`` is what the models say together, None where one of
-    them has no population, ``failures`` are the tables that could not be written, and
-    ``command`` what makes it anew from its posteriors."""
+    them has no population, ``tables`` are those of all models, by the names of their files,
+    ``failures`` what could not be written, and ``command`` what makes it anew from its
+    posteriors."""
 
     posteriors: Mapping[str, xr.DataTree]
     verdicts: Mapping[str, Verdict]
     compared: comparison.Comparison | Failed
     checks: Mapping[str, predictive.Check | Failed]
     joint: Joint | Failed | None = None
+    tables: Mapping[str, pd.DataFrame | Failed] = field(default_factory=dict)
     failures: Sequence[Failed] = ()
     command: str = ""
 
@@ -203,8 +205,9 @@ def assess(judged: Judged, plan: Plan, progress: ProgressOf) -> Study:
     together = None
     if not isinstance(compared, Failed):
         together = attempt("What models say together", partial(joint, compared, fitted))
-    study = Study(fitted, verdicts, compared, checks, together, command=plan.command)
-    return replace(study, failures=_write_tables(study, plan.folder))
+    tables = _tables(judged)
+    study = Study(fitted, verdicts, compared, checks, together, tables, command=plan.command)
+    return replace(study, failures=_write(study, plan.folder))
 
 
 def verdict_of(name: str, posterior: xr.DataTree) -> Verdict:
@@ -215,25 +218,48 @@ def verdict_of(name: str, posterior: xr.DataTree) -> Verdict:
     return verdict
 
 
-def _write_tables(study: Study, folder: Path) -> list[Failed]:
-    """Write all tables, each on its own, and return those that could not be."""
+def _tables(judged: Judged) -> dict[str, pd.DataFrame | Failed]:
+    """Return the tables of all models, each on its own."""
+    fitted, verdicts = judged.posteriors, judged.verdicts
+
+    def by_model(make: diagnostics.Table, *names: str) -> Callable[[], pd.DataFrame]:
+        return lambda: _below(judged, make, ["model", *names])
+
     tables: dict[str, Callable[[], pd.DataFrame]] = {
-        "deviance": partial(deviance_table, study.posteriors, study.verdicts),
-        "coefficients": partial(_by_model, study, summary.animal_table, ["model"]),
-        "population": partial(_by_model, study, population_table, ["model", "value"]),
-        "sensitivity": partial(
-            _by_model, study, power_scaling.sensitivity_table, ["model", "value"]
-        ),
-        "diagnostics": partial(_diagnostics_table, study.verdicts),
+        "deviance": partial(deviance_table, fitted, verdicts),
+        "coefficients": by_model(summary.animal_table),
+        "population": by_model(population_table, "value"),
+        "sensitivity": by_model(power_scaling.sensitivity_table, "value"),
+        "diagnostics": partial(_diagnostics_table, verdicts),
     }
-    if any(map(forgetting.fades, study.posteriors.values())):
-        tables["losses"] = partial(_by_model, study, forgetting.population_losses, ["model"])
-        tables["losses_by_animal"] = partial(_by_model, study, forgetting.animal_losses, ["model"])
-    if any(posteriors.spec_of(posterior).by for posterior in study.posteriors.values()):
-        tables["groups"] = partial(_by_model, study, levels.level_table, ["model"])
-        tables["differences"] = partial(_by_model, study, levels.difference_table, ["model"])
+    if any(map(forgetting.fades, fitted.values())):
+        tables["losses"] = by_model(forgetting.population_losses)
+        tables["losses_by_animal"] = by_model(forgetting.animal_losses)
+    if any(posteriors.spec_of(posterior).by for posterior in fitted.values()):
+        tables["groups"] = by_model(levels.level_table)
+        tables["differences"] = by_model(levels.difference_table)
+    return {name: attempt(f"{name}.csv", make) for name, make in tables.items()}
+
+
+def _below(judged: Judged, make: diagnostics.Table, names: list[str]) -> pd.DataFrame:
+    """Return the tables of all models below each other."""
+    each = {name: make(fit, judged.verdicts[name]) for name, fit in judged.posteriors.items()}
+    filled = {name: table for name, table in each.items() if len(table)}
+    return pd.concat(filled or each, names=names)
+
+
+def _diagnostics_table(verdicts: Mapping[str, Verdict]) -> pd.DataFrame:
+    rows = {name: {"grade": v.word, **v.figures} for name, v in verdicts.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def _write(study: Study, folder: Path) -> list[Failed]:
+    """Write all tables, each on its own, and return those that could not be made or written."""
+    made = [table for table in study.tables.values() if isinstance(table, Failed)]
     writers: dict[str, Callable[[], None]] = {
-        f"{name}.csv": partial(_write_table, name, make, folder) for name, make in tables.items()
+        f"{name}.csv": partial(files.write_tables, {name: table}, folder, FitError)
+        for name, table in study.tables.items()
+        if not isinstance(table, Failed)
     }
     if not isinstance(study.compared, Failed):
         writers["comparison.csv"] = partial(comparison.write_tables, study.compared, folder)
@@ -245,23 +271,5 @@ def _write_tables(study: Study, folder: Path) -> list[Failed]:
         if not isinstance(checked, Failed):
             writers[f"check_{name}.csv"] = partial(predictive.write_tables, checked, folder)
     written = [attempt(name, write) for name, write in writers.items()]
-    failed = [made for made in written if isinstance(made, Failed)]
+    failed = [*made, *(done for done in written if isinstance(done, Failed))]
     return [*failed, study.joint] if isinstance(study.joint, Failed) else failed
-
-
-def _by_model(study: Study, make: diagnostics.Table, names: list[str]) -> pd.DataFrame:
-    """Return the tables of all models below each other."""
-    each = {
-        name: make(posterior, study.verdicts[name]) for name, posterior in study.posteriors.items()
-    }
-    filled = {name: table for name, table in each.items() if len(table)}
-    return pd.concat(filled or each, names=names)
-
-
-def _write_table(name: str, make: Callable[[], pd.DataFrame], folder: Path) -> None:
-    files.write_tables({name: make()}, folder, FitError)
-
-
-def _diagnostics_table(verdicts: Mapping[str, Verdict]) -> pd.DataFrame:
-    rows = {name: {"grade": v.word, **v.figures} for name, v in verdicts.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from hebbax.check import comparison
+from hebbax.check.comparison import explained
 from hebbax.posterior import forgetting, summary
 from hebbax.posterior.verdict import Verdict, marked
 from hebbax.rule.fading import PERCENT
@@ -57,11 +58,11 @@ def deviance_table(
     """Return the deviance explained of each animal, in-sample, a column a model: against chance,
     and where `REFERENCE` is among the models against it. A model that failed is called so."""
     called = {name: verdict.called(name) for name, verdict in verdicts.items()}
-    reference = fitted.get(REFERENCE, next(iter(fitted.values())))
+    found = {name: comparison.deviances(posterior) for name, posterior in fitted.items()}
     columns = {}
-    for name, posterior in fitted.items():
-        explained = comparison.deviance_explained(posterior, reference)
-        columns[f"{called[name]}, against chance"] = explained["against chance"]
-        if name != REFERENCE and REFERENCE in fitted:
-            columns[f"{called[name]}, against {called[REFERENCE]}"] = explained["against reference"]
+    for name, own in found.items():
+        columns[f"{called[name]}, against chance"] = explained(own["model"], own["chance"])
+        if name != REFERENCE and REFERENCE in found:
+            against = explained(own["model"], found[REFERENCE]["model"])
+            columns[f"{called[name]}, against {called[REFERENCE]}"] = against
     return pd.DataFrame(columns)

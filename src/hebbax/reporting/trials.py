@@ -54,6 +54,7 @@ def _animal(own: xr.Dataset) -> dict[str, Any]:
     out = {
         "trial": trial.tolist(),
         "starts": trial[begins].tolist(),
+        "forced": np.flatnonzero(own["forced"].to_numpy()).tolist(),
         "choice": [place.get(str(name)) for name in own["choice"].to_numpy()],
         "reward": [None if np.isnan(r) else float(r) for r in own["reward"].to_numpy()],
         **_told("probability", own["probability"]),

@@ -124,7 +124,7 @@ def highest(opportunity: np.ndarray, rewarded: np.ndarray) -> Highest:
         np.zeros(opportunity.shape[1]),
         (opportunity, rewarded),
         jac=True,
-        method="L-BFGS-B",
+        method="TNC",  # small steps of its own: L-BFGS-B asks LAPACK, whose threads wait
         bounds=[(-CERTAIN, CERTAIN)] * opportunity.shape[1],
     )
     chance = -np.expm1(-(opportunity @ np.logaddexp(0.0, found.x)))

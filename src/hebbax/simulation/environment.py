@@ -166,6 +166,7 @@ def generate(
     rates, memory = jnp.asarray(network.stimuli), animal.rates
     probability = jnp.asarray(environment.reward_probability)
     n_trials, n_stimuli = probability.shape
+    ends = environment.most_encounters < np.inf
     start = _Past(
         weights=animal.initial,
         armed=jnp.zeros(n_stimuli, dtype=bool),
@@ -185,7 +186,9 @@ def generate(
         offer, accept = spec.kind.attraction(*said)
         choice = jax.random.categorical(choice_key, jax.nn.log_softmax(offer + accept))
         rejections = reject(reject_key, offer, accept, environment.most_encounters)
-        accepted = rejections.sum() < environment.most_encounters
+        accepted = jnp.ones((), dtype=bool)
+        if ends:  # else nobody may ask for rejections, and they are not drawn
+            accepted = rejections.sum() < environment.most_encounters
         if offered is not None:
             accepted &= offered.any()
         collected, waiting = deliver(reward_key, past.armed, chances, choice, environment.baiting)

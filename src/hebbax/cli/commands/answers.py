@@ -72,6 +72,7 @@ def terms() -> None:
 
     Which are in, which are not, and of which the data cannot tell. Written are terms.csv,
     terms_pairs.csv, terms_submodels.csv, terms_rules.csv, terms_projection.csv, terms.json with
-    what was asked, and two pictures; with --confirm terms_confirmed.csv, and a posterior a
-    sub-model. The same command with --confirm goes on where it was stopped.
+    what was asked, and two pictures; with --confirm terms_confirmed.csv, a posterior a
+    sub-model, and the check of the best of them. The same command with --confirm
+    goes on where it was stopped.
     """

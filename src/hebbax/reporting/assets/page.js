@@ -68,7 +68,6 @@ function explore(root) {
   const data = JSON.parse(root.querySelector("script").textContent);
   const select = root.querySelector("select"), plots = root.querySelector(".plots");
   const { stimuli, colours } = data, faint = "#888";
-  const real = values => values.map(v => v === null ? null : v / data.scale);
   for (const name of Object.keys(data.animals)) select.add(new Option(name, name));
   select.value = data.first;
 
@@ -76,7 +75,7 @@ function explore(root) {
     new uPlot({
       title, height, width: Math.max(560, plots.clientWidth - 4),
       cursor: { sync: { key: "trial" }, drag: { x: true, y: false } },
-      scales: { x: { time: false }, y: more.scale || {} },
+      scales: { x: { time: false, range: (u, first, last) => [first - 1, last + 1] }, y: more.scale || {} },
       axes: [{ label: "trial", labelSize: 18, grid: { stroke: "#eee" } }, { grid: { stroke: "#eee" }, size: 90, ...axis }],
       series: [{ label: "trial" }, ...series],
       bands: more.bands || [],
@@ -92,15 +91,17 @@ function explore(root) {
     }, columns, plots);
   }
 
-  function lines(own, kind, which) {
+  // A forced choice has no probability of the animal's own.
+  function lines(own, kind, which, left = new Set()) {
     const series = [], columns = [], bands = [];
+    const real = values => values.map((v, t) => v === null || left.has(t) ? null : v / data.scale);
     for (const k of which) {
       const decimals = v => v === null || v === undefined ? "–" : v.toFixed(2);
-      series.push({ label: stimuli[k], stroke: colours[k], width: 1.5, value: (u, v) => decimals(v) });
+      series.push({ label: stimuli[k], stroke: colours[k], width: 1.5, spanGaps: true, value: (u, v) => decimals(v) });
       columns.push(real(own[kind][k]));
       if (!own[kind + "_low"]) continue;
       for (const [end, word] of [["_high", "95 %"], ["_low", "5 %"]]) {
-        series.push({ label: word, stroke: colours[k] + "55", points: { show: false }, value: (u, v) => decimals(v) });
+        series.push({ label: word, stroke: colours[k] + "55", spanGaps: true, points: { show: false }, value: (u, v) => decimals(v) });
         columns.push(real(own[kind + end][k]));
       }
       bands.push({ series: [columns.length - 1, columns.length], fill: colours[k] + "33" });
@@ -111,16 +112,21 @@ function explore(root) {
   function draw() {
     plots.replaceChildren();
     const own = data.animals[select.value], trial = own.trial, starts = own.starts;
-    const point = (label, fill, k) => ({
-      label, stroke: colours[k], paths: () => null, points: { show: true, size: 6, fill, stroke: colours[k] },
+    const forced = new Set(own.forced);
+    const point = (label, fill, stroke) => ({
+      label, stroke, paths: () => null, points: { show: true, size: 6, fill, stroke },
       value: (u, v) => v === null || v === undefined ? "–" : stimuli[v],
     });
     const series = [], columns = [];
     stimuli.forEach((name, k) => {
-      series.push(point(`${name}, rewarded`, colours[k], k), point(`${name}, not rewarded`, "#fff", k));
+      series.push(point(`${name}, rewarded`, colours[k], colours[k]), point(`${name}, not rewarded`, "#fff", colours[k]));
       for (const rewarded of [true, false]) columns.push(trial.map((_, t) =>
-        own.choice[t] === k && (own.reward[t] > 0) === rewarded ? k : null));
+        own.choice[t] === k && !forced.has(t) && (own.reward[t] > 0) === rewarded ? k : null));
     });
+    if (forced.size) {
+      series.push(point("forced", "#ddd", faint));
+      columns.push(trial.map((_, t) => forced.has(t) ? own.choice[t] : null));
+    }
     plot("choices (filled: rewarded)", 110 + 26 * stimuli.length,
       { splits: () => stimuli.map((_, k) => k), values: () => stimuli }, series, [trial, ...columns],
       { starts, scale: { range: [-.6, stimuli.length - .4] } });
@@ -128,7 +134,7 @@ function explore(root) {
       const w = lines(own, "weight", stimuli.map((_, k) => k));
       plot(`weights (${data.units}), before the trial`, 260, {}, w.series, [trial, ...w.columns], { starts, bands: w.bands });
     }
-    const p = lines(own, "probability", stimuli.length === 2 ? [1] : stimuli.map((_, k) => k));
+    const p = lines(own, "probability", stimuli.length === 2 ? [1] : stimuli.map((_, k) => k), forced);
     plot(stimuli.length === 2 ? `probability of ${stimuli[1]}` : "probability of each choice", 240, {}, p.series,
       [trial, ...p.columns], { starts, bands: p.bands, scale: { range: [-.02, 1.02] } });
   }
