@@ -4,15 +4,18 @@ Pages are written to be read on a code host too. There they link to files outsid
 some are pages of the site; `relink` turns such a link to the page.
 """
 
+import os
 import pkgutil
 import posixpath
 import re
 from pathlib import Path
 
+import click
 from docutils.nodes import Element
 from sphinx.application import Sphinx
 
 import hebbax
+from hebbax.cli.commands import commands
 
 project = "hebbax"
 author = copyright = "The hebbax authors"
@@ -34,8 +37,14 @@ exclude_patterns = ["joss"]
 default_role = "py:obj"
 highlight_language = "none"
 
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
+
+# Two hyphens begin an option.
+smartquotes_action = "qe"
+
+# A cell that calls the command line is no terminal, whatever Jupyter says.
+os.environ["TTY_COMPATIBLE"] = "0"
 
 # `-D nb_execution_mode=off` builds the text alone.
 nb_execution_mode = "force"
@@ -113,6 +122,13 @@ def known(_: Sphinx, env: object, node: Element, content: Element) -> Element | 
     except (ImportError, AttributeError, ValueError):
         return None
     return content
+
+
+# Help shows defaults by a setting of the command line, of which sphinx-click knows nothing.
+for command in commands.commands.values():
+    for option in command.params:
+        if isinstance(option, click.Option):
+            option.show_default = True
 
 
 def setup(app: Sphinx) -> None:
