@@ -53,6 +53,7 @@ def test_examples_of_docstrings_run(path):
 # What was is told by its name of then.
 NOW = [page for page in PAGES if page.name not in ("CHANGELOG.md", "decisions.md")]
 
+
 @pytest.mark.parametrize("page", NOW, ids=relative)
 def test_names_of_hebbax_on_a_page_are_there(page):
     for code in CODE.findall(FENCE.sub("", page.read_text())):

@@ -111,7 +111,8 @@ def _remembered(low: float, middle: float, high: float) -> str:
     if not np.isfinite(fading):
         return ""
     ends = f"{sooner:.0f} to {later:.0f}" if np.isfinite(later) else f"{sooner:.0f} or more"
-    return f", a memory of {fading:.0f} trials ({ends})"
+    trials = "trial" if round(fading) == 1 else "trials"
+    return f", a memory of {fading:.0f} {trials} ({ends})"
 
 
 def fades(posterior: xr.DataTree) -> bool:
