@@ -40,9 +40,6 @@ highlight_language = "none"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 
-# Two hyphens begin an option.
-smartquotes_action = "qe"
-
 # A cell that calls the command line is no terminal, whatever Jupyter says.
 os.environ["TTY_COMPATIBLE"] = "0"
 
@@ -130,9 +127,25 @@ for command in commands.commands.values():
         if isinstance(option, click.Option):
             option.show_default = True
 
+OPTION = re.compile(r"(?<!\S)(--[a-z]+(?:-[a-z]+)*)")
+DEFAULT = re.compile(r":default: ``(?:PosixPath\()?'?(?P<value>.*?)'?\)?``")
+
+
+def told(_: Sphinx, __: click.Context, lines: list[str]) -> None:
+    """Write options in a help text as code, and defaults as they are typed, where there are any."""
+    for k, line in enumerate(lines):
+        if found := DEFAULT.search(line):
+            value = found["value"]
+            none = value in ("Sentinel.UNSET", "None", "False")
+            lines[k] = "" if none else DEFAULT.sub(f":default: ``{value}``", line)
+        elif not line.lstrip().startswith(".."):
+            lines[k] = OPTION.sub(r"``\1``", line)
+
 
 def setup(app: Sphinx) -> None:
     """Register the hooks."""
     app.connect("missing-reference", known)
     app.connect("source-read", read)
     app.connect("include-read", read_included)
+    app.connect("sphinx-click-process-description", told)
+    app.connect("sphinx-click-process-options", told)
