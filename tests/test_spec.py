@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import random_sessions
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpyro.handlers import seed, trace
 
@@ -272,6 +272,7 @@ def test_a_name_that_an_output_cannot_carry_is_refused(name):
     assert str(error.value) == f'ModelSpec: "name" must be {NAMES[name]}, "{shown}" given.'
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=100) | st.sampled_from(["reward-0.3", "v1.2", "a$b$", "<b>"]))
 def test_a_name_that_is_taken_is_read_back_from_a_table_as_it_was(tmp_path_factory, name):
     try:
