@@ -4,15 +4,18 @@ Pages are written to be read on a code host too. There they link to files outsid
 some are pages of the site; `relink` turns such a link to the page.
 """
 
+import os
 import pkgutil
 import posixpath
 import re
 from pathlib import Path
 
+import click
 from docutils.nodes import Element
 from sphinx.application import Sphinx
 
 import hebbax
+from hebbax.cli.commands import commands
 
 project = "hebbax"
 author = copyright = "The hebbax authors"
@@ -34,8 +37,11 @@ exclude_patterns = ["joss"]
 default_role = "py:obj"
 highlight_language = "none"
 
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
+
+# A cell that calls the command line is no terminal, whatever Jupyter says.
+os.environ["TTY_COMPATIBLE"] = "0"
 
 # `-D nb_execution_mode=off` builds the text alone.
 nb_execution_mode = "force"
@@ -115,8 +121,31 @@ def known(_: Sphinx, env: object, node: Element, content: Element) -> Element | 
     return content
 
 
+# Help shows defaults by a setting of the command line, of which sphinx-click knows nothing.
+for command in commands.commands.values():
+    for option in command.params:
+        if isinstance(option, click.Option):
+            option.show_default = True
+
+OPTION = re.compile(r"(?<!\S)(--[a-z]+(?:-[a-z]+)*)")
+DEFAULT = re.compile(r":default: ``(?:PosixPath\()?'?(?P<value>.*?)'?\)?``")
+
+
+def told(_: Sphinx, __: click.Context, lines: list[str]) -> None:
+    """Write options in a help text as code, and defaults as they are typed, where there are any."""
+    for k, line in enumerate(lines):
+        if found := DEFAULT.search(line):
+            value = found["value"]
+            none = value in ("Sentinel.UNSET", "None", "False")
+            lines[k] = "" if none else DEFAULT.sub(f":default: ``{value}``", line)
+        elif not line.lstrip().startswith(".."):
+            lines[k] = OPTION.sub(r"``\1``", line)
+
+
 def setup(app: Sphinx) -> None:
     """Register the hooks."""
     app.connect("missing-reference", known)
     app.connect("source-read", read)
     app.connect("include-read", read_included)
+    app.connect("sphinx-click-process-description", told)
+    app.connect("sphinx-click-process-options", told)

@@ -97,6 +97,7 @@ def test_tables_of_a_fit(fit):
     assert list(losses.index.get_level_values(0)) == ["population", *fit.sessions.animals]
     assert fit.latents().sizes["trial"] == int(fit.sessions.n_trials.sum())
     assert fit.groups().empty
+    assert fit.differences().empty
 
 
 def test_pictures_are_axes_and_one_figure_each(fit, failed):

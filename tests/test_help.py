@@ -270,6 +270,17 @@ def test_errors_of_usage_are_one_sentence(words, sentence):
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"hebbax: {sentence}\n")
 
 
+def test_a_file_whose_name_has_a_comma_is_no_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine,too.toml").touch()
+    done = run("fit", "t.csv", "--model", "mine,too.toml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        'hebbax: --model "mine,too.toml": a comma parts two values, and this is one file; give it a name '
+        "without a comma.\n"
+    )
+
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "models" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

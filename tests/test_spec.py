@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import random_sessions
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpyro.handlers import seed, trace
 
@@ -272,6 +272,7 @@ def test_a_name_that_an_output_cannot_carry_is_refused(name):
     assert str(error.value) == f'ModelSpec: "name" must be {NAMES[name]}, "{shown}" given.'
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=100) | st.sampled_from(["reward-0.3", "v1.2", "a$b$", "<b>"]))
 def test_a_name_that_is_taken_is_read_back_from_a_table_as_it_was(tmp_path_factory, name):
     try:
@@ -371,6 +372,18 @@ def test_a_key_that_does_nothing_without_another_is_refused(key):
     with pytest.raises(ModelError) as error:
         parse_spec({"name": "mine", "terms": ["w"], key: value}, "mine.toml")
     assert str(error.value) == f'mine.toml: "{key}" belongs to {needed}.'
+
+
+@pytest.mark.parametrize("terms", [["x r", "x w"], []])
+def test_time_cannot_pass_where_every_term_needs_a_choice(terms):
+    table = {"name": "mine", "terms": terms, "omitted": "decay"}
+    with pytest.raises(ModelError) as error:
+        parse_spec(table, "mine.toml")
+    assert str(error.value) == (
+        'mine.toml: "omitted" belongs to a term without x and r, such as "w".'
+    )
+    assert parse_spec({**table, "omitted": "pass"}).omitted == "pass"
+    assert parse_spec({**table, "terms": [*terms, "w"]}).omitted == "decay"
 
 
 def test_a_window_is_of_an_expectation_over_one():

@@ -104,7 +104,12 @@ class Fit(Displayed):
         return pd.concat([table for table in (whole, animals) if len(table)] or [animals])
 
     def groups(self) -> pd.DataFrame:
-        """Return the differences of groups of animals; no row in a model without covariates."""
+        """Return the population values of each group of animals, one row a value and group, those
+        that covariates have an effect on; no row in a model without covariates."""
+        return levels.level_table(self.posterior, self.verdict)
+
+    def differences(self) -> pd.DataFrame:
+        """Return the differences of these values between groups, one row a value and pair."""
         return levels.difference_table(self.posterior, self.verdict)
 
     def latents(self, animals: list[str] | None = None) -> xr.Dataset:

@@ -114,7 +114,7 @@ class Comparison(Displayed):
 
     @property
     def sentence(self) -> str:
-        """The answers in words: what predicts best among the posteriors that did not fail, which
+        """The answers in words, what predicts best among the posteriors that did not fail, which
         did, and where a score cannot be trusted."""
         if len(self.ranking) == 1:
             return f"Only {self.ranking[0]} was given; there is nothing to compare."

@@ -48,7 +48,8 @@ class Score(Displayed):
     def shown(self) -> list[Part]:
         """Return the question, models by the main columns of the table, and the sentence."""
         own = self.table[[name for name in BRIEF if name in self.table]].rename(columns=BRIEF)
-        called = own.set_axis([self.verdicts[name].called(name) for name in self.ranking])
+        shown = own.astype(object).where(own.notna(), "")  # nothing is better than itself
+        called = shown.set_axis([self.verdicts[name].called(name) for name in self.ranking])
         return [self.question, called, *filter(None, [self.sentence])]
 
     @property

@@ -52,12 +52,15 @@ class Several(click.ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[Any, ...]:
-        """Return the values; `HebbaxError` where one of them is empty."""
+        """Return the values; `HebbaxError` where one of them is empty, or all are one file."""
         parts = [part.strip() for part in str(value).split(",")]
+        given = f'{param.opts[-1] if param is not None else "value"} "{plain(str(value))}"'
         if not all(parts):
-            flag = param.opts[-1] if param is not None else "value"
+            raise HebbaxError(f"{given}: a value before or after a comma is missing.")
+        if len(parts) > 1 and os.path.isfile(str(value)):
             raise HebbaxError(
-                f'{flag} "{plain(str(value))}": a value before or after a comma is missing.'
+                f"{given}: a comma parts two values, and this is one file; give it a name without "
+                "a comma."
             )
         return tuple(self.each.convert(part, param, ctx) for part in parts)
 

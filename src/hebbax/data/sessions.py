@@ -99,7 +99,7 @@ class Sessions(Displayed):
 
     @property
     def valid(self) -> np.ndarray:
-        """``(animal, trial)``: whether the animal made a choice."""
+        """Whether the animal made a choice ``(animal, trial)``."""
         return self.choices >= 0
 
     @property
@@ -114,12 +114,12 @@ class Sessions(Displayed):
 
     @property
     def begins(self) -> np.ndarray:
-        """``(animal, trial)``: whether a trial is the first of a later session."""
+        """Whether a trial is the first of a later session ``(animal, trial)``."""
         return np.diff(self.session, axis=1, prepend=0) > 0
 
     @property
     def free(self) -> np.ndarray:
-        """``(animal, trial)``: whether a trial offered several alternatives."""
+        """Whether a trial offered several alternatives ``(animal, trial)``."""
         if self.offered is None:
             return np.ones(self.choices.shape, dtype=bool)
         return self.offered.sum(axis=-1) > 1

@@ -243,6 +243,15 @@ class Needed(NamedTuple):
 _KERNEL = Needed(lambda spec: spec.habit == "kernel", 'habit = "kernel"')
 _AVERAGE = Needed(lambda spec: spec.reward == "exponential", 'reward = "exponential"')
 _RETAIN = Needed(lambda spec: spec.between_sessions == "retain", 'between_sessions = "retain"')
+
+
+def _time_passes(spec: ModelSpec) -> bool:
+    """Return whether a trial without a choice changes a weight, or is not asked to."""
+    terms = map(parse_term, spec.terms)
+    timed = any(term.pre == term.reward == 0 for term in terms)
+    return spec.omitted == "pass" or bool(spec.rule) or timed
+
+
 NEEDED = {
     "habit": Needed(lambda spec: spec.habit_scale > 0.0, '"habit_scale" above 0'),
     "habit_rate_median": _KERNEL,
@@ -257,6 +266,7 @@ NEEDED = {
     "session_sd_median": Needed(
         lambda spec: spec.session_sd_scale > 0.0, '"session_sd_scale" above 0'
     ),
+    "omitted": Needed(_time_passes, 'a term without x and r, such as "w"'),
     "lapse_median": Needed(lambda spec: spec.lapse_scale > 0.0, '"lapse_scale" above 0'),
 }
 """Keys that belong to others."""

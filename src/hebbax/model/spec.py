@@ -136,26 +136,29 @@ class ModelSpec(Displayed):
         effect: size of one prior scale, in units of what one choice can tell of a coefficient.
         expected_terms: number of terms expected to matter (the horseshoes).
         local_degrees: degrees of freedom of the local scales (regularised horseshoe).
-        r2_mean, concentration: of R2D2 (`hebbax.model.priors.R2D2`).
+        r2_mean: prior mean of R^2, of R2D2 (`hebbax.model.priors.R2D2`).
+        concentration: of the Dirichlet distribution that divides R^2 among the terms.
         preference_scale: prior scale of the innate preference, in log odds.
         habit_scale: prior scale of the habit (log odds of the last choice); 0 leaves it out.
         habit: whether it is of the ``last`` choice, or of a trace of choices (``kernel``).
         initial_weight_scale: prior scale of latent starting weights; 0 starts all at zero.
-        habit_rate_median, habit_rate_scale: prior of the rate at which a trace follows choices: a
-            logistic normal, its median and the standard deviation of the log odds.
-        reward_rate_median, reward_rate_scale: that of the rate at which an ``exponential`` expected
-            reward follows rewards.
+        habit_rate_median: of the rate at which a trace follows choices, whose prior is a logistic
+            normal.
+        habit_rate_scale: standard deviation of the log odds of that rate.
+        reward_rate_median: of the rate at which an ``exponential`` expected reward follows rewards.
+        reward_rate_scale: standard deviation of the log odds of that rate.
         expected_start: the expected reward before the first trial.
         between_sessions: whether weights, expectation and trace of choices are set back (``reset``)
             when a session begins, kept (``keep``), or kept in part (``retain``).
-        retention_median, retention_scale: prior of that part.
+        retention_median: of the part that is kept under ``retain``.
+        retention_scale: standard deviation of the log odds of that part.
         omitted: whether a trial without a choice goes by (``pass``), or terms without x and r act
             in it (``decay``).
-        lapse_median, lapse_scale: prior of the probability of a choice that has nothing to do with
-            the stimuli; a scale of 0 leaves it out.
-        session_sd_median, session_sd_scale: prior of the standard deviation over
-            sessions of an animal's preference between two alternatives, in log odds, and of its
-            logarithm; a scale of 0 leaves it out.
+        lapse_median: of the probability of a choice that has nothing to do with the stimuli.
+        lapse_scale: standard deviation of its log odds; 0 leaves lapses out.
+        session_sd_median: of the standard deviation over sessions of an animal's preference
+            between two alternatives, in log odds.
+        session_sd_scale: standard deviation of its logarithm; 0 leaves it out.
         parameters: of a learning model or of a rule of one's own, by name, each with its range,
             prior median and prior scale.
         coefficients: of a learning model, the expression of each Taylor term.
@@ -272,7 +275,7 @@ class ModelSpec(Displayed):
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Names of what is inferred of the rule: parameters where it has any, else terms."""
+        """Names of what is inferred of the rule, parameters where it has any, else terms."""
         return tuple(self.parameters) or self.terms
 
     def plasticity(self, n_stimuli: int) -> Declared:

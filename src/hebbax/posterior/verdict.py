@@ -102,7 +102,7 @@ class Verdict(Displayed):
 
     @property
     def brief(self) -> str:
-        """The verdict in a cell of a table: passed, or what was not as it should be."""
+        """The verdict in a cell of a table, passed or what was not as it should be."""
         reasons = "; ".join(self.reasons)
         return reasons if reasons and self.grave else f"{self.word}: {reasons}".rstrip(": ")
 
