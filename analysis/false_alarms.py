@@ -9,9 +9,9 @@ odours one by one, each as likely, and accept with probability sigmoid(5 tanh(0.
 with values of each animal around those of its kind (`AGENTS`): weights that stay, with lapses, with
 a drift, with a choice kernel, with a learning rate that falls, a delta rule, in which chosen
 weights alone fade, and weights that lose 5 % in every trial. Each cohort is answered as `hebbax
-run` answers it: the default models, those that predict a left-out animal as well as the best, and
-what all of these say of unchosen and of chosen weights (`hebbax.check.joint`). A claim is that a
-weight loses with probability over 0.95 in each of them.
+run` answers it: the default models, those that predict a left-out animal best and are not told
+apart, and what all of these say of unchosen and of chosen weights (`hebbax.check.joint`). A claim
+is that a weight loses with probability over 0.95 in each of them.
 
     python analysis/false_alarms.py [--cohorts N] [--quick] --out DIR
 

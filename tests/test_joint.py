@@ -141,7 +141,7 @@ SAID = {
     "all": (
         {"a": YES, "b": Averaged(0.9995, 3.0, 2.0, 4.0)},
         "Weights fade by 2.6 % a trial (1.9 to 3.4), with probability 0.990 in the 2 models that "
-        "predict a new animal within two standard errors of the best.",
+        "predict a new animal best and are not told apart.",
     ),
     "one model": (
         {"a": YES},
@@ -150,17 +150,17 @@ SAID = {
     ),
     "one of two": (
         {"a": YES, "b": NONE},
-        "Whether weights fade is open: of the 2 models that predict a new animal within two "
-        "standard errors of the best, they do in a, and not surely in b.",
+        "Whether weights fade is open: of the 2 models that predict a new animal best and are not "
+        "told apart, they do in a, and not surely in b.",
     ),
     "none surely": (
         {"a": NO, "b": NONE},
         "That weights fade is not shown: it has probability 0.600 at most in the 2 models that "
-        "predict a new animal within two standard errors of the best.",
+        "predict a new animal best and are not told apart.",
     ),
     "none": (
         {"a": NONE, "b": NONE},
-        "Weights do not fade in the 2 models that predict a new animal within two standard errors of the best.",
+        "Weights do not fade in the 2 models that predict a new animal best and are not told apart.",
     ),
 }  # fmt: skip
 
@@ -169,7 +169,7 @@ SAID = {
 def test_nothing_is_said_that_a_model_as_good_does_not_share(case):
     models, expected = SAID[case]
     best = "a, which predicts a new animal best"
-    alike = "the 2 models that predict a new animal within two standard errors of the best"
+    alike = "the 2 models that predict a new animal best and are not told apart"
     told = best if len(models) == 1 else alike
     assert joint.sentence("weights", models, YES, told) == expected
 
@@ -177,13 +177,13 @@ def test_nothing_is_said_that_a_model_as_good_does_not_share(case):
 @pytest.mark.parametrize(
     ("declaring", "end"),
     [
-        (["a"], "with probability 0.990 in the 2 models that predict a new animal within two standard errors of the best (a declare it)."),
-        (["a", "b"], "in the 2 models that predict a new animal within two standard errors of the best, which all declare that they do: c, the best in which they stay, is 9.0 nats behind (± 2.0 over animals)."),
+        (["a"], "with probability 0.990 in the 2 models that predict a new animal best and are not told apart (a declare it)."),
+        (["a", "b"], "in the 2 models that predict a new animal best and are not told apart, which all declare that they do: c, the best in which they stay, is 9.0 nats behind (± 2.0 over animals)."),
     ],
 )  # fmt: skip
 def test_that_a_model_declares_a_fading_is_no_probability(declaring, end):
     without = "c, the best in which they stay, is 9.0 nats behind (± 2.0 over animals)"
-    alike = "the 2 models that predict a new animal within two standard errors of the best"
+    alike = "the 2 models that predict a new animal best and are not told apart"
     sure = joint.Declared(declaring, without)
     said = joint.sentence(
         "weights", {"a": Averaged(1.0, 3.0, 2.0, 4.0), "b": YES}, YES, alike, sure

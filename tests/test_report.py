@@ -10,7 +10,7 @@ from conftest import random_sessions
 
 from hebbax import figures
 from hebbax.check.joint import Averaged, Joint
-from hebbax.errors import FitError
+from hebbax.check.score import Score
 from hebbax.model import equation
 from hebbax.model.declared import declared_models, read_spec
 from hebbax.model.spec import ModelSpec
@@ -21,9 +21,7 @@ from hebbax.reporting import animals as tables_of_animals
 from hebbax.reporting import first, model
 from hebbax.reporting.cells import Interval, cells, joined
 from hebbax.reporting.glossary import WORDS, listed, word
-from hebbax.reporting.study import Study
 from hebbax.reporting.trials import SCALE, trials
-from hebbax.runs.attempts import Failed
 
 PASSED, BAD = Verdict((), {}, ""), Verdict(("R-hat is 1.2",), {}, "")
 
@@ -83,7 +81,7 @@ def test_a_middle_and_its_ends_are_one_column_and_numbers_are_written_alike():
     found = cells(table)
     assert [head.text for head in found.heads] == [
         "value", "a", "median (90 % interval)", "loss in a trial (%)", "P(loss > 0)", "animals",
-        "within two SE of the best",
+        "not told apart from the best",
     ]  # fmt: skip
     assert [[cell.text for cell in row] for row in found.rows] == [
         ["theta w", "1", "−0.500 (−1.000 to 0.000)", "2.2 (1.0 to 3.0)", "> 0.999", "3", "yes"],
@@ -127,22 +125,34 @@ def test_a_forced_choice_is_known_to_be_one():
 LOST = {"a": (2.0, 1.5, 2.5), "b": (5.0, 4.0, 6.0), "c": (1.0, 0.5, 1.5)}
 
 
+def joint_of(unchosen, chosen):
+    """What two models say together, by the probability that each gives either kind of weight."""
+    rows = {"unchosen_probability": unchosen, "chosen_probability": chosen, "as_good": True}
+    told = Averaged(0.97, 3.0, 2.0, 60.0), Averaged(0.99, 20.0, 10.0, 30.0)
+    averaged = dict(zip(("unchosen", "chosen"), told, strict=True))
+    return Joint("a new animal", pd.DataFrame(rows, ["near", "far"]), averaged, "", {})
+
+
 def test_beside_the_answer_stand_trials_animals_and_how_far_models_are_behind():
-    one = Averaged(1.0, 3.0, 2.0, 60.0)
     each = {name: Averaged(1.0, *own) for name, own in LOST.items()}
-    table = pd.DataFrame({"as_good": [True, True]}, ["near", "far"])
-    found = Joint("a new animal", table, {"unchosen": one, "chosen": one}, "", {})
-    posterior = made.posterior(ModelSpec("near", ("x r",)))
-    n = posterior.posterior.sizes["animal"]
-    study = Study({"near": posterior}, {"near": PASSED}, Failed("", FitError("")), {})
-    animals = figures.Animals("near", {"unchosen": each, "chosen": each})
-    assert first.rests_on(study, found, animals) == (
-        f"That is a memory of 33 trials (1.1 to 49), from {n} animals; c forgets slowest (1.0 % a "
-        "trial) and b fastest (5.0 % a trial), by near."
+    animals = figures.Animals("near", {"unchosen": each, "chosen": {}})
+    table = pd.DataFrame(
+        {"difference": [0.0, -5.25], "animal_se": [0.0, 3.0]}, pd.Index(["near", "far"])
     )
-    open_ = Averaged(0.6, 0.5, -1.0, 2.0)
-    nothing = Joint("a new animal", table, {"unchosen": open_, "chosen": open_}, "", {})
-    assert first.rests_on(study, nothing, None) == f"This rests on {n} animals."
+    score = Score("a new animal", table, pd.DataFrame(), dict.fromkeys(table.index, PASSED))
+    sure = joint_of([0.99, 0.96], [0.99, 0.999])
+    assert first.rests_on(sure, animals, score, 3) == (
+        "That is a memory of 33 trials (1.1 to 49) for stimuli not chosen and of 4 trials (3 to "
+        "9) for the chosen stimulus, from 3 animals; weights of stimuli not chosen fade slowest in "
+        "c (1.0 % a trial) and fastest in b (5.0 % a trial), by near; of the models taken together "
+        "far is furthest behind the best, by 5.2 ± 3.0 nats."
+    )
+    # Of one kind a model is not sure: the answer says that it is open, whatever the average.
+    assert first.rests_on(joint_of([0.99, 0.94], [0.99, 0.999]), animals, None, 3) == (
+        "That is a memory of 4 trials (3 to 9) for the chosen stimulus, from 3 animals."
+    )
+    open_ = joint_of([0.6, 0.6], [0.6, 0.6])
+    assert first.rests_on(open_, None, None, 3) == "This rests on 3 animals."
 
 
 def test_tables_of_animals_have_a_row_each_and_losses_are_sorted(fit):

@@ -32,8 +32,8 @@ class Models(Displayed):
     Attributes:
         fits: the fits by name.
         comparison: which predicts better, by every question that is answered.
-        joint: what those say together that predict as well as the best; None where one of them has
-            no population, and `Failed` where it could not be found.
+        joint: what those say together that are not told apart from the best; None where one of
+            them has no population, and `Failed` where it could not be found.
         checks: what `run` found of the animals' choices beside what each model predicts.
         failures: what could not be made of a report, in sentences.
     """

@@ -33,6 +33,9 @@ MOST_STEPS, NEAR = 30, 1e-3
 """Of Newton's method: the most steps, and the last step that ends it, in log odds: what is left is
 of the order of its square."""
 
+LEAST_RIDGE, LONGEST = 1e-9, 4.0
+"""Of the constant, so that its curvature is never zero; and the longest step, in log odds."""
+
 AT_ONCE = 250_000
 """Numbers of the regressions that are solved at once: they stay in a processor's cache."""
 
@@ -284,13 +287,13 @@ def _with_parts(name: str, kernel: np.ndarray) -> dict[str, np.ndarray]:
 
 def _regress(past: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Return the coefficients of logistic regressions ``(fit, column)``; NaN where only one was
-    ever chosen.
+    ever chosen, and where no maximum was found.
 
     Newton's method on all of them at once: the maximum of the log likelihood less
     1/2 ridge |beta|^2 over the columns of ``past`` (fit, trial, column), with a free constant.
     """
     x = np.concatenate([np.ones((*chosen.shape, 1)), past], axis=-1)
-    ridge = np.r_[0.0, np.full(past.shape[-1], RIDGE)]
+    ridge = np.r_[LEAST_RIDGE, np.full(past.shape[-1], RIDGE)]
     known = np.asarray(chosen.any(-1) & ~chosen.all(-1))[:, None]
     y = np.where(known, chosen, 0.5)  # whose maximum is zero
     beta = np.zeros((len(x), x.shape[-1]))
@@ -298,11 +301,12 @@ def _regress(past: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         p = expit((x @ beta[..., None])[..., 0])
         slope = ((y - p)[:, None] @ x)[:, 0] - ridge * beta
         curvature = (x * (p * (1 - p))[..., None]).swapaxes(1, 2) @ x + np.diag(ridge)
-        step = np.linalg.solve(curvature, slope[..., None])[..., 0]
+        step = np.linalg.solve(curvature, slope[..., None])[..., 0].clip(-LONGEST, LONGEST)
         beta += step
-        if np.abs(step).max() < NEAR:
+        moved = np.abs(step).max(-1, keepdims=True)
+        if (moved < NEAR).all():
             break
-    return np.where(known, beta[:, 1:], np.nan)
+    return np.where(known & (moved < NEAR), beta[:, 1:], np.nan)
 
 
 def _stayed(trials: Trials) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What models say together of fading: those that predict as well as the best, and their average.
+"""What models say together of fading, those not told apart from the best, and their average.
 
 A rule that forgets and one that does not may predict a new animal equally well. So a statement is
 made of all rules that are too little behind the best to choose by (`hebbax.check.score`): that
@@ -109,8 +109,7 @@ def answer(score: Score, found: Mapping[str, Fading], weight: Mapping[str, float
         together[kind] = averaged(mixed(parts, weight))
     best = f"which predicts {score.question} best"
     which = best if len(score.trusted) > 1 else "the only model that did not fail its diagnostics"
-    near = "within two standard errors of the best"
-    alike = f"the {len(as_good)} models that predict {score.question} {near}"
+    alike = f"the {len(as_good)} models that predict {score.question} best and are not told apart"
     told = f"{as_good[0]}, {which}" if len(as_good) == 1 else alike
     sure = {
         kind: Declared(
@@ -161,7 +160,9 @@ def _without(score: Score, still: Sequence[str]) -> str:
     if best is None:
         return "no model in which they stay was compared"
     row = score.table.loc[best]
-    behind = f"{-row['difference']:.1f} nats behind (± {row['animal_se']:.1f} over animals)"
+    error = row["animal_se"]
+    over = f" (± {error:.1f} over animals)" if np.isfinite(error) else ""
+    behind = f"{-row['difference']:.1f} nats behind{over}"
     return f"{best}, the best in which they stay, is {behind}"
 
 
@@ -183,7 +184,7 @@ def mixed(drawn: Mapping[str, np.ndarray], weight: Mapping[str, float]) -> np.nd
 
 def stacking(score: Score, *, left_out: bool) -> dict[str, float]:
     """Return the stacking weight of each model that did not fail, zero of all that did;
-    even weights of those that are as good as the best where no animal was ``left_out``."""
+    even weights of those that are not told apart from the best where no animal was ``left_out``."""
     weight = dict.fromkeys(score.ranking, 0.0)
     if not left_out:
         return weight | dict.fromkeys(score.as_good, 1.0 / max(1, len(score.as_good)))

@@ -7,9 +7,8 @@ the next smaller weight by, and cut at the largest:
     M = 3 sqrt(S / r_eff), or S / 5 where S r_eff <= 225,
     quantile(p) = cut + sigma ((1 - p)^-k - 1) / k
 
-(Vehtari, Simpson, Gelman, Yao & Gabry 2024), with the fit of Zhang & Stephens (2009). It is
-arviz-stats' `psislw`, which goes through the parts one at a time: of 24 000 choices 7 seconds a
-model, and here one.
+(Vehtari, Simpson, Gelman, Yao & Gabry 2024), with the fit of Zhang & Stephens (2009). The numbers
+are those of arviz-stats' `psislw`, which goes through the parts one at a time.
 """
 
 from collections.abc import Iterator
@@ -39,7 +38,8 @@ def smoothed(
     each with which parts they are of and their shapes k-hat ``(part,)``.
 
     ``log_weights`` (draw, part) are of any sum, ``r_eff`` the effective part of the draws. The
-    shape of a part whose tail is all equal is zero, and its weights stay. Raises `FitError` where
+    shape of a part whose tail is all equal is zero, that of one whose tail no distribution fits is
+    infinite, and the weights of both stay. Raises `FitError` where
     there are too few draws for a tail.
     """
     draws, parts = log_weights.shape
@@ -58,13 +58,18 @@ def _smoothed(log_weights: np.ndarray, tail: int) -> tuple[np.ndarray, np.ndarra
     largest = np.exp(np.take_along_axis(weights, order, -1))
     cut, largest, order = largest[:, :1], largest[:, 1:], order[:, 1:]
     varied = largest[:, -1] - largest[:, 0] > np.finfo(float).tiny
-    k, sigma = fit(np.where(varied[:, None], largest - cut, 1.0))
+    # A tail whose draws are worlds apart has excesses of zero: no shape, and weights of zero.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        k, sigma = fit(np.where(varied[:, None], largest - cut, 1.0))
     p = (np.arange(tail) + 0.5) / tail
-    replaced = cut + sigma[:, None] * np.expm1(-k[:, None] * np.log1p(-p)) / k[:, None]
+    k = np.where(varied, np.where(np.isfinite(k), k, np.inf), 0.0)
     known = varied & np.isfinite(k)
+    shape = np.where(known, k, 1.0)[:, None]
+    replaced = cut + sigma[:, None] * np.expm1(-shape * np.log1p(-p)) / shape
     new = np.where(known[:, None], np.minimum(replaced, largest[:, -1:]), largest)
-    np.put_along_axis(weights, order, np.log(new), -1)
-    return weights - logsumexp(weights, axis=-1, keepdims=True), np.where(varied, k, 0.0)
+    with np.errstate(divide="ignore"):
+        np.put_along_axis(weights, order, np.log(new), -1)
+    return weights - logsumexp(weights, axis=-1, keepdims=True), k
 
 
 def fit(excess: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -117,8 +117,8 @@ def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) ->
 
 
 def _check(name: str, posterior: Posterior, out: Path, seed: int) -> None:
-    """Say whether animals with a sampled sub-model would behave like the recorded ones, as
-    `hebbax check` does, and write it."""
+    """Say whether animals with a sampled sub-model would behave like the recorded ones, by the
+    default settings of `hebbax check`, and write the tables."""
     verdict = study.verdict_of(name, posterior)
     with progress(name) as tell:
         make = partial(
@@ -126,9 +126,12 @@ def _check(name: str, posterior: Posterior, out: Path, seed: int) -> None:
         )
         found = attempt(f"The check of {name}", make)
     if isinstance(found, Failed):
-        CONSOLE.print(found.sentence)
+        write_details([found], out)
+        CONSOLE.print(f"{found.sentence} {out / DETAILS} says where.")
         return
     predictive.write_tables(found, out)
+    for note in found.notes:
+        say(name, note)
     CONSOLE.print(found.sentence)
 
 

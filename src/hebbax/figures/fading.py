@@ -34,7 +34,7 @@ def fading(
     found: Joint, animals: Animals | None = None, truth: Mapping[str, float] | None = None
 ) -> Figure:
     """Return the loss of a weight in a trial: in the population by the average of the models and by
-    each of them, filled where it predicts as well as the best; beside it in each of ``animals``.
+    each of them, filled where it is not told apart from the best; beside it in each of ``animals``.
 
     One row of panels of stimuli that were not chosen and one of the chosen; one in all where no
     model tells them apart. ``truth`` are the losses that a simulated population was given.

@@ -248,7 +248,7 @@ _RETAIN = Needed(lambda spec: spec.between_sessions == "retain", 'between_sessio
 def _time_passes(spec: ModelSpec) -> bool:
     """Return whether a trial without a choice changes a weight, or is not asked to."""
     terms = map(parse_term, spec.terms)
-    timed = any(term.pre == term.reward == 0 for term in terms)
+    timed = any(term.pre == term.post == term.reward == 0 for term in terms)
     return spec.omitted == "pass" or bool(spec.rule) or timed
 
 

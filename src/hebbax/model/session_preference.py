@@ -52,8 +52,9 @@ def prior() -> np.ndarray:
 def filter_of(sd: ArrayLike) -> SessionFilter:
     """Return the filter before the first trial, for a standard deviation over sessions.
 
-    It is in double precision, whatever the rest is in: in single precision a level that 200 choices
-    of one side speak against is zero, and would not come back with those of the other.
+    It is in double precision, whatever the rest is in, where a level is lost at 700 nats behind the
+    best; in single precision 200 choices of one side would do, and those of the other not bring it
+    back.
     """
     against = jnp.exp(_clipped(-sd * jnp.asarray(LEVELS)))
     return SessionFilter(jnp.asarray(prior(), against.dtype), against)

@@ -19,6 +19,7 @@ from hebbax.posterior.summary import INTERVAL, population_table, probability, sa
 from hebbax.posterior.verdict import Verdict
 from hebbax.rule.equivalent import TEMPERATURE, equivalent
 from hebbax.rule.fading import PERCENT, Loss, losses, memory, unsteady
+from hebbax.rule.taylor import parse_term
 
 COLUMNS = [
     "loss in a trial (%)",
@@ -188,10 +189,10 @@ def forgetting_sentence(posterior: xr.DataTree, verdict: Verdict | None = None) 
 
 def _at_no_reward(posterior: xr.DataTree, others: Sequence[str]) -> str:
     """Return that a loss is that of trials without a reward, where only the reward changes it."""
-    only = all("r" in term.split() for term in others)
+    only = all(parse_term(term).reward > 0 for term in others)
     if not only or spec_of(posterior).reward != "raw":
         return ""
-    return ", which is that of a trial without a reward; what models say together is of all trials"
+    return ", which is that of a trial without a reward"
 
 
 def _parameters(posterior: xr.DataTree, table: pd.DataFrame) -> str:

@@ -5,19 +5,20 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from hebbax import figures
 from hebbax.check.comparison import CHOICE, NEW_ANIMAL, SESSION, Comparison
-from hebbax.check.joint import SUBJECTS, Averaged, Joint, averaged, surely
+from hebbax.check.joint import SUBJECTS, Averaged, Joint, averaged
 from hebbax.check.predictive import SUSPICIOUS
 from hebbax.check.score import Score
 from hebbax.data.description import Description
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior import power_scaling
 from hebbax.posterior.fading import fading_of_animals
-from hebbax.posterior.forgetting import in_trials, until
+from hebbax.posterior.forgetting import SURE, in_trials, until
 from hebbax.reporting.page import Beside, Items, Part, Section, Table, Text, Tone
 from hebbax.reporting.pictures import Draw, pictures
 from hebbax.reporting.study import Study
@@ -73,7 +74,8 @@ WHOSE = {"unchosen": "stimuli not chosen", "chosen": "the chosen stimulus"}
 
 WHICH = (
     "Which model holds for a new animal is said by the difference and its standard error over "
-    "animals: models within two of these are not told apart, and the answer is what they share. "
+    "animals: models within two of these, or within 4 nats, are not told apart, and the answer is "
+    "what they share. "
     "The stacking weight is for averaging what models predict. The posterior probability is that "
     'of a model if one of them is true, and leans on priors. The documentation has more: "Which '
     'score answers my question?" on the page "Four ways to fit".'
@@ -100,9 +102,11 @@ def screen(
     parts: list[Part] = [Text(QUESTION, Tone.QUESTION), Text(answer, Tone.ANSWER)]
     if isinstance(study.joint, Joint):
         found, animals = study.joint, attempt("The losses of animals", partial(_animals, study))
-        size = attempt("What the answer rests on", partial(rests_on, study, found, animals))
         drawn = None if isinstance(animals, Failed) else animals
-        parts.append(Text(size))
+        score = None if isinstance(study.compared, Failed) else study.compared.scores[0]
+        n = study.posteriors[study.leading].posterior.sizes["animal"]
+        size = attempt("What the answer rests on", partial(rests_on, found, drawn, score, n))
+        parts += [Text(one) for one in (size, animals) if one is size or isinstance(one, Failed)]
         parts += pictures(folder, "", {"fading": partial(_fading, found, drawn, truth)})
     read = attempt(
         "What was read",
@@ -123,32 +127,36 @@ def _animals(study: Study) -> figures.Animals | None:
     return figures.Animals(name, losses) if each else None
 
 
-def rests_on(study: Study, found: Joint, animals: figures.Animals | Failed | None) -> str:
-    """Return the answer in trials, how many animals it rests on, which of them forget slowest and
-    fastest, and how far behind the models are that it is taken from."""
-    n = study.posteriors[study.leading].posterior.sizes["animal"]
+def rests_on(found: Joint, animals: figures.Animals | None, score: Score | None, n: int) -> str:
+    """Return the answer in trials, how many animals ``n`` it rests on, in which of them weights
+    fade slowest and fastest, and how far behind the models are that it is taken from."""
     said = [f"This rests on {n} animal{'s' if n > 1 else ''}"]
-    lost = {kind: one for kind, one in found.averaged.items() if surely(one)}
+    shown = found.models[found.models["as_good"].astype(bool)]
+    lost = {
+        kind: one
+        for kind, one in found.averaged.items()
+        if (shown[f"{kind}_probability"] > SURE).all()
+    }
     if lost:
         whose = {_memory(one): WHOSE[kind] for kind, one in lost.items()}
         alike = len(lost) == len(SUBJECTS) and len(whose) == 1
         kept = [m if alike else f"{m} for {of}" for m, of in whose.items()]
         said[0] = f"That is a memory of {' and of '.join(kept)}, from {n} animals"
-    if isinstance(animals, figures.Animals):
-        for kind in [kind for kind in lost if n > 1][:1]:
+    if animals is not None:
+        # What the chosen weight loses may be learning: of a delta rule it is the learning rate.
+        for kind in [kind for kind in lost if kind == "unchosen" and n > 1]:
             order, own = animals.sorted(kind), animals.losses[kind]
             slow, fast = (f"{own[name].median:.1f} % a trial" for name in (order[0], order[-1]))
             said.append(
-                f"{order[0]} forgets slowest ({slow}) and {order[-1]} fastest ({fast}), by "
-                f"{animals.model}"
+                f"weights of {WHOSE[kind]} fade slowest in {order[0]} ({slow}) and fastest in "
+                f"{order[-1]} ({fast}), by {animals.model}"
             )
-    table = found.models
-    if not isinstance(study.compared, Failed) and table["as_good"].sum() > 1:
-        score = study.compared.scores[0]
+    if score is not None and len(score.as_good) > 1:
         last = score.table.loc[score.as_good[-1]]
+        error = f" ± {last['animal_se']:.1f}" if np.isfinite(last["animal_se"]) else ""
         said.append(
             f"of the models taken together {score.as_good[-1]} is furthest behind the best, by "
-            f"{-last['difference']:.1f} ± {last['animal_se']:.1f} nats"
+            f"{-last['difference']:.1f}{error} nats"
         )
     return "; ".join(said) + "."
 

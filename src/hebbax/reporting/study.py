@@ -177,7 +177,7 @@ class Judged(NamedTuple):
 
     @property
     def as_good(self) -> list[str]:
-        """Names of the models that predict as well as the best, all where they could not be
+        """Names of the models that are not told apart from the best, all where they could not be
         compared; none that failed."""
         if not isinstance(self.compared, Failed):
             return self.compared.scores[0].as_good
