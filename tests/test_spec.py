@@ -374,13 +374,13 @@ def test_a_key_that_does_nothing_without_another_is_refused(key):
     assert str(error.value) == f'mine.toml: "{key}" belongs to {needed}.'
 
 
-@pytest.mark.parametrize("terms", [["x r", "x w"], []])
+@pytest.mark.parametrizeX
 def test_time_cannot_pass_where_every_term_needs_a_choice(terms):
     table = {"name": "mine", "terms": terms, "omitted": "decay"}
     with pytest.raises(ModelError) as error:
         parse_spec(table, "mine.toml")
     assert str(error.value) == (
-        'mine.toml: "omitted" belongs to a term without x and r, such as "w".'
+        'mine.toml: "omitted" belongs to a term without x, y and r, such as "w".'
     )
     assert parse_spec({**table, "omitted": "pass"}).omitted == "pass"
     assert parse_spec({**table, "terms": [*terms, "w"]}).omitted == "decay"

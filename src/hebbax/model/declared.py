@@ -266,7 +266,7 @@ NEEDED = {
     "session_sd_median": Needed(
         lambda spec: spec.session_sd_scale > 0.0, '"session_sd_scale" above 0'
     ),
-    "omitted": Needed(_time_passes, 'a term without x and r, such as "w"'),
+    "omitted": Needed(_time_passes, 'a term without x, y and r, such as "w"'),
     "lapse_median": Needed(lambda spec: spec.lapse_scale > 0.0, '"lapse_scale" above 0'),
 }
 """Keys that belong to others."""
