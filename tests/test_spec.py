@@ -374,7 +374,7 @@ def test_a_key_that_does_nothing_without_another_is_refused(key):
     assert str(error.value) == f'mine.toml: "{key}" belongs to {needed}.'
 
 
-@pytest.mark.parametrizeX
+@pytest.mark.parametrize("terms", [["x r", "x w"], ["x r", "y w"], []])
 def test_time_cannot_pass_where_every_term_needs_a_choice(terms):
     table = {"name": "mine", "terms": terms, "omitted": "decay"}
     with pytest.raises(ModelError) as error:

@@ -152,8 +152,8 @@ class ModelSpec(Displayed):
             when a session begins, kept (``keep``), or kept in part (``retain``).
         retention_median: of the part that is kept under ``retain``.
         retention_scale: standard deviation of the log odds of that part.
-        omitted: whether a trial without a choice goes by (``pass``), or terms without x, y and r act
-            in it (``decay``).
+        omitted: whether a trial without a choice goes by (``pass``), or terms without x, y and r
+            act in it (``decay``).
         lapse_median: of the probability of a choice that has nothing to do with the stimuli.
         lapse_scale: standard deviation of its log odds; 0 leaves lapses out.
         session_sd_median: of the standard deviation over sessions of an animal's preference
