@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from conftest import random_sessions
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hebbax.data import Record, Sessions, data_hash, from_animals, read, select, write, write_table
@@ -368,6 +368,7 @@ def test_what_sessions_refuse_is_refused_of_a_file_in_the_same_sentence(tmp_path
     session=st.lists(st.integers(0, 1), min_size=4, max_size=4).map(sorted),
     offered=st.none() | st.lists(st.integers(1, 3), min_size=4, max_size=4),
 )
+@example(choices=[0, 1], blocks=[0] * 4, session=[1] * 4, offered=None)
 def test_what_sessions_take_is_written_and_read_back(tmp_path, choices, blocks, session, offered):
     """Sessions made in Python and its two kinds of file obey one set of laws."""
     n = len(choices)

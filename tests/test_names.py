@@ -219,7 +219,7 @@ def test_any_name_is_text_in_a_page(tmp_path_factory, name):
         "html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "nav", "a", "section", "p",
         "table", "caption", "thead", "tbody", "tr", "th", "td", "figure", "img", "figcaption", "pre",
         "main", "details", "summary", "div", "span", "b", "ol", "ul", "li", "button", "dialog", "form",
-        "script",
+        "script", "dl", "dt", "dd",
     }  # fmt: skip
     assert reader.alts == [f"a{name}", ""]
     shown = reader.text.getvalue().split("\0")

@@ -147,7 +147,9 @@ def _check_offered(record: Record, offered: np.ndarray, where: str) -> None:
 def _check_sessions(record: Record, session: np.ndarray, where: str) -> None:
     """Raise `DataError` unless the sessions are 0 and the following numbers, each block in one."""
     steps = np.diff(session, prepend=0)
-    for k in np.flatnonzero((steps != 0) & (steps != 1))[:1]:
+    odd = (steps != 0) & (steps != 1)
+    odd[:1] |= session[:1] != 0
+    for k in np.flatnonzero(odd)[:1]:
         raise DataError(
             f"{where}, {record.called(int(k))}, session: {session[k]} given; sessions are "
             "numbered from 0 without gaps, in their order."
