@@ -55,6 +55,10 @@ from hebbax.validation.schema import (
 
 Hierarchy = Literal["animals", "none"]
 Scaling = Literal["declared", "information"]
+OPTIONAL_FUNCTION = f"^({FUNCTION.pattern})?$"
+"""Of a rule of one's own. Not written where it is used: Python 3.14 reads annotations as text, and
+refuses those that format some."""
+
 Between = Literal["reset", "keep", "retain"]
 Omitted = Literal["pass", "decay"]
 PastChoice = Literal["last", "kernel"]
@@ -219,7 +223,7 @@ class ModelSpec(Displayed):
         default_factory=dict, hash=False
     )
     spread_ratio_scale: Annotated[float, number(0.0, 3.0)] = 0.0
-    rule: Annotated[str, pydantic.Field(pattern=f"^({FUNCTION.pattern})?$", description=RULE)] = ""
+    rule: Annotated[str, pydantic.Field(pattern=OPTIONAL_FUNCTION, description=RULE)] = ""
     source: str = ""
     text: str = field(default="", compare=False)
 
