@@ -79,10 +79,10 @@ def recorded_activity() -> dict[str, object]:
 
 
 def type_in(line: str) -> None:
-    """Run a line of a terminal, with few draws and models, unless it reads what a word in capitals
-    stands for: a recording that the reader has."""
+    """Run a line of a terminal, with few draws and models, where what it reads is there: not what a
+    word in capitals stands for, a recording that the reader has, nor results of another page."""
     name, *words = shlex.split(line.partition(" | ")[0], comments=True)[1:]
-    if any(word.isupper() and not word.startswith("-") for word in words):
+    if not any(Path(word).exists() for word in words):
         return
     options = {option for each in commands.commands[name].params for option in each.opts}
     less = SHORT if SHORT[2] in options else ()
