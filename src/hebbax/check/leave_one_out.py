@@ -9,9 +9,6 @@ With log likelihoods l_is of part i under draw s,
 (Vehtari, Gelman & Gabry 2017).
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import arviz_stats
@@ -51,9 +48,8 @@ def leave_one_out(data: xr.DataTree) -> Loo:
     log_p = drawn(data.log_likelihood["scored"])
     draws, parts = log_p.shape
     each, k = np.empty((2, parts))
-    with heeded():
-        for own, weights, shape in smoothed(-log_p, _effective(data.posterior.to_dataset())):
-            each[own], k[own] = logsumexp(weights + log_p[:, own].T, axis=-1), shape
+    for own, weights, shape in smoothed(-log_p, _effective(data.posterior.to_dataset())):
+        each[own], k[own] = logsumexp(weights + log_p[:, own].T, axis=-1), shape
     parameters = float((log_mean(log_p) - each).sum())
     return Loo(each, k, min(1.0 - 1.0 / np.log10(draws), GOOD_K), parameters)
 
@@ -95,12 +91,3 @@ def scored(posterior: xr.DataTree, log_likelihood: xr.DataArray) -> xr.DataTree:
     own = log_likelihood.astype(float).to_dataset(name="scored")
     draws = posterior.posterior.to_dataset().sel(draw=own["draw"])
     return xr.DataTree.from_dict({"posterior": draws, "log_likelihood": own})
-
-
-@contextmanager
-def heeded() -> Iterator[None]:
-    """Silence what the tables say: k-hat warnings. The weights of draws that are worlds apart
-    (chains in different solutions) overflow to zero, as they should."""
-    with warnings.catch_warnings(), np.errstate(over="ignore"):
-        warnings.simplefilter("ignore", UserWarning)
-        yield

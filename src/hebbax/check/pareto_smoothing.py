@@ -44,7 +44,7 @@ def smoothed(
     """
     draws, parts = log_weights.shape
     tail = int(3 * (draws / r_eff) ** 0.5 if draws * r_eff > 225 else draws / 5)
-    if not LEAST_TAIL <= tail < draws:
+    if tail < LEAST_TAIL:
         raise FitError(f"{draws} draws are too few to leave a part out by importance sampling.")
     for start in range(0, parts, AT_ONCE):
         own = slice(start, start + AT_ONCE)
@@ -58,16 +58,15 @@ def _smoothed(log_weights: np.ndarray, tail: int) -> tuple[np.ndarray, np.ndarra
     largest = np.exp(np.take_along_axis(weights, order, -1))
     cut, largest, order = largest[:, :1], largest[:, 1:], order[:, 1:]
     varied = largest[:, -1] - largest[:, 0] > np.finfo(float).tiny
+    p = (np.arange(tail) + 0.5) / tail
     # A tail whose draws are worlds apart has excesses of zero: no shape, and weights of zero.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         k, sigma = fit(np.where(varied[:, None], largest - cut, 1.0))
-    p = (np.arange(tail) + 0.5) / tail
-    k = np.where(varied, np.where(np.isfinite(k), k, np.inf), 0.0)
-    known = varied & np.isfinite(k)
-    shape = np.where(known, k, 1.0)[:, None]
-    replaced = cut + sigma[:, None] * np.expm1(-shape * np.log1p(-p)) / shape
-    new = np.where(known[:, None], np.minimum(replaced, largest[:, -1:]), largest)
-    with np.errstate(divide="ignore"):
+        k = np.where(varied, np.where(np.isfinite(k), k, np.inf), 0.0)
+        known = varied & np.isfinite(k)
+        shape = np.where(known, k, 1.0)[:, None]
+        replaced = cut + sigma[:, None] * np.expm1(-shape * np.log1p(-p)) / shape
+        new = np.where(known[:, None], np.minimum(replaced, largest[:, -1:]), largest)
         np.put_along_axis(weights, order, np.log(new), -1)
     return weights - logsumexp(weights, axis=-1, keepdims=True), k
 

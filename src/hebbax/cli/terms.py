@@ -24,6 +24,7 @@ from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits, fitting
 from hebbax.posterior.inference_data import Posterior
+from hebbax.posterior.verdict import Verdict
 from hebbax.reporting import study
 from hebbax.rule.taylor import TaylorRule
 from hebbax.runs.attempts import DETAILS, Failed, attempt, write_details
@@ -91,16 +92,18 @@ def terms(
     if confirm:
         specs = weighing.leading(weighed, spec, confirm)
         sampled = _sample(sessions, specs, out, seed, force=force)
-        best = told_of(sampled, by_submodel.iloc[:confirm, :2], out)
-        _check(best, sampled[best], out, seed)
+        best, verdict = told_of(sampled, by_submodel.iloc[:confirm, :2], out)
+        _check(best, sampled[best], verdict, out, seed)
     else:
         CONSOLE.print(UNCHECKED)
 
 
-def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) -> str:
+def told_of(
+    sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path
+) -> tuple[str, Verdict]:
     """Say what sampling makes of the leading sub-models, whose ``evidence`` are rows of the same
-    order, and write it; return the name of the one that predicts best, of those that did not fail
-    where there is one, the most probable where they could not be compared."""
+    order, and write it; return name and verdict of the one that predicts best, of those that did
+    not fail where there is one, the most probable where they could not be compared."""
     verdicts = {name: study.verdict_of(name, fit) for name, fit in sampled.items()}
     for name, verdict in verdicts.items():
         say(name, verdict.advised)
@@ -108,18 +111,18 @@ def told_of(sampled: dict[str, Posterior], evidence: pd.DataFrame, out: Path) ->
     if isinstance(compared, Failed):
         write_details([compared], out)
         CONSOLE.print(f"{compared.sentence} {out / DETAILS} says where.")
-        return next(iter(sampled))
+        return next(iter(verdicts.items()))
     for score in compared.scores:
         print_table(score_table(score))
     evidence = evidence.set_axis(pd.Index(list(sampled), name="sub-model"))
     write_tables({"terms_confirmed": evidence.join(compared.choices.table)}, out, HebbaxError)
-    return (compared.trusted or compared.ranking)[0]
+    best = (compared.trusted or compared.ranking)[0]
+    return best, verdicts[best]
 
 
-def _check(name: str, posterior: Posterior, out: Path, seed: int) -> None:
+def _check(name: str, posterior: Posterior, verdict: Verdict, out: Path, seed: int) -> None:
     """Say whether animals with a sampled sub-model would behave like the recorded ones, by the
     default settings of `hebbax check`, and write the tables."""
-    verdict = study.verdict_of(name, posterior)
     with progress(name) as tell:
         make = partial(
             predictive.check, jax.random.PRNGKey(seed), posterior, progress=tell, verdict=verdict

@@ -38,7 +38,7 @@ WIDTH = 10.2
 """Inches across a picture of many panels: what a page shows in full."""
 
 ROOM = 0.35
-"""Part of the range of the intervals that is left beside them for those of animals alone."""
+"""Part of the range of the intervals that is left free beside them."""
 
 
 class _Panel(NamedTuple):

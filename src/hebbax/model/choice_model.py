@@ -102,8 +102,7 @@ class ChoiceModel:
         choice: Array,
     ) -> SessionFilter:
         """Return the filter of the session after a ``choice`` (...) between two."""
-        offset, lapse = self._offsets(values, logits, trace)
-        return updated(filtered, self._odds(logits, offset), _or_none(lapse), choice)
+        return updated(filtered, *self._between_two(values, logits, trace), choice)
 
     def followed(
         self,
@@ -118,8 +117,15 @@ class ChoiceModel:
         filtered = self.session_filter(values)
         if filtered is None:
             return None
+        return followed(filtered, *self._between_two(values, logits, trace), choices, begins)
+
+    def _between_two(
+        self, values: Mapping[str, Numbers], logits: Numbers, trace: Numbers
+    ) -> tuple[Array, ArrayLike]:
+        """Return the log odds (...) of the second of two alternatives, and the probability of a
+        lapse."""
         offset, lapse = self._offsets(values, logits, trace)
-        return followed(filtered, self._odds(logits, offset), _or_none(lapse), choices, begins)
+        return self._odds(logits, offset), 0.0 if lapse is None else lapse
 
     def _odds(self, logits: Numbers, offset: Numbers) -> Array:
         """Return the log odds (...) of the second of two alternatives."""
@@ -141,10 +147,6 @@ class ChoiceModel:
 
     def _of(self, values: Mapping[str, Numbers]) -> list[Parameter]:
         return [one for one in self.parameters if one.name in values]
-
-
-def _or_none(lapse: Array | None) -> ArrayLike:
-    return 0.0 if lapse is None else lapse
 
 
 def _side_by_side(each: Numbers, like: Array) -> Array:

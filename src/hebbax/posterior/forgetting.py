@@ -74,9 +74,10 @@ class Forgetting:
         low, middle, high = np.quantile(self.population, MIDDLE)
         growth = "; a negative loss is growth" if low < 0 else ""
         shares = f"{PERCENT * low:.1f} to {PERCENT * high:.1f} %{growth}"
+        kept = remembered(low, middle, high)
         said = (
             f"In the population {self.loss.weight} loses {PERCENT * middle:.1f} % of itself in a "
-            f"trial (90 % interval {shares}){_remembered(low, middle, high)}"
+            f"trial (90 % interval {shares}){f', a memory of {kept}' if kept else ''}"
         )
         if self.declared:
             return f"{said}."
@@ -107,22 +108,18 @@ class Forgetting:
         return said
 
 
-def _remembered(low: float, middle: float, high: float) -> str:
+def remembered(low: float, middle: float, high: float) -> str:
     """Return the memory of a loss and of the ends of its interval in words, none for growth."""
     sooner, fading, later = (float(memory(loss)) for loss in (high, middle, low))
     if not np.isfinite(fading):
         return ""
-    return f", a memory of {in_trials(fading)} trials ({in_trials(sooner)} {until(later)})"
+    end = f"to {in_trials(later)}" if np.isfinite(later) else "or more"
+    return f"{in_trials(fading)} trials ({in_trials(sooner)} {end})"
 
 
 def in_trials(memory: float) -> str:
     """Return a number of trials in words, with a digit behind the point where it is below two."""
     return f"{memory:.0f}" if memory >= 1.95 else f"{memory:.1f}"
-
-
-def until(memory: float) -> str:
-    """Return the upper end of an interval of memories in words."""
-    return f"to {in_trials(memory)}" if np.isfinite(memory) else "or more"
 
 
 def fades(posterior: xr.DataTree) -> bool:

@@ -18,11 +18,11 @@ from hebbax.data.description import Description
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior import power_scaling
 from hebbax.posterior.fading import fading_of_animals
-from hebbax.posterior.forgetting import SURE, in_trials, until
+from hebbax.posterior.forgetting import SURE, remembered
 from hebbax.reporting.page import Beside, Items, Part, Section, Table, Text, Tone
 from hebbax.reporting.pictures import Draw, pictures
 from hebbax.reporting.study import Study
-from hebbax.rule.fading import PERCENT, memory
+from hebbax.rule.fading import PERCENT
 from hebbax.runs.attempts import Failed, attempt
 
 QUESTION = (
@@ -162,11 +162,8 @@ def rests_on(found: Joint, animals: figures.Animals | None, score: Score | None,
 
 
 def _memory(one: Averaged) -> str:
-    """Return the memory that a loss stands for, with its interval, in words."""
-    sooner, middle, later = (
-        float(memory(loss / PERCENT)) for loss in (one.high, one.median, one.low)
-    )
-    return f"{in_trials(middle)} trials ({in_trials(sooner)} {until(later)})"
+    """Return the memory that a loss in % stands for, with its interval, in words."""
+    return remembered(*(loss / PERCENT for loss in (one.low, one.median, one.high)))
 
 
 def _fading(

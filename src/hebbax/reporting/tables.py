@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hebbax.check import comparison
-from hebbax.check.comparison import explained
+from hebbax.check.comparison import deviances, explained
 from hebbax.posterior import forgetting, summary
 from hebbax.posterior.verdict import Verdict, marked
 from hebbax.rule.fading import PERCENT
@@ -58,7 +57,7 @@ def deviance_table(
     """Return the deviance explained of each animal, in-sample, a column a model: against chance,
     and where `REFERENCE` is among the models against it. A model that failed is called so."""
     called = {name: verdict.called(name) for name, verdict in verdicts.items()}
-    found = {name: comparison.deviances(posterior) for name, posterior in fitted.items()}
+    found = {name: deviances(posterior) for name, posterior in fitted.items()}
     columns = {}
     for name, own in found.items():
         columns[f"{called[name]}, against chance"] = explained(own["model"], own["chance"])
