@@ -4,7 +4,7 @@ With residuals e and slopes J = dm/dtheta of the noiseless recordings
 (`hebbax.rule.layer.sensitivities`) a pass over the recordings gives J^T J, J^T e and e^T e, from
 which, for noise scale s and prior precision L,
 
-    step:       (J^T J / s^2 + L + damping) d = J^T e / s^2 - L theta
+    metric:     J^T J / s^2 + L,      slope:  L theta - J^T e / s^2
     posterior:  theta ~ Normal(mode, (J^T J / s^2 + L)^-1)
 
 The noise is at its mode for given theta throughout; in a Gaussian likelihood it is independent of
@@ -15,7 +15,6 @@ follows the mode as the excerpt grows longer. Early steps say little of terms wi
 keeps these near zero on the way.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -26,6 +25,7 @@ import numpy as np
 
 from hebbax.data.recordings import excerpt
 from hebbax.errors import ModelError
+from hebbax.inference.optimise import Local, Minimum, newton, scaled_solve
 from hebbax.model.activity import ActivityModel, Given
 from hebbax.model.priors import Normal
 from hebbax.rule.layer import Layer, sensitivities
@@ -82,30 +82,18 @@ class Info(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What one pass over the recordings gives: J^T J (term, term), J^T e (term,), e^T e."""
+    """What one pass over the recordings gives: J^T J (term, term), J^T e (term,), e^T e ()."""
 
-    squares: np.ndarray
-    pull: np.ndarray
-    rest: float
-
-
-class Place(NamedTuple):
-    """A point of the climb: coefficients, the pass there, the noise and the potential in nats."""
-
-    theta: np.ndarray
-    found: Pass
-    noise: float
-    potential: float
+    squares: Array
+    pull: Array
+    rest: Array
 
 
-class Climb(NamedTuple):
-    """Where a climb ended: the coefficients, the last point it passed over the recordings at, the
-    nats that the step from there promised, and its passes."""
+class Prior(NamedTuple):
+    """Prior scales: of the coefficients ``theta`` (term,) and of the ``noise`` ()."""
 
-    theta: np.ndarray
-    place: Place
-    promised: float
-    passes: int
+    theta: Array
+    noise: Array
 
 
 def fit(
@@ -123,17 +111,17 @@ def fit(
             f"{model.recordings.source}: Gauss-Newton needs a normal prior and known initial "
             "weights; sample this model by NumPyro's NUTS."
         )
-    theta, passes = np.zeros(len(model.terms)), []
     stages = [*_excerpts(model, settings), (model, settings.tolerance)]
-    for stage, tolerance in stages:
-        here = partial(
-            progress, f"{stage.recordings.n_steps} steps of {stage.recordings.n_neurons} neurons"
-        )
-        climb = _climb(stage, theta, settings.passes, tolerance, here)
-        theta = climb.theta
-        passes.append(climb.passes)
-    converged = climb.promised < settings.tolerance
-    return _gaussian(model, climb), Info(tuple(passes), climb.promised, converged)
+    theta, ends = jnp.zeros(len(model.terms)), []
+    for k, (stage, tolerance) in enumerate(stages):
+        progress(f"climbing on {stage.recordings.n_steps} steps", k, len(stages))
+        ends.append(_climb(*_problem(stage), theta, settings.passes, tolerance))
+        theta = ends[-1].point
+    progress("climbing", len(stages), len(stages))
+    promised = float(ends[-1].promised)
+    passes = tuple(int(end.steps) + 1 for end in ends)
+    gaussian = _gaussian(*_problem(model), theta)
+    return gaussian, Info(passes, promised, promised <= settings.tolerance)
 
 
 def _excerpts(model: ActivityModel, settings: Settings) -> list[tuple[ActivityModel, float]]:
@@ -152,91 +140,70 @@ def _excerpts(model: ActivityModel, settings: Settings) -> list[tuple[ActivityMo
     ]
 
 
-def _climb(
-    model: ActivityModel,
-    theta: np.ndarray,
-    passes: int,
-    tolerance: float,
-    progress: Callable[[int, int], None],
-) -> Climb:
-    """Return the mode that is reached from ``theta``, by Levenberg's and Marquardt's damping."""
-    visit = partial(_visit, model, model.given)
-    here, damping, done = visit(theta), 1e-6, 1
-    while True:
-        progress(done, passes)
-        metric, slope = _metric(model, here), _slope(model, here)
-        promised = 0.5 * float(slope @ _solve(metric, slope))
-        if promised < tolerance:
-            # So near the mode the step leads to it; no pass is needed to see that.
-            return Climb(here.theta + _solve(metric, slope), here, promised, done)
-        if done >= passes:
-            return Climb(here.theta, here, promised, done)
-        there = visit(here.theta + _solve(metric + damping * np.diag(np.diagonal(metric)), slope))
-        done += 1
-        if there.potential < here.potential:
-            here, damping = there, 0.1 * damping
-        else:
-            damping = max(30.0 * damping, 1e-3)
-
-
-def _visit(model: ActivityModel, given: Given, theta: np.ndarray) -> Place:
-    size, initial = given.activity.size, jnp.asarray(model.recordings.initial)
-    squares, pull, rest = jax.device_get(_pass(model.layer, initial, given, theta))
-    found = Pass(squares, pull, float(rest) if np.isfinite(rest) else np.inf)
-    noise = best_noise(found.rest, size, model.noise_scale)
-    likelihood = (1 - size) * np.log(noise) - 0.5 * found.rest / noise**2
-    prior = ((theta / model.group.scales) ** 2).sum() + (noise / model.noise_scale) ** 2
-    return Place(theta, found, noise, float(0.5 * prior - likelihood))
+def _problem(model: ActivityModel) -> tuple[Layer, Prior, Array, Given]:
+    """Return the layer, the prior scales, the initial weights and what is given."""
+    prior = Prior(jnp.asarray(model.group.scales), jnp.asarray(model.noise_scale))
+    return model.layer, prior, jnp.asarray(model.recordings.initial), model.given
 
 
 @partial(jax.jit, static_argnums=0)
-def _pass(layer: Layer, initial: Array, given: Given, theta: Array) -> tuple[Array, Array, Array]:
-    """Return the pass as arrays of JAX, a trajectory at a time."""
+def _climb(
+    layer: Layer,
+    prior: Prior,
+    initial: Array,
+    given: Given,
+    theta: Array,
+    passes: int,
+    tolerance: float,
+) -> Minimum:
+    """Return the mode that is reached from ``theta`` in at most so many passes."""
+    size = given.activity.size
 
-    def one(trajectory: Given) -> tuple[Array, Array, Array]:
+    def local(theta: Array) -> Local:
+        found = _pass(layer, initial, given, theta)
+        noise = best_noise(found.rest, size, prior.noise)
+        value = (size - 1) * jnp.log(noise) + 0.5 * found.rest / noise**2
+        value += 0.5 * ((theta / prior.theta) ** 2).sum() + 0.5 * (noise / prior.noise) ** 2
+        slope = theta / prior.theta**2 - found.pull / noise**2
+        return Local(value, slope, found.squares / noise**2 + jnp.diag(prior.theta**-2.0))
+
+    return newton(local, theta, steps=passes - 1, tolerance=tolerance)
+
+
+@partial(jax.jit, static_argnums=0)
+def _pass(layer: Layer, initial: Array, given: Given, theta: Array) -> Pass:
+    """Return the pass, a trajectory at a time."""
+
+    def one(trajectory: Given) -> Pass:
         shown, slopes = sensitivities(layer, theta, initial, trajectory.inputs, trajectory.reward)
         missed = (trajectory.activity - shown).ravel()
         flat = slopes.reshape(-1, slopes.shape[-1])
-        return flat.T @ flat, missed @ flat, missed @ missed
+        return Pass(flat.T @ flat, missed @ flat, missed @ missed)
 
     return jax.tree.map(lambda leaf: leaf.sum(axis=0), jax.lax.map(one, given))
 
 
-def best_noise(rest: float, size: int, scale: float) -> float:
+def best_noise(rest: Array, size: int, scale: Array) -> Array:
     """Return the mode of the noise s on the scale of log s, no less than `FINEST`.
 
     With ``rest`` the sum of ``size`` squared residuals and ``scale`` of the prior it solves
     size - 1 - rest / s^2 + s^2 / scale^2 = 0.
     """
     free = size - 1
-    square = 2.0 * rest / (free + np.sqrt(free**2 + 4.0 * rest / scale**2))
-    return float(np.maximum(np.sqrt(square), FINEST))
+    square = 2.0 * rest / (free + jnp.sqrt(free**2 + 4.0 * rest / scale**2))
+    return jnp.maximum(jnp.sqrt(square), FINEST)
 
 
-def _gaussian(model: ActivityModel, climb: Climb) -> Gaussian:
-    place = climb.place
-    square = place.noise**2
-    curvature = 2.0 * place.found.rest / square + 2.0 * square / model.noise_scale**2
+def _gaussian(layer: Layer, prior: Prior, initial: Array, given: Given, theta: Array) -> Gaussian:
+    """Return the Gaussian around the mode ``theta``."""
+    found = _pass(layer, initial, given, theta)
+    noise = best_noise(found.rest, given.activity.size, prior.noise)
+    metric = found.squares / noise**2 + jnp.diag(prior.theta**-2.0)
+    covariance = scaled_solve(metric, jnp.eye(len(theta)))
+    curvature = 2.0 * found.rest / noise**2 + 2.0 * noise**2 / prior.noise**2
     return Gaussian(
-        climb.theta, _inverse(_metric(model, place)), place.noise, float(curvature**-0.5)
+        np.asarray(theta),
+        np.asarray(0.5 * (covariance + covariance.T)),
+        float(noise),
+        float(curvature**-0.5),
     )
-
-
-def _metric(model: ActivityModel, place: Place) -> np.ndarray:
-    return place.found.squares / place.noise**2 + np.diag(model.group.scales**-2.0)
-
-
-def _slope(model: ActivityModel, place: Place) -> np.ndarray:
-    return place.found.pull / place.noise**2 - place.theta / model.group.scales**2
-
-
-def _solve(metric: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Return metric^-1 vector, scaled first: coefficients differ by orders of magnitude."""
-    scale = np.sqrt(np.diagonal(metric))
-    return np.linalg.solve(metric / np.outer(scale, scale), vector / scale) / scale
-
-
-def _inverse(metric: np.ndarray) -> np.ndarray:
-    scale = np.sqrt(np.diagonal(metric))
-    inverse = np.linalg.inv(metric / np.outer(scale, scale)) / np.outer(scale, scale)
-    return 0.5 * (inverse + inverse.T)

@@ -29,6 +29,7 @@ from hebbax.inference.density import (
     potential,
     prior_potential,
 )
+from hebbax.inference.optimise import Local, newton
 from hebbax.model.choices import Model
 from hebbax.typing import Array, Parameters
 
@@ -38,8 +39,8 @@ NOTHING = 1e-4
 IMBALANCE = 0.1
 """u^2 - v^2 at the start: at none, no path by gradients leads from one sign to the other."""
 
-STATIONARY = 1e-7
-"""Norm of the slope, in nats, at which a point is taken for a mode."""
+STATIONARY = 1e-12
+"""Nats that a step from a mode promises at most."""
 
 FIRST, SECOND = "first factor of ", "second factor of "
 
@@ -116,8 +117,8 @@ def _penalty(factors: Parameters, scales: dict[str, Array]) -> Array:
 def _descend(model: Model, steps: int, factors: Parameters) -> Parameters:
     """Return the factors after ``steps`` of Newton, or fewer where they stand still.
 
-    Damped as by Levenberg and Marquardt and with the sizes of the Hessian's eigenvalues in place
-    of themselves, so that every step leads down.
+    The sizes of the Hessian's eigenvalues stand in its metric in place of themselves, so that every
+    step leads down.
     """
     scales, sites = kinks(model), latent_sites(model)
     flat, unravel = ravel_pytree(factors)
@@ -131,7 +132,7 @@ def _descend(model: Model, steps: int, factors: Parameters) -> Parameters:
     def loss(flat: Array) -> Array:
         return potential(model, point(flat)) + _penalty(unravel(flat), scales)
 
-    def hessian(flat: Array) -> Array:
+    def local(flat: Array) -> Local:
         # The likelihood stands in by its own expansion to second order, which has its Hessian.
         here = phi(flat)
         first, second = likelihood_hessian(model, here)
@@ -143,22 +144,7 @@ def _descend(model: Model, steps: int, factors: Parameters) -> Parameters:
                 prior_potential(model, point(flat)) + _penalty(unravel(flat), scales) - likelihood
             )
 
-        return jax.hessian(expanded)(flat)
+        size, axes = jnp.linalg.eigh(jax.hessian(expanded)(flat))
+        return Local(*jax.value_and_grad(loss)(flat), (axes * jnp.abs(size)) @ axes.T)
 
-    def going_on(state: tuple[Array, Array, Array, Array]) -> Array:
-        _, _, size, done = state
-        return (size > STATIONARY) & (done < steps)
-
-    def step(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        flat, damping, _, done = state
-        value, gradient = jax.value_and_grad(loss)(flat)
-        size, axes = jnp.linalg.eigh(hessian(flat))
-        metric = (axes * jnp.abs(size)) @ axes.T
-        damped = metric + damping * jnp.diag(jnp.diagonal(metric))
-        there = flat - jnp.linalg.solve(damped, gradient)
-        better = loss(there) <= value
-        damping = jnp.where(better, 0.2 * damping, 10.0 * damping)
-        return jnp.where(better, there, flat), damping, jnp.linalg.norm(gradient), done + 1
-
-    first = (flat, jnp.full((), 1e-3), jnp.full((), jnp.inf), jnp.zeros((), int))
-    return unravel(jax.lax.while_loop(going_on, step, first)[0])
+    return unravel(newton(local, flat, steps=steps, tolerance=STATIONARY).point)

@@ -1,13 +1,10 @@
 r"""The posterior of one rule shared by all trajectories: its mode, and a Gaussian around it.
 
 With ``H`` the curvature ``sum J^T W J + precision`` (J the slope of the log odds of acceptance, W
-their information, the prior Normal(0, 1 / precision)), Levenberg-Marquardt steps
-
-    theta <- theta + (H + damping diag H)^-1 gradient
-
-are taken while they raise the log posterior and damped more where they do not. A rule of 81
-collinear Taylor terms, or of 61 weights of an MLP, needs some dozens of them where gradient descent
-needs thousands. Everything is one compiled program whose data are arguments.
+their information, the prior Normal(0, 1 / precision)), the mode is reached by damped steps
+(`hebbax.inference.optimise.newton`). A rule of 81 collinear Taylor terms, or of 61 weights of an
+MLP, needs some dozens of them where gradient descent needs thousands. Everything is one compiled
+program whose data are arguments.
 
 The Gaussian N(mode, H^-1) is the Laplace approximation in its Gauss-Newton form; its log evidence
 is log posterior(mode) + D/2 log 2 pi - 1/2 log det H.
@@ -19,21 +16,19 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import cho_solve, solve_triangular
+from jax.scipy.linalg import solve_triangular
 
+from hebbax.inference.optimise import Local, newton
 from hebbax.mehta2024.pooled import Pooled, Recorded, counts, log_likelihood, logits
 from hebbax.typing import Array, Key
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the climb: at most ``steps``, until one gains less than ``tolerance`` nats;
-    ``damping`` of the first step, divided or multiplied by ``factor`` after each."""
+    """Settings of the climb: at most ``steps``, until one promises less than ``tolerance`` nats."""
 
     steps: int = 80
     tolerance: float = 1e-2
-    damping: float = 1e-2
-    factor: float = 4.0
 
 
 class Gaussian(NamedTuple):
@@ -45,16 +40,6 @@ class Gaussian(NamedTuple):
     density: Array
     evidence: Array
     steps: Array
-
-
-class _Climb(NamedTuple):
-    theta: Array
-    density: Array
-    gradient: Array
-    curvature: Array
-    damping: Array
-    steps: Array
-    gained: Array
 
 
 @partial(jax.jit, static_argnames=("pooled", "settings"))
@@ -69,41 +54,16 @@ def fit(
 
     ``precision`` (parameter,) is that of independent Normal priors with mean zero.
     """
-    density = partial(log_posterior, pooled, data, precision)
-    local = partial(curvature, pooled, data, precision)
 
-    def step(state: _Climb) -> _Climb:
-        damped = state.curvature + state.damping * jnp.diag(jnp.diagonal(state.curvature))
-        factor = jnp.linalg.cholesky(damped)
-        theta = state.theta + cho_solve((factor, True), state.gradient)
-        value = density(theta)
-        better = value > state.density
-        gained = jnp.where(better, value - state.density, jnp.inf)
-        slope, curvature = jax.lax.cond(
-            better, local, lambda _: (state.gradient, state.curvature), theta
-        )
-        return _Climb(
-            jnp.where(better, theta, state.theta),
-            jnp.where(better, value, state.density),
-            slope,
-            curvature,
-            jnp.clip(state.damping * jnp.where(better, 1 / settings.factor, settings.factor), 1e-9),
-            state.steps + 1,
-            gained,
-        )
+    def local(theta: Array) -> Local:
+        slope, curved = curvature(pooled, data, precision, theta)
+        return Local(-log_posterior(pooled, data, precision, theta), -slope, curved)
 
-    def more(state: _Climb) -> Array:
-        unfinished = (state.gained > settings.tolerance) & (state.damping < 1e9)
-        return unfinished & (state.steps < settings.steps)
-
-    first = _Climb(
-        start, density(start), *local(start), jnp.array(settings.damping), jnp.array(0),
-        jnp.array(jnp.inf),
-    )  # fmt: skip
-    end = jax.lax.while_loop(more, step, first)
-    half_log_det = jnp.log(jnp.diagonal(jnp.linalg.cholesky(end.curvature))).sum()
-    evidence = end.density + 0.5 * len(start) * jnp.log(2 * jnp.pi) - half_log_det
-    return Gaussian(end.theta, end.curvature, end.density, evidence, end.steps)
+    end = newton(local, start, steps=settings.steps, tolerance=settings.tolerance)
+    density, curved = -end.near.value, end.near.metric
+    half_log_det = jnp.log(jnp.diagonal(jnp.linalg.cholesky(curved))).sum()
+    evidence = density + 0.5 * len(start) * jnp.log(2 * jnp.pi) - half_log_det
+    return Gaussian(end.point, curved, density, evidence, end.steps)
 
 
 @partial(jax.jit, static_argnames=("pooled", "settings"))
