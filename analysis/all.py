@@ -22,7 +22,8 @@ from hebbax.cli.options import out_option
 from hebbax.cli.script import entry
 
 OF_FLIES = (
-    "five_terms", "fly_evidence", "fig8_heldout", "fig9_forgetting", "fig4_flies", "fly_terms",
+    "first_parts", "five_terms", "fly_evidence", "fig8_heldout", "fig9_forgetting",
+    "fig4_flies", "fly_terms",
 )  # fmt: skip
 """Scripts that take recordings; fig9_forgetting.py takes the posteriors of fig8_heldout.py."""
 

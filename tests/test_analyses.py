@@ -53,7 +53,7 @@ def test_all_runs_every_script_there_is():
 
 LONG = (
     "benchmark", "benchmark_weighing", "false_alarms", "fig3_reward", "fig4_flies", "fig5_sparsity", "fig8_heldout",
-    "fig7_input", "fig9_forgetting", "five_terms", "fly_evidence", "fly_terms", "forced_trials", "sparse_cohorts", "stan_bandit",
+    "fig7_input", "fig9_forgetting", "first_parts", "five_terms", "fly_evidence", "fly_terms", "forced_trials", "sparse_cohorts", "stan_bandit",
     "table2_scale", "table3_rules",
 )  # fmt: skip
 """Scripts whose parts have files of tests of their own, here with -m slow: minutes of compiling."""
