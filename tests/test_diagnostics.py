@@ -234,5 +234,5 @@ def test_chains_that_have_met_are_asked_for_as_many_draws_as_they_need():
     assert short.figures["r_hat"] <= 1.01
     enough = [int(n) for one in short.remedies for n in re.findall(r"--draws (\d+)", one)]
     assert verdict(max(enough)).passed
-    assert remedies.more_draws(1000, 200.0, 400.0).endswith("--draws 2400 --force")
+    assert remedies.more_draws(1000, 200.0, 400.0).endswith("`--draws 2400 --force`")
     assert diagnose(posterior()).advised == diagnose(posterior()).sentence

@@ -169,8 +169,8 @@ def test_animals_that_are_uncertain_are_named_with_what_to_do():
     compared = compare({"tame": conjugate(10.0, 0.1, seed=1), "wild": wild})
     assert compared.left_out["wild"].uncertain == ["fly7"]
     assert (
-        "Left out, these are uncertain (Pareto k above 0.70): fly7 under wild; `hebbax compare` "
-        "with --refit fits the model again without each of them."
+        "Left out, these are uncertain (Pareto k above 0.70): fly7 under wild; `hebbax compare "
+        "--refit` fits the model again without each of them."
     ) in compared.sentence
     left = compared.left_out["wild"]
     k = np.where(left.k > left.good_k, np.nan, left.k)

@@ -55,7 +55,7 @@ def path(tmp_path):
         "First <&",
         [
             Text("said", Tone.ANSWER),
-            Beside([Items("Read", ["from <x>"]), Text("careful", Tone.WARNING)]),
+            Beside([Items("Read", ["from <x>, `--force <y>`"]), Text("careful", Tone.WARNING)]),
             Table("shown", TABLE, "t 1.csv"),
             Table("failed", Failed("This", ValueError("no"))),
             Picture("seen", tmp_path / "figures" / "a b.png", "how to read it"),
@@ -101,6 +101,8 @@ def test_a_page_holds_everything_it_shows_and_links_to_the_files_beside_it(path)
     assert found.text["h2"] == ["First <&", "m", "Words", "Where this comes from"]
     assert found.text["pre"] == ["seed: 1"]
     assert "This could not be made (ValueError: no)." in found.text["p"]
+    assert found.text["li"][-1] == "from <x>,"
+    assert found.text["code"] == ["--force <y>"]
     assert found.text["span"][0] == "shown"
     assert not list(path.parent.glob(".*unfinished*"))
 

@@ -199,8 +199,8 @@ def uncertain_sentence(left_out: Mapping[str, LeftOut]) -> str:
     of = "; ".join(f"{', '.join(animals)} under {name}" for name, animals in bad.items())
     good_k = next(iter(left_out.values())).good_k
     return (
-        f"Left out, these are uncertain (Pareto k above {good_k:.2f}): {of}; `hebbax compare` with "
-        "--refit fits the model again without each of them."
+        f"Left out, these are uncertain (Pareto k above {good_k:.2f}): {of}; `hebbax compare "
+        "--refit` fits the model again without each of them."
     )
 
 

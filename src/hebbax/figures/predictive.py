@@ -76,7 +76,8 @@ def choice_curves(check: Check) -> Figure:
         ax.tick_params(labelsize=8)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper right", ncols=len(labels), fontsize=9, frameon=False)
-    figure.supxlabel("trial", fontsize=9, y=0.08 / height, va="bottom")
+    rewarded = f"above a block: probability of a reward of {' / '.join(check.stimuli)}"
+    figure.supxlabel(f"trial ({rewarded})", fontsize=9, y=0.08 / height, va="bottom")
     chosen = check.stimuli[1]
     figure.supylabel(
         f"choices of {chosen} (fraction of {WINDOW} trials)", fontsize=9, x=0.05 / width, ha="left"
@@ -174,8 +175,7 @@ def _block_labels(ax: Axes, check: Check, animal: str) -> None:
         if start > 1:
             ax.axvline(start - 0.5, **REFERENCE)
         block = own[own["first trial"] == start]
-        chances = zip(block["stimulus"], block["probability"], strict=True)
-        text = "  ".join(f"{stimulus} {p:.2f}" for stimulus, p in chances)
+        text = " / ".join(f"{p:.2f}" for p in block["probability"])
         if len(own) <= MOST_LABELS:
             above = ax.get_xaxis_transform()
             ax.text(start, 1.02, text, transform=above, fontsize=7, color="0.35")

@@ -143,8 +143,8 @@ def failed(verdict: object) -> bool:
 
 
 def mark_failed(figure: Figure, verdict: Verdict) -> Figure:
-    """Return a figure of a posterior, with words across it where it did not pass its
-    diagnostics."""
+    """Return a figure of a posterior, with words across it where it did not pass its diagnostics:
+    pale ones, which hide nothing, where it may be read all the same."""
     if not verdict.passed:
         figure.text(
             0.5,
@@ -154,7 +154,7 @@ def mark_failed(figure: Figure, verdict: Verdict) -> Figure:
             va="center",
             fontsize=2.6 * figure.get_figwidth(),
             color=FAILED,
-            alpha=0.75,
+            alpha=0.3 if verdict.usable else 0.75,
             zorder=1000,
         )
     return figure

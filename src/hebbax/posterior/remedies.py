@@ -6,8 +6,8 @@ The page docs/troubleshooting.md has them by symptom.
 
 import numpy as np
 
-CHAINS = "fit with more chains: --chains 4 --force"
-DRAWS = "fit with more draws: --draws 1000 --force"
+CHAINS = "fit with more chains: `--chains 4 --force`"
+DRAWS = "fit with more draws: `--draws 1000 --force`"
 NO_NUTS = "fit with the default method, which integrates the animals out, in place of NUTS"
 GUIDE = "sample with the default method"
 
@@ -22,8 +22,8 @@ LONGER = 4
 def warm_up(before: int) -> str:
     """Return that the chains, which had a warm-up of so many iterations, have not met."""
     return (
-        f"the chains have not met: fit again with a longer warm-up (--warmup {LONGER * before} "
-        "--force); if they still do not meet, the choices leave several rules open, and fewer "
+        f"the chains have not met: fit again with a longer warm-up (`--warmup {LONGER * before} "
+        "--force`); if they still do not meet, the choices leave several rules open, and fewer "
         "terms or narrower priors tell more"
     )
 
@@ -32,17 +32,18 @@ def more_draws(draws: int, effective: float, wanted: float) -> str:
     """Return how many draws of a chain, in hundreds, would have the effective number that is
     ``wanted``, of chains that have met."""
     enough = int(np.ceil(MARGIN * draws * wanted / effective / 100.0)) * 100
-    return f"medians may be read, and ends of intervals are less sure: --draws {enough} --force"
+    return f"fit with more draws: `--draws {enough} --force`"
 
 
 def more_steps(steps: int) -> str:
     """Return that the climb of a guide should have more steps."""
-    return f"climb longer: --steps {2 * steps} --force"
+    return f"climb longer: `--steps {2 * steps} --force`"
 
 
 def look_at(animal: str, before: int) -> str:
     """Return what to do about an animal that hardly moved."""
     return (
         f"look at the choices of {animal} (`hebbax latents`): an animal of another kind may need a "
-        f"lapse or a habit in the model; else a longer warm-up (--warmup {LONGER * before} --force)"
+        "lapse or a habit in the model; else a longer warm-up "
+        f"(`--warmup {LONGER * before} --force`)"
     )

@@ -11,13 +11,15 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hebbax.errors import FitError
 from hebbax.reporting import assets, glossary
 from hebbax.reporting.cells import Cells, cells
 from hebbax.runs.attempts import Failed, attempt
 from hebbax.runs.files import replacing
+
+CODE = re.compile("`([^`]+)`")
 
 
 class Tone(Enum):
@@ -135,6 +137,7 @@ def write(path: Path, title: str, sections: Sequence[Section], provenance: str) 
         lstrip_blocks=True,
     )
     templates.globals["asset"] = _asset
+    templates.filters["prose"] = _prose
     templates.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # in the order given
     pages = [_section(section, path.parent) for section in sections]
     words = [word for page in pages for word in page["words"]]
@@ -152,6 +155,11 @@ def write(path: Path, title: str, sections: Sequence[Section], provenance: str) 
 def _asset(name: str) -> Markup:
     """Return the text of a file of ours as it stands, for a page to hold."""
     return Markup(assets.text(name))
+
+
+def _prose(text: str) -> Markup:
+    """Return a text with what stands between backticks as code."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def _section(section: Section, folder: Path) -> dict[str, Any]:
