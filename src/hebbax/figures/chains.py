@@ -29,10 +29,8 @@ BAND = 0.95
 
 GRID = np.linspace(0.0, 1.0, 101)
 
-MARGINS = {
-    "left": 0.09, "right": 0.99, "bottom": 0.09, "top": 0.99, "hspace": 0.06, "wspace": 0.06,
-}  # fmt: skip
-"""Around and between pairs, as parts of the picture and of a panel."""
+PANEL, LABELS, MARGIN = 1.25, 0.95, 0.1
+"""Inches: a panel of pairs, the room left of and below all for their labels, and that around."""
 
 LINES = ("-", "--", ":", "-.")
 """Lines of chains in turn: told apart without colours."""
@@ -51,10 +49,11 @@ def pairs(posterior: xr.DataTree, verdict: Verdict | None = None) -> Figure | No
     shown = np.linspace(0, len(values[names[0]]) - 1, MOST_POINTS).astype(int)
     stats = posterior.sample_stats
     diverged = np.ravel(stats["diverging"]) if "diverging" in stats else np.zeros(0, bool)
-    size = 10.2 / MOST_VALUES * max(len(names), 4) + 0.4
+    size = PANEL * max(len(names), 4) + LABELS + MARGIN
     figure, axes = plt.subplots(
         len(names), len(names), figsize=(size, size), squeeze=False, sharex="col",
-        gridspec_kw=dict(MARGINS),
+        gridspec_kw={"left": LABELS / size, "right": 1 - MARGIN / size, "bottom": LABELS / size,
+                     "top": 1 - MARGIN / size, "hspace": 0.06, "wspace": 0.06},
     )  # fmt: skip
     colour = model_colour(posterior.attrs["model"])
     order = list(values)
@@ -125,7 +124,7 @@ def sampler(posterior: xr.DataTree, verdict: Verdict | None = None) -> Figure:
     for ax in axes.flat[len(values) :]:
         ax.set_axis_off()
     figure.supxlabel("rank among the draws of all chains (fraction)", fontsize=9)
-    figure.supylabel("below this rank: part of a chain less that of all", fontsize=9)
+    figure.supylabel("below this rank: part\nof a chain less that of all", fontsize=9)
     return mark_failed(figure, verdict)
 
 
