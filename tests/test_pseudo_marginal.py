@@ -165,6 +165,15 @@ def test_recordings_of_one_shape_share_one_program():
         assert chains.run_block._cache_size() == 1
 
 
+def test_the_evidence_is_of_the_chains_as_they_ended(tmp_path):
+    """Draws thrown away once: of the references renewed then, as in a run that goes on after it."""
+    settings = replace(SMALL, r_hat=1.0, most_thinning=2, evidence=20)
+    model, key, store = five_terms(terms=()), jax.random.key(3), tmp_path / "state.npz"
+    _, info = pseudo_marginal.fit(key, model, settings, store=store)
+    _, again = pseudo_marginal.fit(key, model, settings, store=store)
+    assert again.evidence.effective == info.evidence.effective
+
+
 def test_chains_that_disagree_go_on_until_they_may_not():
     """Blocks of one iteration, thinned: what cannot be reached ends, with all draws asked for."""
     settings = replace(SMALL, warmup=13, draws=10, r_hat=1.0, most_thinning=4)

@@ -30,14 +30,15 @@ from hebbax.typing import Array, Key
 
 class Chains(NamedTuple):
     """All that a run goes on from: states by chain, references by animal, the mixture that proposes
-    populations where there is one, how many sets of draws were ``spent`` on these, and iterations a
-    draw."""
+    populations where there is one, how many sets of draws were ``spent`` on these, iterations a
+    draw, and how many iterations ``ran``."""
 
     state: State
     references: References
     mixture: Mixture | None
     spent: Array
     thinning: Array
+    ran: Array
 
 
 class Drawn(NamedTuple):
@@ -105,12 +106,13 @@ class Setup(NamedTuple):
         """Iterations of the warm-up."""
         return sum(self.settings.rounds)
 
-    def run(self, chains: Chains, at: int) -> tuple[Chains, Drawn]:
-        """Return the chains after a block that begins at an iteration, and what it drew."""
-        key = jax.random.fold_in(self.key, 2 * at)
-        given = self.prior, self.trials, chains
-        state, drawn = run_block(key, self.frame, self.settings.block, self.n_proposals, *given)
-        return chains._replace(state=state), jax.device_get(drawn)
+    def run(self, chains: Chains) -> tuple[Chains, Drawn]:
+        """Return the chains after another block, and what it drew."""
+        # By the iterations that ran, whatever was kept of them: no block has the key of another.
+        key = jax.random.fold_in(self.key, 2 * int(chains.ran))
+        block, given = self.settings.block, (self.prior, self.trials, chains)
+        state, drawn = run_block(key, self.frame, block, self.n_proposals, *given)
+        return chains._replace(state=state, ran=chains.ran + block), jax.device_get(drawn)
 
     def evidence(self, key: Key, chains: Chains, visited: Visited) -> Evidence:
         """Return the evidence of the model, by what chains drew and what they propose from."""
@@ -125,9 +127,9 @@ class Setup(NamedTuple):
         settings, draws = self.settings, np.asarray(_whitened(self.prior, populations))
         return mixture.fit(rng, draws, settings.components, settings.inflation)
 
-    def renewed(self, chains: Chains, drawn: list[Drawn], at: int) -> Chains:
+    def renewed(self, chains: Chains, drawn: list[Drawn]) -> Chains:
         """Return the chains with references and mixture of the later two thirds of some draws."""
-        key, pick = jax.random.split(jax.random.fold_in(self.key, 2 * at + 1))
+        key, pick = jax.random.split(jax.random.fold_in(self.key, 2 * int(chains.ran) + 1))
         rng = np.random.default_rng(np.asarray(pick))
         whole = [np.concatenate(leaves) for leaves in zip(*drawn, strict=True)]
         late = Drawn._make(np.concatenate(leaf[len(leaf) // 3 :]) for leaf in whole)
@@ -182,6 +184,7 @@ def started(key: Key, setup: Setup, found: pilots.Particles) -> Chains:
         mixture=setup.fitted(rng, found.population),
         spent=jnp.zeros((), int),
         thinning=jnp.ones((), int),
+        ran=jnp.zeros((), int),
     )
 
 
@@ -211,4 +214,5 @@ def shapes(setup: Setup) -> Chains:
         mixture=parts(settings.components + 1) if len(shape) == 1 else None,
         spent=jnp.zeros((), int),
         thinning=jnp.ones((), int),
+        ran=jnp.zeros((), int),
     )

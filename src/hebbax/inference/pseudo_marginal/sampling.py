@@ -123,7 +123,7 @@ def fit(
             saved = time.monotonic()
 
     chains = _warmed(setup, chains, done, save, progress)
-    kept = _sampled(setup, chains, kept, save, progress)
+    chains, kept = _sampled(setup, chains, kept, save, progress)
     scale_key, evidence_key = jax.random.split(jax.random.fold_in(setup.key, 2**31))
     found = setup.evidence(evidence_key, chains, _visited(kept))
     return _collect(scale_key, model, setup.prior, kept, found)
@@ -162,26 +162,26 @@ def _warmed(setup: Setup, chains: Chains, done: int, save: Save, progress: Progr
             drawn = []
             for at in range(start, end, setup.settings.block):
                 progress("warming up", at, total)
-                chains, new = setup.run(chains, at)
+                chains, new = setup.run(chains)
                 drawn.append(new)
-            chains = setup.renewed(chains, drawn, end)
+            chains = setup.renewed(chains, drawn)
             save(chains, {}, end)
         start = end
     return chains
 
 
-def _sampled(setup: Setup, chains: Chains, kept: Kept, save: Save, progress: Progress) -> Kept:
-    """Return the kept draws of all chains, thinned until they are what the settings ask."""
+def _sampled(
+    setup: Setup, chains: Chains, kept: Kept, save: Save, progress: Progress
+) -> tuple[Chains, Kept]:
+    """Return the chains and their kept draws, thinned until they are what the settings ask."""
     settings = setup.settings
     while True:
         thinning, spent = int(chains.thinning), int(chains.spent)
-        first = setup.warmup + spent * settings.draws
         while (rows := len(kept.get("mean", ()))) < settings.draws:
             progress("sampling", setup.warmup + rows, settings.iterations)
             passed = []
-            for at in range(thinning):  # whole blocks, so that every draw is as many iterations on
-                done = first + rows * thinning + at * settings.block
-                chains, drawn = setup.run(chains, done)
+            for _ in range(thinning):  # whole blocks, so that every draw is as many iterations on
+                chains, drawn = setup.run(chains)
                 passed.append(drawn._asdict())
             new = {
                 name: np.concatenate([part[name] for part in passed])[thinning - 1 :: thinning]
@@ -192,13 +192,13 @@ def _sampled(setup: Setup, chains: Chains, kept: Kept, save: Save, progress: Pro
             save(chains, kept, setup.warmup + len(kept["mean"]))
         if thinning >= settings.most_thinning or _enough(kept, settings):
             progress("sampling", settings.iterations, settings.iterations)
-            return kept
+            return chains, kept
         if spent:
             kept = {name: leaf[1::2] for name, leaf in kept.items()}
             chains = chains._replace(thinning=chains.thinning * 2)
         else:
             drawn = Drawn._make(kept[name] for name in Drawn._fields)
-            chains = setup.renewed(chains, [drawn], first + settings.draws)
+            chains = setup.renewed(chains, [drawn])
             kept, chains = {}, chains._replace(spent=chains.spent + 1)
         save(chains, kept, setup.warmup + len(kept.get("mean", ())))
 
@@ -239,10 +239,12 @@ def _by_site(
     """Return populations and animals, leading dimensions (chain, draw), by site of the model."""
     by_site = {"": phi}
     if model.spec.population:
-        size = jnp.abs(populations.spread)
-        means, _ = jax.vmap(jax.vmap(partial(of_animals, prior)))(populations)
-        offset = (phi - means) / size[:, :, None]
-        by_site |= {"_population": populations.mean, "_spread": size, "_offset": offset}
+        means, spreads = jax.vmap(jax.vmap(partial(of_animals, prior)))(populations)
+        by_site |= {
+            "_population": populations.mean,
+            "_spread": jnp.abs(populations.spread),
+            "_offset": (phi - means) / jnp.abs(spreads),
+        }
     draws = {
         f"{name}{end}": np.asarray(value)
         for end, values in by_site.items()
