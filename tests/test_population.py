@@ -77,6 +77,22 @@ def test_a_prior_with_its_local_scales_summed_out_is_the_one_that_numpyro_draws(
         assert stats.ks_2samp(theirs, ours).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("concentration", [0.01, 0.05, 0.2, 0.5, 1.0, 3.0, 10.0])
+def test_local_scales_of_any_concentration_have_their_prior(concentration):
+    """Against the Gamma distribution itself: its mean, that of log(1 + l), and what is nothing."""
+    own = shrinkage.shrinkage_of(_shrunk("r2d2", concentration=concentration))
+    share, scale = np.exp(own.log_weight), np.exp(own.log_local)
+    gamma = stats.gamma(concentration)
+    few, many = np.log(1e-7), 12.0  # in logs, where most of a small concentration lies
+    grid = np.linspace(few, many, 200_001)
+    density = np.exp(gamma.logpdf(np.exp(grid)) + grid)
+    expected = np.trapezoid(density * np.log1p(np.exp(grid)), grid)
+    assert share.sum() == pytest.approx(1.0, abs=1e-12)
+    assert share @ scale == pytest.approx(concentration, rel=2e-3)
+    assert share @ np.log1p(scale) == pytest.approx(expected, rel=2e-3)
+    assert share[scale < 2e-8].sum() == pytest.approx(gamma.cdf(2e-8), abs=0.01)
+
+
 @pytest.mark.parametrize(("laplace", "own_spreads"), [(0, 0), (1, 0), (0, 1)])
 def test_gibbs_given_no_animals_to_speak_of_is_the_prior(laplace, own_spreads):
     """Animals drawn anew from their population each time: mean, spread and effects, of which two

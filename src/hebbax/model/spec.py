@@ -195,7 +195,7 @@ class ModelSpec(Displayed):
     expected_terms: Annotated[float, number(0.001, limits.MAX_TERMS)] = Horseshoe.expected_terms
     local_degrees: Annotated[float, number(0.5, 100.0)] = RegularisedHorseshoe.local_degrees
     r2_mean: Annotated[float, number(0.001, 0.999)] = R2D2.r2_mean
-    concentration: Annotated[float, number(0.001, 100.0)] = R2D2.concentration
+    concentration: Annotated[float, number(0.01, 10.0)] = R2D2.concentration
     preference_scale: Annotated[float, number(0.001, 100.0)] = 1.0
     habit_scale: Annotated[float, number(0.0, 100.0)] = 0.0
     initial_weight_scale: Annotated[float, number(0.0, 5.0)] = 0.0
@@ -249,6 +249,10 @@ class ModelSpec(Displayed):
             raise ModelError(
                 f'{self.name}: the readout "{self.readout}" is of choices, and the likelihood is '
                 f'"{self.likelihood}"; use likelihood = "choice".'
+            )
+        if self.by and not self.population:
+            raise ModelError(
+                f'{self.name}: "by" needs a population of animals; use hierarchy = "animals".'
             )
         if self.session_sd_scale and self.likelihood != "choice":
             raise ModelError(

@@ -27,7 +27,7 @@ from numpyro.distributions import Distribution
 from hebbax.model.choices import Model
 from hebbax.model.groups import Group
 from hebbax.model.priors import Shrinking
-from hebbax.typing import Array, Key
+from hebbax.typing import Array, ArrayLike, Key
 
 LEAST, MOST, CELLS = -9.0, 7.0, 64
 """Range of the grid in logs of a term's standard deviation at a global scale of one, in units of
@@ -65,9 +65,19 @@ def shrinkage_of(model: Model) -> Shrinkage | None:
     if found is None:
         return None
     group, prior = found
-    width = (MOST - LEAST) / CELLS * 2.0 / prior.local_power
-    log_local = 2.0 / prior.local_power * LEAST + width * (np.arange(CELLS) + 0.5)
-    log_weight = prior.local_prior().log_prob(np.exp(log_local)) + log_local
+    least, width = np.array([LEAST, (MOST - LEAST) / CELLS]) * 2.0 / prior.local_power
+    log_local = least + width * (np.arange(CELLS) + 0.5)
+
+    def log_mass(log_local: ArrayLike) -> Array:
+        """Return the log density of the log local scale, times the width of a cell."""
+        return prior.local_prior().log_prob(jnp.exp(log_local)) + log_local + np.log(width)
+
+    # What lies below the grid, where the mass of a cell is a power of the scale, is as good as
+    # zero: it is in the first cell.
+    edge = log_mass(least)
+    below = jnp.where(jnp.isfinite(edge), edge - jnp.log(edge - log_mass(least - width)), -jnp.inf)
+    log_weight = log_mass(log_local)
+    log_weight = log_weight.at[0].set(jnp.logaddexp(log_weight[0], below))
     return Shrinkage(
         shrinks=jnp.concatenate([jnp.full(g.scales.size, g is group) for g in model.groups]),
         log_local=jnp.asarray(log_local),
