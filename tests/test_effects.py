@@ -22,7 +22,7 @@ from hebbax.inference.density import animal_values, latent_sites
 from hebbax.inference.pseudo_marginal.population import Population, of_animals, prior_of
 from hebbax.inference.scaling import candidate_model
 from hebbax.model.choices import build_model
-from hebbax.model.declared import parse_spec, with_formula
+from hebbax.model.declared import parse_spec, read_spec, with_formula
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.forgetting import forgetting_sentence
 from hebbax.posterior.inference_data import sessions_of, to_inference_data
@@ -133,6 +133,10 @@ def test_effects_are_of_the_population():
     assert sessions_of(posterior).covariates == sessions().covariates
     table = population_table(posterior, PASSED)
     assert list(table.index[-3:]) == labels
+    assert (
+        " The population is that of animals at the first level of every factor and age zero "
+        "(center(age) makes that its mean)."
+    ) in forgetting_sentence(posterior, PASSED)
     assert table.loc["x r by age", "median"] == pytest.approx(np.median(effect[..., 2]))
     assert set(animal_table(posterior, PASSED).index.get_level_values("value")) == {
         "theta x r", "theta w", "preference", "lapse",
@@ -241,12 +245,20 @@ def test_what_cannot_have_effects_is_refused_in_one_sentence():
     assert build_model(contrasts, sessions()).effects.covariates.shape == (4, 2)
     with pytest.raises(ModelError, match=r'^m: "by" needs a population of animals; use hierarchy'):
         parse_spec({"terms": ["w"], "name": "m", "hierarchy": "none", "by": {"w": "group"}}, "m")
+    with pytest.raises(ModelError, match=r'^forgetting-by-group: "by" needs a population of '):
+        with_formula(replace(read_spec("forgetting"), hierarchy="none"), "group")
     missing = sessions().covariates | {"age": (3.0, float("nan"), 4.0, 8.0)}
     with pytest.raises(ModelError) as error:
         build_model(SPEC, replace(sessions(), covariates=missing))
     assert str(error.value) == (
         'm: the formula "age" of "x r" needs "age", and animal animal1 has none.'
     )
+
+
+def test_groups_may_differ_in_a_parameter_of_the_choice_alone():
+    by_lapse = replace(read_spec("q-learning"), lapse_scale=1.0, by={"lapse": "group"})
+    found = level_table(stored(by_lapse), PASSED)
+    assert list(found.index.get_level_values("value").unique()) == ["lapse"]
 
 
 def test_spreads_are_told_by_group():

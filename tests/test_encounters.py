@@ -219,6 +219,12 @@ def test_even_odds_are_one_coin_an_encounter_or_one_die_a_choice(n_stimuli):
         assert -found.sum() == pytest.approx(expected)
 
 
+def test_even_odds_are_among_what_was_offered():
+    offered = np.array([[1, 1, 0], [1, 1, 1], [0, 0, 1]], dtype=bool)
+    found = chance("choice", np.array([0, 2, 2]), 3, offered)
+    np.testing.assert_allclose(found, np.log([1 / 2, 1 / 3, 1.0]))
+
+
 @pytest.mark.parametrize("n_stimuli", [2, 3])
 def test_without_learning_encounters_explain_next_to_nothing(n_stimuli):
     # 400 encounters accepted or not by a coin, in trials of at most three.

@@ -85,8 +85,8 @@ def test_where_the_chosen_weight_loses_something_else_both_are_told():
     said = forgetting_sentence(made, PASSED)
     assert said.startswith(
         "In the population the chosen weight loses -1.0 % of itself in a trial (90 % interval -1.1 "
-        "to -0.9 %; a negative loss is growth); that it loses, which is forgetting, has "
-        "probability under 0.001."
+        "to -0.9 %; a negative loss is growth); that it loses, by forgetting or as in a delta rule, "
+        "has probability under 0.001."
     )
     assert "In the population every other weight loses 2.0 % of itself in a trial" in said
     assert said.endswith(

@@ -144,6 +144,9 @@ def test_a_gain_counts_animals():
     assert (found.total, found.median, found.better) == (4.0, 1.0, 2)
     assert found.total_se == pytest.approx(np.sqrt(4 * np.var([2, 0, -2, 4], ddof=1)))
     assert -2.0 <= found.low < 1.0 < found.high <= 4.0
+    alone = gain(np.array([3.0]), np.array([1.0]))
+    assert (alone.total, alone.median, alone.better) == (2.0, 2.0, 1)
+    assert np.isnan([alone.total_se, alone.low, alone.high]).all()
 
 
 def test_other_sessions_than_those_of_the_training_are_refused(sessions, posterior):

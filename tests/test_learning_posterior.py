@@ -15,7 +15,7 @@ from hebbax.errors import FitError
 from hebbax.inference import map
 from hebbax.inference.density import start
 from hebbax.model.choices import build_model
-from hebbax.model.declared import read_spec
+from hebbax.model.declared import parse_spec, read_spec
 from hebbax.posterior import estimate
 from hebbax.posterior.diagnostics import diagnose
 from hebbax.posterior.forgetting import animal_losses, forgetting, forgetting_sentence
@@ -92,6 +92,23 @@ def test_a_coefficient_that_is_declared_is_neither_judged_nor_told():
     assert (fixed.posterior["coefficients"].sel(coefficient="w") == -2.0).all()
     assert forgetting(fixed) == []
     assert not [reason for reason in diagnose(fixed).reasons if "R-hat" in reason]
+
+
+def test_what_may_grow_or_fade_is_not_declared():
+    """A parameter of any sign leaves open whether weights fade: how sure that is is told."""
+    free = {
+        "name": "free",
+        "readout": "softmax",
+        "reward": "raw",
+        "parameters": {
+            "alpha": {"range": "unit", "median": 0.3, "scale": 1.0},
+            "kappa": {"range": "any", "median": 0.0, "scale": 0.3},
+        },
+        "coefficients": {"x r": "n*alpha/rate", "w": "-n*kappa"},
+    }
+    (found,) = forgetting(made.posterior(parse_spec(free), shape=(2, 100)))
+    assert not found.declared
+    assert "; that it loses, which is forgetting, has probability " in found.sentence
 
 
 def test_a_point_estimate_says_the_same():

@@ -21,6 +21,7 @@ from hebbax.inference import pseudo_marginal
 from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
 from hebbax.posterior.inference_data import read, write
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
+from hebbax.posterior.verdict import Verdict
 
 SETTINGS = pseudo_marginal.Settings(
     chains=4,
@@ -179,6 +180,21 @@ def test_animals_that_are_uncertain_are_named_with_what_to_do():
     assert "uncertain" not in again.sentence
     assert again.animals.table["refitted"].to_dict() == {"tame": 0, "wild": 1}
     assert again.animals.table.loc["wild", "elpd"] == pytest.approx(by_hand(10.0).sum())
+
+
+def test_of_one_animal_alone_no_model_is_told_from_another():
+    """Its difference has no standard error, however large; an infinite k-hat is the worst."""
+    one = new_animal.LeftOut(
+        ("fly",), np.array([-100.0]), np.array([np.inf]), np.full(1, np.nan), 0.7
+    )
+    other = replace(one, elpd=np.array([-150.0]), k=np.array([0.2]))
+    passed = dict.fromkeys(("a", "b"), Verdict((), {}, ""))
+    found = new_animal.score({"a": one, "b": other}, passed)
+    assert found.as_good == ["a", "b"]
+    assert found.sentence == (
+        "A new animal: a predicts best; b is 50.0 nats behind, and how sure that is cannot be told."
+    )
+    assert found.table["worst_k"].to_dict() == {"a": np.inf, "b": 0.2}
 
 
 def test_what_does_not_integrate_the_animals_out_says_nothing_of_a_new_one():

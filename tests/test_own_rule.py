@@ -24,7 +24,7 @@ from hebbax.inference.pseudo_marginal import animal
 from hebbax.model.choices import build_model
 from hebbax.model.declared import declared_models, parse_spec, read_spec, stored_spec
 from hebbax.model.identity import difference, identity
-from hebbax.posterior.forgetting import forgetting
+from hebbax.posterior.forgetting import forgetting, forgetting_sentence
 from hebbax.posterior.inference_data import read, spec_attribute, write
 from hebbax.posterior.summary import population_table
 from hebbax.posterior.verdict import Verdict
@@ -102,6 +102,16 @@ def test_what_a_weight_loses_is_that_of_the_terms(name):
         expected = [known.get(term, np.zeros(z.shape[:-1])) for term in ("w", "x w")]
         found = own(name).plasticity(n).fading(z)
         np.testing.assert_allclose(found, np.stack(expected, -1), atol=1e-12)
+
+
+def test_a_function_that_fades_weights_by_the_reward_says_so():
+    steady = {name: own(name).plasticity(2).steady for name in MODELS}
+    assert [name for name, alike in steady.items() if not alike] == ["hattori"]
+    for name in ("hattori", "q_learning"):
+        said = forgetting_sentence(made.posterior(own(name), shape=(2, 100)), Verdict((), {}, ""))
+        assert ("hangs on the reward signal, and this loss is that of a trial in" in said) == (
+            name == "hattori"
+        )
 
 
 def test_a_posterior_tells_its_parameters_and_losses_and_comes_back(tmp_path):

@@ -234,7 +234,8 @@ def deviances(posterior: xr.DataTree) -> pd.DataFrame:
     with the mean of P over draws, ``chance`` of even odds (`hebbax.model.likelihood.chance`)."""
     index = np.asarray(posterior.constant_data["animal_index"])
     ((kind, observed),) = posterior.observed_data.data_vars.items()
-    even = chance(kind, observed.to_numpy(), posterior.attrs["n_stimuli"])
+    offered = posterior.constant_data.get("offered")
+    even = chance(kind, observed.to_numpy(), posterior.attrs["n_stimuli"], offered)
     own = log_mean(drawn(posterior.log_likelihood[site_of(posterior)]))
     each = {"model": own, "chance": even}
     animals = pd.Index(np.asarray(posterior.posterior["animal"]), name="animal")

@@ -1,4 +1,4 @@
-"""Trials that no fit has seen: the first part of every session trains, the rest is predicted.
+"""Trials that no fit has seen: the first of every animal's trials train, the rest is predicted.
 
 The prediction is one step ahead: parameters come from the first part alone, and every held-out
 trial is predicted given the recorded ones before it. Two ways to have weights there:
@@ -28,6 +28,7 @@ import xarray as xr
 from scipy.special import logsumexp
 from scipy.stats import bootstrap
 
+from hebbax.check.score import standard_error
 from hebbax.data import Sessions, data_hash, first_trials, split
 from hebbax.errors import FitError
 from hebbax.mehta2024 import stopped
@@ -198,9 +199,11 @@ def predict_from(
     # Reset, the session is the held-out part itself, counted from its own first trial.
     after = model.trials > (seen[animal] if weights == "carried" else 0)
     held = model.observed[after]
+    all_offered = model.sessions.offered
+    offered = None if all_offered is None else all_offered[animal, trial][after]
     return Heldout(
         log_p=pointwise_log_likelihood(model, values)[..., after],
-        coin=chance(spec.likelihood, held, sessions.n_stimuli),
+        coin=chance(spec.likelihood, held, sessions.n_stimuli, offered),
         chosen=model.sessions.valid[animal, trial][after],
         animal=animal[after],
         animals=sessions.animals,
@@ -216,8 +219,8 @@ def published(
     fractions: Sequence[float],
     settings: stopped.Settings,
 ) -> list[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """Return the published fit (`hebbax.mehta2024.stopped`) to the first part of every session, for
-    each fraction: the trials ``seen`` (animal,) and the values that `predict_from` takes."""
+    """Return the published fit (`hebbax.mehta2024.stopped`) to the first of every animal's trials,
+    for each fraction: the trials ``seen`` (animal,) and the values that `predict_from` takes."""
     parts = np.stack([first_trials(sessions, fraction) for fraction in fractions])
     found, _ = stopped.fit(key, build_model(spec, sessions), settings, parts=parts)
     return [
@@ -264,21 +267,23 @@ def _worse(*verdicts: Verdict | None) -> str:
 
 def gain(ours: np.ndarray, theirs: np.ndarray) -> Gain:
     """Return by how much one score ``(animal,)`` exceeds another of the same observations
-    (`Scores.gain` asks whether they are), summed and in the median."""
+    (`Scores.gain` asks whether they are), summed and in the median; of one animal alone its errors
+    are missing."""
     difference = ours - theirs
-    n = len(difference)
-    drawn = bootstrap(
-        (difference,),
-        np.median,
-        confidence_level=INTERVAL,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
+    low = high = np.nan
+    if len(difference) > 1:
+        low, high = bootstrap(
+            (difference,),
+            np.median,
+            confidence_level=INTERVAL,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
     return Gain(
         total=float(difference.sum()),
-        total_se=float(np.sqrt(n * difference.var(ddof=1))),
+        total_se=standard_error(difference),
         median=float(np.median(difference)),
-        low=float(drawn.confidence_interval.low),
-        high=float(drawn.confidence_interval.high),
+        low=float(low),
+        high=float(high),
         better=int((difference > 0).sum()),
     )

@@ -178,7 +178,7 @@ def score(left_out: Mapping[str, LeftOut], verdicts: Mapping[str, Verdict]) -> S
     """
     more = {}
     for name, own in left_out.items():
-        known = own.k[np.isfinite(own.k)]
+        known = own.k[~np.isnan(own.k)]
         more[name] = {
             "elpd_se": standard_error(own.elpd),
             "worst_k": known.max(initial=-np.inf) if known.size else np.nan,

@@ -67,7 +67,7 @@ class PriorChoices:
 
 def prior_choices(key: Key, spec: ModelSpec, draws: int, task: Task = TASK) -> PriorChoices:
     """Return what ``draws`` animals of the prior of a model do in a task; where it has effects of
-    covariates, animals at the first level of each.
+    covariates, animals of which every effect is zero.
 
     Raises `ModelError` where the prior scales are to come from choices, of which there are none.
     """

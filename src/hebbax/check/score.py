@@ -65,17 +65,20 @@ class Score(Displayed):
     @property
     def as_good(self) -> list[str]:
         """Names of the trusted models that are too little behind the first of them to choose by:
-        `SMALL_DIFFERENCE`, or twice the larger standard error of the difference."""
+        `SMALL_DIFFERENCE`, or twice the larger standard error of the difference. Where no error is
+        known, as of a single animal, all are."""
         return [name for name in self.trusted if name == self.trusted[0] or self._near(name)]
 
     def _near(self, name: str) -> bool:
-        row = self.table.loc[name]
-        errors = [
-            2.0 * row[se]
-            for se in ("difference_se", "session_se", "animal_se")
-            if np.isfinite(row.get(se, np.nan))
-        ]
-        return bool(-row["difference"] < max([SMALL_DIFFERENCE, *errors]))
+        errors = self._errors(name).values()
+        far = max([SMALL_DIFFERENCE, *(2.0 * se for se in errors)])
+        return not errors or bool(-self.table["difference"][name] < far)
+
+    def _errors(self, name: str) -> dict[str, float]:
+        """Return the known standard errors of the difference, by what they are over."""
+        over = {"difference_se": "trials", "session_se": "sessions", "animal_se": "animals"}
+        known = {what: float(self.table[se][name]) for se, what in over.items() if se in self.table}
+        return {what: se for what, se in known.items() if np.isfinite(se)}
 
     @property
     def sentence(self) -> str:
@@ -89,14 +92,14 @@ class Score(Displayed):
         if len(self.trusted) < 2:
             return ""
         first, second = self.trusted[:2]
-        row = self.table.loc[second]
-        errors = {"difference_se": "trials", "session_se": "sessions", "animal_se": "animals"}
-        known = [(row[se], over) for se, over in errors.items() if np.isfinite(row.get(se, np.nan))]
-        within = ", ".join(f"± {se:.1f} over {over}" for se, over in known)
+        within = ", ".join(f"± {se:.1f} over {what}" for what, se in self._errors(second).items())
+        if not within:
+            small = ", and how sure that is cannot be told"
+        else:
+            small = ", too small a difference to choose by" if self._near(second) else ""
         return (
-            f"{first} predicts best; {second} is {-row['difference']:.1f} nats behind"
-            f"{f' ({within})' if within else ''}"
-            f"{', too small a difference to choose by' if self._near(second) else ''}."
+            f"{first} predicts best; {second} is {-self.table['difference'][second]:.1f} nats "
+            f"behind{f' ({within})' if within else ''}{small}."
         )
 
     @property

@@ -71,7 +71,7 @@ class Sessions(Displayed):
         """Return what was recorded in a sentence; `hebbax.data.describe` says more."""
         sessions = f" x {self.n_sessions} sessions" if self.n_sessions > 1 else ""
         omitted = int(self.n_trials.sum()) - self.n_choices
-        forced = int((self.valid & ~self.free).sum())
+        forced = self.n_choices - self.n_free
         parts = [
             f"{self.n_animals} animal{'s' if self.n_animals > 1 else ''}{sessions}",
             f"{self.n_choices} choices of {listed(self.stimuli)}",
@@ -106,6 +106,11 @@ class Sessions(Displayed):
     def n_choices(self) -> int:
         """Number of choices of all animals."""
         return int(self.valid.sum())
+
+    @property
+    def n_free(self) -> int:
+        """Number of choices among several alternatives: forced ones say nothing."""
+        return int((self.valid & self.free).sum())
 
     @property
     def n_sessions(self) -> int:

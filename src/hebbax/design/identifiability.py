@@ -199,7 +199,7 @@ def identify(
         correlation(covariance, kept.terms),
         weakest(covariance, kept.terms),
         sessions.n_animals,
-        sessions.n_choices,
+        sessions.n_free,
         model.network.n_inputs,
     )
 

@@ -92,7 +92,7 @@ def typical(model: Model, known: Solutions, log_prior: np.ndarray, batch: int) -
     n, best = len(model.rule.parameters), list(known)[int(probability.argmax())]
     phi = np.array([one.phi for one in known.values()])
     of_all = batches.information(model, phi, batch)[:, :n]
-    each = np.maximum(of_all / model.sessions.n_choices, LEAST)
+    each = np.maximum(of_all / model.sessions.n_free, LEAST)
     return Told(np.exp(probability @ np.log(each)), best, known[best])
 
 

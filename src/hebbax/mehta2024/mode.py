@@ -60,7 +60,8 @@ def fit(
         return Local(-log_posterior(pooled, data, precision, theta), -slope, curved)
 
     end = newton(local, start, steps=settings.steps, tolerance=settings.tolerance)
-    density, curved = -end.near.value, end.near.metric
+    there = local(end.point)
+    density, curved = -there.value, there.metric
     half_log_det = jnp.log(jnp.diagonal(jnp.linalg.cholesky(curved))).sum()
     evidence = density + 0.5 * len(start) * jnp.log(2 * jnp.pi) - half_log_det
     return Gaussian(end.point, curved, density, evidence, end.steps)

@@ -264,7 +264,7 @@ def build_model(spec: ModelSpec, sessions: Sessions) -> Model:
         sessions=sessions,
         rule=plasticity,
         network=network,
-        groups=groups_of(spec, sessions.n_stimuli, sessions.n_choices),
+        groups=groups_of(spec, sessions.n_stimuli, sessions.n_free),
         effects=effects_of(spec, sessions),
         observed=observed,
         numbers=np.nonzero(kept)[1] + 1,

@@ -284,10 +284,6 @@ def _check_owners(spec: ModelSpec, table: Mapping[str, Any], source: str) -> Non
     for key, needed in NEEDED.items():
         if key in table and not needed.met(spec):
             raise ModelError(f'{source}: "{key}" belongs to {needed.words}.')
-    if spec.by and not spec.population:
-        raise ModelError(
-            f'{source}: "by" needs a population of animals; use hierarchy = "animals".'
-        )
     informed = spec.scaling == "information"
     if "effect" in table and not informed and not issubclass(spec.prior_type, Shrinking):
         raise ModelError(

@@ -5,8 +5,8 @@
 
 by the columns e of a formula over covariates (Wilkinson notation, read by formulaic), such as
 "group" or "sex + age"; the constant is the population value itself, that of the first level of each
-factor. The animals of all groups have one spread, or, where a model says so, one each
-(`spread_ratio_scale`):
+factor and of zero of each number, of its mean with "center(age)". The animals of all groups have
+one spread, or, where a model says so, one each (`spread_ratio_scale`):
 
     spread_a = spread * exp(sum_f covariate_af * effect_f),    effect_f ~ Normal(0, scale_f^2)
 

@@ -25,8 +25,13 @@ BY_READOUT: dict[tuple[Likelihood, Name], Kind] = {
 """The distribution that a likelihood and a readout stand for, where they go together."""
 
 
-def chance(likelihood: Likelihood, value: ArrayLike, n_stimuli: int) -> np.ndarray:
+def chance(
+    likelihood: Likelihood, value: ArrayLike, n_stimuli: int, offered: ArrayLike | None = None
+) -> np.ndarray:
     """Return log P of each observation ``(...)`` for an animal to which all is even, in nats: one
-    of ``n_stimuli`` alternatives at each choice, a fair coin at each encounter."""
+    of ``n_stimuli`` alternatives at each choice, or of those ``offered`` (..., stimulus), a fair
+    coin at each encounter."""
+    if offered is not None:
+        return -np.log(np.sum(offered, axis=-1))
     even = jnp.zeros(n_stimuli)
     return np.asarray(KINDS[likelihood](even, even).log_prob(jnp.asarray(value)))

@@ -6,6 +6,7 @@ are more stimuli. The value of a loss is the median of its draws. Tables and sen
 the posterior can be trusted.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,12 +14,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hebbax.model.effects import covariates_named
 from hebbax.posterior import alone, diagnostics, learning
 from hebbax.posterior.inference_data import spec_of
 from hebbax.posterior.summary import INTERVAL, population_table, probability, samples_of
 from hebbax.posterior.verdict import Verdict
 from hebbax.rule.equivalent import TEMPERATURE, equivalent
 from hebbax.rule.fading import PERCENT, Loss, losses, memory, unsteady
+from hebbax.rule.function import FunctionRule
 from hebbax.rule.taylor import parse_term
 
 COLUMNS = [
@@ -51,8 +54,8 @@ class Forgetting:
         alone: probability ``(animal,)`` that each animal's weights lose by what it says alone,
             missing where that is not known; None where it was not stored
             (`hebbax.posterior.alone`).
-        declared: whether a learning model declares that weights fade, so that only how fast is
-            inferred.
+        declared: whether a learning model declares that weights fade, by every draw of its prior,
+            so that only how fast is inferred.
     """
 
     loss: Loss
@@ -82,7 +85,10 @@ class Forgetting:
         if self.declared:
             return f"{said}."
         sure = probability(float((self.population > 0).mean()))
-        return f"{said}; that it loses, which is forgetting, has probability {sure}."
+        # What the chosen weight alone loses a delta rule takes from it too.
+        only_chosen = self.loss.weight == "the chosen weight"
+        what = "by forgetting or as in a delta rule" if only_chosen else "which is forgetting"
+        return f"{said}; that it loses, {what}, has probability {sure}."
 
     @property
     def _of_animals(self) -> str:
@@ -152,9 +158,19 @@ def forgetting(posterior: xr.DataTree) -> list[Forgetting]:
             below = found["loss"].sel(weight=loss.weight, statistic="P(< 0)").to_numpy()
         shared = None if population is None else loss.of(population)
         by_itself = None if below is None else 1.0 - below
-        own = Forgetting(loss, shared, loss.of(animals), names, by_itself, bool(spec.parameters))
-        out.append(own)
+        declared = bool(spec.parameters) and _is_declared(posterior, loss)
+        out.append(Forgetting(loss, shared, loss.of(animals), names, by_itself, declared))
     return out
+
+
+def _is_declared(posterior: xr.DataTree, loss: Loss) -> bool:
+    """Return whether weights fade, or stay, by every draw of the prior of a learning model."""
+    spec = spec_of(posterior)
+    one = "theta_population" if spec.population else "theta"
+    drawn = {"theta": posterior.prior[one].to_numpy()}
+    rule = spec.plasticity(int(posterior.attrs["n_inputs"]))
+    coefficients = learning.natural(spec, rule, drawn)[learning.COEFFICIENTS]
+    return bool((loss.of(coefficients) >= 0).all())
 
 
 def forgetting_sentence(posterior: xr.DataTree, verdict: Verdict | None = None) -> str:
@@ -174,14 +190,45 @@ def forgetting_sentence(posterior: xr.DataTree, verdict: Verdict | None = None) 
         table = population_table(posterior, verdict)
         said.append(_parameters(posterior, table) or _beside(table, terms))
         said += _read_as_learning(posterior, terms)
-    if spec_of(posterior).by:
-        said.append("The population is that of animals at the first level of every factor.")
+    said += _reference(posterior)
+    said += _of_function(posterior)
     if others := unsteady(terms):
         said.append(
             f"What {' and '.join(others)} make{'s' if len(others) == 1 else ''} of a weight is not "
             f"the same in every trial, and no part of this loss{_at_no_reward(posterior, others)}."
         )
     return " ".join(said)
+
+
+def _of_function(posterior: xr.DataTree) -> list[str]:
+    """Return that the loss under a rule of one's own is that without a reward signal, where it is
+    another with one."""
+    spec = spec_of(posterior)
+    if not spec.rule:
+        return []
+    rule = spec.plasticity(int(posterior.attrs["n_inputs"]))
+    assert isinstance(rule, FunctionRule)
+    if rule.steady:
+        return []
+    return [
+        "What its rule makes of a weight hangs on the reward signal, and this loss is that of a "
+        "trial in which that is zero; what models say together is of all trials."
+    ]
+
+
+def _reference(posterior: xr.DataTree) -> list[str]:
+    """Return which animals the population is of, where animals differ by covariates."""
+    formulas = spec_of(posterior).by
+    if not formulas:
+        return []
+    if any("(" in formula for formula in formulas.values()):  # a contrast, center(age) ...
+        return ["The population is that of animals of which every effect is zero."]
+    recorded = json.loads(posterior.attrs.get("covariates", "{}"))
+    named = covariates_named(formulas)
+    numbers = [name for name in named if not isinstance(recorded[name][0], str)]
+    parts = ["the first level of every factor"] if len(numbers) < len(named) else []
+    parts += [f"{name} zero (center({name}) makes that its mean)" for name in numbers]
+    return [f"The population is that of animals at {' and '.join(parts)}."]
 
 
 def _at_no_reward(posterior: xr.DataTree, others: Sequence[str]) -> str:

@@ -70,9 +70,11 @@ def natural(
 
 
 def names_of(spec: ModelSpec, among: Collection[str] | None = None) -> list[str]:
-    """Return the names of the parameters in natural units; of the choice model those ``among``."""
+    """Return the names of the parameters in natural units, of those that values by group ``among``
+    have."""
+    rule = spec.parameters if among is None or "theta" in among else ()
     each = [one.name for one in ranged(spec) if among is None or one.name in among]
-    return [*spec.parameters, *each]
+    return [*rule, *each]
 
 
 def ranged(spec: ModelSpec) -> list[Ranged]:

@@ -103,19 +103,33 @@ class FunctionRule(Parametrised):
         return jnp.asarray(self(theta, x, y, w, r)).astype(jnp.result_type(w))
 
     def fading(self, own: ArrayLike) -> Array:
-        """Return the coefficients of `TERMS` ``(..., term)`` that it amounts to for a small weight,
-        of latent variables ``(..., parameter)``."""
-        rate, zero = dict(self.constants)["rate"], jnp.zeros(())
+        """Return the coefficients of `TERMS` ``(..., term)`` that it amounts to for a small weight
+        where the reward signal is zero, of latent variables ``(..., parameter)``."""
+        rate = dict(self.constants)["rate"]
 
         def one(z: Array) -> Array:
-            theta = self.coefficients(z)
-            at = [jnp.asarray(x, zero.dtype) for x in (0.0, rate)]
-            slopes = [
-                jax.grad(lambda w, x=x: self.change(theta, (x, zero), zero, w))(zero) for x in at
-            ]
-            return jnp.stack([slopes[0], (slopes[1] - slopes[0]) / rate]) + 0.0  # no -0
+            other, chosen = self._slopes(z, 0.0)
+            return jnp.stack([other, (chosen - other) / rate]) + 0.0  # no -0
 
         return jnp.vectorize(one, signature="(p)->(t)")(jnp.asarray(own))
+
+    @property
+    def steady(self) -> bool:
+        """Whether it makes the same of a small weight whatever the reward signal, where no two
+        parameters are alike."""
+        own = jnp.linspace(-1.0, 1.0, len(self.named))
+        slopes = [self._slopes(own, r) for r in SIGNALS]
+        return bool(np.allclose(slopes, slopes[0]))
+
+    def _slopes(self, own: Array, r: float) -> Array:
+        """Return dg/dw at y = w = 0 of a stimulus that was not chosen, and of the chosen one."""
+        theta, zero = self.coefficients(own), jnp.zeros(())
+
+        def change(w: Array, x: Array) -> Array:
+            return self.change(theta, (x, jnp.asarray(r, zero.dtype)), zero, w)
+
+        each = jnp.asarray([0.0, dict(self.constants)["rate"]], zero.dtype)
+        return jnp.stack([jax.grad(change)(zero, x) for x in each])
 
 
 def check(rule: FunctionRule) -> None:

@@ -73,10 +73,15 @@ class Projection:
         """The answer in a sentence."""
         named = ", ".join(self.smallest) or "no term"
         row = self.table.iloc[len(self.smallest)]
+        error = f" ± {row['SE']:.1f} (over animals)" if np.isfinite(row["SE"]) else ""
+        whose = (
+            f"The smallest rule that predicts as well as all candidates together has {named}: it"
+            if row["as good"]
+            else "No rule predicts as well as all candidates together: that of all terms"
+        )
         return (
-            f"The smallest rule that predicts as well as all candidates together has {named}: it "
-            f"is expected to lose {row['divergence']:.1f} nats over all choices, and on those "
-            f"recorded its log score is {row['log score']:+.1f} ± {row['SE']:.1f} (over animals)."
+            f"{whose} is expected to lose {row['divergence']:.1f} nats over all choices, and on "
+            f"those recorded its log score is {row['log score']:+.1f}{error}."
         )
 
 
