@@ -85,9 +85,8 @@ class Check(Displayed):
             mean and 90 % interval of the replicates, and p.
         curves: one row a point of a curve: of, animal, kind, statistic, at, observed, mean
             and 90 % interval.
-        contingencies: reward probabilities that free runs lived with: animal, block, first trial
-            (its number in the recording),
-            stimulus, probability, 5 % and 95 %.
+        contingencies: reward probabilities that free runs lived with: animal, block, number of its
+            first trial in the recording, stimulus, probability, 5 % and 95 %.
         decision: whether their rewards were baited, None where no animal ran free.
         notes: what limits the check, in sentences.
         verdict: what the diagnostics say of the posterior.
