@@ -80,7 +80,7 @@ def choice_curves(check: Check) -> Figure:
     figure.supxlabel(f"trial ({rewarded})", fontsize=9, y=0.08 / height, va="bottom")
     chosen = check.stimuli[1]
     figure.supylabel(
-        f"choices of {chosen} (moving average, {WINDOW} trials)",
+        f"choices of {chosen} (mean of {WINDOW} trials)",
         fontsize=9,
         x=0.05 / width,
         ha="left",
@@ -200,8 +200,8 @@ def _matching(ax: Axes, check: Check) -> None:
         ax.errorbar(x["mean"], y["mean"], spread, fmt="s", color=colour, markersize=3, linewidth=1)
         ax.plot(x["observed"], y["observed"], "o", color=OBSERVED, markersize=3.5)
     ax.set(
-        xlabel=f"rewarded choices that are {check.stimuli[1]}, in a block (fraction)",
-        ylabel=f"choices that are {check.stimuli[1]} (fraction)",
+        xlabel=f"{check.stimuli[1]} among rewarded choices (fraction)",
+        ylabel=f"{check.stimuli[1]} among choices (fraction)",
         xlim=(-0.03, 1.03),
         ylim=(-0.03, 1.03),
     )
