@@ -4,6 +4,7 @@ import gzip
 
 import hostile
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,20 +13,29 @@ from scipy.special import expit, logit
 
 from hebbax.data import Record, compact, from_animals
 from hebbax.errors import DataError
+from hebbax.model.choice_model import ChoiceModel, animal_of
+from hebbax.model.spec import ModelSpec
+from hebbax.rule.network import Network
+from hebbax.rule.stimulus import one_hot
+from hebbax.rule.taylor import TaylorRule
 from hebbax.simulation.contingency import (
     COLUMNS,
+    collected,
     estimate,
     fit,
     highest,
     opportunities,
     read_contingencies,
 )
+from hebbax.simulation.environment import Environment, Task, generate
 
 
-def slow_log_posterior(x, choices, rewards, blocks, stimulus, baiting):
+def slow_log_posterior(x, choices, rewards, blocks, stimulus, baiting, begins=()):
     """Trial by trial with the probability that the stimulus is armed; uniform prior of p."""
     p, armed, total = expit(np.asarray(x)), 0.0, 0.0
-    for choice, reward, block in zip(choices, rewards, blocks, strict=True):
+    for trial, (choice, reward, block) in enumerate(zip(choices, rewards, blocks, strict=True)):
+        if trial in begins:
+            armed = 0.0
         armed = 1 - (1 - (armed if baiting == "baited" else 0.0)) * (1 - p[block])
         if choice == stimulus:
             total += np.log(armed if reward else 1 - armed)
@@ -33,13 +43,17 @@ def slow_log_posterior(x, choices, rewards, blocks, stimulus, baiting):
     return total + np.log(p * (1 - p)).sum()
 
 
-def live(rng, probability, blocks, baiting):
+def live(rng, probability, blocks, baiting, begins=(), omitted=0.0):
     """Random choices, and rewards of the environment in a loop."""
     armed = np.zeros(probability.shape[1], bool)
     choices, rewards = [], []
-    for block in blocks:
-        waiting = armed if baiting == "baited" else np.zeros_like(armed)
+    for trial, block in enumerate(blocks):
+        waiting = armed if baiting == "baited" and trial not in begins else np.zeros_like(armed)
         armed = waiting | (rng.uniform(size=armed.size) < probability[block])
+        if omitted and rng.uniform() < omitted:
+            choices.append(-1)
+            rewards.append(0.0)
+            continue
         choice = rng.choice(armed.size, p=[0.7, 0.3])
         choices.append(choice)
         rewards.append(float(armed[choice]))
@@ -127,6 +141,49 @@ def test_known_probabilities_are_recovered_within_their_uncertainty(baiting):
     z = (found.log_odds - logit(truth)) / sd
     assert abs(z.mean()) < 0.2
     assert 0.85 < z.std() < 1.1
+
+
+@pytest.mark.parametrize("baiting", ["baited", "independent"])
+def test_sessions_and_trials_without_a_choice_have_the_likelihood_of_a_slow_loop(baiting):
+    """What is armed is gone when a session begins, and is armed in a trial without a choice too."""
+    blocks, begins = np.repeat([1, 0, 2], 30), (30, 60)
+    rng = np.random.default_rng(5)
+    truth = np.array([[0.2, 0.5], [0.6, 0.3], [0.4, 0.4]])
+    choices, rewards = live(rng, truth, blocks, baiting, begins, omitted=0.4)
+    record = Record("a", choices, rewards, blocks, session=np.repeat([0, 1, 2], 30))
+    sessions = from_animals([record], ["A", "B"], "known")
+    for stimulus in (0, 1):
+        m, rewarded = collected(sessions, sessions.blocks, 0, stimulus, baiting)
+        for x in rng.normal(size=(5, 3)):
+            waited = m @ np.logaddexp(0.0, x)
+            own = np.where(rewarded, np.log(-np.expm1(-waited)), -waited).sum()
+            prior = np.log(expit(x) * expit(-x)).sum()
+            slow = slow_log_posterior(x, choices, rewards, blocks, stimulus, baiting, begins)
+            assert own == pytest.approx(slow - prior, abs=1e-9)
+
+
+@pytest.mark.parametrize("sessions", [1, 400])
+def test_what_the_environment_gives_is_estimated_as_what_it_was(sessions):
+    """In 4000 trials in 1 or 400 sessions, of which 40 % go by without a choice."""
+    n, truth, spec = 4000, np.array([0.2, 0.5]), ModelSpec("m", (), reward="raw")
+    task = Task(n, 1, tuple(truth), "baited", sessions)
+    offered = np.random.default_rng(0).uniform(size=(n, 1)) > np.array([0.4, 0.4])
+    begins = jnp.asarray(np.diff(task.session, prepend=0) > 0)
+    made = generate(
+        jax.random.PRNGKey(0),
+        TaylorRule(()),
+        Network(one_hot(2)),
+        animal_of(ChoiceModel.of(spec), {"preference": jnp.zeros(1)}, 2),
+        Environment(task.chances, "baited", np.inf, begins, jnp.asarray(offered)),
+        spec,
+    )
+    record = Record("a", np.asarray(made.choices), np.asarray(made.rewards), session=task.session)
+    lived = from_animals([record], ["A", "B"], "lived")
+    assert 0.35 < (~lived.valid).mean() < 0.45
+    found = estimate(lived, np.zeros_like(lived.blocks), "baited")
+    low, high = found.interval(3.0)
+    assert ((low < truth) & (truth < high)).all()
+    assert (high - low).max() < 0.12
 
 
 def test_draws_have_the_stated_spread():

@@ -131,6 +131,20 @@ def test_contingencies_move_from_block_to_block():
 
 
 @pytest.mark.parametrize(
+    ("trials", "blocks"), [(240, 3), (120, 4), (120, 6), (100, 12), (120, 50), (7, 7), (90, 1)]
+)
+def test_blocks_are_as_many_as_asked_and_as_equal_as_can_be(trials, blocks):
+    chances = Task(trials, blocks, (0.1, 0.9), "baited").chances
+    starts = [0, *(np.flatnonzero(np.diff(chances[:, 0])) + 1), trials]
+    lengths = np.diff(starts)
+    assert len(lengths) == blocks
+    assert set(lengths) <= {trials // blocks, -(-trials // blocks)}
+    np.testing.assert_array_equal(
+        chances[starts[:-1], 0], [[0.1, 0.9][k % 2] for k in range(blocks)]
+    )
+
+
+@pytest.mark.parametrize(
     ("changed", "sentence"),
     [
         (

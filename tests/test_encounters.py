@@ -297,8 +297,7 @@ def test_a_check_is_of_the_trials_with_a_choice():
         for kind in (ONE_STEP, FREE):
             assert table[kind, animal, "choices of B"] == pytest.approx((made == 1).mean())
         # Blocks are counted in trials of the recording, with a choice or without.
-        before = int(sessions.valid[a, :20].sum())
-        np.testing.assert_array_equal(starts[animal], [1, before + 1])
+        np.testing.assert_array_equal(starts[animal], [1, 21])
 
 
 def test_a_first_part_may_end_without_a_choice():

@@ -157,8 +157,8 @@ def rehearsed(key, folder):
 
 CASES = {
     "simulation.contingency.Contingencies.draw": lambda key, _: known().draw(key, 3),
-    "simulation.environment.deliver": lambda key, _: environment.deliver(
-        key, jnp.zeros(2, bool), jnp.full(2, 0.5), jnp.array(1), "baited"
+    "simulation.environment.arm": lambda key, _: environment.arm(
+        key, jnp.zeros(2, bool), jnp.full(2, 0.5), "baited"
     ),
     "simulation.environment.generate": lambda key, _: generated(key),
     "simulation.environment.reject": lambda key, _: environment.reject(
@@ -250,7 +250,7 @@ CASES = {
         key,
         model(),
         drawn(),
-        replicates.RecordedTask(model().sessions.blocks, known(), "independent"),
+        replicates.RecordedTask(model().sessions, model().sessions.blocks, known(), "independent"),
     ),
     "check.replicates.one_step": lambda key, _: replicates.one_step(key, model(), drawn()),
     "mehta2024.scores.score": lambda key, _: scores.score(

@@ -13,13 +13,17 @@ from scipy.stats import chi2, kstest
 from hebbax import figures
 from hebbax.check.discrepancy import ANIMAL, COHORT, distances, p_value, tables
 from hebbax.check.predictive import FREE, ONE_STEP, Check, Settings, check, check_replicates
+from hebbax.check.replicates import RecordedTask, free_runs, free_trials
+from hebbax.data import Record, from_animals
 from hebbax.errors import FitError
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import to_inference_data
+from hebbax.posterior.recording import recording_of
 from hebbax.posterior.verdict import Verdict
 from hebbax.simulation.cohort import Cohort, simulate
+from hebbax.simulation.contingency import Contingencies
 
 COHORT_OF_LEARNERS = Cohort(
     population={"x r": 0.8, "w": -0.1},
@@ -144,12 +148,15 @@ def test_the_same_key_gives_the_same_check():
     pd.testing.assert_frame_equal(one.table, two.table)
     pd.testing.assert_frame_equal(one.curves, two.curves)
     assert one.notes == (one.decision.sentence,)
-    # Blocks are counted in trials of the recording, of which omitted ones are no longer there.
+    # Trials are those of the recording, of which the posterior does not hold the omitted ones.
     starts = one.contingencies.groupby("animal")["first trial"].unique()
+    curves = one.curves[one.curves["statistic"] == "choice curve"]
     sessions = random_sessions(1, lengths=(40, 33))
     for a, animal in enumerate(sessions.animals):
-        before = int((sessions.choices[a, :20] >= 0).sum())
-        np.testing.assert_array_equal(starts[animal], [1, before + 1])
+        np.testing.assert_array_equal(starts[animal], [1, 21])
+        made = np.flatnonzero(sessions.choices[a] >= 0) + 1
+        for _, own in curves[curves["animal"] == animal].groupby("kind"):
+            np.testing.assert_array_equal(own["at"], made)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +192,58 @@ def test_rewards_that_cannot_be_armed_are_checked_one_step_ahead_only():
     figures.use_file_backend()
     drawn = {kind: draw() for kind, draw in figures.predictive(result).items()}
     assert set(drawn) == {"choice curves", "checks"}
+
+
+def counterbalanced():
+    """Two animals with sessions of their own, forced trials, omitted ones, and blocks in opposite
+    orders, of which one always rewards and the other never does."""
+    rng = np.random.default_rng(0)
+    session, blocks = np.repeat([0, 1], [14, 10]), np.repeat([1, 0, 2], [8, 6, 10])
+    records = []
+    for name, own in (("a", blocks), ("b", 1 - np.clip(blocks, 0, 1) + 2 * (blocks == 2))):
+        choices = rng.integers(0, 2, 24)
+        offered = np.ones((24, 2), bool)
+        offered[3::5] = np.arange(2) == choices[3::5, None]
+        choices[[6, 8, 15]] = -1
+        rewards = np.where((own == 1) & (choices >= 0), 1.0, 0.0)
+        records.append(Record(name, choices, rewards, own, session=session, offered=offered))
+    return from_animals(records, ["A", "B"], "counterbalanced")
+
+
+@pytest.mark.parametrize("omitted", ["pass", "decay"])
+def test_free_runs_live_in_the_recorded_blocks_sessions_and_offers(omitted):
+    """A model that weights decay in and one that goes by them have one task."""
+    sessions = counterbalanced()
+    spec = replace(ModelSpec("m", ("x r", "w")), omitted=omitted)
+    model = build_model(spec, sessions)
+    values = {g.name: np.zeros((7, 2, *g.shape)) for g in model.groups}
+    recording = recording_of(posterior_of(spec, sessions, values))
+    for field in ("choices", "rewards", "session", "n_trials"):
+        np.testing.assert_array_equal(getattr(recording, field), getattr(sessions, field))
+    later = np.delete(
+        np.arange(24), 8
+    )  # of which only the decaying model saw that it begins a block
+    np.testing.assert_array_equal(recording.blocks[:, later], sessions.blocks[:, later])
+    np.testing.assert_array_equal(
+        recording.offered[recording.valid], sessions.offered[sessions.valid]
+    )
+    log_odds = np.tile(np.array([-40.0, 40.0, 0.0])[:, None], (2, 1, 2))
+    known = Contingencies(log_odds, np.zeros((2, 2, 3, 3)))
+    task = RecordedTask(recording, sessions.blocks, known, "independent")
+    choices, rewards = free_runs(jax.random.PRNGKey(0), model, values, task)
+    assert ((choices >= 0) == sessions.valid).all()
+    forced = sessions.valid & ~sessions.free
+    assert (choices[:, forced] == sessions.choices[forced]).all()
+    assert (
+        choices[:, ~forced & sessions.valid] != sessions.choices[~forced & sessions.valid]
+    ).any()
+    certain = sessions.valid & (sessions.blocks < 2)
+    assert (rewards[:, certain] == (sessions.blocks == 1)[certain]).all()
+    for a, own in enumerate(free_trials(task, choices, rewards)):
+        made = sessions.valid[a]
+        np.testing.assert_array_equal(own.numbers, np.flatnonzero(made) + 1)
+        np.testing.assert_array_equal(own.free, sessions.free[a, made])
+        np.testing.assert_array_equal(own.session, sessions.session[a, made])
 
 
 def test_animals_run_free_in_the_task_that_they_are_said_to_live_in():
@@ -231,7 +290,8 @@ def test_an_animal_called_cohort_is_not_mixed_with_the_cohort(tmp_path):
     names = ["cohort", "animal"]
     observed = [{"win-stay": np.array(v)} for v in (0.0, 0.5, 1.0)]
     predicted = [{"win-stay": np.full(9, v)} for v in (0.0, 0.5, 1.0)]
-    numbers, _ = tables(names, ONE_STEP, observed, predicted)
+    none = dict.fromkeys(names, np.array([]))
+    numbers, _ = tables(none, ONE_STEP, observed, predicted)
     checked = Check(
         "reward", ("A", "B"), numbers, pd.DataFrame(), pd.DataFrame(), None, (), Verdict((), {}, "")
     )
@@ -245,12 +305,12 @@ def test_an_animal_called_cohort_is_not_mixed_with_the_cohort(tmp_path):
 
 
 def test_the_replicates_of_a_check_are_bounded():
-    """Three animals, of which the longest made 2000 choices among two: 12 000 probabilities each."""
+    """Three animals, of which the longest lived 2000 trials: 12 000 probabilities each."""
     posterior = made.tree(
         posterior={"preference": np.zeros((1, 1, 3))},
         constant_data={
-            "chosen": np.repeat([0, 1, -1, 1], [1000, 1000, 500, 100]),
-            "animal_index": np.repeat([0, 1, 2], [2500, 60, 40]),
+            "trial": np.concatenate([np.arange(501, 2001), np.arange(60), np.arange(40)]),
+            "animal_index": np.repeat([0, 1, 2], [1500, 60, 40]),
         },
         dims={"preference": ["animal"]},
         attrs={"model": "m", "n_stimuli": 2},
@@ -259,6 +319,6 @@ def test_the_replicates_of_a_check_are_bounded():
     with pytest.raises(FitError) as error:
         check_replicates(posterior, 41_667)
     assert str(error.value) == (
-        "m: 41667 replicates of 3 animals with up to 2000 choices among 2 are 500004000 "
+        "m: 41667 replicates of 3 animals with up to 2000 trials of 2 alternatives are 500004000 "
         "probabilities; at most 500000000 are allowed, so ask for at most 41666 replicates."
     )

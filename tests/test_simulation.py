@@ -9,7 +9,7 @@ from hebbax.errors import ModelError
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.simulation.cohort import Cohort, simulate
-from hebbax.simulation.environment import deliver
+from hebbax.simulation.environment import arm, collect
 
 
 def test_a_cohort_has_the_coefficients_of_its_population():
@@ -34,10 +34,12 @@ def test_without_plasticity_choices_follow_the_preference():
 @pytest.mark.parametrize("baiting", ["baited", "independent"])
 def test_an_armed_reward_waits_only_where_it_is_baited(baiting):
     armed = jnp.array([True, False])
-    reward, left = deliver(jax.random.PRNGKey(0), armed, jnp.zeros(2), jnp.array(1), baiting)
+    armed = arm(jax.random.PRNGKey(0), armed, jnp.zeros(2), baiting)
+    reward, left = collect(armed, jnp.array(1))
     assert reward == 0
     np.testing.assert_array_equal(left, [baiting == "baited", False])
-    reward, left = deliver(jax.random.PRNGKey(0), left, jnp.zeros(2), jnp.array(0), baiting)
+    armed = arm(jax.random.PRNGKey(0), left, jnp.zeros(2), baiting)
+    reward, left = collect(armed, jnp.array(0))
     assert reward == (baiting == "baited")
     assert not left.any()
 

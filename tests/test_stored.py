@@ -143,6 +143,10 @@ DAMAGES = {
         replaced("constant_data", lambda group: group.isel(observation=slice(3))),
         f"m.nc: has 3 values of observation in constant_data and 19 in log_likelihood; {AGAIN}",
     ),
+    "a trial that no recording has": (
+        replaced("constant_data", lambda group: group.assign(trial=group["trial"] + 1_000_000)),
+        f"m.nc, trial in constant_data: must be whole numbers, 1 to 1000000; {AGAIN}",
+    ),
     "text for numbers": (
         replaced("posterior", lambda group: group.assign(theta=group["theta"].astype(str))),
         f"m.nc, theta in posterior: holds no numbers; {AGAIN}",
@@ -153,7 +157,7 @@ DAMAGES = {
     ),
     "a trial before the first": (
         put("constant_data", "trial", 0, 0),
-        f"m.nc, trial in constant_data: must be whole numbers, 1 or more; {AGAIN}",
+        f"m.nc, trial in constant_data: must be whole numbers, 1 to 1000000; {AGAIN}",
     ),
     "another choice": (
         lambda stored: put("observed_data", "choice", 0, 1 - stored.observed_data["choice"][0])(stored),

@@ -13,16 +13,15 @@ import numpy as np
 import pandas as pd
 
 from hebbax.check.behaviour import (
-    Trials,
     block_fractions,
     calibration,
     given_past_statistics,
     matching_slope,
     own_past_statistics,
     places,
-    ratio,
     statistics,
 )
+from hebbax.check.trials import Trials, ratio
 
 COHORT, ANIMAL = "cohort", "animal"
 """What a row of a table is of: all animals together, or one, which may be called cohort."""
@@ -64,8 +63,9 @@ def all_statistics(
     progress(len(animals), len(animals))
     cohort = cohort_statistics(animals, each)
     if probability is not None:
-        choices = np.concatenate([trials.choices for trials in animals], axis=-1)
-        cohort["calibration"] = calibration(np.concatenate(probability), choices)
+        choices = [trials.choices[..., trials.free] for trials in animals]
+        free = [own[trials.free] for own, trials in zip(probability, animals, strict=True)]
+        cohort["calibration"] = calibration(np.concatenate(free), np.concatenate(choices, -1))
     return [*each, cohort]
 
 
@@ -83,21 +83,32 @@ def cohort_statistics(animals: Sequence[Trials], each: Sequence[Values]) -> dict
 
 
 def tables(
-    names: Sequence[str], kind: str, observed: Sequence[Values], predicted: Sequence[Values]
+    animals: Mapping[str, np.ndarray],
+    kind: str,
+    observed: Sequence[Values],
+    predicted: Sequence[Values],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tables of numbers and of curves of one kind of check.
+    """Return the tables of numbers and of curves of one kind of check, of ``animals`` by name with
+    the numbers of their trials (trial,).
 
     Both say in ``of`` whether a row is of an `ANIMAL` or of the `COHORT`. Numbers have one row an
     animal and statistic, `COLUMNS` and p, the distance of every curve among them; curves one row a
     point, its place ``at`` and `COLUMNS`.
     """
     numbers, points = [], []
-    owners = [*((ANIMAL, name) for name in names), (COHORT, COHORT)]
-    for (of, animal), ours, theirs in zip(owners, observed, predicted, strict=True):
+    owners = [*((ANIMAL, *own) for own in animals.items()), (COHORT, COHORT, np.array([]))]
+    for (of, animal, trials), ours, theirs in zip(owners, observed, predicted, strict=True):
         label = {"of": of, "animal": animal, "kind": kind}
         numbers.append(pd.DataFrame({**label, **_numbers(ours, theirs)}))
         points += [
-            pd.DataFrame({**label, "statistic": name, **_curve(name, value, theirs[name])})
+            pd.DataFrame(
+                {
+                    **label,
+                    "statistic": name,
+                    "at": places(name, len(value), trials),
+                    **_summary(value, theirs[name]),
+                }
+            )
             for name, value in ours.items()
             if np.ndim(value)
         ]
@@ -128,11 +139,6 @@ def _farther(far: np.ndarray) -> float:
     """Return the part of the `distances` that are as large as the recorded one, or larger."""
     known = np.isfinite(far)
     return float((far[known] >= far[0]).mean()) if known[0] else np.nan
-
-
-def _curve(name: str, observed: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the place and `COLUMNS` of every point of a curve."""
-    return {"at": places(name, len(observed)), **_summary(observed, predicted)}
 
 
 def p_value(observed: np.ndarray, predicted: np.ndarray) -> float:

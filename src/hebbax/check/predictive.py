@@ -18,7 +18,6 @@ import pandas as pd
 import xarray as xr
 
 from hebbax.check import replicates
-from hebbax.check.behaviour import SECOND
 from hebbax.check.discrepancy import (
     COHORT,
     DISTANCE,
@@ -27,12 +26,15 @@ from hebbax.check.discrepancy import (
     tables,
 )
 from hebbax.check.replicates import RecordedTask, free_trials, predicted_trials, recorded_trials
+from hebbax.check.trials import SECOND
 from hebbax.data import Sessions, part
 from hebbax.display import Displayed, Part
 from hebbax.errors import FitError
 from hebbax.model.choices import Model, build_model
 from hebbax.posterior.diagnostics import verdict_of
-from hebbax.posterior.inference_data import drawn_values, numbers_of, sessions_of, spec_of
+from hebbax.posterior.inference_data import drawn_values, spec_of
+from hebbax.posterior.observed import of_all_trials
+from hebbax.posterior.recording import recording_of
 from hebbax.posterior.stored import CHECKED, check_groups
 from hebbax.posterior.verdict import Verdict, marked
 from hebbax.runs import files
@@ -83,8 +85,8 @@ class Check(Displayed):
             mean and 90 % interval of the replicates, and p.
         curves: one row a point of a curve: of, animal, kind, statistic, at, observed, mean
             and 90 % interval.
-        contingencies: reward probabilities that free runs lived with: animal, block, first trial,
-            stimulus, probability, 5 % and 95 %.
+        contingencies: reward probabilities that free runs lived with: animal, block, number of its
+            first trial in the recording, stimulus, probability, 5 % and 95 %.
         decision: whether their rewards were baited, None where no animal ran free.
         notes: what limits the check, in sentences.
         verdict: what the diagnostics say of the posterior.
@@ -133,8 +135,8 @@ def check(
     ``verdict`` is known already is not diagnosed again.
 
     Choices are checked, whatever the likelihood; the rejections of an ``encounter`` model are not.
-    Trials without a choice are left out of the recording and of its replicates alike, unless
-    weights decay in them: there they are gone through, and not summarised.
+    Free runs go through trials without a choice, and make none there; forced trials force them
+    too. What is summarised are the other trials (`hebbax.check.trials`).
     Rewards other than 0 and 1 are not armed, so that there is no free run: then only the check one
     step ahead is made, and `Check.notes` says so.
 
@@ -148,27 +150,23 @@ def check(
     check_groups(posterior, CHECKED, str(posterior.attrs["model"]))
     check_replicates(posterior, settings.replicates)
     verdict = verdict_of(posterior, verdict)
-    spec, sessions = spec_of(posterior), sessions_of(posterior)
-    kept = sessions.session >= 0 if spec.omitted == "decay" else sessions.valid
-    model = build_model(spec, part(sessions, kept))
-    numbers = [
-        own[cells[: len(own)]] for own, cells in zip(numbers_of(posterior), kept, strict=True)
-    ]
-    blocks = _blocks(model.sessions, numbers, settings.trials_per_block)
-    experiment, decision = _experiment(model.sessions, blocks, settings)
+    spec, recording = spec_of(posterior), recording_of(posterior)
+    kept = recording.session >= 0 if spec.omitted == "decay" else recording.valid
+    model = build_model(spec, part(recording, kept))
+    experiment, decision = _experiment(recording, settings)
     values = drawn_values(posterior, model, settings.replicates)
     parts = _parts(key, model, experiment, values, progress)
     rows, points = zip(
-        *(tables(model.sessions.animals, kind, *part) for kind, part in parts.items()), strict=True
+        *(tables(_numbers(recording), kind, *part) for kind, part in parts.items()), strict=True
     )
     return Check(
         model.spec.name,
-        model.sessions.stimuli,
+        recording.stimuli,
         pd.concat(rows, ignore_index=True),
         pd.concat(points, ignore_index=True),
-        _contingency_table(model.sessions, experiment),
+        _contingency_table(experiment),
         decision,
-        _notes(model.sessions, experiment, decision),
+        _notes(experiment, decision),
         verdict,
     )
 
@@ -176,17 +174,16 @@ def check(
 def check_replicates(posterior: xr.DataTree, replicates: int) -> None:
     """Raise `FitError` where a check of a posterior would compute more than `MAX_PREDICTED`
     probabilities."""
-    trials = posterior.constant_data
-    made = np.asarray(trials["chosen"]) >= 0
-    longest = int(np.bincount(np.asarray(trials["animal_index"])[made]).max())
+    longest = int(of_all_trials(posterior.constant_data, "trial").max())
     n_animals, n_stimuli = posterior.posterior.sizes["animal"], int(posterior.attrs["n_stimuli"])
     each = n_animals * longest * n_stimuli
     most = MAX_PREDICTED // each
     if replicates > most:
         raise FitError(
             f"{posterior.attrs['model']}: {replicates} replicates of {n_animals} animals with up "
-            f"to {longest} choices among {n_stimuli} are {replicates * each} probabilities; at "
-            f"most {MAX_PREDICTED} are allowed, so ask for at most {most} replicates."
+            f"to {longest} trials of {n_stimuli} alternatives are {replicates * each} "
+            f"probabilities; at most {MAX_PREDICTED} are allowed, so ask for at most {most} "
+            "replicates."
         )
 
 
@@ -210,7 +207,7 @@ def _parts(
 ) -> dict[str, tuple[Sequence[Values], Sequence[Values]]]:
     """Return the statistics of the recording and of its replicates, by kind of check."""
     step_key, free_key = jax.random.split(key)
-    recorded = recorded_trials(model, experiment)
+    recorded = recorded_trials(experiment)
     n_animals = len(recorded)
     progress(ONE_STEP, 0, n_animals)
     choices, probability = replicates.one_step(step_key, model, values)
@@ -222,10 +219,10 @@ def _parts(
             all_statistics(ahead, own, partial(progress, ONE_STEP)),
         )
     }
-    if _armed(model.sessions):
+    if _armed(experiment.recording):
         progress(FREE, 0, n_animals)
         runs = replicates.free_runs(free_key, model, values, experiment)
-        free = free_trials(model, experiment, *runs)
+        free = free_trials(experiment, *runs)
         parts[FREE] = (
             all_statistics(recorded, None, partial(silent, "recorded")),
             all_statistics(free, None, partial(progress, FREE)),
@@ -233,21 +230,19 @@ def _parts(
     return parts
 
 
-def _blocks(
-    sessions: Sessions, numbers: Sequence[np.ndarray], trials_per_block: int | None
-) -> np.ndarray:
-    """Return the block of each trial ``(animal, trial)`` from 0, -1 in padding; ``numbers`` of each
-    animal's trials (trial,) are those of the recording.
+def _numbers(recording: Sessions) -> dict[str, np.ndarray]:
+    """Return the numbers of each animal's trials with a choice (trial,), by its name."""
+    made = zip(recording.animals, recording.valid, strict=True)
+    return {animal: np.flatnonzero(own) + 1 for animal, own in made}
 
-    Trials are counted as in the recording, those without a choice included.
-    """
-    check_blocks(sessions, trials_per_block)
+
+def _blocks(recording: Sessions, trials_per_block: int | None) -> np.ndarray:
+    """Return the block of each trial ``(animal, trial)`` from 0, -1 in padding."""
+    check_blocks(recording, trials_per_block)
     if trials_per_block is None:
-        return sessions.blocks
-    blocks = sessions.blocks.copy()
-    for animal, own in enumerate(numbers):
-        blocks[animal, : len(own)] = (own - 1) // trials_per_block
-    return blocks
+        return recording.blocks
+    counted = np.arange(recording.max_trials) // trials_per_block
+    return np.where(recording.blocks < 0, -1, counted)
 
 
 def check_blocks(sessions: Sessions, trials_per_block: int | None) -> None:
@@ -262,18 +257,17 @@ def check_blocks(sessions: Sessions, trials_per_block: int | None) -> None:
         )
 
 
-def _experiment(
-    sessions: Sessions, blocks: np.ndarray, settings: Settings
-) -> tuple[RecordedTask, Decision | None]:
+def _experiment(recording: Sessions, settings: Settings) -> tuple[RecordedTask, Decision | None]:
     """Return the task of the recorded animals, and how it was decided whether rewards wait."""
-    decision = decide(sessions, blocks, settings.baiting) if _armed(sessions) else None
+    blocks = _blocks(recording, settings.trials_per_block)
+    decision = decide(recording, blocks, settings.baiting) if _armed(recording) else None
     # What is not armed cannot wait.
     baiting = decision.baiting if decision else "independent"
     if settings.contingencies is None:
-        contingencies = estimate(sessions, blocks, baiting)
+        contingencies = estimate(recording, blocks, baiting)
     else:
-        contingencies = read_contingencies(settings.contingencies, sessions, blocks)
-    return RecordedTask(blocks, contingencies, baiting), decision
+        contingencies = read_contingencies(settings.contingencies, recording, blocks)
+    return RecordedTask(recording, blocks, contingencies, baiting), decision
 
 
 def _armed(sessions: Sessions) -> bool:
@@ -281,29 +275,29 @@ def _armed(sessions: Sessions) -> bool:
     return bool(np.isin(sessions.rewards, (0.0, 1.0)).all())
 
 
-def _notes(
-    sessions: Sessions, experiment: RecordedTask, decision: Decision | None
-) -> tuple[str, ...]:
+def _notes(experiment: RecordedTask, decision: Decision | None) -> tuple[str, ...]:
+    recording = experiment.recording
     notes = [] if decision is None else [decision.sentence]
     notes += experiment.contingencies.notes
     if experiment.blocks.max() == 0:
         notes.append("Each session was taken as one block of constant reward probabilities.")
-    if not _armed(sessions):
+    if not _armed(recording):
         notes.append("Rewards other than 0 and 1 were recorded, so that there is no free run.")
-    if sessions.n_stimuli > 2:
+    if recording.n_stimuli > 2:
         notes.append("History kernels are those of two alternatives and stay empty.")
     return tuple(notes)
 
 
-def _contingency_table(sessions: Sessions, experiment: RecordedTask) -> pd.DataFrame:
+def _contingency_table(experiment: RecordedTask) -> pd.DataFrame:
     """Return one row an animal, block that it lived in, and stimulus."""
+    recording = experiment.recording
     probability = experiment.contingencies.probability
     low, high = experiment.contingencies.interval(NINETY)
     rows = []
-    for a, animal in enumerate(sessions.animals):
-        lived, first = np.unique(experiment.blocks[a, : sessions.n_trials[a]], return_index=True)
+    for a, animal in enumerate(recording.animals):
+        lived, first = np.unique(experiment.blocks[a, : recording.n_trials[a]], return_index=True)
         for b, start in zip(lived, first, strict=True):
-            for k, stimulus in enumerate(sessions.stimuli):
+            for k, stimulus in enumerate(recording.stimuli):
                 cell = (a, b, k)
                 numbers = (probability[cell], low[cell], high[cell])
                 rows.append((animal, b + 1, start + 1, stimulus, *map(float, numbers)))

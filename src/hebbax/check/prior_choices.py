@@ -12,8 +12,9 @@ import jax
 import numpy as np
 import pandas as pd
 
-from hebbax.check.behaviour import Trials, choice_curve
+from hebbax.check.behaviour import choice_curve
 from hebbax.check.prior_predictive import generator, template
+from hebbax.check.trials import Trials
 from hebbax.errors import HebbaxError
 from hebbax.model.priors import Shrinking
 from hebbax.model.spec import ModelSpec
@@ -78,7 +79,17 @@ def prior_choices(key: Key, spec: ModelSpec, draws: int, task: Task = TASK) -> P
     choices, rewards = np.asarray(made.choices)[:, 0], np.asarray(made.rewards)[:, 0]
     best = task.chances.argmax(1)
     block = np.cumsum(np.append(0, np.diff(best) != 0))
-    trials = Trials(choices, choices, rewards, block, best[:1], len(task.rewards))
+    trials = Trials(
+        choices,
+        choices,
+        rewards,
+        block,
+        task.session,
+        np.ones(task.trials, dtype=bool),
+        np.arange(1, task.trials + 1),
+        best[:1],
+        len(task.rewards),
+    )
     theta = model.groups[0]
     effective = None
     if isinstance(theta.prior, Shrinking):

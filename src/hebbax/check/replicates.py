@@ -3,7 +3,8 @@
 *One step ahead*: each choice is drawn given the recorded past, as in the group
 ``posterior_predictive`` of a stored posterior, with its probability. *Free*: the animal lives in
 its task again (`hebbax.simulation.environment.generate`), and choices, rewards and weights follow
-from its own simulated past. Every replicate has one draw of the posterior, and one of the
+from its own simulated past. Sessions, offers and trials without a choice are the recorded ones.
+Every replicate has one draw of the posterior, and one of the
 contingencies where these were estimated.
 """
 
@@ -15,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hebbax.check.behaviour import Trials
+from hebbax.check.trials import Trials
+from hebbax.data import Sessions
 from hebbax.model.choices import Model
 from hebbax.simulation.contingency import Contingencies
 from hebbax.simulation.environment import Baiting, Environment, generate
@@ -26,10 +28,12 @@ from hebbax.typing import Array, Key, Parameters
 class RecordedTask:
     """The task of the recorded animals.
 
-    ``blocks`` (animal, trial) from 0, -1 in padding; ``contingencies`` of each; ``baiting``:
-    whether an armed reward waits.
+    ``recording``: all trials, those without a choice among them; ``blocks`` (animal, trial) of
+    these from 0, in any order, -1 in padding; ``contingencies`` of each; ``baiting``: whether an
+    armed reward waits.
     """
 
+    recording: Sessions
     blocks: np.ndarray
     contingencies: Contingencies
     baiting: Baiting
@@ -69,7 +73,8 @@ def one_step(
 def free_runs(
     key: Key, model: Model, values: Mapping[str, np.ndarray], experiment: RecordedTask
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return choices and rewards, each ``(replicate, animal, trial)``, of animals set free."""
+    """Return choices and rewards, each ``(replicate, animal, trial)`` of the recording, of animals
+    set free."""
 
     def one(key: Key, animal: Parameters, chances: Array, trials: Lived) -> tuple[Array, Array]:
         begins, offered = trials
@@ -84,65 +89,62 @@ def free_runs(
         )
         return made.choices, made.rewards
 
-    n, animals = len(next(iter(values.values()))), model.sessions.n_animals
+    n, animals = len(next(iter(values.values()))), experiment.recording.n_animals
     contingency_key, run_key = jax.random.split(key)
     by_block = experiment.contingencies.draw(contingency_key, n)
-    # Padding runs on in the last block; what it yields is cut off.
-    blocks = np.maximum.accumulate(experiment.blocks, axis=1)
+    blocks = np.maximum(experiment.blocks, 0)  # in any block: what padding yields is cut off
     chances = by_block[:, np.arange(animals)[:, None], blocks]
     keys = jax.random.split(run_key, (n, animals))
     runs = jax.vmap(jax.vmap(one), in_axes=(0, 0, 0, None))
-    choices, rewards = jax.jit(runs)(keys, dict(values), chances, _lived(model))
+    choices, rewards = jax.jit(runs)(keys, dict(values), chances, _lived(experiment.recording))
     return np.asarray(choices), np.asarray(rewards)
 
 
-def _lived(model: Model) -> Lived:
-    """Return the sessions and offers of the recorded animals."""
-    sessions = model.sessions
-    begins, offered = None, sessions.offered
-    if sessions.n_sessions > 1:
-        begins = jnp.asarray(sessions.begins)
-    if model.spec.omitted == "decay":  # a trial without a choice stays one
-        whole = np.ones((*sessions.choices.shape, sessions.n_stimuli), dtype=bool)
-        offered = (whole if offered is None else offered) & sessions.valid[..., None]
+def _lived(recording: Sessions) -> Lived:
+    """Return the sessions and offers of the recorded animals; a trial without a choice offers
+    nothing."""
+    begins, offered = None, recording.offered
+    if recording.n_sessions > 1:
+        begins = jnp.asarray(recording.begins)
+    if (recording.n_trials > recording.valid.sum(axis=1)).any():
+        whole = np.ones((*recording.choices.shape, recording.n_stimuli), dtype=bool)
+        offered = (whole if offered is None else offered) & recording.valid[..., None]
     shown = None if offered is None else jnp.asarray(offered)
     return Lived(begins, shown)
 
 
-def recorded_trials(model: Model, experiment: RecordedTask) -> list[Trials]:
+def recorded_trials(experiment: RecordedTask) -> list[Trials]:
     """Return the recorded trials of each animal."""
-    sessions = model.sessions
-    return _trials(model, experiment, sessions.choices, sessions.choices, sessions.rewards)
+    recording = experiment.recording
+    return free_trials(experiment, recording.choices, recording.rewards)
 
 
 def predicted_trials(model: Model, experiment: RecordedTask, choices: np.ndarray) -> list[Trials]:
-    """Return choices drawn one step ahead ``(replicate, animal, trial)`` with the recorded past."""
-    return _trials(model, experiment, choices, model.sessions.choices, model.sessions.rewards)
+    """Return choices drawn one step ahead ``(replicate, animal, trial)`` of the model with the
+    recorded past."""
+    return [
+        own._replace(choices=choices[..., a, made])
+        for a, (own, made) in enumerate(
+            zip(recorded_trials(experiment), model.sessions.valid, strict=True)
+        )
+    ]
 
 
-def free_trials(
-    model: Model, experiment: RecordedTask, choices: np.ndarray, rewards: np.ndarray
-) -> list[Trials]:
-    """Return free runs ``(replicate, animal, trial)`` as trials of each animal."""
-    return _trials(model, experiment, choices, choices, rewards)
-
-
-def _trials(
-    model: Model,
-    experiment: RecordedTask,
-    choices: np.ndarray,
-    history: np.ndarray,
-    rewards: np.ndarray,
-) -> list[Trials]:
+def free_trials(experiment: RecordedTask, choices: np.ndarray, rewards: np.ndarray) -> list[Trials]:
+    """Return free runs ``(..., animal, trial)`` as trials of each animal."""
+    recording = experiment.recording
     best = experiment.contingencies.log_odds.argmax(-1)
     return [
         Trials(
             choices[..., a, made],
-            history[..., a, made],
+            choices[..., a, made],
             rewards[..., a, made],
             experiment.blocks[a, made],
+            recording.session[a, made],
+            recording.free[a, made],
+            np.flatnonzero(made) + 1,
             best[a],
-            model.sessions.n_stimuli,
+            recording.n_stimuli,
         )
-        for a, made in enumerate(model.sessions.valid)
+        for a, made in enumerate(recording.valid)
     ]

@@ -80,7 +80,10 @@ def choice_curves(check: Check) -> Figure:
     figure.supxlabel(f"trial ({rewarded})", fontsize=9, y=0.08 / height, va="bottom")
     chosen = check.stimuli[1]
     figure.supylabel(
-        f"choices of {chosen} (fraction of {WINDOW} trials)", fontsize=9, x=0.05 / width, ha="left"
+        f"choices of {chosen} (mean of {WINDOW} trials)",
+        fontsize=9,
+        x=0.05 / width,
+        ha="left",
     )
     if shown != animals:
         figure.suptitle(f"the first {len(shown)} of {len(animals)} animals", fontsize=9, x=0.01,
@@ -122,7 +125,7 @@ def _panels(check: Check) -> list[Callable[[Axes], None]]:
         ("lose-switch", "P(switch | not rewarded)"),
     ):
         panels.append(partial(_by_animal, check=check, name=name, label=label))
-    lag = "lag (trials)"
+    lag = "lag (choices)"
     for name, x, y in (
         ("run lengths", "equal choices in a row, n", "P(run of n or more)"),
         ("around a change", "trials from the change", "P(choice of the new best)"),
@@ -182,7 +185,8 @@ def _block_labels(ax: Axes, check: Check, animal: str) -> None:
 
 
 def _matching(ax: Axes, check: Check) -> None:
-    """Draw the choice against the reward fraction of B in each block of each animal."""
+    """Draw the fraction of choices of B against that of rewarded ones in each block of each
+    animal."""
     colour = model_colour(check.model)
     ax.plot([0, 1], [0, 1], **REFERENCE)
     chosen, rewarded = (
@@ -196,8 +200,8 @@ def _matching(ax: Axes, check: Check) -> None:
         ax.errorbar(x["mean"], y["mean"], spread, fmt="s", color=colour, markersize=3, linewidth=1)
         ax.plot(x["observed"], y["observed"], "o", color=OBSERVED, markersize=3.5)
     ax.set(
-        xlabel=f"rewards from {check.stimuli[1]} in a block (fraction)",
-        ylabel=f"choices of {check.stimuli[1]} (fraction)",
+        xlabel=f"{check.stimuli[1]} among rewarded choices (fraction)",
+        ylabel=f"{check.stimuli[1]} among choices (fraction)",
         xlim=(-0.03, 1.03),
         ylim=(-0.03, 1.03),
     )

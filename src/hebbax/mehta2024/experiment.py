@@ -21,7 +21,7 @@ from hebbax.rule.network import Network, free_step
 from hebbax.rule.reward import RewardSignal, remember, signal_now
 from hebbax.rule.stimulus import DEFAULT_RATE, one_hot
 from hebbax.rule.taylor import Rule
-from hebbax.simulation.environment import Baiting, blocks, deliver
+from hebbax.simulation.environment import Baiting, arm, blocks, collect
 from hebbax.typing import Array, Key
 
 MEETINGS = 8
@@ -136,7 +136,8 @@ def live(key: Key, rule: Rule, theta: Array, experiment: Experiment) -> Trajecto
         key, chance = now
         meet_key, reward_key = jax.random.split(key)
         met = meet(meet_key, network, weights, experiment.noise)
-        reward, armed = deliver(reward_key, armed, chance, met.choice, experiment.baiting)
+        armed = arm(reward_key, armed, chance, experiment.baiting)
+        reward, armed = collect(armed, met.choice)
         r = signal_now(reward, history, experiment.signal)
         after = advance(weights, met.x, r)
         return (after, armed, remember(history, reward)), Trajectory(*met, reward, r, weights)

@@ -15,6 +15,7 @@ import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
 from hebbax.data import Description
+from hebbax.data.limits import MAX_TRIALS
 from hebbax.errors import FitError
 from hebbax.model.effects import DIMENSION
 from hebbax.model.effects import NAME as EFFECT
@@ -257,7 +258,7 @@ def _check_trials(posterior: xr.DataTree, source: str) -> None:
     trials, attributes = posterior.constant_data, posterior.attrs
     ends = {
         "animal_index": (0, posterior.posterior.sizes["animal"] - 1),
-        "trial": (1, None),
+        "trial": (1, MAX_TRIALS),
         "block": (0, None),
         "session": (0, None),
         "chosen": (-1, int(attributes["n_stimuli"]) - 1),

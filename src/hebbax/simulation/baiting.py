@@ -20,7 +20,7 @@ import numpy as np
 
 from hebbax.data import Sessions
 from hebbax.errors import DataError
-from hebbax.simulation.contingency import highest, opportunities
+from hebbax.simulation.contingency import collected, highest
 from hebbax.simulation.environment import AskedBaiting, Baiting
 
 TELLING = 3.0
@@ -99,7 +99,7 @@ def decide(sessions: Sessions, blocks: np.ndarray, asked: AskedBaiting = "auto")
     """Return whether the recorded rewards were baited.
 
     Args:
-        sessions: recorded trials (`hebbax.data.compact`), rewards 0 or 1.
+        sessions: recorded trials, those without a choice among them; rewards 0 or 1.
         blocks: ``(animal, trial)`` from 0.
         asked: what they are to be taken as; ``auto`` for what they speak for.
     """
@@ -123,15 +123,12 @@ class _Rewards(NamedTuple):
 
 
 def _rewards(sessions: Sessions, blocks: np.ndarray, baiting: Baiting) -> _Rewards:
-    n_blocks = int(blocks.max()) + 1
     parts = []
-    for a, n in enumerate(sessions.n_trials):
-        choices, rewards = sessions.choices[a, :n], sessions.rewards[a, :n]
+    for a in range(sessions.n_animals):
         for k in range(sessions.n_stimuli):
-            own = choices, blocks[a, :n], n_blocks, k
-            rewarded = rewards[choices == k] > 0
-            best = highest(opportunities(*own, baiting), rewarded)
-            waited = opportunities(*own, "baited").sum(1)
+            opportunity, rewarded = collected(sessions, blocks, a, k, baiting)
+            best = highest(opportunity, rewarded)
+            waited = collected(sessions, blocks, a, k, "baited").opportunity.sum(1)
             parts.append(_Rewards(best.log_likelihood, waited, rewarded, best.chance))
     likelihoods, *each = zip(*parts, strict=True)
     return _Rewards(sum(likelihoods), *map(np.concatenate, each))

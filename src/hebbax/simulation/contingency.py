@@ -1,16 +1,17 @@
 """Reward probabilities of each animal, block and stimulus: estimated from its rewards, or given.
 
-A stimulus is armed in each trial with the probability p_b of the trial's block b. Let m_b be the
-trials of block b in which it could be armed since it was last chosen, the present one included
-(since the first trial of the session before its first choice; what is armed waits through a change
-of block). Given the choices, rewards at successive choices are independent, and
+A stimulus is armed in each trial with the probability p_b of the trial's block b, whatever the
+animal does there, and if it chooses nothing. Let m_b be the trials of block b since the stimulus
+was last chosen in the session, the present one included (since the first trial of the session
+before its first choice there; what is armed waits through a change of block, and is gone when a
+session begins). Given the choices, rewards at successive choices are independent, and
 
     P(reward) = 1 - prod_b (1 - p_b)^(m_b).
 
 This is exact for ``baited`` rewards; for ``independent`` ones only the present trial counts, m_b =
-[b is its block]. An armed reward that was never collected says nothing. In a trial without a
-choice nothing is collected, and a stimulus can be armed where the sessions still hold that trial.
-Which of the two it is, `hebbax.simulation.baiting` decides.
+[b is its block]. An armed reward that was never collected says nothing. It is the task that
+`hebbax.simulation.environment.generate` makes. Which of the two it is,
+`hebbax.simulation.baiting` decides.
 """
 
 from collections.abc import Iterable
@@ -83,12 +84,33 @@ def opportunities(
     choices: np.ndarray, blocks: np.ndarray, n_blocks: int, stimulus: int, baiting: Baiting
 ) -> np.ndarray:
     """Return m ``(choice of the stimulus, block)``: trials of each block in which the reward that
-    this choice may collect could be armed."""
+    this choice may collect could be armed. ``choices`` (trial,), `NO_CHOICE` without one, and
+    ``blocks`` (trial,) are those of one session."""
     chosen = np.flatnonzero(choices == stimulus)
     here = (blocks[:, None] == np.arange(n_blocks)).astype(float)
     if baiting == "independent":
         return here[chosen]
     return np.diff(here.cumsum(0)[chosen], axis=0, prepend=np.zeros((1, n_blocks)))
+
+
+class Collected(NamedTuple):
+    """The choices of one stimulus of one animal, all sessions: ``opportunity`` (choice, block) as
+    in `opportunities`, and whether each was ``rewarded`` (choice,)."""
+
+    opportunity: np.ndarray
+    rewarded: np.ndarray
+
+
+def collected(
+    sessions: Sessions, blocks: np.ndarray, animal: int, stimulus: int, baiting: Baiting
+) -> Collected:
+    """Return what an animal collected at a stimulus; ``blocks`` (animal, trial) from 0."""
+    n, n_blocks = sessions.n_trials[animal], int(blocks.max()) + 1
+    choices, own = sessions.choices[animal, :n], blocks[animal, :n]
+    begins = np.flatnonzero(sessions.begins[animal, :n])
+    parts = zip(np.split(choices, begins), np.split(own, begins), strict=True)
+    each = [opportunities(*part, n_blocks, stimulus, baiting) for part in parts]
+    return Collected(np.concatenate(each), sessions.rewards[animal, :n][choices == stimulus] > 0)
 
 
 def fit(opportunity: np.ndarray, rewarded: np.ndarray) -> Fit:
@@ -155,7 +177,7 @@ def estimate(sessions: Sessions, blocks: np.ndarray, baiting: Baiting) -> Contin
     """Return the contingencies that the recorded rewards imply.
 
     Args:
-        sessions: recorded trials, all with a choice; a reward above 0 is one.
+        sessions: recorded trials, those without a choice among them; a reward above 0 is one.
         blocks: ``(animal, trial)`` from 0.
         baiting: whether an armed reward waits.
     """
@@ -163,11 +185,9 @@ def estimate(sessions: Sessions, blocks: np.ndarray, baiting: Baiting) -> Contin
     shape = (sessions.n_animals, n_blocks, sessions.n_stimuli)
     log_odds = np.zeros(shape)
     factor = np.zeros((shape[0], shape[2], n_blocks, n_blocks))
-    for a, n in enumerate(sessions.n_trials):
-        choices, rewards = sessions.choices[a, :n], sessions.rewards[a, :n]
+    for a in range(sessions.n_animals):
         for k in range(sessions.n_stimuli):
-            m = opportunities(choices, blocks[a, :n], n_blocks, k, baiting)
-            fitted = fit(m, rewards[choices == k] > 0)
+            fitted = fit(*collected(sessions, blocks, a, k, baiting))
             log_odds[a, :, k] = fitted.log_odds
             factor[a, k] = np.linalg.cholesky(fitted.covariance)
     return Contingencies(log_odds, factor)

@@ -72,8 +72,8 @@ class Task(NamedTuple):
     @property
     def chances(self) -> np.ndarray:
         """Probability of arming a reward ``(trial, stimulus)``: blocks as equal as can be."""
-        rolled = np.array([np.roll(self.rewards, k) for k in range(self.blocks)])
-        return blocks(rolled, -(-self.trials // self.blocks))[: self.trials]
+        rolled = np.array([np.roll(self.rewards, k) for k in range(self.blocks)], dtype=float)
+        return rolled[np.arange(self.trials) * self.blocks // self.trials]
 
     @property
     def session(self) -> np.ndarray:
@@ -136,14 +136,16 @@ def reject(key: Key, log_offer: Array, log_accept: Array, most: float = np.inf) 
     )
 
 
-def deliver(
-    key: Key, armed: Array, probability: Array, choice: Array, baiting: Baiting
-) -> tuple[Array, Array]:
-    """Return this trial's reward (0 or 1) and what stays armed ``(stimulus,)``."""
-    waiting = armed if baiting == "baited" else jnp.zeros_like(armed)
-    armed = jnp.logical_or(waiting, jax.random.bernoulli(key, probability))
-    reward = armed[choice].astype(float)
-    return reward, armed.at[choice].set(False)
+def arm(key: Key, waiting: Array, probability: Array, baiting: Baiting) -> Array:
+    """Return what is armed in a trial ``(stimulus,)``, whatever the animal does in it; ``waiting``
+    (stimulus,) is what was left armed by the trial before."""
+    waiting = waiting if baiting == "baited" else jnp.zeros_like(waiting)
+    return jnp.logical_or(waiting, jax.random.bernoulli(key, probability))
+
+
+def collect(armed: Array, choice: Array) -> tuple[Array, Array]:
+    """Return the reward of a choice (0 or 1) and what is left armed ``(stimulus,)``."""
+    return armed[choice].astype(float), armed.at[choice].set(False)
 
 
 def generate(
@@ -159,8 +161,8 @@ def generate(
 
     The first accepted stimulus is k with probability P(k) = q_k p_k / sum_j q_j p_j, whatever the
     number of rejections; the reward signal comes from the simulated past. A trial that ends without
-    an acceptance changes nothing: no reward that waits or is expected, no last choice, and no
-    weight unless it decays there.
+    an acceptance arms rewards as any other and collects none. In the animal it changes nothing: not
+    the expected reward, not the last choice, and no weight unless it decays there.
     """
     advance = free_step(rule, network, animal.theta)
     rates, memory = jnp.asarray(network.stimuli), animal.rates
@@ -191,7 +193,8 @@ def generate(
             accepted = rejections.sum() < environment.most_encounters
         if offered is not None:
             accepted &= offered.any()
-        collected, waiting = deliver(reward_key, past.armed, chances, choice, environment.baiting)
+        armed = arm(reward_key, past.armed, chances, environment.baiting)
+        collected, waiting = collect(armed, choice)
         none, one = environment.outcomes
         reward = none + (one - none) * collected
         expected = None if memory.expected is None else past.expected
@@ -207,10 +210,10 @@ def generate(
             trace=towards(chosen, 1.0 if memory.trace is None else memory.trace, past.trace),
             filtered=_filtered(past, animal, logits, choice, offered),
         )
-        passed = past
+        passed = past._replace(armed=armed)
         if spec.omitted == "decay":
             nothing = jnp.zeros(network.n_inputs)
-            passed = past._replace(weights=advance(past.weights, nothing, jnp.zeros(())))
+            passed = passed._replace(weights=advance(past.weights, nothing, jnp.zeros(())))
         choice, reward = jnp.where(accepted, choice, NO_CHOICE), jnp.where(accepted, reward, 0.0)
         log_p = _log_probability(offer, accept, choice, rejections, spec.kind)
         session = Session(choice, reward, rejections, log_p)

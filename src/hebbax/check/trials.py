@@ -1,0 +1,56 @@
+"""The trials of one animal as predictive checks see them, and which of them a statistic counts.
+
+A statistic counts free trials. A forced one is part of the past of those after it, with its choice
+and its reward; and no past reaches beyond the session of a trial.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+SECOND = 1
+"""Index of the stimulus called B."""
+
+
+class Trials(NamedTuple):
+    """The trials of one animal with a choice, and the past that each choice is judged against.
+
+    ``choices`` (..., trial) are what is summarised. ``history`` (..., trial) are the choices that
+    made the past of each trial and ``rewards`` (..., trial) their rewards: the recorded ones for
+    choices drawn one step ahead, the same animal's own in a recording or a free run. ``blocks``
+    (trial,) are counted from 0, ``session`` (trial,) rises, ``free`` (trial,) says where several
+    alternatives were offered, and ``numbers`` (trial,) are those of the recording, from 1. ``best``
+    (block,) is the stimulus most often rewarded in each block.
+    """
+
+    choices: np.ndarray
+    history: np.ndarray
+    rewards: np.ndarray
+    blocks: np.ndarray
+    session: np.ndarray
+    free: np.ndarray
+    numbers: np.ndarray
+    best: np.ndarray
+    n_stimuli: int
+
+    @property
+    def first(self) -> np.ndarray:
+        """Place of the first trial of each trial's session ``(trial,)``."""
+        return np.searchsorted(self.session, self.session)
+
+    @property
+    def past(self) -> np.ndarray:
+        """Number of trials of its session before each trial ``(trial,)``."""
+        return np.arange(len(self.session)) - self.first
+
+    @property
+    def follows(self) -> np.ndarray:
+        """Whether each trial but the first is free and follows one of its session
+        ``(trial - 1,)``."""
+        return self.free[1:] & (self.past[1:] > 0)
+
+
+def ratio(part: np.ndarray | int, whole: np.ndarray | int) -> np.ndarray:
+    """Return part / whole, NaN where the whole is zero."""
+    part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)
