@@ -5,6 +5,7 @@ from functools import partial
 
 import coins
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
@@ -13,6 +14,7 @@ from small import AS_USERS_HAVE_IT, SMALL, five_terms
 
 from hebbax.data import from_animals
 from hebbax.inference import pseudo_marginal
+from hebbax.inference.density import animal_values
 from hebbax.inference.pseudo_marginal import chains
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
@@ -89,6 +91,9 @@ def test_spreads_of_groups_are_those_of_quadrature():
     spreads, p, exact = coins.two_spreads(*groups, 0.7)
     assert info.evidence.error < 0.05
     assert abs(info.evidence.log_evidence - exact) < 4 * info.evidence.error + 0.01
+    one = {name: jnp.asarray(drawn[0, -1]) for name, drawn in draws.items()}
+    again = animal_values(model, one)["preference"]
+    np.testing.assert_allclose(again, one["preference"], atol=1e-9)  # of its offsets
     first = draws["preference_spread"]
     second = first * np.exp(draws["effect"][..., 1])
     for name, drawn, density in (("first", first, p.sum(1)), ("second", second, p.sum(0))):

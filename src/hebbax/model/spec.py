@@ -153,7 +153,8 @@ class ModelSpec(Displayed):
         reward_rate_scale: standard deviation of the log odds of that rate.
         expected_start: the expected reward before the first trial.
         between_sessions: whether weights, expectation and trace of choices are set back (``reset``)
-            when a session begins, kept (``keep``), or kept in part (``retain``).
+            when a session begins, kept (``keep``), or kept in part (``retain``; a window of rewards
+            and the last choice are then kept whole).
         retention_median: of the part that is kept under ``retain``.
         retention_scale: standard deviation of the log odds of that part.
         omitted: whether a trial without a choice goes by (``pass``), or terms without x, y and r
