@@ -138,6 +138,8 @@ def test_options_beside_settings_are_refused(fit):
     settings = pseudo_marginal.Settings(draws=10)
     with pytest.raises(FitError, match=r"draws: given beside settings, which hold all of them\."):
         hebbax.fit(fit.sessions, settings=settings, draws=5)
+    with pytest.raises(FitError, match=r'^method "map" is given beside settings of "pseudo-marg'):
+        hebbax.fit(fit.sessions, method="map", settings=settings)
     with pytest.raises(FitError, match="give settings of a sampler"):
         hebbax.run(fit.sessions, settings=svi.Settings())
     with pytest.raises(ModelError, match=r"no model given\."):

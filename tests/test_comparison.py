@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 from hebbax.check import leave_one_out as loo
 from hebbax.check.comparison import compare, deviances, explained, write_tables
+from hebbax.data import Record, from_animals
 from hebbax.errors import FitError
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
@@ -68,6 +69,25 @@ def exact_loo(prior_sd):
     precision = (N - 1) + prior_sd**-2
     mean = (DATA.sum() - DATA) / precision
     return norm.logpdf(DATA, mean, np.sqrt(1.0 + 1.0 / precision))
+
+
+def test_an_animal_without_a_free_choice_explains_nothing():
+    """The last animal was forced in every trial: nothing of it is observed."""
+    rng = np.random.default_rng(0)
+    records = []
+    for name in ("free", "forced"):
+        choices = rng.integers(2, size=20)
+        offered = np.ones((20, 2), bool) if name == "free" else np.eye(2, dtype=bool)[choices]
+        records.append(
+            Record(name, choices, rng.integers(2, size=20).astype(float), offered=offered)
+        )
+    posterior = made.posterior(ModelSpec("m", ("x r",)), from_animals(records, ("a", "b"), "s"))
+    found = deviances(posterior)
+    assert list(found.index) == ["free", "forced"]
+    assert found.loc["forced"].tolist() == [0.0, 0.0]
+    percent = explained(found["model"], found["chance"])
+    assert np.isfinite(percent["free"])
+    assert np.isnan(percent["forced"])
 
 
 def test_loo_is_that_of_exact_refits_and_sums_go_by_animal():

@@ -264,6 +264,10 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
     assert [t.get_text() for t in of_models.get_legend().get_texts()] == ["truth of the population"]
     one = joint.joint(compare(fits, {"forgetting": PASSED, "reward": BAD}), fits)
     assert "forgetting, the only model that did not fail its diagnostics" in one.sentence
+    alone = {"forgetting": fits["forgetting"]}
+    assert "forgetting, the only model that was fitted" in (
+        joint.joint(compare(alone, {"forgetting": PASSED}), alone).sentence
+    )
     assert one.models["probability"].to_dict() == pytest.approx(
         {"forgetting": 1.0, "reward": np.nan}, nan_ok=True
     )

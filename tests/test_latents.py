@@ -265,6 +265,14 @@ def test_the_picture_shows_whole_sessions_and_where_they_begin(fit):
     plt.close("all")
 
 
+def test_trials_that_were_all_forced_have_a_picture_without_probabilities(fit):
+    own = latents(fit, animals=["animal1"])
+    forced = own.assign(forced=own["forced"] | True)
+    figure = figures.session(forced, diagnose(fit))
+    assert [line for line in figure.axes[-1].lines if len(line.get_xdata()) > 2] == []
+    plt.close("all")
+
+
 def test_a_model_that_learns_nothing_has_no_weights_to_show():
     fit = made.posterior(ModelSpec("m", ()))
     found = latents(fit)

@@ -28,6 +28,16 @@ def test_a_stopped_experiment_goes_on(tmp_path):
     assert path.read_text().startswith("# hebbax ")
 
 
+def test_what_is_begun_anew_replaces_rows_with_its_first_ones(tmp_path):
+    path = tmp_path / "grid.csv"
+    Ledger(path, ("seed",), {"epochs": 3}).add([{"seed": 1, "r2": 0.5}])
+    anew = Ledger(path, ("seed",), {"epochs": 4}, anew=True)
+    assert not anew.done(seed=1)
+    assert read(path)["r2"].tolist() == [0.5]
+    anew.add([{"seed": 2, "r2": 0.25}])
+    assert Ledger(path, ("seed",), {"epochs": 4}).frame["r2"].tolist() == [0.25]
+
+
 def test_a_name_with_a_sign_of_comments_is_read_back(tmp_path):
     path = tmp_path / "grid.csv"
     Ledger(path, ("rule",), 0).add([{"rule": "a #1", "r2": 0.5}])

@@ -18,12 +18,38 @@ from hebbax.posterior import latents, summary
 from hebbax.posterior.forgetting import animal_losses, in_trials
 from hebbax.posterior.verdict import Verdict
 from hebbax.reporting import animals as tables_of_animals
-from hebbax.reporting import first, model
+from hebbax.reporting import first, model, sections
+from hebbax.reporting import study as studies
 from hebbax.reporting.cells import Interval, cells, joined
 from hebbax.reporting.glossary import WORDS, listed, word
+from hebbax.reporting.study import Study
 from hebbax.reporting.trials import SCALE, trials
+from hebbax.runs.attempts import Failed
 
 PASSED, BAD = Verdict((), {}, ""), Verdict(("R-hat is 1.2",), {}, "")
+
+
+def test_what_differs_between_posteriors_is_said_of_each():
+    one = made.posterior(shape=(2, 5))
+    other = one.copy()
+    other.attrs = {**one.attrs, "seed": 7, "model": "other"}
+    unknown = Failed("The comparison", ValueError("no"))
+    said = sections._provenance(Study({"m": one, "other": other}, {}, unknown, {}))
+    lines = said.split("\n")
+    first, second = lines.index("# m"), lines.index("# other")
+    assert f"data: {one.attrs['data']}" in lines[:first]
+    assert [line for line in lines if line.startswith("seed:")] == ["seed: 0", "seed: 7"]
+    assert first < lines.index("seed: 0") < second < lines.index("seed: 7")
+
+
+def test_tables_of_an_earlier_study_are_removed(tmp_path):
+    for name in ("losses.csv", "groups.csv", "comparison.csv", "answer.json", "mine.csv"):
+        (tmp_path / name).write_text("of before")
+    table = pd.DataFrame({"grade": ["passed"]})
+    study = Study({}, {}, Failed("The comparison", ValueError("no")), {}, tables={"losses": table})
+    assert studies._write(study, tmp_path) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"losses.csv", "mine.csv"}
+    assert "passed" in (tmp_path / "losses.csv").read_text()
 
 
 @pytest.fixture(scope="module")

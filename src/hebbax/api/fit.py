@@ -221,7 +221,7 @@ def fit(
     recording: Any,
     model: Declared = "forgetting",
     *,
-    method: methods.Method = "pseudo-marginal",
+    method: methods.Method = methods.DEFAULT,
     by: str | None = None,
     seed: int = 0,
     out: str | Path | None = None,
@@ -294,9 +294,12 @@ def chosen(
     settings: methods.Settings | None, method: methods.Method, options: Mapping[str, Any]
 ) -> methods.Settings:
     """Return the settings that are given, or those of a method with some options; raise `FitError`
-    where both are given."""
+    where both are given, or settings of another method than the one that was asked for."""
     if settings is None:
         return methods.settings_of(method, options)
+    own = methods.method_of(settings)
+    if method not in (methods.DEFAULT, own):
+        raise FitError(f'method "{method}" is given beside settings of "{own}"; leave one out.')
     if options:
         raise FitError(f"{', '.join(options)}: given beside settings, which hold all of them.")
     return settings

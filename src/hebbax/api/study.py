@@ -14,6 +14,7 @@ from hebbax.errors import FitError
 from hebbax.model.declared import with_formulas
 from hebbax.model.defaults import default_models
 from hebbax.model.spec import ModelSpec
+from hebbax.posterior import methods
 from hebbax.posterior.methods import Sampler
 from hebbax.posterior.observed import check_comparable
 from hebbax.reporting import sections
@@ -134,11 +135,11 @@ def run(
     sessions = recorded(recording)
     if models is None:
         models = default_models(sessions)
-    if isinstance(models, str | ModelSpec) or callable(models):
+    if isinstance(models, str | Path | ModelSpec) or callable(models):
         models = [models]
     specs = with_formulas([spec_of(model) for model in models], by)
     predictive.check_blocks(sessions, trials_per_block)
-    sampler = chosen(settings, "pseudo-marginal", options)
+    sampler = chosen(settings, methods.DEFAULT, options)
     if not isinstance(sampler, Sampler):
         raise FitError("a report is of posteriors that were sampled; give settings of a sampler.")
     checks = predictive.Settings(trials_per_block=trials_per_block, baiting=baiting)

@@ -239,10 +239,11 @@ def deviances(posterior: xr.DataTree) -> pd.DataFrame:
     own = log_mean(drawn(posterior.log_likelihood[site_of(posterior)]))
     each = {"model": own, "chance": even}
     animals = pd.Index(np.asarray(posterior.posterior["animal"]), name="animal")
-    return pd.DataFrame({of: -2 * np.bincount(index, p) for of, p in each.items()}, animals)
+    sums = {of: -2 * np.bincount(index, p, len(animals)) for of, p in each.items()}
+    return pd.DataFrame(sums, animals)
 
 
 def explained(deviance: pd.Series, reference: pd.Series) -> pd.Series:
     """Return the part of a reference's `deviances` that is explained, in percent:
-    100 (1 - D / D_0)."""
-    return 100 * (1 - deviance / reference)
+    100 (1 - D / D_0); missing of an animal without a free choice."""
+    return 100 * (1 - deviance / reference.where(reference > 0))

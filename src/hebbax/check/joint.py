@@ -108,7 +108,8 @@ def answer(score: Score, found: Mapping[str, Fading], weight: Mapping[str, float
         parts = {name: found[name].of(kind) for name in as_good}
         together[kind] = averaged(mixed(parts, weight))
     best = f"which predicts {score.question} best"
-    which = best if len(score.trusted) > 1 else "the only model that did not fail its diagnostics"
+    only = "that did not fail its diagnostics" if len(score.ranking) > 1 else "that was fitted"
+    which = best if len(score.trusted) > 1 else f"the only model {only}"
     alike = f"the {len(as_good)} models that predict {score.question} best and are not told apart"
     told = f"{as_good[0]}, {which}" if len(as_good) == 1 else alike
     sure = {

@@ -244,8 +244,11 @@ def recover(
     folder: Path,
     staff: workers.Workers | None = None,
     progress: Progress = silent,
+    *,
+    anew: bool = False,
 ) -> Recovery:
-    """Return what ``simulations`` of each model say, taking those in the folder from there.
+    """Return what ``simulations`` of each model say, taking those in the folder from there, if not
+    ``anew``.
 
     Written are ``recovery.csv`` (`Recovery.table`), each data set as soon as it is judged, and in
     the end ``recovery_<criterion>.csv`` with confusion and inversion, ``recovery_pairs.csv`` and
@@ -254,7 +257,7 @@ def recover(
     """
     check(specs)
     models = tuple(specs)
-    ledger = Ledger(path(folder), ("simulation",), (models, settings))
+    ledger = Ledger(path(folder), ("simulation",), (models, settings), anew=anew)
     total = simulations * len(models)
     work = partial(simulate, models, settings)
     workers.fill([ledger], "simulation", total, work, staff or workers.Workers(), progress)

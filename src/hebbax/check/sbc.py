@@ -202,15 +202,19 @@ def calibrate(
     folder: Path,
     staff: workers.Workers | None = None,
     progress: Progress = silent,
+    *,
+    anew: bool = False,
 ) -> Calibrated:
-    """Return what ``simulations`` of a model say, taking those that are in the folder from there.
+    """Return what ``simulations`` of a model say, taking those that are in the folder from there,
+    if not ``anew``.
 
     Written are ``calibrate_<model>.csv`` and ``calibrate_<model>_fits.csv`` (`Calibrated`), each
     simulation as soon as it is finished, and in the end ``calibrate_<model>_summary.csv``. Raises
     `HebbaxError` where those there were made with other settings.
     """
     check(settings)
-    ledgers = [Ledger(p, ("simulation",), (spec, settings)) for p in paths(folder, spec.name)]
+    made_of, key = (spec, settings), ("simulation",)
+    ledgers = [Ledger(p, key, made_of, anew=anew) for p in paths(folder, spec.name)]
     work = partial(simulate, spec, settings)
     workers.fill(ledgers, "simulation", simulations, work, staff or workers.Workers(), progress)
     ranks, fits = (ledger.arrange().query(f"simulation < {simulations}") for ledger in ledgers)

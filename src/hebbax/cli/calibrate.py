@@ -1,7 +1,6 @@
 """The command that asks whether posteriors are right as often as they say: calibrate."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -77,10 +76,10 @@ class Plan:
 
 def _one(spec: ModelSpec, plan: Plan) -> None:
     """Print and draw whether the posteriors of a model are right."""
-    if plan.anew:
-        _remove(sbc.paths(plan.out, spec.name))
     with progress(spec.name) as tell:
-        found = sbc.calibrate(spec, plan.settings, plan.simulations, plan.out, plan.staff, tell)
+        found = sbc.calibrate(
+            spec, plan.settings, plan.simulations, plan.out, plan.staff, tell, anew=plan.anew
+        )
     draw = partial(figures.calibration, found, plan.settings.ranked)
     picture(draw, plan.out / f"calibrate_{file_name(spec.name)}.png")
     shown = found.summary.table[SHOWN]
@@ -91,11 +90,9 @@ def _one(spec: ModelSpec, plan: Plan) -> None:
 
 def _several(specs: list[ModelSpec], plan: Plan) -> None:
     """Print and draw whether models can be told apart."""
-    if plan.anew:
-        _remove([model_recovery.path(plan.out)])
     with progress("recovery") as tell:
         found = model_recovery.recover(
-            specs, plan.settings, plan.simulations, plan.out, plan.staff, tell
+            specs, plan.settings, plan.simulations, plan.out, plan.staff, tell, anew=plan.anew
         )
     picture(partial(figures.model_recovery, found), plan.out / "recovery.png")
     for name, confusion in found.confusion.items():
@@ -115,11 +112,6 @@ def _outcomes(text: str) -> tuple[float, float]:
             " the smaller first, as in -1/1."
         ) from None
     return none, one
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
 
 
 def _check(animals: int, task: Task) -> None:

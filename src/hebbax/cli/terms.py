@@ -28,11 +28,14 @@ from hebbax.posterior.verdict import Verdict
 from hebbax.reporting import study
 from hebbax.rule.taylor import TaylorRule
 from hebbax.runs.attempts import DETAILS, Failed, attempt, write_details
-from hebbax.runs.files import write_tables
+from hebbax.runs.files import remove, write_tables
 from hebbax.terms import answer, inclusion, projection, readout, weighing
 
 SAMPLING = pseudo_marginal.Settings()
 """How the leading sub-models are sampled."""
+
+CONFIRMED = "terms_confirmed"
+"""Table of the sub-models that were sampled."""
 
 UNCHECKED = (
     "Whether animals with this rule would behave like these is not checked: --confirm 1 samples "
@@ -82,6 +85,8 @@ def terms(
     )
     answer.write(asked, out)
     write_tables(dict(zip(answer.TABLES, tables, strict=True)), out, HebbaxError)
+    remove(out, [f"{CONFIRMED}.csv"])  # of an earlier answer
+    write_details([], out)
     picture(partial(figures.inclusion, weighed), out / "terms.png")
     picture(partial(figures.projection, projected), out / "terms projection.png")
     print_table(_term_table(by_term))
@@ -115,7 +120,7 @@ def told_of(
     for score in compared.scores:
         print_table(score_table(score))
     evidence = evidence.set_axis(pd.Index(list(sampled), name="sub-model"))
-    write_tables({"terms_confirmed": evidence.join(compared.choices.table)}, out, HebbaxError)
+    write_tables({CONFIRMED: evidence.join(compared.choices.table)}, out, HebbaxError)
     best = (compared.trusted or compared.ranking)[0]
     return best, verdicts[best]
 

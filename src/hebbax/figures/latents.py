@@ -124,6 +124,8 @@ def _probabilities(ax: Axes, shown: xr.Dataset) -> None:
 
 def _band(ax: Axes, values: xr.DataArray, row: int, label: str) -> None:
     """Draw the mean and the interval of a latent of one alternative, each session on its own."""
+    if not values.sizes["trial"]:  # all of them were forced
+        return
     for k, (_, own) in enumerate(values.groupby("session")):
         mean, low, high = (own.sel(statistic=name) for name in ("mean", "5 %", "95 %"))
         trial, colour = own["trial"], _colour(row)

@@ -58,7 +58,7 @@ def posteriors_in(folder: Path) -> dict[str, xr.DataTree]:
     model, and for a file that may not be read or is damaged, whatever it was.
     """
     found: dict[str, Path] = {}
-    for path in sorted(folder.glob("*.nc")):
+    for path in sorted(folder.glob("[!.]*.nc")):  # hidden: cut off while it was written
         attributes = netcdf.attributes(path, "netCDF file", FitError)
         if not is_stored_fit(attributes):
             continue

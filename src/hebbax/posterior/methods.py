@@ -12,6 +12,8 @@ from hebbax.validation.limits import MAX_CHAINS, MAX_DRAWS, MAX_STEPS, MIN_DRAWS
 
 Method = Literal["pseudo-marginal", "nuts", "svi", "map"]
 
+DEFAULT: Method = "pseudo-marginal"
+
 SAMPLED: tuple[Method, ...] = ("pseudo-marginal", "nuts")
 """The methods that give draws of the posterior."""
 

@@ -130,7 +130,8 @@ def _animals(study: Study) -> figures.Animals | None:
 def rests_on(found: Joint, animals: figures.Animals | None, score: Score | None, n: int) -> str:
     """Return the answer in trials, how many animals ``n`` it rests on, in which of them weights
     fade slowest and fastest, and how far behind the models are that it is taken from."""
-    said = [f"This rests on {n} animal{'s' if n > 1 else ''}"]
+    of_all = f"{n} animal{'s' if n > 1 else ''}"
+    said = [f"This rests on {of_all}"]
     shown = found.models[found.models["as_good"].astype(bool)]
     lost = {
         kind: one
@@ -141,7 +142,7 @@ def rests_on(found: Joint, animals: figures.Animals | None, score: Score | None,
         whose = {_memory(one): WHOSE[kind] for kind, one in lost.items()}
         alike = len(lost) == len(SUBJECTS) and len(whose) == 1
         kept = [m if alike else f"{m} for {of}" for m, of in whose.items()]
-        said[0] = f"That is a memory of {' and of '.join(kept)}, from {n} animals"
+        said[0] = f"That is a memory of {' and of '.join(kept)}, from {of_all}"
     if animals is not None:
         # What the chosen weight loses may be learning: of a delta rule it is the learning rate.
         for kind in [kind for kind in lost if kind == "unchosen" and n > 1]:

@@ -17,6 +17,9 @@ from hebbax.reporting.trials import trials
 from hebbax.runs import attempts
 from hebbax.runs.attempts import Failed, attempt
 
+MADE_WITH = ("data", "data_hash", "method", "seed", "settings", "versions", "created_at")
+"""Attributes of a posterior that say how it was made."""
+
 
 @dataclass(frozen=True)
 class Written:
@@ -73,11 +76,21 @@ def _provenance(study: Study) -> str:
     if study.command and made != [study.command]:
         lines += ["# this report, by", study.command, ""]
     source = next(iter(fits.values()))
-    shared = ("data", "data_hash", "method", "seed", "settings", "versions", "created_at")
-    lines += [f"{key}: {source.attrs[key]}" for key in shared if key in source.attrs]
+    shared = [
+        key
+        for key in MADE_WITH
+        if len({str(posterior.attrs.get(key)) for posterior in fits.values()}) == 1
+    ]
+    lines += _said(source, shared)
     for name, posterior in fits.items():
-        lines += ["", f"# {name}", _model_file(posterior)]
+        own = [key for key in MADE_WITH if key not in shared]
+        lines += ["", f"# {name}", *_said(posterior, own), _model_file(posterior)]
     return "\n".join(lines)
+
+
+def _said(posterior: xr.DataTree, keys: Sequence[str]) -> list[str]:
+    """Return some attributes of a posterior, a line each."""
+    return [f"{key}: {posterior.attrs[key]}" for key in keys if key in posterior.attrs]
 
 
 def _commands(fits: Mapping[str, xr.DataTree]) -> list[str]:

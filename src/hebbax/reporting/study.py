@@ -44,6 +44,12 @@ from hebbax.runs.attempts import Failed, attempt
 from hebbax.runs.names import check_distinct
 from hebbax.typing import Progress
 
+TABLES = (
+    "deviance", "coefficients", "population", "sensitivity", "diagnostics", "losses",
+    "losses_by_animal", "groups", "differences",
+)  # fmt: skip
+"""Tables of all models; those that a study does not write are of an earlier one."""
+
 ProgressOf: TypeAlias = Callable[[str], Progress]
 """Returns the progress of one named task."""
 
@@ -254,14 +260,18 @@ def _diagnostics_table(verdicts: Mapping[str, Verdict]) -> pd.DataFrame:
 
 
 def _write(study: Study, folder: Path) -> list[Failed]:
-    """Write all tables, each on its own, and return those that could not be made or written."""
+    """Write all tables, each on its own, and return those that could not be made or written; those
+    of an earlier study that this one has not are removed."""
     made = [table for table in study.tables.values() if isinstance(table, Failed)]
     writers: dict[str, Callable[[], None]] = {
         f"{name}.csv": partial(files.write_tables, {name: table}, folder, FitError)
         for name, table in study.tables.items()
         if not isinstance(table, Failed)
     }
-    if not isinstance(study.compared, Failed):
+    files.remove(folder, [f"{name}.csv" for name in TABLES if f"{name}.csv" not in writers])
+    if isinstance(study.compared, Failed):
+        files.remove(folder, comparison.TABLES)
+    else:
         writers["comparison.csv"] = partial(comparison.write_tables, study.compared, folder)
     if isinstance(study.joint, Joint):
         writers["answer.json"] = partial(write_joint, study.joint, folder)

@@ -35,15 +35,18 @@ class Ledger:
 
     ``keys`` are the columns that name a cell and ``settings`` whatever else the numbers depend on
     (their values are compared). Raises `HebbaxError` for a file that is damaged, or was made with
-    other settings or by other versions, and leaves it as it is.
+    other settings or by other versions, and leaves it as it is. Begun ``anew``, the rows that are
+    there are not read; they stay until the first new ones take their place.
     """
 
-    def __init__(self, path: Path, keys: tuple[str, ...], settings: object) -> None:
+    def __init__(
+        self, path: Path, keys: tuple[str, ...], settings: object, *, anew: bool = False
+    ) -> None:
         self.path, self.keys = path, keys
         self.provenance = provenance(settings)
         self._settings = settings
         self.frame = pd.DataFrame()
-        if path.is_file():
+        if path.is_file() and not anew:
             stored = _stored(path)
             _check_made_alike(path, stored, settings)
             self.frame = stored.rows
