@@ -28,7 +28,7 @@ from hebbax.posterior import fits, inference_data
 from hebbax.simulation.cohort import QUICK, simulate
 from hebbax.terms import answer, weighing
 from hebbax.terms.inclusion import SETTLED, Inclusion, Settings
-from hebbax.terms.projection import averaged, of_posterior, project
+from hebbax.terms.projection import of_posterior, project
 from hebbax.terms.readout import (
     in_symbols,
     joint,
@@ -241,8 +241,7 @@ def test_what_cannot_be_weighed_is_refused(sessions, spec, sentence):
 
 def test_the_projection_stops_at_the_terms_that_made_the_choices(sessions, weighed):
     spec = ModelSpec("candidates", CANDIDATES)
-    reference = averaged(candidate_model(sessions, spec), weighed)
-    projected = project(sessions, spec, reference, weighed)
+    projected = project(sessions, spec, weighed)
     assert set(projected.smallest) == {"x r", "w"}
     table = projected.table
     assert table["divergence"].iloc[0] > 10 * table["divergence"].iloc[2]
@@ -272,7 +271,7 @@ def test_the_choices_a_posterior_predicts_are_the_mean_over_its_draws(sessions):
 def test_only_choices_are_projected(sessions, weighed):
     spec = ModelSpec("candidates", CANDIDATES, likelihood="encounter")
     with pytest.raises(ModelError) as caught:
-        project(sessions, spec, np.zeros((1, 1, 2)), weighed)
+        project(sessions, spec, weighed)
     assert str(caught.value) == "candidates: only the choice likelihood is projected."
 
 

@@ -19,7 +19,6 @@ from hebbax.cli.recordings import described
 from hebbax.cli.repeating import command_line
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
-from hebbax.inference.scaling import candidate_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits, fitting
@@ -72,8 +71,7 @@ def terms(
     prepare_folder(out)
     with progress("terms") as tell:
         weighed = weighing.weigh(sessions, spec, settings, tell)
-        reference = projection.averaged(candidate_model(sessions, spec), weighed)
-        projected = projection.project(sessions, spec, reference, weighed, tell)
+        projected = projection.project(sessions, spec, weighed, progress=tell)
     by_term = readout.term_table(weighed, spec.rate, sessions.n_stimuli)
     by_submodel = readout.submodel_table(weighed)
     tables = (

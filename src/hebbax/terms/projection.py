@@ -116,8 +116,8 @@ def check_projected(spec: ModelSpec) -> None:
 def project(
     sessions: Sessions,
     spec: ModelSpec,
-    reference: np.ndarray,
     weighed: Inclusion,
+    reference: np.ndarray | None = None,
     progress: Progress = silent,
 ) -> Projection:
     """Return the projection of a reference on growing sub-models of a declared model.
@@ -125,8 +125,9 @@ def project(
     Args:
         sessions: recorded trials.
         spec: the model of all candidate terms.
-        reference: probabilities of the choices ``(animal, trial, stimulus)``.
         weighed: its sub-models; their scales are used, and each projection begins at their mode.
+        reference: probabilities of the choices ``(animal, trial, stimulus)``; without it those of
+            the average of all sub-models (`averaged`).
         progress: called after each batch.
 
     Raises:
@@ -134,6 +135,7 @@ def project(
     """
     check_projected(spec)
     model = candidate_model(sessions, spec)
+    reference = averaged(model, weighed) if reference is None else reference
     n = len(spec.terms)
     scales = np.concatenate([weighed.scales, model.scales[n:]])
     climb = Climb(model, scales, weighed.settings.climb, EMPHASIS * reference)
