@@ -21,10 +21,12 @@ def inclusion(weighed: Inclusion) -> Figure:
     """Return the probability of each term, with its sensitivity, and of each pair."""
     n = len(weighed.terms)
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(9.5, 1.6 + 0.34 * n), layout="constrained", width_ratios=(1.1, 1.0)
+        1, 2, figsize=(9.5, 2.0 + 0.34 * n), layout="constrained", width_ratios=(1.1, 1.0)
     )
     probabilities(left, weighed)
     pairs(right, weighed)
+    # Below the panels: below an axis it would lie on its label where there are few terms.
+    figure.legend(loc="outside lower left", fontsize=7, ncols=3, frameon=False)
     return figure
 
 
@@ -48,7 +50,6 @@ def probabilities(ax: Axes, weighed: Inclusion) -> None:
     ax.set_ylim(len(rows) - 0.5, -1.2)
     ax.set_xlim(-0.03, 1.03)
     ax.set_xlabel("posterior probability that the term is in")
-    ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
 
 
 def pairs(ax: Axes, weighed: Inclusion) -> None:
