@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 from command import HEBBAX, LIMIT
 from conftest import random_sessions
@@ -49,13 +50,15 @@ def test_no_home_at_all_is_no_fault():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_unknown_device_is_one_sentence(tmp_path):
-    done = run(
-        "models", "--model", "reward", "--out", tmp_path, changed={"JAX_PLATFORMS": "abacus"}
-    )
+@pytest.mark.parametrize("device", ["abacus", "cuda"])
+def test_a_device_that_is_not_there_is_one_sentence(tmp_path, device):
+    if device == "cuda" and jax.default_backend() == "gpu":
+        pytest.skip("JAX has a GPU here")
+    done = run("models", "--model", "reward", "--out", tmp_path, changed={"JAX_PLATFORMS": device})
     assert done.returncode == 2
     assert done.stderr == (
-        'hebbax: JAX_PLATFORMS is "abacus", and JAX does not start there; unset it, or set it to "cpu".\n'
+        f'hebbax: JAX_PLATFORMS is "{device}", and JAX does not start there; unset it, or set it to '
+        '"cpu".\n'
     )
     assert list(tmp_path.iterdir()) == []
 

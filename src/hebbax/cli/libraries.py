@@ -21,7 +21,7 @@ def start() -> None:
     if asked:
         try:
             jax.devices()
-        except RuntimeError as problem:
+        except (RuntimeError, AssertionError) as problem:  # the latter of "cuda" without a GPU
             raise HebbaxError(
                 f'JAX_PLATFORMS is "{plain(asked)}", and JAX does not start there; unset it, or '
                 'set it to "cpu".'
