@@ -191,6 +191,16 @@ def test_what_looks_like_something_else_is_asked_about(case):
     assert asked(*arguments) == (sentence,)
 
 
+@pytest.mark.parametrize("names", [("M1", "m1"), ("m 1", "m1")])
+def test_animals_that_differ_in_capitals_or_blanks_are_asked_about(names):
+    records = [Record(name, np.array([0, 1, 0, 1]), np.array([1.0, 0, 0, 1])) for name in names]
+    (question,) = describe(from_animals(records, ["A", "B"], "s")).questions
+    assert question == (
+        f'"{names[0]}" and "{names[1]}" differ in capitals or blanks only, and count as 2 animals; '
+        "if they are one, give them one name."
+    )
+
+
 def test_what_was_hardly_ever_met_is_counted_in_encounters():
     """Twelve trials with a choice, 120 rejections of A and B each; of C one choice, or one
     rejection, or two of each."""

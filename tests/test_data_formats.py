@@ -1,6 +1,8 @@
 """Excel and NWB, written by the libraries that others write them with, hold what a CSV holds."""
 
 import datetime
+import re
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -35,17 +37,17 @@ def sessions(table, tmp_path_factory):
     return hebbax.read(path)
 
 
-def save_nwb(path, rows, columns=("choice", "reward", "forced"), subject="m2", day=1):
+def save_nwb(path, rows, columns=("choice", "reward", "forced"), subject="m2", day=1, sex="F"):
     """Write trials as a laboratory does: a file a session."""
     start = datetime.datetime(2024, 5, day, 9, tzinfo=datetime.UTC)
-    who = None if subject is None else Subject(subject_id=subject, sex="F", species="Mus musculus")
+    who = None if subject is None else Subject(subject_id=subject, sex=sex, species="Mus musculus")
     file = NWBFile("a bandit", f"{subject}-{day}", start, subject=who)
     for name in (*columns, "licks") if len(rows) else ():
         file.add_trial_column(name, name, index=name == "licks")
     for k, row in enumerate(rows):
         cells = dict(zip(columns, row, strict=True))
         file.add_trial(float(k), k + 0.5, licks=[k + 0.1, k + 0.2], **cells)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with NWBHDF5IO(path, "w") as opened:
         opened.write(file)
 
@@ -102,6 +104,92 @@ def test_nwb_files_of_one_recording_have_the_same_columns(tmp_path):
     (tmp_path / "n" / "1.mat").write_bytes(b"")
     with pytest.raises(DataError, match=r"holds 1\.nwb and 1\.mat; put NWB and MATLAB files into"):
         hebbax.read(tmp_path / "n")
+
+
+PAIR = ("choice", "reward")
+
+
+def test_two_nwb_files_of_one_animal_with_one_start_are_refused(tmp_path):
+    rows = [("L", 1.0), ("R", 0.0)]
+    for where in ("one/s.nwb", "two/s.nwb"):
+        save_nwb(tmp_path / "n" / where, rows, PAIR)
+    with pytest.raises(DataError) as problem:
+        hebbax.read(tmp_path / "n")
+    assert str(problem.value) == (
+        "two/s.nwb: begins at 2024-05-01T09:00:00+00:00 with animal m2, as one/s.nwb does; if both "
+        "are one session, keep one file of it, and if they are two, give each its "
+        "session_start_time, or the trials of all files a column session."
+    )
+    for k, side in enumerate("LR", 1):
+        rows = [(k, side, 1.0), (k, "L", 0.0)]
+        save_nwb(tmp_path / "told" / f"{k}.nwb", rows, ("session", *PAIR))
+        rows = [(f"a{k}", side, 1.0), (f"a{k}", "L", 0.0)]
+        save_nwb(tmp_path / "rig" / f"{k}.nwb", rows, ("mouse", *PAIR))
+    assert hebbax.read(tmp_path / "told").n_sessions == 2
+    assert hebbax.read(tmp_path / "rig", columns={"animal": "mouse"}).animals == ("a1", "a2")
+
+
+def test_hidden_nwb_files_are_passed_over_and_others_stand_in_natural_order(tmp_path):
+    for number in (10, 2):
+        rows = [("L", 1.0), ("R", 0.0)]
+        save_nwb(tmp_path / "n" / f"Fly{number}.nwb", rows, PAIR, subject=f"Fly{number}")
+    (tmp_path / "n" / "._Fly2.nwb").write_bytes(b"left behind")
+    (tmp_path / "n" / "__MACOSX").mkdir()
+    (tmp_path / "n" / "__MACOSX" / "Fly2.nwb").write_bytes(b"left behind")
+    assert hebbax.read(tmp_path / "n").animals == ("Fly2", "Fly10")
+
+
+def test_a_subject_of_unknown_sex_stands_among_others(tmp_path):
+    for subject, sex in (("m1", "F"), ("m2", None), ("m3", "M")):
+        save_nwb(tmp_path / "n" / f"{subject}.nwb", [("L", 1.0), ("R", 0.0)], PAIR, subject, 1, sex)
+    read = hebbax.read(tmp_path / "n")
+    assert read.covariates == {"sex": ("F", "", "M")}
+    assert not any("genotype" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("error", ["#REF!", "#DIV/0!", "#VALUE!"])
+def test_an_error_in_a_cell_of_excel_is_no_empty_cell(error, tmp_path):
+    table = pd.DataFrame({"animal": "m", "choice": ["L", "R", "L"], "reward": [1, 0, 1]})
+    for field in ("choice", "reward"):
+        bad = table.astype(object)
+        bad.loc[1, field] = error  # openpyxl stores such text as an error
+        bad.to_excel(tmp_path / "x.xlsx", index=False)
+        with pytest.raises(DataError, match=re.escape(f'"{error}"')):
+            hebbax.read(tmp_path / "x.xlsx")
+
+
+def test_a_formula_of_excel_without_a_value_is_refused(tmp_path):
+    table = pd.DataFrame({"animal": "m", "choice": ["L", "R", "L"], "reward": [1, 0, 1]})
+    table.astype(object).replace("R", '=IF(1=1,"R","")').to_excel(tmp_path / "x.xlsx", index=False)
+    with pytest.raises(DataError) as problem:
+        hebbax.read(tmp_path / "x.xlsx")
+    assert str(problem.value) == (
+        "x.xlsx: cell B3 has a formula and no value; open the file in a spreadsheet program and "
+        "save it there, which stores what formulas give."
+    )
+
+
+def test_a_formula_of_excel_that_gave_an_empty_text_is_an_empty_cell(tmp_path):
+    """As a spreadsheet program stores it: text of no length, which openpyxl does not write."""
+    table = pd.DataFrame({"animal": "m", "choice": ["L", "R", "=A9"], "reward": [1, 0, "=A9"]})
+    table.to_excel(tmp_path / "computed.xlsx", index=False)
+    stored = {"B4": b't="str"><f>A9</f><v></v>', "C4": b't="str"><f>A9</f><v></v>'}
+    with (
+        zipfile.ZipFile(tmp_path / "computed.xlsx") as old,
+        zipfile.ZipFile(tmp_path / "x.xlsx", "w") as new,
+    ):
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                for cell, text in stored.items():
+                    content, n = re.subn(
+                        rb'(<c r="%s")[^>]*><f>A9</f><v ?/?>(</v>)?' % cell.encode(),
+                        rb"\1 " + text,
+                        content,
+                    )
+                    assert n == 1
+            new.writestr(name, content)
+    assert hebbax.read(tmp_path / "x.xlsx").choices.tolist() == [[0, 1, -1]]
 
 
 def test_an_excel_file_with_times_and_with_a_header_that_stands_twice(table, sessions, tmp_path):

@@ -87,6 +87,32 @@ def test_what_fills_an_array_up_is_no_trial(table):
     assert read.notes[0].startswith("10 trials behind the last with a choice or a reward")
 
 
+def cube(**fields):
+    """Return a data set of arrays (animal, trial) of two animals."""
+    cells = {name: (("animal", "trial"), values) for name, values in fields.items()}
+    n_trials = np.shape(next(iter(fields.values())))[1]
+    return xr.Dataset(cells, {"animal": ["a", "b"], "trial": np.arange(1, n_trials + 1)})
+
+
+def test_a_trial_whose_session_is_missing_is_not_passed_over():
+    choice = [["L", "R", "L", "R"], ["R", "L", None, None]]
+    reward = [[1, 0, 1, 0], [0, 1, np.nan, np.nan]]
+    with pytest.raises(DataError, match=r"Dataset, row 2, session: empty; every row needs one\."):
+        hebbax.read(cube(choice=choice, reward=reward, session=[[1, 1, np.nan, 2], [1, 1, 1, 1]]))
+    filled = [[1, 1, 2, 2], [1, 1, np.nan, np.nan]]
+    read = hebbax.read(cube(choice=choice, reward=reward, session=filled))
+    assert list(read.n_trials) == [4, 2]
+    assert read.notes[0].startswith("2 trials behind the last with a choice or a reward")
+
+
+def test_empty_text_fills_an_array_up_too():
+    choice = np.array([["L", "R", "", "R"], ["R", "L", "", ""]])
+    reward = [[1, 0, np.nan, 0], [0, 1, np.nan, np.nan]]
+    read = hebbax.read(cube(choice=choice, reward=reward))
+    assert list(read.n_trials) == [4, 2]
+    assert list(read.valid.sum(axis=1)) == [3, 2]
+
+
 def test_arrays_of_animals_and_trials_are_a_data_set():
     rng = np.random.default_rng(1)
     choice, reward = rng.integers(2, size=(2, 3, 20))
@@ -134,10 +160,31 @@ def test_a_bad_cell_is_named_by_its_place(table):
         hebbax.read(bad)
 
 
-def test_a_data_set_of_sessions_has_no_columns_to_name():
-    stored = data.to_dataset(random_sessions(0))
-    with pytest.raises(DataError, match="--column is for tables only"):
-        hebbax.read(stored, columns={"reward": "outcome"})
-    broken = stored.drop_vars("rewards")
+@pytest.mark.parametrize("kind", ["data set", "sessions"])
+def test_sessions_have_no_columns_to_name(kind):
+    sessions = random_sessions(0)
+    given = data.to_dataset(sessions) if kind == "data set" else sessions
+    for meaning, option in (
+        ({"columns": {"reward": "r"}}, "--column"),
+        ({"no_choice": "x"}, "--no-choice"),
+    ):
+        with pytest.raises(DataError, match=f"{option} is for tables only"):
+            hebbax.read(given, **meaning)
+
+
+def test_headers_and_codes_may_be_numbers():
+    numbered = pd.DataFrame([["a", "1", 1], ["a", "2", 0], ["a", "-1", np.nan]])
+    columns = {"animal": 0, "choice": 1, "reward": 2}
+    read = hebbax.read(numbered, columns=columns, no_choice=-1)
+    assert read.choices.tolist() == [[0, 1, -1]]
+    with pytest.raises(DataError) as problem:
+        hebbax.read(numbered, columns=columns, no_choice=9)
+    assert str(problem.value) == 'DataFrame: no choice is "9"; found -1, 1, 2.'
+    with pytest.raises(DataError, match='no column "3" for reward; found 0, 1, 2'):
+        hebbax.read(numbered, columns={**columns, "reward": 3})
+
+
+def test_a_data_set_of_sessions_that_lacks_a_variable_is_refused():
+    broken = data.to_dataset(random_sessions(0)).drop_vars("rewards")
     with pytest.raises(DataError, match="the variable rewards is missing"):
         hebbax.read(broken)

@@ -1,7 +1,7 @@
 """Sessions of trials: read, validate, pad, write."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,8 @@ TABLES = (".csv", ".tsv", ".txt", ".parquet", *EXCEL)
 def read(
     data: Any,
     *,
-    columns: Mapping[str, str] | None = None,
-    no_choice: str | None = None,
+    columns: Mapping[str, Hashable] | None = None,
+    no_choice: str | float | None = None,
     name: str | None = None,
 ) -> Sessions:
     """Return the sessions of a recording, on disk or in memory, whatever the format (docs/data.md).
@@ -92,11 +92,13 @@ def read(
     Raises:
         DataError: one sentence that names file, animal, trial and field, and what is allowed.
     """
-    if isinstance(data, Sessions):
-        return data
     if columns is not None and not isinstance(columns, Mapping):
         raise DataError('columns are given as in {"reward": "outcome"}, a header of each field.')
-    meaning = Meaning(columns or {}, no_choice)
+    headers = {field: str(header) for field, header in (columns or {}).items()}
+    meaning = Meaning(headers, None if no_choice is None else str(no_choice))
+    if isinstance(data, Sessions):
+        _refuse_meaning(meaning, data.source)
+        return data
     if not isinstance(data, str | Path):
         called = printable(name or type(data).__name__)
         if isinstance(data, xr.Dataset) and is_stored(data):

@@ -14,6 +14,7 @@ import math
 import os
 import struct
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,15 +31,15 @@ Loaded = tuple[dict[str, Any], dict[str, np.ndarray]]
 """Header and arrays of a file."""
 
 
-class TooLargeError(Exception):
-    """A file asks for more than is allowed: what, in words, and how much of it is."""
+class RefusedError(Exception):
+    """A file that is not read: what it holds, in words, and what is allowed or to be done."""
 
 
 def check_size(name: str, shape: tuple[int, ...], most: dict[str, int]) -> None:
-    """Raise `TooLargeError` for a variable of too many numbers, before it is read."""
+    """Raise `RefusedError` for a variable of too many numbers, before it is read."""
     if math.prod(map(int, shape)) > most["cells"]:
         allowed = f"at most {most['cells']} numbers of one variable are allowed"
-        raise TooLargeError(f"{name} is {' x '.join(map(str, shape))}", allowed)
+        raise RefusedError(f"{name} is {' x '.join(map(str, shape))}", allowed)
 
 
 def load_matlab(path: str, most: dict[str, int]) -> Loaded:
@@ -124,7 +125,7 @@ def load_parquet(path: str, most: dict[str, int]) -> Loaded:
         for what, size in sizes.items():
             if size > most[what]:
                 allowed = f"at most {most[what]} are allowed"
-                raise TooLargeError(f"{size} {what} given", allowed)
+                raise RefusedError(f"{size} {what} given", allowed)
         table = file.read(use_threads=False)
     table.validate(full=True)
     stream = pyarrow.BufferOutputStream()
@@ -134,17 +135,42 @@ def load_parquet(path: str, most: dict[str, int]) -> Loaded:
 
 
 def load_excel(path: str, most: dict[str, int]) -> Loaded:
-    """Return the columns of the first sheet of an Excel file."""
-    import openpyxl  # noqa: F401 (pandas reads with it, and says in a paragraph where it is missing)
+    """Return the columns of the first sheet of an Excel file: errors as their text, formulas as
+    what they gave when the file was saved."""
+    import openpyxl
     import pandas as pd
 
-    with pd.ExcelFile(path, engine="openpyxl") as book:
-        names = [str(name) for name in book.sheet_names]
-        cells = book.parse(names[0], header=None, dtype=object, keep_default_na=False, na_values=[])
-    # pandas would give a header that stands twice another name.
-    header = ["" if value == "" else str(value) for value in cells.iloc[0]] if len(cells) else []
+    with open(path, "rb") as stored, open(path, "rb") as written:
+        values = openpyxl.load_workbook(stored, read_only=True, data_only=True)
+        formulas = openpyxl.load_workbook(written, read_only=True)
+        names = [sheet.title for sheet in values.worksheets]
+        for book in (values, formulas):
+            book.worksheets[0].reset_dimensions()  # some programs write others than they filled
+        both = zip(values.worksheets[0].rows, formulas.worksheets[0].rows, strict=True)
+        rows = [excel_row(*row) for row in both]
+    cells = pd.DataFrame(rows, dtype=object)
+    header = ["" if pd.isna(value) else str(value) for value in cells.iloc[0]] if rows else []
     columns = columns_of(cells.iloc[1:], most)
     return {"columns": columns, "attrs": {"sheets": names, "header": header}}, {}
+
+
+def excel_row(stored: Sequence[Any], written: Sequence[Any]) -> list:
+    """Return the values of a row, without the empty ones at its end, of the cells as they are
+    ``stored`` and as they were ``written``; raise `RefusedError` for a formula that was never
+    computed, whose cell would look empty."""
+    values = []
+    for cell, formula in zip(stored, written, strict=True):
+        # Of a formula that gave an empty text, the kind "str" is stored.
+        if formula.data_type == "f" and cell.value is None and cell.data_type != "str":
+            raise RefusedError(
+                f"cell {formula.coordinate} has a formula and no value; open the file in a "
+                "spreadsheet program and save it there, which stores what formulas give"
+            )
+        whole = isinstance(cell.value, float) and cell.value.is_integer()
+        values.append(int(cell.value) if whole else cell.value)
+    while values and values[-1] in (None, ""):
+        values.pop()
+    return values
 
 
 def load_nwb(path: str, most: dict[str, int]) -> Loaded:
@@ -166,7 +192,7 @@ def columns_of(table: Any, most: dict[str, int]) -> dict[str, list]:
     for what, size in (("rows", len(table)), ("columns", table.shape[1])):
         if size > most[what]:
             allowed = f"at most {most[what]} are allowed"
-            raise TooLargeError(f"{size} {what} given", allowed)
+            raise RefusedError(f"{size} {what} given", allowed)
     columns = {}
     for name in table.columns:
         cells = table[name].tolist()
@@ -199,11 +225,11 @@ def loaded(kind: str, path: str, most: dict[str, int]) -> Loaded:
     try:
         header, arrays = LOADERS[kind](path, most)
         json.dumps(header)
-    except TooLargeError as problem:
-        return {"refused": "large", "what": "; ".join(problem.args)}, {}
+    except RefusedError as problem:
+        return {"refused": "said", "what": "; ".join(problem.args)}, {}
     except MemoryError:
         allowed = f"at most {most['memory'] // 1024**3} GB are allowed"
-        return {"refused": "large", "what": f"it asks for more memory; {allowed}"}, {}
+        return {"refused": "said", "what": f"it asks for more memory; {allowed}"}, {}
     except ImportError as problem:
         return {"refused": "missing", "what": problem.name or str(problem)}, {}
     except Exception:  # these libraries raise many kinds for a broken file

@@ -80,8 +80,10 @@ def _of_dataset(data: xr.Dataset, name: str) -> Grid:
     units = [header for field in UNIT if (header := found[field]) is not None]
     if not said or not units or found["trial"] not in data.dims:
         return Grid(table, "", [])
-    filled = table[said].isna().all(axis=1)
-    after = filled[::-1].groupby([table[unit][::-1] for unit in units]).cummin()[::-1]
+    filled = (table[said].isna() | (table[said] == "")).all(axis=1)
+    # Rows of a unit without a name are one more: what was chosen in them is not passed over.
+    whose = [table[unit][::-1] for unit in units]
+    after = filled[::-1].groupby(whose, dropna=False).cummin()[::-1]
     notes = []
     if after.any():
         notes = [

@@ -139,7 +139,7 @@ def _content(kind: Kind, where: str, header: dict[str, Any], packed: bytes) -> C
             f"{where}: an {NAMES[kind]}, which needs {header['what']} to be read; "
             f"python -m pip install '{extra}' installs it."
         )
-    if refused == "large":
+    if refused == "said":
         raise DataError(f"{where}: {header['what']}.")
     if refused is not None:
         raise DataError(unreadable(kind, where))

@@ -1,14 +1,13 @@
 """Sessions from MATLAB files: a folder of X, Y, R files, or the published folder a fly."""
 
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from hebbax.data.folders import entries
 from hebbax.data.isolated import Content, Named, load_files
-from hebbax.data.limits import MAX_FILES
 from hebbax.data.record import NO_CHOICE, Record
-from hebbax.data.sessions import Sessions, from_animals, natural_order
+from hebbax.data.sessions import Sessions, from_animals
 from hebbax.errors import DataError
 from hebbax.validation.quoting import printable
 
@@ -21,9 +20,9 @@ def read_folder(folder: Path, name: str) -> Sessions:
     Messages call the folder ``name``. What lies in it and is no animal is named in the notes; what
     may be one is refused.
     """
-    entries = _entries(folder, name)
-    files = [path for path in entries if path.suffix.lower() == ".mat" and path.is_file()]
-    folders = [path for path in entries if path.is_dir()]
+    found = entries(folder, name)
+    files = [path for path in found if path.suffix.lower() == ".mat" and path.is_file()]
+    folders = [path for path in found if path.is_dir()]
     if any(path.name in ORDERS for path in files):
         raise DataError(
             f"{name}: is the folder of one animal; give the folder that holds one such "
@@ -35,36 +34,24 @@ def read_folder(folder: Path, name: str) -> Sessions:
             f"{name}: a folder needs .mat files with X, Y and R, or one folder an animal with "
             "choice_order.mat and reward_order.mat."
         )
-    _check_left_out(entries, [] if orders and not files else folders, name)
+    _check_left_out(found, [] if orders and not files else folders, name)
     if files:
-        notes = _left_out([path for path in entries if path not in files])
+        notes = _left_out([path for path in found if path not in files])
         return read_encounter_files(files, name, notes)
-    notes = _left_out([path for path in entries if path not in folders])
+    notes = _left_out([path for path in found if path not in folders])
     return read_order_folders(folders, name, notes)
 
 
-def _entries(folder: Path, name: str) -> list[Path]:
-    """Return what lies in a folder, less what archives and systems leave behind."""
-    try:
-        found = list(islice(folder.iterdir(), MAX_FILES + 1))
-    except OSError as problem:
-        raise DataError(f"{name}: the folder cannot be read ({problem.strerror}).") from problem
-    if len(found) > MAX_FILES:
-        raise DataError(f"{name}: more than {MAX_FILES} files lie in this folder.")
-    kept = [path for path in found if not path.name.startswith((".", "__MACOSX"))]
-    return sorted(kept, key=lambda path: natural_order(path.name))
-
-
-def _check_left_out(entries: list[Path], folders: list[Path], name: str) -> None:
+def _check_left_out(found: list[Path], folders: list[Path], name: str) -> None:
     """Raise `DataError` for the first entry that may hold an animal and would be left out."""
-    for path in entries:
+    for path in found:
         if path.suffix.lower() != ".mat" and path.name.strip().lower().endswith(".mat"):
             raise DataError(
                 f'{name}: the name of "{printable(path.name)}" ends with a blank; rename it to end '
                 "with .mat, or move it to another folder."
             )
     for path in folders:
-        inner = [one for one in _entries(path, path.name) if one.suffix.lower() == ".mat"]
+        inner = [one for one in entries(path, path.name) if one.suffix.lower() == ".mat"]
         if inner:
             raise DataError(
                 f"{name}: .mat files lie in it and in its folder {printable(path.name)} "

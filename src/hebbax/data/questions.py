@@ -31,7 +31,8 @@ may be a misprint."""
 def questions(sessions: Sessions) -> Iterator[str]:
     """Yield a sentence for each value that looks like something else."""
     yield from _codes(sessions)
-    yield from _alike(sessions)
+    yield from _alike(sessions.animals, "animals")
+    yield from _alike(sessions.stimuli, "alternatives")
     yield from _rare(sessions)
     yield from _rewards(sessions)
     yield from _short(sessions)
@@ -66,17 +67,18 @@ def _is_code(name: str, names: tuple[str, ...]) -> bool:
     return number in CODES and (number <= 0 or number - 1 not in others)
 
 
-def _alike(sessions: Sessions) -> Iterator[str]:
-    """Ask about alternatives that differ in capitals or blanks only."""
+def _alike(names: tuple[str, ...], kind: str) -> Iterator[str]:
+    """Ask about animals or alternatives, as ``kind`` says, that differ in capitals or blanks
+    only."""
     groups: dict[str, list[str]] = {}
-    for name in sessions.stimuli:
+    for name in names:
         groups.setdefault("".join(name.casefold().split()), []).append(name)
-    for names in groups.values():
-        if len(names) > 1:
-            quoted = " and ".join(f'"{name}"' for name in names)
+    for alike in groups.values():
+        if len(alike) > 1:
+            quoted = " and ".join(f'"{name}"' for name in alike)
             yield (
-                f"{quoted} differ in capitals or blanks only, and count as {len(names)} "
-                "alternatives; if they are one, give them one name."
+                f"{quoted} differ in capitals or blanks only, and count as {len(alike)} {kind}; if "
+                "they are one, give them one name."
             )
 
 

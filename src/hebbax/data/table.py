@@ -11,7 +11,7 @@ import pandas as pd
 from hebbax.data import laws
 from hebbax.data.cells import convert, omit
 from hebbax.data.columns import read_any
-from hebbax.data.covariates import covariates_of, note_on
+from hebbax.data.covariates import covariates_of
 from hebbax.data.frames import with_single_values
 from hebbax.data.headers import FIELDS, assign
 from hebbax.data.names import check_names
@@ -71,7 +71,7 @@ def sessions_of_table(grid: Grid, name: str, meaning: Meaning) -> Sessions:
         table["stimulus" if encounters else "choice"], offers or [], table, name
     )
     offered = None if offers is None else offered_matrix(offers, stimuli)
-    kept = covariates_of(others, table["animal"])
+    kept, read = covariates_of(others, table["animal"], grid.separator)
     unread = others.drop(columns=list(kept))
     records = []
     for animal, group in table.groupby("animal", sort=False):
@@ -83,7 +83,7 @@ def sessions_of_table(grid: Grid, name: str, meaning: Meaning) -> Sessions:
         )
         own = {covariate: values[str(animal)] for covariate, values in kept.items()}
         records.append(replace(record, covariates=own))
-    notes += [*note_on(kept), *unread_notes(unread, table)]
+    notes += [*read, *unread_notes(unread, table)]
     return from_animals(records, stimuli, name, notes)
 
 
