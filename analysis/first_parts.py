@@ -1,6 +1,6 @@
-"""Do the chains meet on less data: rules of the flies on the first parts of every session.
+"""Do the chains meet on less data: rules of the flies on the first of every animal's trials.
 
-The first trials of a session say less of each coefficient, and leave the posterior the more ways.
+The first trials say less of each coefficient, and leave the posterior the more ways.
 One row a model, part and seed: the worst R-hat, the least bulk and tail effective size of
 population values, spreads and values of the flies, the grade of the posterior, its population
 value of w with a 90 % interval where the rule has that term, and the seconds it took.

@@ -22,6 +22,10 @@ def banana(x):
     return jnp.array([10.0 * (x[1] - x[0] ** 2), 1.0 - x[0]])
 
 
+def easy_then_bent(x):
+    return jnp.array([jnp.exp(x[0]), 10.0 * jnp.arctan(3.0 * (x[0] + 3.0))])
+
+
 def far_apart(x):
     return jnp.array([1e4 * (x[0] - 2.0), 1e-4 * (x[1] + 3.0)])
 
@@ -35,6 +39,15 @@ def test_it_ends_at_the_minimum(residuals, start, end):
     np.testing.assert_allclose(found.point, end, rtol=1e-7)
     assert found.promised <= 1e-20
     assert found.steps < 60
+
+
+def test_many_good_steps_do_not_make_the_next_bad_ones_many():
+    """A long easy way down, then a bend: damping must come back within some steps."""
+    found = newton(of_squares(easy_then_bent), jnp.array([25.0]), steps=45, tolerance=1e-8)
+    assert found.promised <= 1e-8
+    grid = jnp.linspace(-4.0, 0.0, 40_001)
+    values = jax.vmap(lambda x: of_squares(easy_then_bent)(x[None]).value)(grid)
+    np.testing.assert_allclose(found.point[0], grid[values.argmin()], atol=2e-4)
 
 
 def test_it_takes_no_more_steps_than_it_may_and_never_goes_up():

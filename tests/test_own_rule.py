@@ -109,7 +109,7 @@ def test_a_function_that_fades_weights_by_the_reward_says_so():
     assert [name for name, alike in steady.items() if not alike] == ["hattori"]
     for name in ("hattori", "q_learning"):
         said = forgetting_sentence(made.posterior(own(name), shape=(2, 100)), Verdict((), {}, ""))
-        assert ("hangs on the reward signal, and this loss is that of a trial in" in said) == (
+        assert ("depends on the reward signal, and this loss is that of a trial in" in said) == (
             name == "hattori"
         )
 

@@ -13,7 +13,7 @@ from scipy.stats import chi2, kstest
 from hebbax import figures
 from hebbax.check.discrepancy import ANIMAL, COHORT, distances, p_value, tables
 from hebbax.check.predictive import FREE, ONE_STEP, Check, Settings, check, check_replicates
-from hebbax.check.replicates import RecordedTask, free_runs, free_trials
+from hebbax.check.replicates import RecordedTask, free_runs, own_past_trials
 from hebbax.data import Record, from_animals
 from hebbax.errors import FitError
 from hebbax.model.choices import build_model
@@ -212,7 +212,8 @@ def counterbalanced():
 
 @pytest.mark.parametrize("omitted", ["pass", "decay"])
 def test_free_runs_live_in_the_recorded_blocks_sessions_and_offers(omitted):
-    """A model that weights decay in and one that goes by them have one task."""
+    """A model that weights decay in and one that goes by them have one task, but for an omitted
+    trial that opens a block."""
     sessions = counterbalanced()
     spec = replace(ModelSpec("m", ("x r", "w")), omitted=omitted)
     model = build_model(spec, sessions)
@@ -239,7 +240,7 @@ def test_free_runs_live_in_the_recorded_blocks_sessions_and_offers(omitted):
     ).any()
     certain = sessions.valid & (sessions.blocks < 2)
     assert (rewards[:, certain] == (sessions.blocks == 1)[certain]).all()
-    for a, own in enumerate(free_trials(task, choices, rewards)):
+    for a, own in enumerate(own_past_trials(task, choices, rewards)):
         made = sessions.valid[a]
         np.testing.assert_array_equal(own.numbers, np.flatnonzero(made) + 1)
         np.testing.assert_array_equal(own.free, sessions.free[a, made])

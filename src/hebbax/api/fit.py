@@ -221,7 +221,7 @@ def fit(
     recording: Any,
     model: Declared = "forgetting",
     *,
-    method: methods.Method = methods.DEFAULT,
+    method: methods.Method | None = None,
     by: str | None = None,
     seed: int = 0,
     out: str | Path | None = None,
@@ -242,8 +242,8 @@ def fit(
         recording: sessions, or what `hebbax.read` reads.
         model: name of a declared model, a .toml file, ``module:function`` or that function, or a
             `ModelSpec`.
-        method: ``pseudo-marginal`` or ``nuts`` sample the posterior, ``svi`` approximates it,
-            ``map`` finds its mode.
+        method: ``pseudo-marginal`` (without settings the default) or ``nuts`` sample the posterior,
+            ``svi`` approximates it, ``map`` finds its mode.
         by: a formula over covariates of the animals, as in "group".
         seed: of the random numbers.
         out: a folder to keep the fit in; one that is there already is taken as it is, one that was
@@ -291,14 +291,14 @@ def load(path: str | Path) -> Fit | Mode:
 
 
 def chosen(
-    settings: methods.Settings | None, method: methods.Method, options: Mapping[str, Any]
+    settings: methods.Settings | None, method: methods.Method | None, options: Mapping[str, Any]
 ) -> methods.Settings:
     """Return the settings that are given, or those of a method with some options; raise `FitError`
     where both are given, or settings of another method than the one that was asked for."""
     if settings is None:
-        return methods.settings_of(method, options)
+        return methods.settings_of(method or methods.DEFAULT, options)
     own = methods.method_of(settings)
-    if method not in (methods.DEFAULT, own):
+    if method not in (None, own):
         raise FitError(f'method "{method}" is given beside settings of "{own}"; leave one out.')
     if options:
         raise FitError(f"{', '.join(options)}: given beside settings, which hold all of them.")

@@ -14,7 +14,6 @@ from hebbax.errors import FitError
 from hebbax.model.declared import with_formulas
 from hebbax.model.defaults import default_models
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior import methods
 from hebbax.posterior.methods import Sampler
 from hebbax.posterior.observed import check_comparable
 from hebbax.reporting import sections
@@ -139,7 +138,7 @@ def run(
         models = [models]
     specs = with_formulas([spec_of(model) for model in models], by)
     predictive.check_blocks(sessions, trials_per_block)
-    sampler = chosen(settings, methods.DEFAULT, options)
+    sampler = chosen(settings, None, options)
     if not isinstance(sampler, Sampler):
         raise FitError("a report is of posteriors that were sampled; give settings of a sampler.")
     checks = predictive.Settings(trials_per_block=trials_per_block, baiting=baiting)

@@ -20,7 +20,8 @@ WINDOW = 21
 """Trials with a choice over which a choice curve averages, centred."""
 
 BIN_EDGES = np.arange(-20, 41, 5)
-"""Edges of the bins around a change, in trials of the recording from the first of the new block."""
+"""Edges of the bins around a change, in trials of the recording from the first choice of the new
+block."""
 
 PROBABILITY_EDGES = np.linspace(0.0, 1.0, 11)
 """Edges of the bins of a calibration curve."""

@@ -25,7 +25,7 @@ from hebbax.check.discrepancy import (
     all_statistics,
     tables,
 )
-from hebbax.check.replicates import RecordedTask, free_trials, predicted_trials, recorded_trials
+from hebbax.check.replicates import RecordedTask, own_past_trials, predicted_trials, recorded_trials
 from hebbax.check.trials import SECOND
 from hebbax.data import Sessions, part
 from hebbax.display import Displayed, Part
@@ -187,15 +187,28 @@ def check_replicates(posterior: xr.DataTree, replicates: int) -> None:
         )
 
 
+ENDS = ("", "_curves", "_contingencies")
+"""What the names of the tables of a check end with."""
+
+
 def write_tables(checked: Check, folder: Path) -> None:
     """Write ``check_<model>.csv`` and, beside it, its curves and contingencies."""
-    name = f"check_{file_name(checked.model)}"
-    tables = {
-        name: marked(checked.table, checked.verdict),
-        f"{name}_curves": marked(checked.curves, checked.verdict),
-        f"{name}_contingencies": checked.contingencies,
-    }
-    files.write_tables(tables, folder, FitError, index=False)
+    tables = (
+        marked(checked.table, checked.verdict),
+        marked(checked.curves, checked.verdict),
+        checked.contingencies,
+    )
+    named = {f"{_name(checked.model)}{end}": own for end, own in zip(ENDS, tables, strict=True)}
+    files.write_tables(named, folder, FitError, index=False)
+
+
+def remove(model: str, folder: Path) -> None:
+    """Remove the tables of an earlier check of a model."""
+    files.remove(folder, [f"{_name(model)}{end}.csv" for end in ENDS])
+
+
+def _name(model: str) -> str:
+    return f"check_{file_name(model)}"
 
 
 def _parts(
@@ -222,7 +235,7 @@ def _parts(
     if _armed(experiment.recording):
         progress(FREE, 0, n_animals)
         runs = replicates.free_runs(free_key, model, values, experiment)
-        free = free_trials(experiment, *runs)
+        free = own_past_trials(experiment, *runs)
         parts[FREE] = (
             all_statistics(recorded, None, partial(silent, "recorded")),
             all_statistics(free, None, partial(progress, FREE)),

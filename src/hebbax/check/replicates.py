@@ -116,7 +116,7 @@ def _lived(recording: Sessions) -> Lived:
 def recorded_trials(experiment: RecordedTask) -> list[Trials]:
     """Return the recorded trials of each animal."""
     recording = experiment.recording
-    return free_trials(experiment, recording.choices, recording.rewards)
+    return own_past_trials(experiment, recording.choices, recording.rewards)
 
 
 def predicted_trials(model: Model, experiment: RecordedTask, choices: np.ndarray) -> list[Trials]:
@@ -130,8 +130,11 @@ def predicted_trials(model: Model, experiment: RecordedTask, choices: np.ndarray
     ]
 
 
-def free_trials(experiment: RecordedTask, choices: np.ndarray, rewards: np.ndarray) -> list[Trials]:
-    """Return free runs ``(..., animal, trial)`` as trials of each animal."""
+def own_past_trials(
+    experiment: RecordedTask, choices: np.ndarray, rewards: np.ndarray
+) -> list[Trials]:
+    """Return choices ``(..., animal, trial)`` that are their own past, recorded or of free runs, as
+    trials of each animal."""
     recording = experiment.recording
     best = experiment.contingencies.log_odds.argmax(-1)
     return [

@@ -254,7 +254,7 @@ def first_trials(sessions: Sessions, fraction: float) -> np.ndarray:
 
 
 def split(sessions: Sessions, trials: np.ndarray) -> tuple[Sessions, Sessions]:
-    """Return the first ``trials`` (animal,) of every session, and what comes after them.
+    """Return the first ``trials`` (animal,) of every animal, and what comes after them.
 
     Raises `DataError` where either part of an animal has no trial with a choice.
     """

@@ -189,7 +189,7 @@ def best_noise(rest: Array, size: int, scale: Array) -> Array:
     With ``rest`` the sum of ``size`` squared residuals and ``scale`` of the prior it solves
     size - 1 - rest / s^2 + s^2 / scale^2 = 0.
     """
-    free = size - 1
+    free = float(size - 1)  # its square is no integer of 32 bits
     square = 2.0 * rest / (free + jnp.sqrt(free**2 + 4.0 * rest / scale**2))
     return jnp.maximum(jnp.sqrt(square), FINEST)
 

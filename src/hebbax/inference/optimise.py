@@ -101,7 +101,9 @@ def newton(
         point, near = jax.tree.map(
             lambda new, old: jnp.where(better, new, old), (tried, there), (state.point, state.near)
         )
-        damping = state.damping * jnp.where(better, LESS, MORE)
+        # No less than the first: after many good steps a bad one would be tried again and again.
+        more = jnp.maximum(MORE * state.damping, FIRST)
+        damping = jnp.where(better, LESS * state.damping, more)
         return Minimum(point, near, damping, _promised(near), state.steps + 1)
 
     near = local(start)

@@ -55,12 +55,13 @@ def place_of(spec: ModelSpec, member: str, n_stimuli: int) -> tuple[str, int]:
     )
 
 
-def groups_of(spec: ModelSpec, n_stimuli: int, n_choices: int) -> tuple[Group, ...]:
-    """Return the latent variables of each animal that a model declares, for so many choices."""
+def groups_of(spec: ModelSpec, n_stimuli: int, n_free: int) -> tuple[Group, ...]:
+    """Return the latent variables of each animal that a model declares, for so many free
+    choices."""
     groups = []
     if spec.members:
         scales = np.array([spec.scale(member) for member in spec.members])
-        prior = spec.own_prior(n_choices)
+        prior = spec.own_prior(n_free)
         groups.append(Group("theta", scales, prior, spec.population, ("term",)))
     sizes = {"stimulus": n_stimuli, "contrast": n_stimuli - 1}
     for one in ChoiceModel.of(spec).parameters:

@@ -146,8 +146,8 @@ def obtain_from_first(
     settings: Settings,
     progress: Progress = silent,
 ) -> Result:
-    """Return what `obtain` does of the first ``fraction`` of every session, stored in a folder of
-    that fraction in ``folder``; `hebbax.check.heldout.predict` scores it on the rest."""
+    """Return what `obtain` does of the first ``fraction`` of every animal's trials, stored in a
+    folder of that fraction in ``folder``; `hebbax.check.heldout.predict` scores it on the rest."""
     part = split(sessions, first_trials(sessions, fraction))[0]
     own = folder / f"first-{100 * fraction:g}"
     own.mkdir(parents=True, exist_ok=True)

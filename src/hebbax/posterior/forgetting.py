@@ -164,10 +164,9 @@ def forgetting(posterior: xr.DataTree) -> list[Forgetting]:
 
 
 def _is_declared(posterior: xr.DataTree, loss: Loss) -> bool:
-    """Return whether weights fade, or stay, by every draw of the prior of a learning model."""
-    spec = spec_of(posterior)
-    one = "theta_population" if spec.population else "theta"
-    drawn = {"theta": posterior.prior[one].to_numpy()}
+    """Return whether weights of animals fade, or stay, by every draw of the prior of a learning
+    model."""
+    spec, drawn = spec_of(posterior), {"theta": posterior.prior["theta"].to_numpy()}
     rule = spec.plasticity(int(posterior.attrs["n_inputs"]))
     coefficients = learning.natural(spec, rule, drawn)[learning.COEFFICIENTS]
     return bool((loss.of(coefficients) >= 0).all())
@@ -211,7 +210,7 @@ def _of_function(posterior: xr.DataTree) -> list[str]:
     if rule.steady:
         return []
     return [
-        "What its rule makes of a weight hangs on the reward signal, and this loss is that of a "
+        "What its rule makes of a weight depends on the reward signal, and this loss is that of a "
         "trial in which that is zero; what models say together is of all trials."
     ]
 

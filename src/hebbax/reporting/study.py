@@ -278,7 +278,9 @@ def _write(study: Study, folder: Path) -> list[Failed]:
     else:
         remove_joint(folder)
     for name, checked in study.checks.items():
-        if not isinstance(checked, Failed):
+        if isinstance(checked, Failed):
+            predictive.remove(name, folder)
+        else:
             writers[f"check_{name}.csv"] = partial(predictive.write_tables, checked, folder)
     written = [attempt(name, write) for name, write in writers.items()]
     failed = [*made, *(done for done in written if isinstance(done, Failed))]
