@@ -52,8 +52,8 @@ CASES = {
 
 
 def recording(likelihood, *, omitted=True):
-    """Two animals of up to three sessions, with omitted trials, and without encounters with forced
-    ones and parts of the stimuli offered."""
+    """Two animals of up to three sessions, one of them without a choice, with omitted trials, and
+    without encounters with forced ones and parts of the stimuli offered."""
     rng = np.random.default_rng(3)
     records = []
     for a, n in enumerate((TRIALS, TRIALS - 7)):
@@ -63,6 +63,8 @@ def recording(likelihood, *, omitted=True):
         offered = rng.random((n, N)) < 0.6
         offered[np.arange(n), choices] = True
         choices[rng.random(n) < 0.15] = -1 if omitted else choices[0]
+        if omitted and a == 0:
+            choices[session == 1] = -1
         offered[np.arange(n), np.maximum(choices, 0)] = True
         rewards = np.where(choices >= 0, rng.integers(-1, 2, n), np.nan)
         rejections = rng.integers(0, 3, (n, N)) if likelihood == "encounter" else None

@@ -1,6 +1,6 @@
 """Sessions: validation at the door, selection, files written and read back, dispatch by path."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -172,6 +172,18 @@ def test_omitted_trials_can_be_dropped():
         kept = getattr(packed, values)[packed.valid]
         np.testing.assert_array_equal(kept, getattr(sessions, values)[sessions.valid])
     assert_same(compact(packed, "choice"), packed)
+
+
+def test_a_session_without_a_choice_keeps_its_first_trial():
+    """The nights before and after it both passed, and later sessions keep their numbers."""
+    lived = replace(
+        record(choices=np.array([-1, 0, 1, -1, -1, 1])), session=np.array([0, 1, 1, 2, 2, 3])
+    )
+    lived = replace(lived, rewards=np.zeros(6), blocks=None, rejections=None)
+    packed = compact(from_animals([lived], "AB", "s"), "choice")
+    np.testing.assert_array_equal(packed.choices, [[-1, 0, 1, -1, 1]])
+    np.testing.assert_array_equal(packed.session, [[0, 1, 1, 2, 3]])
+    assert packed.begins.sum() == 3
 
 
 def test_observations_are_indexed_animal_by_animal():

@@ -151,7 +151,7 @@ def check(
     check_replicates(posterior, settings.replicates)
     verdict = verdict_of(posterior, verdict)
     spec, recording = spec_of(posterior), recording_of(posterior)
-    kept = recording.session >= 0 if spec.omitted == "decay" else recording.valid
+    kept = recording.session >= 0 if spec.omitted == "decay" else recording.needed("choice")
     model = build_model(spec, part(recording, kept))
     experiment, decision = _experiment(recording, settings)
     values = drawn_values(posterior, model, settings.replicates)

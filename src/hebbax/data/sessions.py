@@ -135,6 +135,15 @@ class Sessions(Displayed):
             return self.valid & self.free
         return self.valid | (self.rejections.sum(axis=-1) > 0)
 
+    def needed(self, likelihood: Likelihood) -> np.ndarray:
+        """Return ``(animal, trial)``: whether a trial has a choice or says something under a
+        likelihood, or is the first of a session without such a trial, before which a night passed
+        as before any other."""
+        told = self.valid | self.observed(likelihood)
+        first = np.diff(self.session, axis=1, prepend=-1) > 0
+        own = [np.isin(one, one[said]) for one, said in zip(self.session, told, strict=True)]
+        return told | (first & ~np.array(own))
+
 
 def from_animals(
     records: Sequence[Record], stimuli: Sequence[str], source: str, notes: Sequence[str] = ()
@@ -193,8 +202,8 @@ def natural_order(name: str) -> list[float | str]:
 
 def compact(sessions: Sessions, likelihood: Likelihood) -> Sessions:
     """Return the sessions without the trials that change no weight and say nothing to a likelihood
-    (`Sessions.observed`)."""
-    return part(sessions, sessions.valid | sessions.observed(likelihood))
+    (`Sessions.needed`)."""
+    return part(sessions, sessions.needed(likelihood))
 
 
 def part(sessions: Sessions, kept: np.ndarray) -> Sessions:

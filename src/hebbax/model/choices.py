@@ -181,10 +181,7 @@ class Model:
         if expected is not None:
             signal = jnp.where(design.accepted, design.signal - expected, 0.0)
             drive = drives(self.rule, design.x, signal)
-        # Where every recorded trial has a choice there is nothing to skip, and the loop is faster.
-        all_learn = self.kind.relative and self.spec.omitted == "pass"
-        learns = None if all_learn else design.learns
-        trials = Presented(design.x, drive, learns, design.begins)
+        trials = Presented(design.x, drive, design.learns, design.begins)
         return replay(self.rule, self.network, own.theta, own.initial, trials, own.rates.kept)
 
     def animal_readout(self, own: Animal, weights: Array, design: Design) -> tuple[Array, Array]:

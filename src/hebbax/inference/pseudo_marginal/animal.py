@@ -71,7 +71,7 @@ class Trials(NamedTuple):
     signal: Array
     x: Array
     accepted: Array
-    learns: Array
+    learns: Array | None
     begins: Array | None
     trace: Array
     offered: Array | None
@@ -294,5 +294,5 @@ def _learnt(
         own = jax.tree.map(lambda leaf, i=i: leaf[i], drive)
         change = rule.change(coefficients, rule.hoist(coefficients, own), post, weight)
         new = network.readout.bounded(weight + change / network.n_inputs)
-        after.append(jnp.where(trial.learns, new, weight))
+        after.append(new if trial.learns is None else jnp.where(trial.learns, new, weight))
     return after
