@@ -15,7 +15,7 @@ import pytest
 from command import HEBBAX, LIMIT, SHORT, run
 from conftest import random_sessions
 
-from hebbax.data import Record, compact, describe, from_animals, write_table
+from hebbax.data import Record, describe, from_animals, write_table
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import read, write
 from hebbax.runs.names import file_name
@@ -32,7 +32,7 @@ def trials(tmp_path_factory):
 
 
 def decided_without_blocks():
-    sessions = compact(random_sessions(11, lengths=(40, 30, 30)), "choice")
+    sessions = random_sessions(11, lengths=(40, 30, 30))
     return decide(sessions, sessions.blocks)
 
 
