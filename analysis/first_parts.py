@@ -23,7 +23,13 @@ from hebbax.cli.console import CONSOLE, print_table, table
 from hebbax.cli.folders import prepare_folder
 from hebbax.cli.options import out_option
 from hebbax.cli.progress import progress
-from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_simulated
+from hebbax.cli.script import (
+    FEW_DRAWS,
+    entry,
+    flies_argument,
+    quick_option,
+    recorded_or_simulated,
+)
 from hebbax.data import data_hash, first_trials, split
 from hebbax.inference import pseudo_marginal
 from hebbax.posterior.diagnostics import diagnose
@@ -56,7 +62,7 @@ def fitted(
     model = hebbax.build_model(hebbax.read_spec(name), sessions)
     posterior = make(model, seed, settings)
     verdict = diagnose(posterior)
-    measured = {name: verdict.figures[name] for name in ("r_hat", "ess_bulk", "ess_tail")}
+    measured = {key: verdict.figures[key] for key in ("r_hat", "ess_bulk", "ess_tail")}
     row = {**measured, "grade": str(verdict.grade), "failed": "; ".join(verdict.reasons)}
     values = posterior.posterior["theta_population"]
     if FORGETTING in values["term"]:
@@ -71,8 +77,7 @@ def fitted(
 @out_option
 def main(recordings: Path | None, quick: bool, out: Path) -> None:
     sessions = recorded_or_simulated(recordings, FEW if quick else Cohort())
-    few = pseudo_marginal.Settings(warmup=26, draws=100, points=8, most_thinning=1, evidence=0)
-    settings = few if quick else pseudo_marginal.Settings()
+    settings = FEW_DRAWS if quick else pseudo_marginal.Settings()
     models, parts = (MODELS[1:2], PARTS[1:2]) if quick else (MODELS, PARTS)
     first = {part: split(sessions, first_trials(sessions, part))[0] for part in parts}
     prepare_folder(out)

@@ -12,6 +12,7 @@ DATA are recordings of accepted choices; without it, simulated flies. About six 
 flies on two cores.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,13 @@ from hebbax.cli.console import CONSOLE, print_table, table
 from hebbax.cli.folders import prepare_folder
 from hebbax.cli.options import out_option
 from hebbax.cli.progress import progress
-from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_simulated
+from hebbax.cli.script import (
+    FEW_DRAWS,
+    entry,
+    flies_argument,
+    quick_option,
+    recorded_or_simulated,
+)
 from hebbax.data import data_hash
 from hebbax.figures import model_colour, publish
 from hebbax.inference import pseudo_marginal
@@ -95,8 +102,8 @@ def draw(draws: pd.DataFrame) -> Figure:
 @out_option
 def main(recordings: Path | None, quick: bool, out: Path) -> None:
     sessions = recorded_or_simulated(recordings, FEW if quick else Cohort())
-    few = pseudo_marginal.Settings(warmup=26, draws=100, points=8, most_thinning=1)
-    settings = few if quick else pseudo_marginal.Settings()
+    full = pseudo_marginal.Settings()
+    settings = replace(FEW_DRAWS, evidence=full.evidence) if quick else full
     prepare_folder(out)
     made_of = (data_hash(sessions), settings)
     cell = ("model", "seed")

@@ -30,7 +30,13 @@ from hebbax.cli.console import CONSOLE, print_table, table
 from hebbax.cli.folders import prepare_folder
 from hebbax.cli.options import out_option
 from hebbax.cli.progress import progress
-from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_simulated
+from hebbax.cli.script import (
+    FEW_DRAWS,
+    entry,
+    flies_argument,
+    quick_option,
+    recorded_or_simulated,
+)
 from hebbax.data import data_hash
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
@@ -127,8 +133,7 @@ def differences(left_out: pd.DataFrame) -> pd.DataFrame:
 @out_option
 def main(recordings: Path | None, quick: bool, out: Path) -> None:
     sessions = recorded_or_simulated(recordings, FEW if quick else Cohort())
-    few = pseudo_marginal.Settings(warmup=26, draws=100, points=8, most_thinning=1, evidence=100)
-    settings = few if quick else pseudo_marginal.Settings()
+    settings = replace(FEW_DRAWS, evidence=100) if quick else pseudo_marginal.Settings()
     names = MODELS[1:3] if quick else MODELS
     prepare_folder(out)
     cell = ("model", "seed")

@@ -31,7 +31,7 @@ from hebbax.cli.console import CONSOLE, print_table, table
 from hebbax.cli.folders import prepare_folder
 from hebbax.cli.options import out_option
 from hebbax.cli.progress import progress
-from hebbax.cli.script import entry, flies_argument, quick_option
+from hebbax.cli.script import FEW_DRAWS, entry, flies_argument, quick_option
 from hebbax.data import data_hash, part, split_sessions
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
@@ -121,8 +121,7 @@ def told(rows: pd.DataFrame) -> pd.DataFrame:
 @out_option
 def main(recordings: Path | None, model: str, quick: bool, out: Path) -> None:
     sessions = simulated() if recordings is None else hebbax.read(recordings)
-    few = pseudo_marginal.Settings(warmup=26, draws=50, points=8, most_thinning=1, evidence=0)
-    settings = few if quick else pseudo_marginal.Settings(evidence=0)
+    settings = replace(FEW_DRAWS, draws=50) if quick else pseudo_marginal.Settings(evidence=0)
     spec = hebbax.read_spec(model)
     prepare_folder(out)
     ledger = Ledger(

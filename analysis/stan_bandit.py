@@ -31,7 +31,7 @@ from hebbax.cli.console import CONSOLE, print_table, table
 from hebbax.cli.folders import prepare_folder
 from hebbax.cli.options import out_option
 from hebbax.cli.progress import progress
-from hebbax.cli.script import entry, flies_argument, quick_option
+from hebbax.cli.script import FEW_DRAWS, entry, flies_argument, quick_option
 from hebbax.data import data_hash
 from hebbax.errors import HebbaxError
 from hebbax.inference import pseudo_marginal
@@ -80,9 +80,7 @@ class Sizes:
 
 
 FULL = Sizes(1000, 5000, pseudo_marginal.Settings())
-QUICK = Sizes(
-    100, 100, pseudo_marginal.Settings(warmup=26, draws=100, points=8, most_thinning=1, evidence=0)
-)
+QUICK = Sizes(100, 100, FEW_DRAWS)
 PEOPLE = Cohort(
     {"alpha": 0.4, "beta": 3.0}, {"alpha": 0.5, "beta": 0.4}, (0.0, 0.0), 20, ((0.3, 0.7),), 100,
     "independent",

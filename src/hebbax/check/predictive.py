@@ -8,7 +8,7 @@ those of `hebbax.check.replicates`, statistics those of `hebbax.check.behaviour`
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,11 +26,12 @@ from hebbax.check.discrepancy import (
     tables,
 )
 from hebbax.check.replicates import RecordedTask, own_past_trials, predicted_trials, recorded_trials
-from hebbax.check.trials import SECOND
+from hebbax.check.trials import SECOND, Trials
 from hebbax.data import Sessions, part
 from hebbax.display import Displayed, Part
 from hebbax.errors import FitError
 from hebbax.model.choices import Model, build_model
+from hebbax.model.trials import seen
 from hebbax.posterior.diagnostics import verdict_of
 from hebbax.posterior.inference_data import drawn_values, spec_of
 from hebbax.posterior.observed import of_all_trials
@@ -151,13 +152,15 @@ def check(
     check_replicates(posterior, settings.replicates)
     verdict = verdict_of(posterior, verdict)
     spec, recording = spec_of(posterior), recording_of(posterior)
-    kept = recording.session >= 0 if spec.omitted == "decay" else recording.needed("choice")
-    model = build_model(spec, part(recording, kept))
+    of_choices = replace(spec, likelihood="choice")
+    model = build_model(spec, part(recording, seen(recording, of_choices)))
     experiment, decision = _experiment(recording, settings)
     values = drawn_values(posterior, model, settings.replicates)
-    parts = _parts(key, model, experiment, values, progress)
+    recorded = recorded_trials(experiment)
+    parts = _parts(key, model, experiment, recorded, values, progress)
+    numbered = {name: own.numbers for name, own in zip(recording.animals, recorded, strict=True)}
     rows, points = zip(
-        *(tables(_numbers(recording), kind, *part) for kind, part in parts.items()), strict=True
+        *(tables(numbered, kind, *part) for kind, part in parts.items()), strict=True
     )
     return Check(
         model.spec.name,
@@ -215,17 +218,17 @@ def _parts(
     key: Key,
     model: Model,
     experiment: RecordedTask,
+    recorded: Sequence[Trials],
     values: Mapping[str, np.ndarray],
     progress: Progress,
 ) -> dict[str, tuple[Sequence[Values], Sequence[Values]]]:
     """Return the statistics of the recording and of its replicates, by kind of check."""
     step_key, free_key = jax.random.split(key)
-    recorded = recorded_trials(experiment)
     n_animals = len(recorded)
     progress(ONE_STEP, 0, n_animals)
     choices, probability = replicates.one_step(step_key, model, values)
     own = [probability[a, made, SECOND] for a, made in enumerate(model.sessions.valid)]
-    ahead = predicted_trials(model, experiment, choices)
+    ahead = predicted_trials(model, recorded, choices)
     parts: dict[str, tuple[Sequence[Values], Sequence[Values]]] = {
         ONE_STEP: (
             all_statistics(recorded, own, partial(silent, "recorded")),
@@ -241,12 +244,6 @@ def _parts(
             all_statistics(free, None, partial(progress, FREE)),
         )
     return parts
-
-
-def _numbers(recording: Sessions) -> dict[str, np.ndarray]:
-    """Return the numbers of each animal's trials with a choice (trial,), by its name."""
-    made = zip(recording.animals, recording.valid, strict=True)
-    return {animal: np.flatnonzero(own) + 1 for animal, own in made}
 
 
 def _blocks(recording: Sessions, trials_per_block: int | None) -> np.ndarray:

@@ -8,7 +8,7 @@ Every replicate has one draw of the posterior, and one of the
 contingencies where these were estimated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -119,15 +119,11 @@ def recorded_trials(experiment: RecordedTask) -> list[Trials]:
     return own_past_trials(experiment, recording.choices, recording.rewards)
 
 
-def predicted_trials(model: Model, experiment: RecordedTask, choices: np.ndarray) -> list[Trials]:
+def predicted_trials(model: Model, recorded: Sequence[Trials], choices: np.ndarray) -> list[Trials]:
     """Return choices drawn one step ahead ``(replicate, animal, trial)`` of the model with the
-    recorded past."""
-    return [
-        own._replace(choices=choices[..., a, made])
-        for a, (own, made) in enumerate(
-            zip(recorded_trials(experiment), model.sessions.valid, strict=True)
-        )
-    ]
+    ``recorded`` past."""
+    made = model.sessions.valid
+    return [own._replace(choices=choices[..., a, made[a]]) for a, own in enumerate(recorded)]
 
 
 def own_past_trials(

@@ -7,8 +7,12 @@ import jax
 
 from hebbax import data
 from hebbax.cli import libraries, running
+from hebbax.inference import pseudo_marginal
 from hebbax.model.declared import read_spec
 from hebbax.simulation.cohort import Cohort, simulate
+
+FEW_DRAWS = pseudo_marginal.Settings(warmup=26, draws=100, points=8, most_thinning=1, evidence=0)
+"""Of a sampler in a script's quick form: too few to say anything, enough to see that it runs."""
 
 quick_option = click.option("--quick", is_flag=True, help="tiny sizes, about a minute")
 flies_argument = click.argument(

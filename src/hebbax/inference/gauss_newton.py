@@ -165,7 +165,7 @@ def _climb(
         value = (size - 1) * jnp.log(noise) + 0.5 * found.rest / noise**2
         value += 0.5 * ((theta / prior.theta) ** 2).sum() + 0.5 * (noise / prior.noise) ** 2
         slope = theta / prior.theta**2 - found.pull / noise**2
-        return Local(value, slope, found.squares / noise**2 + jnp.diag(prior.theta**-2.0))
+        return Local(value, slope, _metric(prior, found, noise))
 
     return newton(local, theta, steps=passes - 1, tolerance=tolerance)
 
@@ -183,6 +183,10 @@ def _pass(layer: Layer, initial: Array, given: Given, theta: Array) -> Pass:
     return jax.tree.map(lambda leaf: leaf.sum(axis=0), jax.lax.map(one, given))
 
 
+def _metric(prior: Prior, found: Pass, noise: Array) -> Array:
+    return found.squares / noise**2 + jnp.diag(prior.theta**-2.0)
+
+
 def best_noise(rest: Array, size: int, scale: Array) -> Array:
     """Return the mode of the noise s on the scale of log s, no less than `FINEST`.
 
@@ -198,8 +202,7 @@ def _gaussian(layer: Layer, prior: Prior, initial: Array, given: Given, theta: A
     """Return the Gaussian around the mode ``theta``."""
     found = _pass(layer, initial, given, theta)
     noise = best_noise(found.rest, given.activity.size, prior.noise)
-    metric = found.squares / noise**2 + jnp.diag(prior.theta**-2.0)
-    covariance = scaled_solve(metric, jnp.eye(len(theta)))
+    covariance = scaled_solve(_metric(prior, found, noise), jnp.eye(len(theta)))
     curvature = 2.0 * found.rest / noise**2 + 2.0 * noise**2 / prior.noise**2
     return Gaussian(
         np.asarray(theta),

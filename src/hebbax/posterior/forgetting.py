@@ -6,7 +6,6 @@ are more stimuli. The value of a loss is the median of its draws. Tables and sen
 the posterior can be trusted.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,12 +14,13 @@ import pandas as pd
 import xarray as xr
 
 from hebbax.model.effects import covariates_named
+from hebbax.model.spec import Declared
 from hebbax.posterior import alone, diagnostics, learning
-from hebbax.posterior.inference_data import spec_of
+from hebbax.posterior.inference_data import covariates_of, spec_of
 from hebbax.posterior.summary import INTERVAL, population_table, probability, samples_of
 from hebbax.posterior.verdict import Verdict
 from hebbax.rule.equivalent import TEMPERATURE, equivalent
-from hebbax.rule.fading import PERCENT, Loss, losses, memory, unsteady
+from hebbax.rule.fading import CHOSEN, PERCENT, Loss, losses, memory, unsteady
 from hebbax.rule.function import FunctionRule
 from hebbax.rule.taylor import parse_term
 
@@ -86,7 +86,7 @@ class Forgetting:
             return f"{said}."
         sure = probability(float((self.population > 0).mean()))
         # What the chosen weight alone loses a delta rule takes from it too.
-        only_chosen = self.loss.weight == "the chosen weight"
+        only_chosen = self.loss.weight == CHOSEN
         what = "by forgetting or as in a delta rule" if only_chosen else "which is forgetting"
         return f"{said}; that it loses, {what}, has probability {sure}."
 
@@ -163,12 +163,16 @@ def forgetting(posterior: xr.DataTree) -> list[Forgetting]:
     return out
 
 
+def _rule(posterior: xr.DataTree) -> Declared:
+    return spec_of(posterior).plasticity(int(posterior.attrs["n_inputs"]))
+
+
 def _is_declared(posterior: xr.DataTree, loss: Loss) -> bool:
     """Return whether weights of animals fade, or stay, by every draw of the prior of a learning
     model."""
-    spec, drawn = spec_of(posterior), {"theta": posterior.prior["theta"].to_numpy()}
-    rule = spec.plasticity(int(posterior.attrs["n_inputs"]))
-    coefficients = learning.natural(spec, rule, drawn)[learning.COEFFICIENTS]
+    drawn = {"theta": posterior.prior["theta"].to_numpy()}
+    found = learning.natural(spec_of(posterior), _rule(posterior), drawn)
+    coefficients = found[learning.COEFFICIENTS]
     return bool((loss.of(coefficients) >= 0).all())
 
 
@@ -202,12 +206,8 @@ def forgetting_sentence(posterior: xr.DataTree, verdict: Verdict | None = None) 
 def _of_function(posterior: xr.DataTree) -> list[str]:
     """Return that the loss under a rule of one's own is that without a reward signal, where it is
     another with one."""
-    spec = spec_of(posterior)
-    if not spec.rule:
-        return []
-    rule = spec.plasticity(int(posterior.attrs["n_inputs"]))
-    assert isinstance(rule, FunctionRule)
-    if rule.steady:
+    rule = _rule(posterior) if spec_of(posterior).rule else None
+    if not isinstance(rule, FunctionRule) or rule.steady:
         return []
     return [
         "What its rule makes of a weight depends on the reward signal, and this loss is that of a "
@@ -222,7 +222,7 @@ def _reference(posterior: xr.DataTree) -> list[str]:
         return []
     if any("(" in formula for formula in formulas.values()):  # a contrast, center(age) ...
         return ["The population is that of animals of which every effect is zero."]
-    recorded = json.loads(posterior.attrs.get("covariates", "{}"))
+    recorded = covariates_of(posterior)
     named = covariates_named(formulas)
     numbers = [name for name in named if not isinstance(recorded[name][0], str)]
     parts = ["the first level of every factor"] if len(numbers) < len(named) else []

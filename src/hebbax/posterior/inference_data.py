@@ -264,7 +264,7 @@ def sessions_of(posterior: xr.DataTree) -> Sessions:
         rejections[: len(seen)] = seen
     fields = [of_all_trials(known, name) for name in ("chosen", "reward", "block", "session")]
     offered = of_all_trials(known, "offered").astype(bool) if "offered" in known else None
-    covariates = json.loads(posterior.attrs.get("covariates", "{}"))
+    covariates = covariates_of(posterior)
     records = []
     for a, name in enumerate(np.asarray(posterior.posterior["animal"])):
         (own,) = np.nonzero(animal == a)
@@ -284,6 +284,11 @@ def sessions_of(posterior: xr.DataTree) -> Sessions:
         )
     stimuli = json.loads(posterior.attrs["stimuli"])
     return from_animals(records, stimuli, posterior.attrs["data"])
+
+
+def covariates_of(posterior: xr.DataTree) -> dict[str, list[str | float]]:
+    """Return the covariates of the animals of a posterior, a value an animal each, by name."""
+    return dict(json.loads(posterior.attrs.get("covariates", "{}")))
 
 
 def numbers_of(posterior: xr.DataTree) -> list[np.ndarray]:

@@ -13,6 +13,7 @@ from hebbax.validation.limits import MAX_CHAINS, MAX_DRAWS, MAX_STEPS, MIN_DRAWS
 Method = Literal["pseudo-marginal", "nuts", "svi", "map"]
 
 DEFAULT: Method = "pseudo-marginal"
+"""The method where none is asked for."""
 
 SAMPLED: tuple[Method, ...] = ("pseudo-marginal", "nuts")
 """The methods that give draws of the posterior."""

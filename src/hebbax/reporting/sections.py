@@ -81,9 +81,9 @@ def _provenance(study: Study) -> str:
         for key in MADE_WITH
         if len({str(posterior.attrs.get(key)) for posterior in fits.values()}) == 1
     ]
+    own = [key for key in MADE_WITH if key not in shared]
     lines += _said(source, shared)
     for name, posterior in fits.items():
-        own = [key for key in MADE_WITH if key not in shared]
         lines += ["", f"# {name}", *_said(posterior, own), _model_file(posterior)]
     return "\n".join(lines)
 

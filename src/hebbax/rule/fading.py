@@ -23,6 +23,9 @@ from hebbax.typing import ArrayLike
 PERCENT = 100.0
 """Losses are told in per cent."""
 
+CHOSEN = "the chosen weight"
+"""Whose loss is told where it is not that of every weight."""
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -47,7 +50,7 @@ def losses(terms: Sequence[str], rate: float, n_inputs: int) -> list[Loss]:
         return []
     if (chosen == every).all():
         return [Loss("a weight", -every / n_inputs)]
-    both = [Loss("the chosen weight", -chosen / n_inputs)]
+    both = [Loss(CHOSEN, -chosen / n_inputs)]
     if every.any():
         both.append(Loss("every other weight", -every / n_inputs))
     return both
