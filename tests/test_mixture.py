@@ -24,7 +24,7 @@ def test_what_proposes_a_block_is_folded_and_normalised(n_members, n_effects):
     size = 2 * n_members + n_effects + 1
     fitted = rng.normal(size=(400, size))
     fitted[:, 1] += 0.5 * fitted[:, 0]
-    of = mixture.fit(rng, np.abs(fitted), 3, 1.2)
+    of = mixture.fit(rng, np.abs(fitted), n_members, 3, 1.2)
     now = jnp.asarray(np.abs(rng.normal(size=size)))
     taken = jnp.arange(n_effects) == 1
     block = mixture.Block(jnp.array([1, 0]), jnp.ones(2, bool), taken)
@@ -56,8 +56,9 @@ def test_a_block_given_the_rest_is_the_conditional_of_scipy():
     rng = np.random.default_rng(4)
     root = np.linalg.cholesky(np.cov(rng.normal(size=(6, 60)) + rng.normal(size=60)))
     centre = 600.0 + rng.normal(size=6)  # so far from zero that no reflection counts
-    one = mixture.Mixture(jnp.zeros(1), jnp.asarray(centre)[None], jnp.linalg.inv(root)[None])
-    block = mixture.draw_block(jax.random.PRNGKey(0), jnp.ones((1, 2)))
+    wide = jnp.asarray(centre)[None], jnp.linalg.inv(root)[None]
+    one = mixture.Mixture(jnp.zeros(1), *wide, jnp.zeros((2, 2)))
+    block = mixture.whole(jnp.ones((1, 2)))
     block = block._replace(members=jnp.array([1, 0]), taken=jnp.array([True, False]))
     x = centre + rng.normal(size=6)
     own = mixture.given(one, block, jnp.asarray(x))
@@ -71,3 +72,31 @@ def test_a_block_given_the_rest_is_the_conditional_of_scipy():
         found.append(float(mixture.log_density(own, jnp.asarray(y[[1, 0, 3, 2, 4]]))))
         expected.append(joint.logpdf(y))
     np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-6)
+
+
+def test_members_that_are_correlated_share_a_block():
+    """Of 1, 2 or 4 members the first is any; the second is one with the probability that its
+    squared correlation with the first gives it. A false alarm is one in 10^4."""
+    rng, n = np.random.default_rng(3), 9
+    draws = rng.normal(size=(500, 2 * n + 1))
+    draws[:, 4] += draws[:, 0]  # a mean with a mean
+    draws[:, n + 7] += 2.0 * draws[:, 2]  # a spread with a mean
+    together = mixture.fit(rng, draws, n, 2, 1.2).together
+    squares = np.corrcoef(draws[:, :-1].T) ** 2
+    by_hand = sum(squares[i : i + n, j : j + n] for i in (0, n) for j in (0, n)) + mixture.APART
+    np.testing.assert_allclose(np.exp(together), by_hand, rtol=0.01)
+
+    keys = jax.random.split(jax.random.PRNGKey(4), 30_000)
+    draw = jax.jit(jax.vmap(lambda key: mixture.draw_block(key, jnp.zeros((0, n)), together)))
+    blocks = draw(keys)
+    assert (np.diff(np.sort(blocks.members)) > 0).all()
+    sizes, counts = np.unique(blocks.taken.sum(-1), return_counts=True)
+    np.testing.assert_array_equal(sizes, [1, 2, 4])
+    assert stats.chisquare(counts).pvalue > 1e-4
+    first, second = np.asarray(blocks.members)[:, :2].T
+    assert stats.chisquare(np.bincount(first, minlength=n)).pvalue > 1e-4
+    weights = np.where(np.eye(n, dtype=bool), 0.0, by_hand)[2]
+    seen = np.bincount(second[first == 2], minlength=n)
+    expected = seen.sum() * weights / weights.sum()
+    assert stats.chisquare(np.delete(seen, 2), np.delete(expected, 2)).pvalue > 1e-4
+    assert seen.argmax() == 7

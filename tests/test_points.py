@@ -193,7 +193,9 @@ def test_a_step_from_anywhere_gives_numbers(scene):
     rng = np.random.default_rng(2)
     draws = np.abs(rng.normal(size=(100, 2 * frame.n_members + 1)))
     draws[:, -1] = 0.0
-    known = candidates.Known(prior, trials, references, mixture.fit(rng, draws, 2, 1.0))
+    known = candidates.Known(
+        prior, trials, references, mixture.fit(rng, draws, frame.n_members, 2, 1.0)
+    )
     zero = jnp.zeros(())
     none = jnp.zeros(0)
     far = Population(30.0 * jnp.ones_like(mean), 1e-7 * jnp.ones_like(spread), none, zero)

@@ -42,9 +42,9 @@ def root_of(matrix: Array) -> Root:
     def row(inverse: Array, given: tuple[Array, Array]) -> tuple[Array, Array]:
         k, entries = given
         before, here = members < k, members == k
-        left = (inverse * jnp.where(before, entries, 0.0)).sum(-1)
+        left = inverse @ jnp.where(before, entries, 0.0)
         pivot = jnp.sqrt(jnp.where(here, entries, 0.0).sum() - (left**2).sum())
-        new = (jnp.where(here, 1.0, 0.0) - (left[:, None] * inverse).sum(0)) / pivot
+        new = (jnp.where(here, 1.0, 0.0) - left @ inverse) / pivot
         return jnp.where(here[:, None], new, inverse), left + jnp.where(here, pivot, 0.0)
 
     inverse, lower = jax.lax.scan(row, jnp.zeros_like(matrix), (members, matrix))

@@ -107,7 +107,7 @@ def proposed(key: Key, known: Known, state: State) -> Candidate:
     prior, population = known.prior, state.population
     assert known.mixture is not None
     now = mixture.canonical(whitened(prior, population))
-    block = mixture.draw_block(block_key, prior.regression.members)
+    block = mixture.draw_block(block_key, prior.regression.members, known.mixture.together)
     own = now[mixture.places(block, len(population.mean))]
     given = mixture.given(known.mixture, block, now)
     drawn = mixture.draw(draw_key, given, len(now))

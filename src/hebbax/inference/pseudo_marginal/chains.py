@@ -30,15 +30,20 @@ from hebbax.typing import Array, Key
 
 class Chains(NamedTuple):
     """All that a run goes on from: states by chain, references by animal, the mixture that proposes
-    populations where there is one, how many sets of draws were ``spent`` on these, iterations a
-    draw, and how many iterations ``ran``."""
+    populations where there is one, how many sets of draws were ``spent`` on these, and how many
+    iterations ``ran``."""
 
     state: State
     references: References
     mixture: Mixture | None
     spent: Array
-    thinning: Array
     ran: Array
+
+    @property
+    def thinning(self) -> int:
+        """Iterations a draw: of the first two sets of draws one, of each that follows twice as
+        many."""
+        return int(2 ** max(0, int(self.spent) - 1))
 
 
 class Drawn(NamedTuple):
@@ -125,7 +130,9 @@ class Setup(NamedTuple):
         if not self.frame.population:
             return None
         settings, draws = self.settings, np.asarray(_whitened(self.prior, populations))
-        return mixture.fit(rng, draws, settings.components, settings.inflation)
+        return mixture.fit(
+            rng, draws, self.frame.n_members, settings.components, settings.inflation
+        )
 
     def renewed(self, chains: Chains, drawn: list[Drawn]) -> Chains:
         """Return the chains with references and mixture of the later two thirds of some draws."""
@@ -183,7 +190,6 @@ def started(key: Key, setup: Setup, found: pilots.Particles) -> Chains:
         references=renewed(reference_key, setup.frame, setup.trials, phi[picked], means),
         mixture=setup.fitted(rng, found.population),
         spent=jnp.zeros((), int),
-        thinning=jnp.ones((), int),
         ran=jnp.zeros((), int),
     )
 
@@ -198,7 +204,8 @@ def shapes(setup: Setup) -> Chains:
         return jax.ShapeDtypeStruct(shape, jnp.zeros(()).dtype)
 
     def parts(n: int) -> Mixture:
-        return Mixture(of(n), of(n, n_coordinates), of(n, n_coordinates, n_coordinates))
+        wide = of(n, n_coordinates), of(n, n_coordinates, n_coordinates)
+        return Mixture(of(n), *wide, of(d, d))
 
     init = jax.vmap(partial(candidates.init, n_points=setup.n_points))
     shape = (d,) if setup.frame.population else (n_animals, d)
@@ -213,6 +220,5 @@ def shapes(setup: Setup) -> Chains:
         ),
         mixture=parts(settings.components + 1) if len(shape) == 1 else None,
         spent=jnp.zeros((), int),
-        thinning=jnp.ones((), int),
         ran=jnp.zeros((), int),
     )

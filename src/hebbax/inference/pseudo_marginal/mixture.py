@@ -9,7 +9,8 @@ given all others R,
 
 each conditional being a t with more degrees of freedom (Ding 2016), and folded: the sign of a
 spread says nothing, so that the density sums over the reflections of the spreads in B. The log
-global scale is always among R.
+global scale is always among R. Members whose coordinates are correlated in the draws that q is
+fitted to are often in a block together: terms that stand in for each other change places so.
 """
 
 from typing import NamedTuple
@@ -37,11 +38,14 @@ PRIOR_DRAWS = 15.0
 
 
 class Mixture(NamedTuple):
-    """Log shares, means, and precisions W^T W by their roots W; leading ``component``."""
+    """Log shares, means, and precisions W^T W by their roots W; leading ``component``. And how
+    probably two members are in a block ``together`` (member, member), in logs, but for a
+    constant."""
 
     log_share: Array
     mean: Array
     inverse: Array
+    together: Array
 
 
 class Block(NamedTuple):
@@ -76,6 +80,9 @@ WHOLE = 8
 MOST = 4
 """Most members of a block of a larger one."""
 
+APART = 0.03
+"""Squared correlation that a member without any has with another, where it may join its block."""
+
 FROM_PRIOR = 0.1
 """Share of the prior in the proposal of a block, times the part of the coordinates that is
 given."""
@@ -96,7 +103,11 @@ def places(block: Block, n_members: int) -> Array:
 
 
 def fit(
-    rng: np.random.Generator, draws: np.ndarray, n_components: int, inflation: float
+    rng: np.random.Generator,
+    draws: np.ndarray,
+    n_members: int,
+    n_components: int,
+    inflation: float,
 ) -> Mixture:
     """Return the mixture of some draws ``(draw, coordinate)`` of `canonical`, with the wide
     component last and covariances times ``inflation``."""
@@ -106,6 +117,8 @@ def fit(
     z = (draws - centre) / scale
     share, mean, covariance = _expectation_maximisation(rng, z, n_components)
     pooled = np.cov(z.T) + 1e-6 * np.eye(z.shape[1])
+    own = pooled[: 2 * n_members, : 2 * n_members].reshape(2, n_members, 2, n_members)
+    together = np.log((own**2).sum((0, 2)) + APART)
     pooled = 0.7 * pooled + 0.3 * np.diag(np.diag(pooled))
     share = np.append((1.0 - WIDE_SHARE) * share, WIDE_SHARE)
     mean = np.concatenate([mean, np.zeros((1, z.shape[1]))])
@@ -113,7 +126,7 @@ def fit(
     covariance[:, constant] = 1.0
     root = np.linalg.cholesky(covariance) * scale[:, None]
     means = centre + mean * scale
-    return Mixture(*map(jnp.asarray, (np.log(share), means, np.linalg.inv(root))))
+    return Mixture(*map(jnp.asarray, (np.log(share), means, np.linalg.inv(root), together)))
 
 
 def _expectation_maximisation(
@@ -155,16 +168,22 @@ def whole(onto: Array) -> Block:
     return Block(jnp.arange(n), jnp.ones(n, bool), jnp.ones(n_effects, bool))
 
 
-def draw_block(key: Key, onto: Array) -> Block:
-    """Return all members of a small population, else 1, 2 or 4 of them taken by chance, with the
-    effects that are ``onto`` these (effect, member)."""
+def draw_block(key: Key, onto: Array, together: Array) -> Block:
+    """Return all members of a small population, else 1, 2 or 4 of them, with the effects that are
+    ``onto`` these (effect, member). The first is taken by chance, all others by how probably they
+    are ``together`` with it (member, member), without replacement: by the largest of these logs
+    with Gumbel noise. It says nothing of where the chain is, so that a block is as probable on the
+    way back."""
     n_members = onto.shape[1]
     if n_members <= WHOLE:
         return whole(onto)
-    normal = normals(key, (n_members + 1,))
+    uniform = ndtr(normals(key, (n_members + 2,)))
     sizes = jnp.array([1, 2, MOST])
-    n = sizes[jnp.floor(len(sizes) * ndtr(normal[-1])).astype(int)]
-    members, taken = jnp.argsort(normal[:n_members])[:MOST], jnp.arange(MOST) < n
+    n = sizes[jnp.floor(len(sizes) * uniform[-1]).astype(int)]
+    first = jnp.floor(n_members * uniform[-2]).astype(int)
+    others = together[first] - jnp.log(-jnp.log(uniform[:n_members]))
+    order = jnp.argsort(-others.at[first].set(jnp.inf))
+    members, taken = order[:MOST], jnp.arange(MOST) < n
     return Block(members, taken, (onto[:, members] * taken).any(-1))
 
 
@@ -187,7 +206,7 @@ def given(of: Mixture, block: Block, x: Array) -> Conditional:
         scale = jnp.sqrt((DEGREES + distance) / (DEGREES + n_given))
         return weight, mean[own] + step, root.lower / scale, root.inverse * scale
 
-    weight, centre, lower, inverse = jax.vmap(one)(*of)
+    weight, centre, lower, inverse = jax.vmap(one)(of.log_share, of.mean, of.inverse)
     of_prior = FROM_PRIOR * n_given / len(x)
     share = jnp.append(jax.nn.log_softmax(weight) + jnp.log1p(-of_prior), jnp.log(of_prior))
     prior = jnp.zeros(len(own)), eye, eye

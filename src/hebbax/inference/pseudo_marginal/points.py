@@ -29,12 +29,16 @@ from jax.scipy.special import gammaln, logsumexp, ndtr
 from hebbax.inference.density import Expansion
 from hebbax.inference.pseudo_marginal.animal import SINGLE, Frame, Trials, log_likelihoods
 from hebbax.inference.pseudo_marginal.normals import normals
-from hebbax.inference.pseudo_marginal.references import CLUSTERS, References
+from hebbax.inference.pseudo_marginal.references import References
 from hebbax.inference.roots import root_of
 from hebbax.typing import Array, Key
 
 DEGREES = 8
 """Degrees of freedom of the t distributions."""
+
+NEAREST = 6
+"""Clusters of references that give the mixture a component under a population: with all twelve
+p-hat varies no less, in rules of five terms and of twelve."""
 
 FROM_POPULATION = 0.15
 """Share of the points that are of the population itself, N(0, I)."""
@@ -92,11 +96,14 @@ def components(references: References, mean: Array, spread: Array) -> Components
 
     Of every cluster of references it is the one nearest to what population and choices say: the
     best by its log likelihood and its distance, with the references' own spread added, since a
-    population without spread would else choose by distance alone.
+    population without spread would else choose by distance alone; of the clusters it is the
+    `NEAREST`.
     """
     around = spread**2 + 0.25 * references.variance
     score = references.at.value - 0.5 * ((references.phi - mean) ** 2 / around).sum(-1)
-    best = jnp.arange(CLUSTERS), jnp.argmax(score, axis=-1)
+    reference = jnp.argmax(score, axis=-1)
+    score, cluster = jax.lax.top_k(score.max(-1), NEAREST)
+    best = cluster, reference[cluster]
     phi, at = jax.tree.map(lambda leaf: leaf[best], (references.phi, references.at))
 
     def one(phi: Array, at: Expansion, score: Array) -> tuple[Array, ...]:
@@ -110,11 +117,11 @@ def components(references: References, mean: Array, spread: Array) -> Components
         part = score + gain - root.half_log_determinant
         return root.solve(pull), root.lower, root.inverse, root.half_log_determinant, part
 
-    centre, lower, inverse, half, part = jax.vmap(one)(phi, at, score[best])
+    centre, lower, inverse, half, part = jax.vmap(one)(phi, at, score)
     fine = jnp.isfinite(centre).all(-1) & jnp.isfinite(inverse).all((-1, -2))
     eye = jnp.eye(len(mean))
     part = jnp.where(fine & jnp.isfinite(part), part, LOWEST)
-    share = (1.0 - EVEN) * jax.nn.softmax(SHARPNESS * part) + EVEN / CLUSTERS
+    share = (1.0 - EVEN) * jax.nn.softmax(SHARPNESS * part) + EVEN / NEAREST
     return Components(
         centre=jnp.where(fine[:, None], centre, 0.0),
         lower=jnp.where(fine[:, None, None], lower, eye),

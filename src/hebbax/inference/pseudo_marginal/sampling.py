@@ -5,10 +5,10 @@ of the warm-up the chains run with these; after each the references of every ani
 are taken from the chains' own draws, and from the last on they stay: what is kept is drawn by one
 kernel.
 
-A first set of draws that is not what `Settings` ask of R-hat and effective sizes is one more round
-of the warm-up, and the longest: references and mixture are taken from it, and all are drawn anew.
-From then on chains go on, and every other draw is dropped, until they are what is asked, at most to
-``most_thinning`` iterations a draw.
+A set of draws that is not what `Settings` ask of R-hat and effective sizes is one more round of the
+warm-up, and the longest: references and mixture are taken from it, so that what the chains have
+found by then is proposed from then on, and all are drawn anew, from the third set on with twice as
+many iterations a draw as before, at most ``most_thinning``.
 """
 
 import time
@@ -176,7 +176,7 @@ def _sampled(
     """Return the chains and their kept draws, thinned until they are what the settings ask."""
     settings = setup.settings
     while True:
-        thinning, spent = int(chains.thinning), int(chains.spent)
+        thinning = chains.thinning
         while (rows := len(kept.get("mean", ()))) < settings.draws:
             progress("sampling", setup.warmup + rows, settings.iterations)
             passed = []
@@ -193,14 +193,10 @@ def _sampled(
         if thinning >= settings.most_thinning or _enough(kept, settings):
             progress("sampling", settings.iterations, settings.iterations)
             return chains, kept
-        if spent:
-            kept = {name: leaf[1::2] for name, leaf in kept.items()}
-            chains = chains._replace(thinning=chains.thinning * 2)
-        else:
-            drawn = Drawn._make(kept[name] for name in Drawn._fields)
-            chains = setup.renewed(chains, [drawn])
-            kept, chains = {}, chains._replace(spent=chains.spent + 1)
-        save(chains, kept, setup.warmup + len(kept.get("mean", ())))
+        drawn = Drawn._make(kept[name] for name in Drawn._fields)
+        chains = setup.renewed(chains, [drawn])._replace(spent=chains.spent + 1)
+        kept = {}
+        save(chains, kept, setup.warmup)
 
 
 def _enough(kept: Kept, settings: Settings) -> bool:

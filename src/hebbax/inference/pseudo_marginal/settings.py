@@ -13,8 +13,8 @@ class Settings:
     """Settings of the sampler, stored with every posterior.
 
     ``draws`` are kept per chain after ``warmup`` iterations. While an R-hat is above ``r_hat`` or
-    an effective size below ``effective`` they are drawn again after more warm-up, and then one of
-    2, 4 ... iterations up to ``most_thinning``; with 1 they stay as they are.
+    an effective size below ``effective`` they are one more round of the warm-up and all are drawn
+    again, then one of 2, 4 ... iterations up to ``most_thinning``; with 1 they stay as they are.
 
     An animal has ``points`` for each p-hat; an iteration proposes ``proposals`` populations.
     ``block_points`` and ``block_proposals`` hold where a population is so large that it is proposed
