@@ -15,9 +15,12 @@ from small import AS_USERS_HAVE_IT, SMALL, five_terms
 from hebbax.data import from_animals
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.density import animal_values
-from hebbax.inference.pseudo_marginal import chains
+from hebbax.inference.pseudo_marginal import chains, sampling
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
+
+ANEW = replace(SMALL, r_hat=1.0, most_thinning=2)
+"""Three sets of draws: none has an R-hat of 1."""
 
 
 @pytest.mark.parametrize(("spread", "options"), [(0.8, AS_USERS_HAVE_IT), (0.0, {})])
@@ -138,10 +141,12 @@ def test_repeated_runs_differ_by_the_stated_error_of_their_evidence():
 
 @pytest.mark.parametrize(
     ("settings", "cut_at"),
-    [(SMALL, 8), (replace(SMALL, r_hat=1.0, most_thinning=2), 17)],
-    ids=["in its draws", "in draws after more warm-up"],
+    [(SMALL, 8), (ANEW, 21), (ANEW, 27), (ANEW, 41), (ANEW, 47)],
+    ids=["in its draws", "before the second set", "in it", "before the third", "in it, thinned"],
 )
-def test_a_cut_run_goes_on_bit_for_bit(tmp_path, settings, cut_at):
+def test_a_cut_run_goes_on_bit_for_bit(tmp_path, monkeypatch, settings, cut_at):
+    """A set has 20 blocks, and each ends stored."""
+    monkeypatch.setattr(sampling, "SAVED_EVERY", 0.0)
     model, key, store = five_terms(), jax.random.key(5), tmp_path / "state.npz"
     whole, info = pseudo_marginal.fit(key, model, settings)
     seen = []
@@ -172,7 +177,7 @@ def test_recordings_of_one_shape_share_one_program():
 
 def test_the_evidence_is_of_the_chains_as_they_ended(tmp_path):
     """Draws thrown away once: of the references renewed then, as in a run that goes on after it."""
-    settings = replace(SMALL, r_hat=1.0, most_thinning=2, evidence=20)
+    settings = replace(ANEW, evidence=20)
     model, key, store = five_terms(terms=()), jax.random.key(3), tmp_path / "state.npz"
     _, info = pseudo_marginal.fit(key, model, settings, store=store)
     _, again = pseudo_marginal.fit(key, model, settings, store=store)

@@ -38,7 +38,7 @@ DEGREES = 8
 
 NEAREST = 6
 """Clusters of references that give the mixture a component under a population: with all twelve
-p-hat varies no less, in rules of five terms and of twelve."""
+p-hat varies hardly less, in rules of five terms and of twelve."""
 
 FROM_POPULATION = 0.15
 """Share of the points that are of the population itself, N(0, I)."""
@@ -102,7 +102,8 @@ def components(references: References, mean: Array, spread: Array) -> Components
     around = spread**2 + 0.25 * references.variance
     score = references.at.value - 0.5 * ((references.phi - mean) ** 2 / around).sum(-1)
     reference = jnp.argmax(score, axis=-1)
-    score, cluster = jax.lax.top_k(score.max(-1), NEAREST)
+    # In the order of the clusters: of nearby populations a point is of the same component.
+    cluster = jnp.sort(jax.lax.top_k(score.max(-1), NEAREST)[1])
     best = cluster, reference[cluster]
     phi, at = jax.tree.map(lambda leaf: leaf[best], (references.phi, references.at))
 
@@ -117,7 +118,7 @@ def components(references: References, mean: Array, spread: Array) -> Components
         part = score + gain - root.half_log_determinant
         return root.solve(pull), root.lower, root.inverse, root.half_log_determinant, part
 
-    centre, lower, inverse, half, part = jax.vmap(one)(phi, at, score)
+    centre, lower, inverse, half, part = jax.vmap(one)(phi, at, score[best])
     fine = jnp.isfinite(centre).all(-1) & jnp.isfinite(inverse).all((-1, -2))
     eye = jnp.eye(len(mean))
     part = jnp.where(fine & jnp.isfinite(part), part, LOWEST)

@@ -6,9 +6,9 @@ are taken from the chains' own draws, and from the last on they stay: what is ke
 kernel.
 
 A set of draws that is not what `Settings` ask of R-hat and effective sizes is one more round of the
-warm-up, and the longest: references and mixture are taken from it, so that what the chains have
-found by then is proposed from then on, and all are drawn anew, from the third set on with twice as
-many iterations a draw as before, at most ``most_thinning``.
+warm-up: references and mixture are taken from it, so that what the chains found in it is proposed
+in the next, and all are drawn anew, from the third set on with twice as many iterations a draw as
+before, up to ``most_thinning``.
 """
 
 import time
@@ -173,7 +173,8 @@ def _warmed(setup: Setup, chains: Chains, done: int, save: Save, progress: Progr
 def _sampled(
     setup: Setup, chains: Chains, kept: Kept, save: Save, progress: Progress
 ) -> tuple[Chains, Kept]:
-    """Return the chains and their kept draws, thinned until they are what the settings ask."""
+    """Return the chains and their kept draws: of sets of these the first that is what the settings
+    ask, or the last."""
     settings = setup.settings
     while True:
         thinning = chains.thinning
