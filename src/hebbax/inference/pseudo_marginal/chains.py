@@ -43,7 +43,7 @@ class Chains(NamedTuple):
     def thinning(self) -> int:
         """Iterations a draw: of the first two sets of draws one, of each that follows twice as
         many."""
-        return int(2 ** max(0, int(self.spent) - 1))
+        return 1 << max(0, int(self.spent) - 1)
 
 
 class Drawn(NamedTuple):

@@ -81,7 +81,7 @@ MOST = 4
 """Most members of a block of a larger one."""
 
 APART = 0.03
-"""Squared correlation that a member without any has with another, where it may join its block."""
+"""Added to the squared correlations of two members, so that any may share a block."""
 
 FROM_PRIOR = 0.1
 """Share of the prior in the proposal of a block, times the part of the coordinates that is
