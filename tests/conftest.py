@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from hebbax.data import Record, Sessions, from_animals
+from hebbax.runs.programs import forget_where_many
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 CHOOSES_EMITTERS = jax.__version_info__ < (0, 11, 1)
@@ -46,17 +47,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
-MAPS = Path("/proc/self/maps")
 MANY_MAPS = 15_000
 
 
 @pytest.fixture(autouse=True)
 def _few_programs() -> Iterator[None]:
-    """Forget the compiled programs after a test when they are many: every one of them holds maps of
-    memory, of which a process may have some 65 000, and a compiler that gets no more ends it."""
+    """Forget the compiled programs after a test when they are many, sooner than a user's process
+    does: two processes of tests share the memory."""
     yield
-    if not MAPS.exists() or MAPS.read_bytes().count(b"\n") > MANY_MAPS:
-        jax.clear_caches()
+    forget_where_many(MANY_MAPS)
 
 
 @pytest.fixture(autouse=True)

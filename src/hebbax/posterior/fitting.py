@@ -26,6 +26,7 @@ from hebbax.posterior.fits import (
     state_path,
 )
 from hebbax.posterior.methods import Result, Settings, method_of
+from hebbax.runs.programs import forget_where_many
 from hebbax.typing import Progress, silent
 
 
@@ -96,6 +97,7 @@ def make(
     What the sampler or the climb found is kept in the file ``store``, or taken from there; without
     one nothing is written.
     """
+    forget_where_many()
     if model.spec.scaling != "declared":
         model = build_model(scaled(model.spec, model.recording, progress), model.recording)
     provenance: dict[str, Any] = {

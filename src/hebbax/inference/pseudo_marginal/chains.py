@@ -213,10 +213,8 @@ def shapes(setup: Setup) -> Chains:
     population = Population(own, own, of(settings.chains, n_effects), of(settings.chains))
     return Chains(
         state=jax.eval_shape(init, population, of(settings.chains, n_animals, d)),
-        references=jax.eval_shape(
-            lambda phi, means: renewed(setup.key, setup.frame, setup.trials, phi, means),
-            of(REMEMBERED, n_animals, d),
-            of(REMEMBERED, n_animals, d),
+        references=renewed.eval_shape(
+            setup.key, setup.frame, setup.trials, *2 * (of(REMEMBERED, n_animals, d),)
         ),
         mixture=parts(settings.components + 1) if len(shape) == 1 else None,
         spent=jnp.zeros((), int),

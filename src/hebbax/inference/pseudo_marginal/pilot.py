@@ -99,7 +99,7 @@ def _drawn(
     return jax.vmap(one, out_axes=1)(keys, trials, own)
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(jax.jit, static_argnums=3, compiler_options=COMPILER)
 def _given(key: Key, prior: Prior, phi: Array, sweeps: int) -> Population:
     """Return a population for the animals of each particle."""
 
