@@ -1,5 +1,6 @@
 """What an experiment is said to know of each term, against fits of many simulated cohorts."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -165,6 +166,15 @@ def test_a_model_without_terms_has_no_candidates():
     with pytest.raises(ModelError) as caught:
         candidates(read_spec("no-learning"), "model")
     assert str(caught.value) == "no-learning: has no terms; name candidates with --terms."
+
+
+def test_covariates_are_refused_wherever_they_stand():
+    for by in ({"w": "group"}, {"preference": "group"}):
+        with pytest.raises(ModelError) as caught:
+            candidates(replace(read_spec("forgetting"), by=by), "x r, w")
+        assert str(caught.value) == (
+            'forgetting: which terms can be told apart is asked without covariates; leave out "by".'
+        )
 
 
 def test_terms_that_no_choice_can_show():

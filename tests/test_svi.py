@@ -27,6 +27,33 @@ from hebbax.posterior.inference_data import read
 from hebbax.posterior.measures import k_hat
 from hebbax.simulation.cohort import Cohort, simulate
 
+WIDTH, SPREADS = 0.3, np.geomspace(1e-6, 20.0, 25)
+"""A prior scale of a spread, and spreads in units of it."""
+
+
+def test_a_spread_is_where_its_normal_score_is_however_far_out():
+    for z in (-2.0, 0.0, 3.0):
+        score = np.where(
+            SPREADS < 1.0,
+            stats.norm.ppf(stats.halfnorm.cdf(SPREADS)),
+            stats.norm.isf(stats.halfnorm.sf(SPREADS)),
+        )
+        score = score + svi.SPREAD_SCALE * z
+        expected = np.where(
+            score < 0.0,
+            stats.halfnorm.ppf(stats.norm.cdf(score)),
+            stats.halfnorm.isf(stats.norm.sf(score)),
+        )
+        found, slope = jax.vmap(
+            lambda start, z=z: jax.jvp(
+                lambda z: svi._spread(jnp.asarray(WIDTH), start, z), (z,), (1.0,)
+            )
+        )(jnp.log(WIDTH * SPREADS))
+        np.testing.assert_allclose(np.exp(found), WIDTH * expected, rtol=1e-6)
+        assert np.isfinite(slope).all()
+        assert (slope > 0).all()
+
+
 SPEC = ModelSpec("m", ("x r", "w"), hierarchy="none")
 
 

@@ -19,7 +19,7 @@ from hebbax.errors import FitError, ModelError
 from hebbax.inference import checkpoint, evidence, pseudo_marginal
 from hebbax.inference.climbs import Climb, weight
 from hebbax.inference.density import fisher_information
-from hebbax.inference.scaling import LEAST, MAX_SCALE, candidate_model, typical
+from hebbax.inference.scaling import LEAST, MAX_SCALE, candidate_model, typical, widest
 from hebbax.inference.submodels import Breadth, search
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
@@ -280,6 +280,38 @@ def test_a_rule_is_written_in_symbols():
     one.population[:, 1] *= -1
     assert in_symbols(one, ("x r", "w")) == "dw = 0.50 [0.34, 0.66] x r - 0.50 [0.34, 0.66] w"
     assert in_symbols(one, ()) == "dw = 0"
+
+
+def test_a_rule_that_no_search_weighed_is_not_said_to_be_none():
+    one = made_up(np.zeros((2, 2)))
+    some = replace(one, included=one.included[:4], population=one.population[:4])
+    assert in_symbols(some, ("x r", "w")) == "dw of x r, w, which the search did not weigh"
+    some = replace(some, by_effect={e: v[:4] for e, v in one.by_effect.items()})
+    rules = named_rules(some)
+    assert np.isnan(rules.loc["forgetting", "log evidence"])
+    assert rules.loc["forgetting", "note"] == "not among the sub-models that the search weighed"
+
+
+@pytest.mark.parametrize("terms", [(), ("1",), ("w",), ("1", "x r"), ("x^2 r", "w")])
+def test_a_sub_model_has_a_name_that_can_be_stored_and_read_again(terms):
+    spec = ModelSpec("candidates", ("1", "w", "x r", "x^2 r"))
+    own = weighing.sub_model(spec, dict.fromkeys(terms, 1.0))
+    assert weighing.terms_named(own.name) == terms == own.terms
+
+
+def test_covariates_are_refused_wherever_they_stand(sessions):
+    for by in ({"w": "group"}, {"preference": "group"}):
+        spec = ModelSpec("m", ("x r", "w"), by=by).with_terms(("x r", "w"))
+        with pytest.raises(ModelError) as caught:
+            candidate_model(sessions, spec)
+        assert str(caught.value) == 'm: terms are weighed without covariates; leave out "by".'
+
+
+def test_no_prior_is_wider_than_the_weights_of_a_readout_allow(sessions):
+    readouts = {"accept": 2.0, "softmax": 5.0}
+    for readout, most in readouts.items():
+        model = build_model(ModelSpec("m", ("x r",), readout=readout), sessions)
+        assert widest(model) == most
 
 
 def test_named_rules_are_weighed_where_they_are_among_the_candidates():

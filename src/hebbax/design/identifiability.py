@@ -166,6 +166,11 @@ def candidates(spec: ModelSpec, terms: str) -> ModelSpec:
             raise ModelError(f'the term "{name}" is given twice; each candidate may stand once.')
     if not names:
         raise ModelError(f"{spec.name}: has no terms; name candidates with --terms.")
+    if spec.by:
+        raise ModelError(
+            f"{spec.name}: which terms can be told apart is asked without covariates; leave out "
+            '"by".'
+        )
     return replace(spec.with_terms(names), prior="normal", hierarchy="animals", scaling="declared")
 
 

@@ -22,7 +22,7 @@ from hebbax.model.choices import Model
 from hebbax.typing import Progress, silent
 
 EXCERPTS = tuple(2.0 ** (-k / 2) for k in range(10, 0, -1))
-"""First parts of every session, 1/32 to 0.71, on which sub-models climb before the whole."""
+"""First parts of every animal's trials, 1/32 to 0.71, on which sub-models climb before all."""
 
 Solutions = dict[int, Solution]
 """Solutions of single sub-models by their numbers."""
@@ -41,7 +41,8 @@ def neighbours(code: int, n_terms: int) -> list[int]:
 
 
 def excerpt(model: Model, part: float) -> Model:
-    """Return the model in whose expansion only the first ``part`` of every session counts."""
+    """Return the model in whose expansion only the first ``part`` of every animal's trials
+    counts."""
     valid, last = model.design.valid, first_trials(model.sessions, part)
     early = valid & (jnp.arange(valid.shape[1]) < last[:, None])
     return model.recorded(model.design._replace(valid=early), jnp.asarray(model.observed))
@@ -76,11 +77,11 @@ class Climb:
         keep(known, zip(codes, found, strict=True))
 
     def grown(self, codes: list[int], progress: Progress = silent) -> Solutions:
-        """Return the solutions of sub-models begun at rest on `EXCERPTS` of the sessions and then
+        """Return the solutions of sub-models begun at rest on `EXCERPTS` of the trials and then
         on the whole, each from the one before; what is hopeless on an excerpt goes on with the
         whole at once.
 
-        Weights that run away make the likelihood of a whole session a maze around its mode, in
+        Weights that run away make the likelihood of all trials a maze around its mode, in
         which single animals are left behind; in its first trials they have not gone far yet, and a
         few more trials move the mode by little.
         """

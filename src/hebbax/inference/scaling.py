@@ -2,7 +2,8 @@
 
 With ``scaling = "information"`` the prior scale of a term is s_j = effect / sqrt(F_j), F_j the
 Fisher information that a choice carries of coefficient j on average (`told`): one prior
-scale of any term then changes a choice as much, in units of what a choice can tell. A posterior
+scale of any term then changes a choice as much, in units of what a choice can tell. No scale is
+wider than the readout lets weights use (`widest`). A posterior
 stores the scales that were found, so that it is opened again without looking for them.
 """
 
@@ -18,11 +19,14 @@ from hebbax.inference import batches, evidence
 from hebbax.inference.climbs import Climb, Solutions, weight
 from hebbax.inference.submodels import paths
 from hebbax.model.choices import Model, build_model
+from hebbax.model.spec import MAX_SCALE as WIDEST_DECLARED
 from hebbax.model.spec import ModelSpec
+from hebbax.rule.readout import MAX_WEIGHT
 from hebbax.typing import Progress, silent
 
 MAX_SCALE = 2.0
-"""No coefficient is given a wider prior, however little information the choices carry of it."""
+"""Where weights are at most `MAX_WEIGHT` no coefficient is given a wider prior, however little
+information the choices carry of it."""
 
 LEAST = 1e-4
 """A choice is said to carry at least this much information of any coefficient: a rule that keeps
@@ -47,7 +51,8 @@ def scaled(spec: ModelSpec, sessions: Sessions, progress: Progress = silent) -> 
     if spec.scaling == "declared" or spec.scales or not spec.terms:
         return spec
     model = candidate_model(sessions, replace(spec, scaling="declared", by={}))
-    found = information_scales(told(model, progress=progress).information, spec.effect)
+    information = told(model, progress=progress).information
+    found = information_scales(information, spec.effect, widest(model))
     return replace(spec, scales=dict(zip(spec.terms, map(float, found), strict=True)))
 
 
@@ -96,10 +101,16 @@ def typical(model: Model, known: Solutions, log_prior: np.ndarray, batch: int) -
     return Told(np.exp(probability @ np.log(each)), best, known[best])
 
 
-def information_scales(information: np.ndarray, effect: float) -> np.ndarray:
+def widest(model: Model) -> float:
+    """Return the widest prior scale that a coefficient is given: `MAX_SCALE` times as much as the
+    weights of the readout may be larger, and no more than a model may declare."""
+    return min(MAX_SCALE * model.network.readout.most / MAX_WEIGHT, WIDEST_DECLARED)
+
+
+def information_scales(information: np.ndarray, effect: float, most: float) -> np.ndarray:
     """Return the prior scale of every term ``(term,)``: effect / sqrt(F_jj), F_jj the
-    ``information`` (term,) that a choice carries, and at most `MAX_SCALE`."""
-    return np.minimum(effect / np.sqrt(information), MAX_SCALE)
+    ``information`` (term,) that a choice carries, and at most ``most``."""
+    return np.minimum(effect / np.sqrt(information), most)
 
 
 def member_scales(model: Model, scales: np.ndarray) -> np.ndarray:

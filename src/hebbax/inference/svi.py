@@ -28,7 +28,7 @@ import numpy as np
 import numpyro
 import optax
 from jax.flatten_util import ravel_pytree
-from jax.scipy.special import erf, erfinv, ndtr, ndtri
+from jax.scipy.special import erf, erfc, erfinv, ndtr, ndtri
 from numpyro import distributions as dist
 from numpyro.infer import SVI, Trace_ELBO, autoguide, init_to_value
 
@@ -277,8 +277,13 @@ def _spread(width: Array, start: Array, z: Array) -> Array:
     HalfNormal(width). Near zero the density of log s falls only as s, against which any normal
     guide's tail is too light; the density of c falls as that of a normal.
     """
-    score = ndtri(erf(jnp.exp(start) / (width * np.sqrt(2.0)))) + SPREAD_SCALE * z
-    return jnp.log(width * np.sqrt(2.0) * erfinv(ndtr(score)))
+    begun = jnp.exp(start) / (width * np.sqrt(2.0))
+    score = jnp.where(begun < 0.5, ndtri(erf(begun)), -ndtri(erfc(begun))) + SPREAD_SCALE * z
+    # Each half of the scores by the tail that it is in: far out the other's probability is one.
+    low = score < 0.0
+    below = np.sqrt(2.0) * erfinv(ndtr(jnp.where(low, score, 0.0)))
+    above = -ndtri(0.5 * ndtr(-jnp.where(low, 0.0, score)))
+    return jnp.log(width * jnp.where(low, below, above))
 
 
 def _log(start: Array, z: Array) -> Array:

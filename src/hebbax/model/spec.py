@@ -274,7 +274,8 @@ class ModelSpec(Displayed):
                 "among; give a model with terms."
             )
         scales = {term: scale for term, scale in self.scales.items() if term in terms}
-        by = {term: formula for term, formula in self.by.items() if term in terms}
+        gone = set(self.members) - set(terms)
+        by = {name: formula for name, formula in self.by.items() if name not in gone}
         return replace(self, terms=terms, scales=scales, by=by, parameters={}, coefficients={})
 
     def shown(self) -> list[Part]:

@@ -20,7 +20,7 @@ from hebbax.posterior import fits, methods
 from hebbax.runs import records
 from hebbax.runs.names import name_of
 from hebbax.terms.inclusion import Settings
-from hebbax.terms.weighing import JOINED, NO_TERM, sub_model
+from hebbax.terms.weighing import sub_model, terms_named
 
 FILE = "terms.json"
 
@@ -77,9 +77,6 @@ def _found(folder: Path, terms: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the terms of each sub-model whose name a fit in a folder has."""
     ends = (methods.ENDINGS["pseudo-marginal"], ".state.npz")
     files = {p.name.removesuffix(end) for end in ends for p in folder.glob(f"*{end}")}
-    named = [
-        () if (name := name_of(file)) == NO_TERM else tuple(name.split(JOINED))
-        for file in sorted(files)
-    ]
+    named = [terms_named(name_of(file)) for file in sorted(files)]
     # In the order of the candidates, each once, as `sub_model` names them.
     return [own for own in named if own == tuple(t for t in terms if t in own)]

@@ -40,7 +40,8 @@ class Settings:
     """What is asked, and how an answer is read.
 
     Attributes:
-        effects: prior standard deviations of scaled coefficients, equally likely beforehand.
+        effects: prior standard deviations of scaled coefficients, equally likely beforehand; of
+            declared scales multiples, so that ``(1.0,)`` takes these as they are.
         scaling: whether coefficients are scaled by ``information``, or by the scales that the model
             of all candidates has ``declared``.
         inclusion: prior probability that a term is in.

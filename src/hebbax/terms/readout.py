@@ -184,14 +184,16 @@ def sensitive(weighed: Inclusion) -> list[str]:
 
 def in_symbols(weighed: Inclusion, terms: tuple[str, ...]) -> str:
     """Return a sub-model as a sum of terms, each with the 90 % interval of its population
-    coefficient, before the learning rate 1 / n_inputs.
+    coefficient, before the learning rate 1 / n_inputs; of one that was not weighed its terms.
 
     A coefficient below zero is written with a minus, and its interval then counts downwards:
     "dw = 0.24 [0.17, 0.31] x r - 0.05 [0.03, 0.07] w" has w between -0.07 and -0.03.
     """
-    k = weighed.place(terms)
-    if k is None or not terms:
+    if not terms:
         return "dw = 0"
+    k = weighed.place(terms)
+    if k is None:
+        return f"dw of {', '.join(terms)}, which the search did not weigh"
     out = ""
     for term in terms:
         j = weighed.terms.index(term)
@@ -210,17 +212,20 @@ def _rounded(value: float, sd: float) -> str:
 
 def named_rules(weighed: Inclusion) -> pd.DataFrame:
     """Return one row a rule of `NAMED`: its terms, its log evidence above the best sub-model's
-    (nats; empty where it is no sub-model of the candidates), and its probability."""
+    (nats; empty where it was not weighed, with a note that says why), and its probability."""
     weights, rows = weighed.weights(), {}
     for name, terms in NAMED.items():
         k = weighed.place(terms)
         missing = [term for term in terms if term not in weighed.terms]
+        note = f"{', '.join(missing)} not among the candidates" if missing else ""
+        if k is None and not missing:
+            note = "not among the sub-models that the search weighed"
         rows[name] = {
             "terms": ", ".join(terms),
             "log evidence": np.nan
             if k is None
             else weighed.log_evidence[k] - weighed.log_evidence.max(),
             "P": np.nan if k is None else weights[k],
-            "note": f"{', '.join(missing)} not among the candidates" if missing else "",
+            "note": note,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("rule")

@@ -29,6 +29,7 @@ from hebbax.inference.scaling import (
     member_scales,
     told,
     typical,
+    widest,
 )
 from hebbax.inference.submodels import MANY_TERMS, enumerate_all, exchange, search
 from hebbax.model.choices import Model
@@ -36,7 +37,7 @@ from hebbax.model.spec import ModelSpec
 from hebbax.terms.inclusion import SETTLED, Inclusion, Settings, log_prior
 from hebbax.typing import Progress, silent
 
-JOINED, NO_TERM = " + ", "no term"
+JOINED, ALONE, NO_TERM = " + ", " alone", "no term"
 """What stands between the terms in the name of a sub-model, and the name of that without any."""
 
 ROUNDS = 12
@@ -102,7 +103,7 @@ def _climb(model: Model, pilot: Told | None, effect: float, settings: Settings) 
     if settings.scaling == "declared" or pilot is None:
         scales = effect * model.scales[: len(model.rule.parameters)]
     else:
-        scales = information_scales(pilot.information, effect)
+        scales = information_scales(pilot.information, effect, widest(model))
     return Climb(model, member_scales(model, scales), settings.climb)
 
 
@@ -212,12 +213,23 @@ def leading(inclusion: Inclusion, spec: ModelSpec, size: int) -> list[ModelSpec]
     return [sub_model(spec, {name: scales[name] for name in names}) for names in chosen]
 
 
+def named(terms: tuple[str, ...]) -> str:
+    """Return the name of a sub-model: its terms, which no table may read as a number."""
+    joined = JOINED.join(terms) or NO_TERM
+    return joined + ALONE if joined == "1" else joined
+
+
+def terms_named(name: str) -> tuple[str, ...]:
+    """Return the terms of the sub-model of a name."""
+    return () if name == NO_TERM else tuple(name.removesuffix(ALONE).split(JOINED))
+
+
 def sub_model(spec: ModelSpec, scales: Mapping[str, float]) -> ModelSpec:
     """Return the sub-model of the terms in ``scales``, which has their prior scales, as a declared
     model; ``spec`` is the model of all candidates."""
     return replace(
         spec,
-        name=JOINED.join(scales) or NO_TERM,
+        name=named(tuple(scales)),
         terms=tuple(scales),
         scales=dict(scales),
         scaling="declared",
