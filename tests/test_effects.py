@@ -193,6 +193,16 @@ def test_groups_are_population_values_at_their_covariates():
     assert said.count(" with probability ") == 4
 
 
+def test_groups_that_cannot_differ_are_no_difference():
+    posterior = stored(ModelSpec("m", ("x r", "w"), by={"w": "group", "x r": "age"}))
+    found = difference_table(posterior, PASSED)
+    both = found[["median", "5 %", "95 %"]]
+    assert (both != 0.0).any(axis=1).all()
+    names = level_table(posterior, PASSED).loc["theta w"].index
+    assert 0 < len(found.loc["theta w"]) < len(names) * (len(names) - 1) // 2
+    assert f" {len(found)} differences" in sentence(posterior)
+
+
 def test_covariates_come_back_from_every_file(tmp_path):
     recorded = sessions()
     write(recorded, tmp_path / "s.nc")
@@ -210,6 +220,8 @@ FORMULAS = {
     "1": 'm: the formula "1" of "w" has no column of finite numbers; name a covariate in it.',
     "I(age - age)": 'm: the formula "I(age - age)" of "w" has a column that is the same in all animals: '
     "I(age - age).",
+    "0 + group": 'm: the formula "0 + group" of "w" takes out the constant, which is the population '
+    "value; leave it in.",
     "log(age - 3)": 'm: the formula "log(age - 3)" of "w" has no column of finite numbers; name a '
     "covariate in it.",
 }

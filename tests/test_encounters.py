@@ -295,7 +295,7 @@ def test_a_check_is_of_the_trials_with_a_choice():
     for a, animal in enumerate(sessions.animals):
         made = sessions.choices[a][sessions.valid[a]]
         for kind in (ONE_STEP, FREE):
-            assert table[kind, animal, "choices of B"] == pytest.approx((made == 1).mean())
+            assert table[kind, animal, "choices of odour1"] == pytest.approx((made == 1).mean())
         # Blocks are counted in trials of the recording, with a choice or without.
         np.testing.assert_array_equal(starts[animal], [1, 21])
 

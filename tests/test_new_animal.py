@@ -195,6 +195,26 @@ def test_of_one_animal_alone_no_model_is_told_from_another():
         "A new animal: a predicts best; b is 50.0 nats behind, and how sure that is cannot be told."
     )
     assert found.table["worst_k"].to_dict() == {"a": np.inf, "b": 0.2}
+    assert new_animal.uncertain_sentence({"a": one, "b": other}) == (
+        "Left out, these are uncertain (Pareto k above 0.70): fly under a; there is no other animal "
+        "to fit the model to."
+    )
+
+
+def test_a_model_farther_behind_with_a_larger_error_is_named():
+    n, k, passed = 12, np.zeros(12), Verdict((), {}, "")
+    noise = np.linspace(-1.0, 1.0, n)
+    elpd = {"a": np.zeros(n), "b": -5.0 / n + 0.05 * noise, "c": -6.0 / n + 2.0 * noise}
+    left_out = {
+        name: new_animal.LeftOut(tuple(map(str, range(n))), values, k, np.full(n, np.nan), 0.7)
+        for name, values in elpd.items()
+    }
+    found = new_animal.score(left_out, dict.fromkeys(elpd, passed))
+    assert found.as_good == ["a", "c"]
+    assert found.sentence == (
+        "A new animal: a predicts best; b is 5.0 nats behind (± 0.1 over animals). Farther behind, c "
+        "is not told apart from a."
+    )
 
 
 def test_what_does_not_integrate_the_animals_out_says_nothing_of_a_new_one():

@@ -7,6 +7,7 @@ import made
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from command import run
 
 from hebbax.check.comparison import TABLES
@@ -80,6 +81,20 @@ def test_two_fits_of_one_model_are_refused_before_any_fit(fitted, tmp_path):
     assert str(error.value) == (
         "a/coins and b/coins: are both of the model coins; fits of the first trials have its name, "
         "so give one of them."
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_models_of_other_trials_are_refused_before_any_fit(fitted, tmp_path):
+    other = fitted.copy()
+    other.attrs = {**fitted.attrs, "model": "decay"}
+    trials = fitted.constant_data.dataset
+    other["constant_data"] = xr.DataTree(trials.assign(n_trials=trials["n_trials"] + 1))
+    with pytest.raises(FitError) as error:
+        next_trials({"coins": fitted, "decay": other}, 0.5, tmp_path, silent)
+    assert str(error.value) == (
+        "coins and decay: one of them leaves out trials without a choice and the other does not, so "
+        "that their first parts end at different trials; give models that treat these alike."
     )
     assert not list(tmp_path.iterdir())
 

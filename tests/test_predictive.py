@@ -180,6 +180,34 @@ def test_three_alternatives_leave_only_the_kernels_empty(likelihood):
     )
 
 
+def test_too_few_replicates_miss_nothing_and_say_so():
+    posterior = random_posterior(1)
+    result = check(jax.random.PRNGKey(0), posterior, Settings(replicates=5, trials_per_block=20))
+    assert result.table["p"].min() >= 1 / 6
+    assert result.sentence.endswith(
+        ": 5 replicates are too few to miss a statistic by; 20 or more say whether one is missed."
+    )
+
+
+def test_sessions_without_blocks_are_blocks_and_the_second_alternative_has_its_name():
+    rng = np.random.default_rng(0)
+    records = [
+        Record(f"a{a}", rng.integers(0, 2, 30), rng.integers(0, 2, 30).astype(float),
+               session=np.repeat([0, 1], 15))
+        for a in range(2)
+    ]  # fmt: skip
+    sessions = from_animals(records, ("B", "C"), "two")
+    result = check(jax.random.PRNGKey(0), random_posterior(3, sessions), Settings(replicates=5))
+    assert "Each session was taken as one block of constant reward probabilities." in result.notes
+    named = result.table[result.table["statistic"].str.contains(" of ")]
+    assert set(named["statistic"]) == {
+        "choices of C", "choices of C by block (distance)", "rewards of C by block (distance)"
+    }  # fmt: skip
+    assert {"choices of C by block", "rewards of C by block"} <= set(result.curves["statistic"])
+    observed = named[(named["of"] == "cohort") & (named["statistic"] == "choices of C")]["observed"]
+    assert observed.to_numpy() == pytest.approx((sessions.choices == 1).mean())
+
+
 def test_rewards_that_cannot_be_armed_are_checked_one_step_ahead_only():
     sessions = random_sessions(3)
     posterior = random_posterior(3, replace(sessions, rewards=0.5 * sessions.rewards))
@@ -294,7 +322,15 @@ def test_an_animal_called_cohort_is_not_mixed_with_the_cohort(tmp_path):
     none = dict.fromkeys(names, np.array([]))
     numbers, _ = tables(none, ONE_STEP, observed, predicted)
     checked = Check(
-        "reward", ("A", "B"), numbers, pd.DataFrame(), pd.DataFrame(), None, (), Verdict((), {}, "")
+        "reward",
+        ("A", "B"),
+        numbers,
+        pd.DataFrame(),
+        pd.DataFrame(),
+        None,
+        9,
+        (),
+        Verdict((), {}, ""),
     )
     assert checked.cohort["observed"].tolist() == [1.0]
     assert numbers[["of", "animal", "observed"]].to_numpy().tolist()[:2] == [

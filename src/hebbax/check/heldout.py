@@ -169,8 +169,10 @@ def predict(
         )
     spec = spec_of(posterior)
     names = [group.name for group in build_model(spec, sessions).groups]
-    # A parameter with a range has its prior median at zero, and is there still.
-    known = [name for name in names if name not in learning.RANGED]
+    # A parameter with a range has its prior median at zero, and is there still: so has a rule of
+    # parameters.
+    ranged = {*learning.RANGED, "theta"} if spec.parameters else learning.RANGED
+    known = [name for name in names if name not in ranged]
     for name in without:
         if name not in known:
             raise FitError(

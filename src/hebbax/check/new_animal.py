@@ -126,7 +126,9 @@ def _without(
     key: Key, posterior: xr.DataTree, model: Model, sessions: Sessions, animal: int
 ) -> Ratio | None:
     """Return log p(choices of an animal | the others) by a fit of the others; None where that did
-    not converge, or few draws of either posterior decide."""
+    not converge, few draws of either posterior decide, or there are no others."""
+    if sessions.n_animals == 1:
+        return None
     settings = replace(settings_of(posterior), evidence=0)
     draws, _ = pseudo_marginal.fit(key, of_others(model, sessions, animal), settings)
     population = {
@@ -198,10 +200,13 @@ def uncertain_sentence(left_out: Mapping[str, LeftOut]) -> str:
         return ""
     of = "; ".join(f"{', '.join(animals)} under {name}" for name, animals in bad.items())
     good_k = next(iter(left_out.values())).good_k
-    return (
-        f"Left out, these are uncertain (Pareto k above {good_k:.2f}): {of}; `hebbax compare "
-        "--refit` fits the model again without each of them."
+    alone = len(next(iter(left_out.values())).animals) == 1
+    then = (
+        "there is no other animal to fit the model to"
+        if alone
+        else "`hebbax compare --refit` fits the model again without each of them"
     )
+    return f"Left out, these are uncertain (Pareto k above {good_k:.2f}): {of}; {then}."
 
 
 def animal_table(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from hebbax.check.heldout import predict, trial_by_trial
@@ -28,9 +29,11 @@ METHOD = "pseudo-marginal"
 
 
 def check(posteriors: Mapping[str, xr.DataTree]) -> None:
-    """Raise `FitError` for a posterior of another method than the one that is fitted again, and for
-    two of one model, whose fits would lie in one file."""
+    """Raise `FitError` for a posterior of another method than the one that is fitted again, for two
+    of one model, whose fits would lie in one file, and for models that do not have the same trials,
+    whose first parts end at different ones."""
     models: dict[str, str] = {}
+    first = next(iter(posteriors))
     for name, posterior in posteriors.items():
         model = str(posterior.attrs["model"])
         if model in models:
@@ -43,6 +46,13 @@ def check(posteriors: Mapping[str, xr.DataTree]) -> None:
             raise FitError(
                 f"{name}: was fitted by {method}; the next trials are predicted by fits of the "
                 "default method."
+            )
+        one, other = (posteriors[n].constant_data["n_trials"] for n in (first, name))
+        if not np.array_equal(one, other):
+            raise FitError(
+                f"{first} and {name}: one of them leaves out trials without a choice and the other "
+                "does not, so that their first parts end at different trials; give models that "
+                "treat these alike."
             )
 
 

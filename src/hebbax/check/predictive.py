@@ -53,6 +53,9 @@ ONE_STEP, FREE = "one step ahead", "free running"
 SUSPICIOUS = 0.05
 """Predictive p-value under which a statistic is called missed."""
 
+LEAST_REPLICATES = 20
+"""With fewer no p-value is so small: the least is one in a number of replicates and one."""
+
 NINETY = 1.645
 """Half a central 90 % interval of a normal distribution, in standard deviations."""
 
@@ -89,6 +92,7 @@ class Check(Displayed):
         contingencies: reward probabilities that free runs lived with: animal, block, number of its
             first trial in the recording, stimulus, probability, 5 % and 95 %.
         decision: whether their rewards were baited, None where no animal ran free.
+        replicates: predicted data sets of each kind.
         notes: what limits the check, in sentences.
         verdict: what the diagnostics say of the posterior.
     """
@@ -99,6 +103,7 @@ class Check(Displayed):
     curves: pd.DataFrame
     contingencies: pd.DataFrame
     decision: Decision | None
+    replicates: int
     notes: tuple[str, ...]
     verdict: Verdict
 
@@ -120,6 +125,11 @@ class Check(Displayed):
         """What the model misses in the cohort, in one sentence."""
         cohort = self.cohort
         kinds = cohort.index.get_level_values("kind").unique()
+        if self.replicates < LEAST_REPLICATES:
+            return (
+                f"{self.model}{self.verdict.mark}: {self.replicates} replicates are too few to "
+                f"miss a statistic by; {LEAST_REPLICATES} or more say whether one is missed."
+            )
         missed = ", and ".join(_missed(kind, cohort.loc[kind]) for kind in kinds)
         return f"{self.model}{self.verdict.mark}: {missed}."
 
@@ -162,16 +172,24 @@ def check(
     rows, points = zip(
         *(tables(numbered, kind, *part) for kind, part in parts.items()), strict=True
     )
+    named = partial(_of_second, recording.stimuli[SECOND])
     return Check(
         model.spec.name,
         recording.stimuli,
-        pd.concat(rows, ignore_index=True),
-        pd.concat(points, ignore_index=True),
+        named(pd.concat(rows, ignore_index=True)),
+        named(pd.concat(points, ignore_index=True)),
         _contingency_table(experiment),
         decision,
+        settings.replicates,
         _notes(experiment, decision),
         verdict,
     )
+
+
+def _of_second(stimulus: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose statistics are of the second ``stimulus`` by its name, and not of B."""
+    names = {name: name.replace(" of B", f" of {stimulus}") for name in table["statistic"].unique()}
+    return table.assign(statistic=table["statistic"].map(names))
 
 
 def check_replicates(posterior: xr.DataTree, replicates: int) -> None:
@@ -289,7 +307,9 @@ def _notes(experiment: RecordedTask, decision: Decision | None) -> tuple[str, ..
     recording = experiment.recording
     notes = [] if decision is None else [decision.sentence]
     notes += experiment.contingencies.notes
-    if experiment.blocks.max() == 0:
+    later = np.arange(1, experiment.blocks.shape[1]) < recording.n_trials[:, None]
+    changes = np.diff(experiment.blocks, axis=1) != 0
+    if not (changes & later & ~recording.begins[:, 1:]).any():
         notes.append("Each session was taken as one block of constant reward probabilities.")
     if not _armed(recording):
         notes.append("Rewards other than 0 and 1 were recorded, so that there is no free run.")

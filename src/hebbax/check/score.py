@@ -99,8 +99,17 @@ class Score(Displayed):
             small = ", too small a difference to choose by" if self._near(second) else ""
         return (
             f"{first} predicts best; {second} is {-self.table['difference'][second]:.1f} nats "
-            f"behind{f' ({within})' if within else ''}{small}."
+            f"behind{f' ({within})' if within else ''}{small}.{self._farther}"
         )
+
+    @property
+    def _farther(self) -> str:
+        """Which models are farther behind than the second and not told apart from the first, where
+        the second is: their errors are larger."""
+        if self._near(self.trusted[1]) or not (others := self.as_good[1:]):
+            return ""
+        are = "is" if len(others) == 1 else "are"
+        return f" Farther behind, {', '.join(others)} {are} not told apart from {self.trusted[0]}."
 
     @property
     def _failed(self) -> str:

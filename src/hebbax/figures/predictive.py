@@ -118,7 +118,7 @@ def checks(check: Check) -> Figure:
 def _panels(check: Check) -> list[Callable[[Axes], None]]:
     """Return what draws each panel of `checks`, of statistics that are known."""
     panels: list[Callable[[Axes], None]] = []
-    if (check.curves["statistic"] == "choices of B by block").any():
+    if (check.curves["statistic"] == f"choices of {check.stimuli[1]} by block").any():
         panels.append(partial(_matching, check=check))
     for name, label in (
         ("win-stay", "P(stay | rewarded)"),
@@ -190,7 +190,7 @@ def _matching(ax: Axes, check: Check) -> None:
     colour = model_colour(check.model)
     ax.plot([0, 1], [0, 1], **REFERENCE)
     chosen, rewarded = (
-        check.curves[check.curves["statistic"] == f"{what} of B by block"]
+        check.curves[check.curves["statistic"] == f"{what} of {check.stimuli[1]} by block"]
         for what in ("choices", "rewards")
     )
     free = chosen["kind"] == FREE

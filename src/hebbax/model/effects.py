@@ -228,7 +228,11 @@ def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.
         matrix = pd.DataFrame(formulaic.model_matrix(formula, table))
     except Exception as problem:
         raise ModelError(f"{where} cannot be computed ({_first(problem)}).") from None
-    columns = matrix.drop(columns="Intercept", errors="ignore").astype(float)
+    if "Intercept" not in matrix:
+        raise ModelError(
+            f"{where} takes out the constant, which is the population value; leave it in."
+        )
+    columns = matrix.drop(columns="Intercept").astype(float)
     if columns.empty or not np.isfinite(columns.to_numpy()).all():
         raise ModelError(f"{where} has no column of finite numbers; name a covariate in it.")
     for name in columns.columns[np.ptp(columns.to_numpy(), axis=0) == 0.0][:1]:

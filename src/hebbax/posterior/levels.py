@@ -149,7 +149,8 @@ def level_table(posterior: xr.DataTree) -> pd.DataFrame:
 @diagnostics.marks
 def difference_table(posterior: xr.DataTree) -> pd.DataFrame:
     """Return one row a value and pair of groups: the median of the difference, the ends of its 90 %
-    interval and its probability of being above zero; empty where no groups are told apart."""
+    interval and its probability of being above zero, where they can differ; empty where no groups
+    are told apart."""
     rows = {
         (value, f"{one} less {other}"): (*np.quantile(d, (0.5, *INTERVAL)), (d > 0).mean())
         for value, one, other, d in _differences(levels(posterior))
@@ -158,10 +159,14 @@ def difference_table(posterior: xr.DataTree) -> pd.DataFrame:
 
 
 def _differences(found: Levels | None) -> Iterator[tuple[str, str, str, np.ndarray]]:
+    """Give the draws of each value's difference of two groups, where its formula lets them differ:
+    a covariate of another value's formula makes groups, too."""
     for value, drawn in (found.draws if found else {}).items():
         assert found is not None
         for one, other in combinations(range(len(found.names)), 2):
-            yield value, found.names[other], found.names[one], drawn[:, other] - drawn[:, one]
+            difference = drawn[:, other] - drawn[:, one]
+            if difference.any():
+                yield value, found.names[other], found.names[one], difference
 
 
 def _table(rows: dict, columns: list[str], names: list[str]) -> pd.DataFrame:
@@ -176,13 +181,13 @@ def sentence(posterior: xr.DataTree) -> str:
     found = levels(posterior)
     if found is None:
         return ""
-    sure = []
+    sure, pairs = [], 0
     for value, one, other, difference in _differences(found):
+        pairs += 1
         above = float((difference > 0).mean())
         if max(above, 1.0 - above) > SURE:
             sure.append((max(above, 1.0 - above), _told_apart(value, one, other, difference)))
     told = [said for _, said in sorted(sure, key=lambda one: -one[0])]
-    pairs = len(found.draws) * len(found.names) * (len(found.names) - 1) // 2
     if not told:
         return (
             f"No group differs from another with probability over {SURE}, in any of {pairs} "

@@ -130,16 +130,10 @@ def _tables(name: str, study: Study) -> list[Part]:
     make = partial(animals.coefficients, posterior, verdict)
     tables.append(table("Values of each animal", make, "coefficients.csv", folded=True))
     if not isinstance(check, Failed):
-        make = partial(_checked, check.cohort, check.stimuli[1])
+        make = partial(check.cohort.dropna, subset=["p"])
         file = f"check_{file_name(name)}.csv"
         tables.append(table("Predictive checks of the cohort", make, file, folded=True))
     return [*tables, *_sensitivity(name, posterior, verdict)]
-
-
-def _checked(cohort: pd.DataFrame, second: str) -> pd.DataFrame:
-    """Return the checks of a cohort with the name of the second alternative where B stands."""
-    named = {"choices of B": f"choices of {second}"}
-    return cohort.rename(index=named, level="statistic").dropna(subset=["p"])
 
 
 def _sensitivity(name: str, posterior: xr.DataTree, verdict: Verdict) -> list[Part]:
