@@ -106,7 +106,7 @@ def test_a_problem_is_one_sentence_and_exit_code_2(args, sentence):
 def test_check_writes_tables_and_pictures_and_says_that_the_posterior_failed(results):
     folder, _ = results
     out = folder / "checks"
-    options = ("--trials-per-block", 15, "--replicates", 5, "--out", out)
+    options = ("--trials-per-block", 15, "--replicates", 20, "--out", out)
     done = run("check", folder / "reward.nc", *options)
     assert done.returncode == 0, done.stderr
     assert "FAILED its diagnostics" in done.stdout

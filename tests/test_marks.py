@@ -101,7 +101,7 @@ def test_a_picture_of_held_out_choices_names_the_fractions_that_failed():
 
 def test_a_check_of_a_posterior_that_failed_says_so(fits):
     for name, found in fits.items():
-        checked = check(made.KEY, found, Settings(replicates=3))
+        checked = check(made.KEY, found, Settings(replicates=20))
         failed = name == "lost"
         for draw in figures.predictive(checked).values():
             assert (MARK in texts(draw())) == failed
@@ -130,7 +130,7 @@ def test_a_verdict_that_is_known_is_taken_and_what_is_no_number_refused_all_the_
         compare({"good": fits["good"]}, {"good": failed}).choices.table["diagnostics"]["good"]
         == "FAILED"
     )
-    checked = check(made.KEY, fits["good"], Settings(replicates=3), verdict=failed)
+    checked = check(made.KEY, fits["good"], Settings(replicates=20), verdict=failed)
     assert checked.verdict is failed
     broken = fits["good"].copy()
     broken.posterior["preference"] = broken.posterior["preference"].copy(deep=True)
