@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hebbax.data import Record, Sessions, from_animals
-from hebbax.runs.programs import forget_where_many
+from hebbax.runs.compiled import forget_where_many
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
 CHOOSES_EMITTERS = jax.__version_info__ < (0, 11, 1)

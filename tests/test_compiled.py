@@ -1,10 +1,15 @@
-"""What one run compiled the next one takes from disk, where the user wants it."""
+"""What one run compiled the next one takes from disk, where the user wants it; and no process holds
+more of it than the system lets it."""
 
 import os
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
 import pytest
+
+from hebbax.runs.compiled import MAPS, forget_where_many
 
 PROGRAM = """
 import sys
@@ -52,3 +57,26 @@ def test_the_variables_of_jax_move_it_and_turn_it_off(tmp_path):
 def test_where_no_folder_can_be_made_nothing_is_kept(tmp_path):
     (tmp_path / "cache").write_text("a file")
     assert run(tmp_path) == ("None", False)
+
+
+PROGRAMS = 40
+
+
+def n_maps() -> int:
+    return MAPS.read_bytes().count(b"\n")
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="only Linux says how many maps a process holds")
+def test_programs_give_their_maps_of_memory_back_where_they_are_many() -> None:
+    forget_where_many(0)
+    before = n_maps()
+    programs = [jax.jit(lambda x, k=k: jnp.sin(k * x)) for k in range(PROGRAMS)]
+    for program in programs:
+        program(1.0)
+    held = n_maps()
+    assert held >= before + PROGRAMS
+    forget_where_many(2 * held)
+    assert n_maps() >= before + PROGRAMS
+    forget_where_many(held // 2)
+    assert n_maps() <= held - PROGRAMS
+    assert float(programs[3](1.0)) == pytest.approx(0.1411, abs=1e-4)

@@ -9,6 +9,7 @@ from hebbax.api.fit import Declared, Fit, Plot, chosen, panels, recorded, spec_o
 from hebbax.api.session import bars, prepare
 from hebbax.check import comparison, predictive
 from hebbax.check.joint import Joint, joint
+from hebbax.check.recorded_task import check_blocks
 from hebbax.display import Displayed, Part
 from hebbax.errors import FitError
 from hebbax.model.declared import with_formulas
@@ -137,7 +138,7 @@ def run(
     if isinstance(models, str | Path | ModelSpec) or callable(models):
         models = [models]
     specs = with_formulas([spec_of(model) for model in models], by)
-    predictive.check_blocks(sessions, trials_per_block)
+    check_blocks(sessions, trials_per_block)
     sampler = chosen(settings, None, options)
     if not isinstance(sampler, Sampler):
         raise FitError("a report is of posteriors that were sampled; give settings of a sampler.")
@@ -163,7 +164,7 @@ def report(
     named = _named(fits)
     found = {name: one.posterior for name, one in named.items()}
     check_comparable(found)
-    predictive.check_blocks(next(iter(named.values())).sessions, trials_per_block)
+    check_blocks(next(iter(named.values())).sessions, trials_per_block)
     checks = predictive.Settings(trials_per_block=trials_per_block, baiting=baiting)
     with results_folder(Path(out)) as folder, bars(shown=progress) as add:
         plan = studies.Plan((), folder, seed, checks=checks)

@@ -199,14 +199,11 @@ def uncertain_sentence(left_out: Mapping[str, LeftOut]) -> str:
     if not bad:
         return ""
     of = "; ".join(f"{', '.join(animals)} under {name}" for name, animals in bad.items())
-    good_k = next(iter(left_out.values())).good_k
-    alone = len(next(iter(left_out.values())).animals) == 1
-    then = (
-        "there is no other animal to fit the model to"
-        if alone
-        else "`hebbax compare --refit` fits the model again without each of them"
-    )
-    return f"Left out, these are uncertain (Pareto k above {good_k:.2f}): {of}; {then}."
+    one = next(iter(left_out.values()))
+    then = "`hebbax compare --refit` fits the model again without each of them"
+    if len(one.animals) == 1:
+        then = "there is no other animal to fit the model to"
+    return f"Left out, these are uncertain (Pareto k above {one.good_k:.2f}): {of}; {then}."
 
 
 def animal_table(

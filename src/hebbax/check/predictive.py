@@ -25,9 +25,10 @@ from hebbax.check.discrepancy import (
     all_statistics,
     tables,
 )
+from hebbax.check.recorded_task import armed, contingency_table, notes, recorded_task
 from hebbax.check.replicates import RecordedTask, own_past_trials, predicted_trials, recorded_trials
 from hebbax.check.trials import SECOND, Trials
-from hebbax.data import Sessions, part
+from hebbax.data import part
 from hebbax.display import Displayed, Part
 from hebbax.errors import FitError
 from hebbax.model.choices import Model, build_model
@@ -40,8 +41,7 @@ from hebbax.posterior.stored import CHECKED, check_groups
 from hebbax.posterior.verdict import Verdict, marked
 from hebbax.runs import files
 from hebbax.runs.names import file_name
-from hebbax.simulation.baiting import Decision, decide
-from hebbax.simulation.contingency import estimate, read_contingencies
+from hebbax.simulation.baiting import Decision
 from hebbax.simulation.environment import AskedBaiting
 from hebbax.typing import Key, Progress, silent
 from hebbax.validation.keys import words
@@ -53,11 +53,8 @@ ONE_STEP, FREE = "one step ahead", "free running"
 SUSPICIOUS = 0.05
 """Predictive p-value under which a statistic is called missed."""
 
-LEAST_REPLICATES = 20
+LEAST_REPLICATES = round(1.0 / SUSPICIOUS)
 """With fewer no p-value is so small: the least is one in a number of replicates and one."""
-
-NINETY = 1.645
-"""Half a central 90 % interval of a normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,9 @@ def check(
     spec, recording = spec_of(posterior), recording_of(posterior)
     of_choices = replace(spec, likelihood="choice")
     model = build_model(spec, part(recording, seen(recording, of_choices)))
-    experiment, decision = _experiment(recording, settings)
+    experiment, decision = recorded_task(
+        recording, settings.trials_per_block, settings.contingencies, settings.baiting
+    )
     values = drawn_values(posterior, model, settings.replicates)
     recorded = recorded_trials(experiment)
     parts = _parts(key, model, experiment, recorded, values, progress)
@@ -178,10 +177,10 @@ def check(
         recording.stimuli,
         named(pd.concat(rows, ignore_index=True)),
         named(pd.concat(points, ignore_index=True)),
-        _contingency_table(experiment),
+        contingency_table(experiment),
         decision,
         settings.replicates,
-        _notes(experiment, decision),
+        notes(experiment, decision),
         verdict,
     )
 
@@ -253,7 +252,7 @@ def _parts(
             all_statistics(ahead, own, partial(progress, ONE_STEP)),
         )
     }
-    if _armed(experiment.recording):
+    if armed(experiment.recording):
         progress(FREE, 0, n_animals)
         runs = replicates.free_runs(free_key, model, values, experiment)
         free = own_past_trials(experiment, *runs)
@@ -262,77 +261,6 @@ def _parts(
             all_statistics(free, None, partial(progress, FREE)),
         )
     return parts
-
-
-def _blocks(recording: Sessions, trials_per_block: int | None) -> np.ndarray:
-    """Return the block of each trial ``(animal, trial)`` from 0, -1 in padding."""
-    check_blocks(recording, trials_per_block)
-    if trials_per_block is None:
-        return recording.blocks
-    counted = np.arange(recording.max_trials) // trials_per_block
-    return np.where(recording.blocks < 0, -1, counted)
-
-
-def check_blocks(sessions: Sessions, trials_per_block: int | None) -> None:
-    """Raise `FitError` where a number of trials per block cannot be, or the blocks are recorded."""
-    if trials_per_block is None:
-        return
-    if trials_per_block < 1:
-        raise FitError(f"{trials_per_block} trials per block given; a block has 1 or more.")
-    if sessions.blocks.max() > 0:
-        raise FitError(
-            f"{sessions.source}: its blocks are recorded; leave out the number of trials per block."
-        )
-
-
-def _experiment(recording: Sessions, settings: Settings) -> tuple[RecordedTask, Decision | None]:
-    """Return the task of the recorded animals, and how it was decided whether rewards wait."""
-    blocks = _blocks(recording, settings.trials_per_block)
-    decision = decide(recording, blocks, settings.baiting) if _armed(recording) else None
-    # What is not armed cannot wait.
-    baiting = decision.baiting if decision else "independent"
-    if settings.contingencies is None:
-        contingencies = estimate(recording, blocks, baiting)
-    else:
-        contingencies = read_contingencies(settings.contingencies, recording, blocks)
-    return RecordedTask(recording, blocks, contingencies, baiting), decision
-
-
-def _armed(sessions: Sessions) -> bool:
-    """Return whether every reward is 0 or 1, so that it can have been armed."""
-    return bool(np.isin(sessions.rewards, (0.0, 1.0)).all())
-
-
-def _notes(experiment: RecordedTask, decision: Decision | None) -> tuple[str, ...]:
-    recording = experiment.recording
-    notes = [] if decision is None else [decision.sentence]
-    notes += experiment.contingencies.notes
-    later = np.arange(1, experiment.blocks.shape[1]) < recording.n_trials[:, None]
-    changes = np.diff(experiment.blocks, axis=1) != 0
-    if not (changes & later & ~recording.begins[:, 1:]).any():
-        notes.append("Each session was taken as one block of constant reward probabilities.")
-    if not _armed(recording):
-        notes.append("Rewards other than 0 and 1 were recorded, so that there is no free run.")
-    if recording.n_stimuli > 2:
-        notes.append("History kernels are those of two alternatives and stay empty.")
-    return tuple(notes)
-
-
-def _contingency_table(experiment: RecordedTask) -> pd.DataFrame:
-    """Return one row an animal, block that it lived in, and stimulus."""
-    recording = experiment.recording
-    probability = experiment.contingencies.probability
-    low, high = experiment.contingencies.interval(NINETY)
-    rows = []
-    for a, animal in enumerate(recording.animals):
-        lived, first = np.unique(experiment.blocks[a, : recording.n_trials[a]], return_index=True)
-        for b, start in zip(lived, first, strict=True):
-            for k, stimulus in enumerate(recording.stimuli):
-                cell = (a, b, k)
-                numbers = (probability[cell], low[cell], high[cell])
-                rows.append((animal, b + 1, start + 1, stimulus, *map(float, numbers)))
-    names = ["animal", "block", "first trial", "stimulus", "probability", "5 %", "95 %"]
-    return pd.DataFrame(rows, columns=names)
 
 
 def _missed(kind: str, cohort: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from hebbax import data
 from hebbax.check import predictive
+from hebbax.check.recorded_task import check_blocks
 from hebbax.cli.console import CONSOLE, print_table, say, score_table, table
 from hebbax.cli.folders import prepare_folder
 from hebbax.cli.progress import bars
@@ -50,7 +51,7 @@ def run(
     specs = with_formulas([read_spec(name) for name in models], by)
     settings = pseudo_marginal.Settings(warmup=warmup, draws=draws)
     checks = predictive.Settings(trials_per_block=trials_per_block, baiting=baiting)
-    predictive.check_blocks(sessions, trials_per_block)
+    check_blocks(sessions, trials_per_block)
     prepare_folder(out)
     _study(
         sessions,

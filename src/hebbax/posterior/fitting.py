@@ -26,7 +26,7 @@ from hebbax.posterior.fits import (
     state_path,
 )
 from hebbax.posterior.methods import Result, Settings, method_of
-from hebbax.runs.programs import forget_where_many
+from hebbax.runs.compiled import forget_where_many
 from hebbax.typing import Progress, silent
 
 

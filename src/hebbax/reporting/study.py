@@ -20,6 +20,7 @@ from hebbax.check import comparison, predictive
 from hebbax.check.joint import Joint, joint
 from hebbax.check.joint import remove as remove_joint
 from hebbax.check.joint import write as write_joint
+from hebbax.check.recorded_task import check_blocks
 from hebbax.data import Sessions
 from hebbax.errors import FitError, ModelError
 from hebbax.inference import pseudo_marginal
@@ -169,7 +170,7 @@ def load(plan: Plan, progress: ProgressOf) -> Study:
     """
     fitted = fits.posteriors_in(plan.folder)
     first = next(iter(fitted.values()))
-    predictive.check_blocks(posteriors.sessions_of(first), plan.checks.trials_per_block)
+    check_blocks(posteriors.sessions_of(first), plan.checks.trials_per_block)
     check_comparable(fitted)
     return assess(judge(fitted), plan, progress)
 

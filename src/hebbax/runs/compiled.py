@@ -1,8 +1,13 @@
-"""JAX's persistent compilation cache: what one run compiled, the next one takes from disk.
+"""Compiled programs: what one run compiled the next one takes from disk, and none holds too many.
 
-It lies in the user's cache folder, in a folder for each kind of processor, since a program that was
-compiled on one may not run on another; the oldest programs go when it is full. JAX's own variables
-hold: JAX_COMPILATION_CACHE_DIR moves it, and JAX_ENABLE_COMPILATION_CACHE=0 turns it off.
+JAX's persistent compilation cache lies in the user's cache folder, in a folder for each kind of
+processor, since a program that was compiled on one may not run on another; the oldest programs go
+when it is full. JAX's own variables hold: JAX_COMPILATION_CACHE_DIR moves it, and
+JAX_ENABLE_COMPILATION_CACHE=0 turns it off.
+
+Linux gives a process 65 530 maps of memory (vm.max_map_count), and every compiled program holds
+some: those of a fit a few thousand. A process that asks for more is ended by the compiler without a
+word, so that a study of twenty models, or a notebook after a long day, would be lost.
 """
 
 import hashlib
@@ -22,6 +27,13 @@ LEAST_SECONDS = 0.05
 PROCESSORS = Path("/proc/cpuinfo")
 """Where Linux says what instructions a processor knows."""
 
+MAPS = Path("/proc/self/maps")
+"""The maps of memory of this process, a line each; on Linux alone, and no other system has a limit
+that programs meet."""
+
+MANY = 30_000
+"""Maps of memory from which on programs are forgotten: a fit still has as many again."""
+
 
 def keep_compiled() -> None:
     """Let JAX keep what it compiles, unless a folder is set already, or none can be made."""
@@ -37,6 +49,13 @@ def keep_compiled() -> None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
+
+
+def forget_where_many(many: int = MANY) -> None:
+    """Forget all programs that JAX has compiled where this process holds more than ``many`` maps of
+    memory. What is called again is compiled again, or taken from the cache on disk."""
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > many:
+        jax.clear_caches()
 
 
 def _processor() -> str:

@@ -211,11 +211,10 @@ def shapes(setup: Setup) -> Chains:
     shape = (d,) if setup.frame.population else (n_animals, d)
     own = of(settings.chains, *shape)
     population = Population(own, own, of(settings.chains, n_effects), of(settings.chains))
+    draws = of(REMEMBERED, n_animals, d)
     return Chains(
         state=jax.eval_shape(init, population, of(settings.chains, n_animals, d)),
-        references=renewed.eval_shape(
-            setup.key, setup.frame, setup.trials, *2 * (of(REMEMBERED, n_animals, d),)
-        ),
+        references=renewed.eval_shape(setup.key, setup.frame, setup.trials, draws, draws),
         mixture=parts(settings.components + 1) if len(shape) == 1 else None,
         spent=jnp.zeros((), int),
         ran=jnp.zeros((), int),

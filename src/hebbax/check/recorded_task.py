@@ -1,0 +1,98 @@
+"""The task of recorded animals, as free runs live it: blocks, reward probabilities, baiting.
+
+Blocks are the recorded ones or of a number of trials; the reward probabilities of each are those of
+a table, or estimated from what was collected (`hebbax.simulation.contingency`); whether an armed
+reward waits is asked for, or decided by the recorded rewards (`hebbax.simulation.baiting`).
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hebbax.check.replicates import RecordedTask
+from hebbax.data import Sessions
+from hebbax.errors import FitError
+from hebbax.simulation.baiting import Decision, decide
+from hebbax.simulation.contingency import estimate, read_contingencies
+from hebbax.simulation.environment import AskedBaiting
+
+NINETY = 1.645
+"""Half a central 90 % interval of a normal distribution, in standard deviations."""
+
+
+def _blocks(recording: Sessions, trials_per_block: int | None) -> np.ndarray:
+    """Return the block of each trial ``(animal, trial)`` from 0, -1 in padding."""
+    check_blocks(recording, trials_per_block)
+    if trials_per_block is None:
+        return recording.blocks
+    counted = np.arange(recording.max_trials) // trials_per_block
+    return np.where(recording.blocks < 0, -1, counted)
+
+
+def check_blocks(sessions: Sessions, trials_per_block: int | None) -> None:
+    """Raise `FitError` where a number of trials per block cannot be, or the blocks are recorded."""
+    if trials_per_block is None:
+        return
+    if trials_per_block < 1:
+        raise FitError(f"{trials_per_block} trials per block given; a block has 1 or more.")
+    if sessions.blocks.max() > 0:
+        raise FitError(
+            f"{sessions.source}: its blocks are recorded; leave out the number of trials per block."
+        )
+
+
+def recorded_task(
+    recording: Sessions,
+    trials_per_block: int | None,
+    contingencies: Path | None,
+    baiting: AskedBaiting,
+) -> tuple[RecordedTask, Decision | None]:
+    """Return the task of the recorded animals, and how it was decided whether rewards wait; None
+    where they cannot be armed."""
+    blocks = _blocks(recording, trials_per_block)
+    decision = decide(recording, blocks, baiting) if armed(recording) else None
+    # What is not armed cannot wait.
+    waits = decision.baiting if decision else "independent"
+    if contingencies is None:
+        known = estimate(recording, blocks, waits)
+    else:
+        known = read_contingencies(contingencies, recording, blocks)
+    return RecordedTask(recording, blocks, known, waits), decision
+
+
+def armed(sessions: Sessions) -> bool:
+    """Return whether every reward is 0 or 1, so that it can have been armed."""
+    return bool(np.isin(sessions.rewards, (0.0, 1.0)).all())
+
+
+def notes(task: RecordedTask, decision: Decision | None) -> tuple[str, ...]:
+    """Return what limits the checks of a task, in sentences."""
+    recording, blocks = task.recording, task.blocks
+    said = [] if decision is None else [decision.sentence]
+    said += task.contingencies.notes
+    changes = (np.diff(blocks, axis=1) != 0) & (blocks[:, 1:] >= 0)
+    if not (changes & ~recording.begins[:, 1:]).any():
+        said.append("Each session was taken as one block of constant reward probabilities.")
+    if not armed(recording):
+        said.append("Rewards other than 0 and 1 were recorded, so that there is no free run.")
+    if recording.n_stimuli > 2:
+        said.append("History kernels are those of two alternatives and stay empty.")
+    return tuple(said)
+
+
+def contingency_table(task: RecordedTask) -> pd.DataFrame:
+    """Return one row an animal, block that it lived in, and stimulus."""
+    recording = task.recording
+    probability = task.contingencies.probability
+    low, high = task.contingencies.interval(NINETY)
+    rows = []
+    for a, animal in enumerate(recording.animals):
+        lived, first = np.unique(task.blocks[a, : recording.n_trials[a]], return_index=True)
+        for b, start in zip(lived, first, strict=True):
+            for k, stimulus in enumerate(recording.stimuli):
+                cell = (a, b, k)
+                numbers = (probability[cell], low[cell], high[cell])
+                rows.append((animal, b + 1, start + 1, stimulus, *map(float, numbers)))
+    names = ["animal", "block", "first trial", "stimulus", "probability", "5 %", "95 %"]
+    return pd.DataFrame(rows, columns=names)
