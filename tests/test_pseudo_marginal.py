@@ -19,7 +19,8 @@ from hebbax.inference.pseudo_marginal import chains, sampling
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 
-ANEW = replace(SMALL, r_hat=1.0, most_thinning=2)
+SHORT = replace(SMALL, chunk=2)
+ANEW = replace(SHORT, r_hat=1.0, most_thinning=2)
 """Three sets of draws: none has an R-hat of 1."""
 
 
@@ -141,11 +142,11 @@ def test_repeated_runs_differ_by_the_stated_error_of_their_evidence():
 
 @pytest.mark.parametrize(
     ("settings", "cut_at"),
-    [(SMALL, 8), (ANEW, 21), (ANEW, 27), (ANEW, 41), (ANEW, 47)],
+    [(SHORT, 8), (ANEW, 21), (ANEW, 27), (ANEW, 41), (ANEW, 67)],
     ids=["in its draws", "before the second set", "in it", "before the third", "in it, thinned"],
 )
 def test_a_cut_run_goes_on_bit_for_bit(tmp_path, monkeypatch, settings, cut_at):
-    """A set has 20 blocks, and each ends stored."""
+    """A set has 20 blocks, the thinned one 40, and each ends stored."""
     monkeypatch.setattr(sampling, "SAVED_EVERY", 0.0)
     model, key, store = five_terms(), jax.random.key(5), tmp_path / "state.npz"
     whole, info = pseudo_marginal.fit(key, model, settings)
@@ -168,10 +169,12 @@ def test_a_cut_run_goes_on_bit_for_bit(tmp_path, monkeypatch, settings, cut_at):
         np.testing.assert_array_equal(one, other)
 
 
-def test_recordings_of_one_shape_share_one_program():
+def test_recordings_of_one_shape_and_runs_of_any_length_share_one_program():
     chains.run_block.clear_cache()
-    for number in (1, 2):
-        pseudo_marginal.fit(jax.random.PRNGKey(number), five_terms(number), SMALL)
+    for number, warmup, draws in ((1, 26, 40), (2, 3, 10)):
+        settings = replace(SMALL, warmup=warmup, draws=draws)
+        found, _ = pseudo_marginal.fit(jax.random.PRNGKey(number), five_terms(number), settings)
+        assert found["theta"].shape[:2] == (2, draws)
         assert chains.run_block._cache_size() == 1
 
 
@@ -185,14 +188,17 @@ def test_the_evidence_is_of_the_chains_as_they_ended(tmp_path):
 
 
 def test_chains_that_disagree_go_on_until_they_may_not():
-    """Blocks of one iteration, thinned: what cannot be reached ends, with all draws asked for."""
-    settings = replace(SMALL, warmup=13, draws=10, r_hat=1.0, most_thinning=4)
+    """What cannot be reached ends, with all draws asked for; a chunk has room for less than one."""
+    settings = replace(SMALL, warmup=13, draws=10, r_hat=1.0, most_thinning=4, chunk=3)
     draws, info = pseudo_marginal.fit(jax.random.PRNGKey(1), five_terms(terms=()), settings)
-    assert settings.block == 1
     assert draws["preference_population"].shape == (2, 10)
     assert np.isfinite(info.lp).all()
 
 
-def test_a_longer_warm_up_is_longer():
-    for warmup, iterations in ((20, 26), (650, 650), (2600, 2600)):
-        assert sum(pseudo_marginal.Settings(warmup=warmup).rounds) == iterations
+def test_rounds_of_the_warm_up_are_all_of_it_and_grow():
+    assert pseudo_marginal.Settings().rounds == (50, 100, 200, 300)
+    for warmup in range(200):
+        rounds = pseudo_marginal.Settings(warmup=warmup).rounds
+        assert sum(rounds) == warmup
+        assert 0 not in rounds
+        assert list(rounds) == sorted(rounds)

@@ -58,28 +58,45 @@ class Drawn(NamedTuple):
     moved: Array
 
 
+class Length(NamedTuple):
+    """How far a block of iterations goes: ``draws`` are kept, each after ``thinning``
+    iterations."""
+
+    draws: int
+    thinning: int = 1
+
+
 @partial(jax.jit, static_argnums=(1, 2, 3), compiler_options=COMPILER)
 def run_block(
     key: Key,
     frame: Frame,
-    length: int,
+    room: int,
     n_proposals: int,
     prior: Prior,
     trials: Trials,
     chains: Chains,
+    length: Length,
 ) -> tuple[State, Drawn]:
-    """Return the states after some iterations of all chains, and what they drew."""
+    """Return the states after some iterations of all chains, and what they drew: in the first
+    ``length.draws`` of ``room`` rows. One program serves blocks of any length."""
     known = Known(prior, trials, chains.references, chains.mixture)
+    step = partial(moves.step, frame=frame, known=known, n_proposals=n_proposals)
     n_chains = chains.state.phi.shape[0]
 
-    def iteration(state: State, key: Key) -> tuple[State, Drawn]:
-        step = partial(moves.step, frame=frame, known=known, n_proposals=n_proposals)
-        keys = jax.random.split(key, n_chains)
+    def iteration(number: Array, carried: tuple[State, Drawn]) -> tuple[State, Drawn]:
+        state, rows = carried
+        keys = jax.random.split(jax.random.fold_in(key, number), n_chains)
         state, info = jax.vmap(lambda key, state: step(key, state=state))(keys, state)
+        row = number // length.thinning  # its last iteration stays, and what moved in all of them
         moved = jnp.stack([info.proposals, info.non_centred, info.kept], axis=-1)
-        return state, Drawn(*state.population, state.phi, state.log_p, moved)
+        moved = rows.moved[row] + moved / length.thinning
+        new = Drawn(*state.population, state.phi, state.log_p, moved)
+        return state, jax.tree.map(lambda rows, one: rows.at[row].set(one), rows, new)
 
-    return jax.lax.scan(iteration, chains.state, jax.random.split(key, length))
+    first = chains.state
+    one = Drawn(*first.population, first.phi, first.log_p, jnp.zeros((n_chains, 3)))
+    empty = jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), one)
+    return jax.lax.fori_loop(0, length.draws * length.thinning, iteration, (first, empty))
 
 
 class Setup(NamedTuple):
@@ -106,18 +123,17 @@ class Setup(NamedTuple):
         """Points of an animal for each p-hat."""
         return self.settings.points if self.whole else self.settings.block_points
 
-    @property
-    def warmup(self) -> int:
-        """Iterations of the warm-up."""
-        return sum(self.settings.rounds)
-
-    def run(self, chains: Chains) -> tuple[Chains, Drawn]:
-        """Return the chains after another block, and what it drew."""
+    def run(self, chains: Chains, draws: int, thinning: int = 1) -> tuple[Chains, Drawn]:
+        """Return the chains after another block, and its draws: as many as one may have, at most
+        ``draws``."""
+        room = self.settings.chunk
+        length = Length(min(draws, max(1, room // thinning)), thinning)
         # By the iterations that ran, whatever was kept of them: no block has the key of another.
         key = jax.random.fold_in(self.key, 2 * int(chains.ran))
-        block, given = self.settings.block, (self.prior, self.trials, chains)
-        state, drawn = run_block(key, self.frame, block, self.n_proposals, *given)
-        return chains._replace(state=state, ran=chains.ran + block), jax.device_get(drawn)
+        given = self.prior, self.trials, chains, length
+        state, drawn = run_block(key, self.frame, room, self.n_proposals, *given)
+        chains = chains._replace(state=state, ran=chains.ran + length.draws * thinning)
+        return chains, Drawn._make(leaf[: length.draws] for leaf in jax.device_get(drawn))
 
     def evidence(self, key: Key, chains: Chains, visited: Visited) -> Evidence:
         """Return the evidence of the model, by what chains drew and what they propose from."""

@@ -29,6 +29,7 @@ from hebbax.inference.pseudo_marginal.animal import frame_of, trials_of
 from hebbax.inference.pseudo_marginal.chains import (
     Chains,
     Drawn,
+    Length,
     Setup,
     run_block,
     shapes,
@@ -139,13 +140,14 @@ def _loaded(
     if store is None or not store.is_file():
         return begun(), {}, 0
     settings, chains = setup.settings, shapes(setup)
-    static = setup.frame, settings.block, setup.n_proposals
-    drawn = run_block.eval_shape(setup.key, *static, setup.prior, setup.trials, chains)[1]
+    static = setup.frame, settings.chunk, setup.n_proposals
+    given = setup.prior, setup.trials, chains, Length(1)
+    drawn = run_block.eval_shape(setup.key, *static, *given)[1]
     one = {
         name: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
         for name, leaf in drawn._asdict().items()
     }
-    expected = checkpoint.Expected(chains, one, setup.warmup, settings.iterations)
+    expected = checkpoint.Expected(chains, one, settings.warmup, settings.iterations)
     stored, kept, done = checkpoint.load(store, made_of, expected)
     return jax.tree.map(jnp.asarray, stored), kept[0] if kept else {}, done
 
@@ -160,10 +162,12 @@ def _warmed(setup: Setup, chains: Chains, done: int, save: Save, progress: Progr
         end = start + length
         if done < end:
             drawn = []
-            for at in range(start, end, setup.settings.block):
+            at = start
+            while at < end:
                 progress("warming up", at, total)
-                chains, new = setup.run(chains)
+                chains, new = setup.run(chains, end - at)
                 drawn.append(new)
+                at += len(new.mean)
             chains = setup.renewed(chains, drawn)
             save(chains, {}, end)
         start = end
@@ -179,25 +183,18 @@ def _sampled(
     while True:
         thinning = chains.thinning
         while (rows := len(kept.get("mean", ()))) < settings.draws:
-            progress("sampling", setup.warmup + rows, settings.iterations)
-            passed = []
-            for _ in range(thinning):  # whole blocks, so that every draw is as many iterations on
-                chains, drawn = setup.run(chains)
-                passed.append(drawn._asdict())
-            new = {
-                name: np.concatenate([part[name] for part in passed])[thinning - 1 :: thinning]
-                for name in passed[0]
-            }
+            progress("sampling", settings.warmup + rows, settings.iterations)
+            chains, drawn = setup.run(chains, settings.draws - rows, thinning)
+            new = drawn._asdict()
             kept = {k: np.concatenate([kept[k], v]) for k, v in new.items()} if kept else new
-            kept = {name: leaf[: settings.draws] for name, leaf in kept.items()}
-            save(chains, kept, setup.warmup + len(kept["mean"]))
+            save(chains, kept, settings.warmup + len(kept["mean"]))
         if thinning >= settings.most_thinning or _enough(kept, settings):
             progress("sampling", settings.iterations, settings.iterations)
             return chains, kept
         drawn = Drawn._make(kept[name] for name in Drawn._fields)
         chains = setup.renewed(chains, [drawn])._replace(spent=chains.spent + 1)
         kept = {}
-        save(chains, kept, setup.warmup)
+        save(chains, kept, settings.warmup)
 
 
 def _enough(kept: Kept, settings: Settings) -> bool:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from hebbax.inference.pseudo_marginal import pilot as pilots
 
-ROUNDS = (1, 2, 4, 6)
-"""Lengths of the rounds of the warm-up, in thirteenths of it."""
+ROUNDS = (1, 3, 7, 13)
+"""Ends of the rounds of the warm-up, in thirteenths of it."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,8 @@ class Settings:
     ``draws`` are kept per chain after ``warmup`` iterations. While an R-hat is above ``r_hat`` or
     an effective size below ``effective`` they are one more round of the warm-up and all are drawn
     again, then one of 2, 4 ... iterations up to ``most_thinning``; with 1 they stay as they are.
+
+    At most ``chunk`` iterations run between two reports of progress.
 
     An animal has ``points`` for each p-hat; an iteration proposes ``proposals`` populations.
     ``block_points`` and ``block_proposals`` hold where a population is so large that it is proposed
@@ -40,20 +44,15 @@ class Settings:
     pilot: pilots.Settings = field(default_factory=pilots.Settings)
 
     @property
-    def block(self) -> int:
-        """Iterations of one compiled run: all rounds of the warm-up are a number of these."""
-        return max(1, min(self.chunk, self.warmup // sum(ROUNDS)))
-
-    @property
     def rounds(self) -> tuple[int, ...]:
-        """Iterations of each round of the warm-up, in whole blocks: about ``warmup`` in all."""
-        blocks = max(1, round(self.warmup / (sum(ROUNDS) * self.block)))
-        return tuple(self.block * blocks * part for part in ROUNDS)
+        """Iterations of each round of the warm-up, ``warmup`` in all."""
+        ends = [round(self.warmup * part / ROUNDS[-1]) for part in ROUNDS]
+        return tuple(int(length) for length in np.diff(ends, prepend=0) if length)
 
     @property
     def iterations(self) -> int:
         """Iterations of a chain, warm-up and all, before any thinning."""
-        return sum(self.rounds) + self.draws
+        return self.warmup + self.draws
 
 
 QUICK = Settings(warmup=260, draws=500, effective=400.0, most_thinning=2)
