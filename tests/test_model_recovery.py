@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 from hebbax.check.model_recovery import check, summarise
+from hebbax.check.sbc import Settings
 from hebbax.errors import HebbaxError
 from hebbax.model.declared import parse_spec, read_spec
 from hebbax.rule.taylor import all_terms
+from hebbax.simulation.environment import Task
 
 
 def table(evidence: dict[str, list[tuple[float, float, float]]]) -> pd.DataFrame:
@@ -64,18 +66,14 @@ def test_reliability_is_of_the_posterior_probabilities_of_models():
     [
         ([read_spec("reward")] * 2, "reward: is given twice; each model may stand once."),
         (
-            [read_spec("reward"), read_spec("sparse")],
-            "sparse: models are told apart by evidence, which is there for animals around a "
-            'population with prior = "normal", without covariates.',
+            [read_spec("reward"), parse_spec({"name": "few", "terms": ["w"], "prior": "r2d2"})],
+            "few: models are told apart by evidence, which is there for priors without scales of "
+            'their own and at most 8 values an animal; it has prior = "r2d2" and 2.',
         ),
         (
-            [parse_spec({"name": "groups", "terms": ["w"], "by": {"w": "group"}})],
-            "groups: models are told apart by evidence, which is there for animals around a "
-            'population with prior = "normal", without covariates.',
-        ),
-        (
-            [parse_spec({"name": "many", "terms": list(all_terms("xrw")[:13])})],
-            "many: models are told apart by evidence, which is there for at most 12 terms, 13 given.",
+            [parse_spec({"name": "many", "terms": list(all_terms("xrw")[:8])})],
+            "many: models are told apart by evidence, which is there for priors without scales of "
+            'their own and at most 8 values an animal; it has prior = "normal" and 9.',
         ),
         (
             [
@@ -88,5 +86,5 @@ def test_reliability_is_of_the_posterior_probabilities_of_models():
 )
 def test_what_recovery_refuses(specs, sentence):
     with pytest.raises(HebbaxError) as caught:
-        check(specs)
+        check(specs, Settings(animals=2, task=Task(12, 1, (0.2, 0.8), "baited")))
     assert str(caught.value) == sentence

@@ -1,13 +1,13 @@
 """Model recovery: simulate from every model, fit every model, and see which is taken for which.
 
-Each cohort has its truth drawn from the prior of one model. Every model is then judged by its log
-evidence (Laplace, `hebbax.inference.evidence`, its sub-models solved on the way) and by LOO
+Each cohort has its truth drawn from the prior of one model. Every model is then sampled, and judged
+by its log evidence (bridge sampling, `hebbax.inference.pseudo_marginal.evidence`) and by LOO
 (`hebbax.check.leave_one_out`). Source: Wilson & Collins (2019), confusion and inversion.
 """
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,13 +25,14 @@ from hebbax.check.prior_predictive import Lived, generator, recorded, template
 from hebbax.check.sbc import Settings, reasons
 from hebbax.data import Sessions
 from hebbax.errors import HebbaxError, ModelError
-from hebbax.inference import evidence, pseudo_marginal
-from hebbax.inference.climbs import Climb, weight
+from hebbax.inference import pseudo_marginal
 from hebbax.inference.convergence import convergence
 from hebbax.inference.density import log_likelihood
-from hebbax.inference.submodels import MANY_TERMS, enumerate_all
+from hebbax.inference.pseudo_marginal.animal import frame_of
+from hebbax.inference.pseudo_marginal.evidence import Evidence, has_evidence
+from hebbax.inference.pseudo_marginal.mixture import WHOLE
+from hebbax.inference.pseudo_marginal.population import prior_of
 from hebbax.model.choices import Model, build_model
-from hebbax.model.priors import Normal
 from hebbax.model.spec import ModelSpec
 from hebbax.model.trials import Design
 from hebbax.posterior.inference_data import Posterior, coordinates, variable_dims
@@ -43,17 +44,22 @@ from hebbax.typing import Array, Key, Parameters, Progress, silent
 APART = 0.75
 """Two models of which the right one is found less often cannot be told apart; chance is 0.5."""
 
+POPULATIONS = 500
+"""Draws of the mixture that the evidence of a fit is bridged to."""
+
 CRITERIA = {"evidence": "evidence", "LOO": "elpd"}
 """Column that decides, by the name of the criterion."""
 
 
 class Judged(NamedTuple):
     """What a fit says of a data set: the ``values`` of the draws by site, log P of each observation
-    ``log_likelihood`` (chain, draw, observation), and the part of the proposals ``accepted``."""
+    ``log_likelihood`` (chain, draw, observation), the part of the proposals ``accepted``, and the
+    ``evidence``."""
 
     values: Parameters
     log_likelihood: Array
     accepted: float
+    evidence: Evidence
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Recovery:
 
     Attributes:
         table: one row a data set and fitted model: ``simulation``, ``true``, ``fitted``,
-            ``evidence`` and ``elpd`` in nats, and the sampler's diagnostics.
+            ``evidence``, its ``error`` and ``elpd`` in nats, and the sampler's diagnostics.
         confusion: by criterion, the fraction of data sets of each true model (row) in which each
             model (column) is best.
         inversion: by criterion, the probability of each true model (row) where a model (column) is
@@ -96,13 +102,7 @@ class Recovery:
         head = (
             f"Of {self.table['simulation'].nunique()} cohorts the true model is found in {right}."
         )
-        failed = int(self.table["failed"].notna().sum())
-        fits = (
-            f" {failed} of {len(self.table)} fits failed their diagnostics; they are counted in."
-            if failed
-            else ""
-        )
-        return f"{head} {self._together} {self.reliability.sentence}{fits}"
+        return " ".join([head, self._together, self.reliability.sentence, *self._fits])
 
     @property
     def _together(self) -> str:
@@ -121,27 +121,34 @@ class Recovery:
             "right one of the two is found."
         )
 
+    @property
+    def _fits(self) -> list[str]:
+        """What is wrong with some of the fits."""
+        n, failed = len(self.table), self.table["failed"].notna().sum()
+        unknown = self.table["evidence"].isna().sum()
+        said = [f"{failed} of {n} fits failed their diagnostics; they are counted in."]
+        said += [f"{unknown} of {n} fits have no evidence, and are never the best by it."]
+        return [words for words, found in zip(said, (failed, unknown), strict=True) if found]
 
-def check(specs: Sequence[ModelSpec]) -> None:
+
+def check(specs: Sequence[ModelSpec], settings: Settings) -> None:
     """Raise `HebbaxError` where models cannot be compared by evidence."""
     names = [spec.name for spec in specs]
     for k, spec in enumerate(specs):
         if spec.name in names[:k]:
             raise HebbaxError(f"{spec.name}: is given twice; each model may stand once.")
-        if spec.prior_type is not Normal or not spec.population or spec.by:
-            raise ModelError(
-                f"{spec.name}: models are told apart by evidence, which is there for animals "
-                'around a population with prior = "normal", without covariates.'
-            )
-        if len(spec.members) > MANY_TERMS:
-            raise ModelError(
-                f"{spec.name}: models are told apart by evidence, which is there for at most "
-                f"{MANY_TERMS} terms, {len(spec.members)} given."
-            )
         if spec.likelihood != specs[0].likelihood:
             raise ModelError(
                 f"{specs[0].name} and {spec.name} speak of different data ({specs[0].likelihood} "
                 f"and {spec.likelihood}); compare models of the same."
+            )
+        model = template(spec, settings.animals, settings.task)
+        frame = frame_of(model)
+        if not has_evidence(frame, prior_of(model)):
+            raise ModelError(
+                f"{spec.name}: models are told apart by evidence, which is there for priors "
+                f"without scales of their own and at most {WHOLE} values an animal; it has "
+                f'prior = "{spec.prior}" and {frame.n_members}.'
             )
 
 
@@ -159,19 +166,10 @@ def program(spec: ModelSpec, settings: Settings) -> Program:
         fitted = model.recorded(design, observed)
         values, info = pseudo_marginal.fit(key, fitted, settings.sampler)
         draws = jax.tree.map(jnp.asarray, values)
-        return Judged(draws, look(design, observed, draws), float(info.acceptance_rate.mean()))
+        accepted = float(info.acceptance_rate.mean())
+        return Judged(draws, look(design, observed, draws), accepted, info.evidence)
 
     return Program(model, generator(model, settings.task), judge)
-
-
-def _evidence(model: Model) -> float:
-    """Return the Laplace log evidence of a model, minus infinity where there is none.
-
-    All sub-models of its rule are solved on the way: an animal left behind in one is not in
-    another.
-    """
-    known = enumerate_all(Climb(model, model.scales, evidence.Settings()))
-    return weight(known[2 ** len(model.rule.parameters) - 1])
 
 
 def simulate(
@@ -197,10 +195,9 @@ def simulate(
                 "simulation": simulation,
                 "true": true.name,
                 "fitted": name,
-                "evidence": row["evidence"],
+                **row,
                 "elpd": loo[name].elpd,
                 "worst k": float(loo[name].k.max()),
-                **{k: v for k, v in row.items() if k != "evidence"},
             }
             for name, (row, _) in judged.items()
         ],
@@ -228,7 +225,8 @@ def _judge(
         dims=variable_dims(model),
     )
     sampler["accepted"] = judged.accepted
-    row = {"evidence": _evidence(model), **sampler}
+    found = judged.evidence
+    row = {"evidence": found.log_evidence, "error": found.error, **sampler}
     return {**row, "failed": "; ".join(reasons(sampler, settings))}, stored
 
 
@@ -255,8 +253,9 @@ def recover(
     ``recovery_reliability.csv``. Raises `HebbaxError` where models cannot be compared, or the data
     sets in the folder were made with other settings.
     """
-    check(specs)
-    models = tuple(specs)
+    sampler = replace(settings.sampler, evidence=POPULATIONS)
+    settings, models = replace(settings, sampler=sampler), tuple(specs)
+    check(models, settings)
     ledger = Ledger(path(folder), ("simulation",), (models, settings), anew=anew)
     total = simulations * len(models)
     work = partial(simulate, models, settings)

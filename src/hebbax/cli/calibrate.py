@@ -52,7 +52,7 @@ def calibrate(
     settings = sbc.Settings(animals, task, seed=seed, sampler=sampler)
     sbc.check(settings)
     if len(specs) > 1:
-        model_recovery.check(specs)
+        model_recovery.check(specs, settings)
     staff = workers.Workers(number, scheduler)
     workers.check(staff)
     prepare_folder(out)

@@ -35,7 +35,7 @@ from hebbax.inference.pseudo_marginal.animal import ONCE, Frame
 from hebbax.inference.pseudo_marginal.bridge import LEAST_EFFECTIVE, bridge
 from hebbax.inference.pseudo_marginal.candidates import Known, moved
 from hebbax.inference.pseudo_marginal.marginal import BATCH, log_marginal
-from hebbax.inference.pseudo_marginal.population import Population, whitened
+from hebbax.inference.pseudo_marginal.population import Population, Prior, whitened
 from hebbax.typing import Array, Key
 
 
@@ -67,16 +67,20 @@ class Visited(NamedTuple):
     log_p: Array
 
 
+def has_evidence(frame: Frame, prior: Prior) -> bool:
+    """Whether there is an evidence of a model: under priors without scales of their own, in the
+    coordinates of the mixture where it proposes whole populations."""
+    if not frame.population:
+        return prior.normal
+    return prior.shrinkage is None and frame.n_members <= mixture.WHOLE
+
+
 def log_evidence(
     key: Key, frame: Frame, known: Known, visited: Visited, n_points: int, n_draws: int
 ) -> Evidence:
     """Return the evidence by what the chains ``visited`` and by ``n_draws`` populations of the
     mixture, each animal integrated by ``n_points``."""
-    if known.mixture is None:
-        normal = known.prior.normal
-    else:  # in the coordinates of the mixture
-        normal = known.prior.shrinkage is None and frame.n_members <= mixture.WHOLE
-    if n_draws == 0 or not normal:
+    if n_draws == 0 or not has_evidence(frame, known.prior):
         return UNKNOWN
     drawn = np.asarray(_drawn(key, frame, n_points, n_draws, known))
     log_p = np.asarray(visited.log_p)
