@@ -57,9 +57,13 @@ def changed(fit, **values):
     return out
 
 
-@pytest.mark.parametrize("likelihood", ["choice", "encounter"])
-@pytest.mark.parametrize("terms", [(), ("x r", "w")])
-@pytest.mark.parametrize("n_stimuli", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("n_stimuli", "terms", "likelihood"),
+    [
+        (2, (), "choice"), (2, ("x r", "w"), "encounter"), (4, ("x r", "w"), "choice"),
+        (4, (), "encounter"),
+    ],
+)  # fmt: skip
 def test_a_forest_has_a_panel_for_every_coefficient_and_preference(n_stimuli, terms, likelihood):
     spec = ModelSpec("m", terms, likelihood=likelihood)
     model = build_model(spec, random_sessions(4, n_stimuli, lengths=(12, 12)))

@@ -35,13 +35,13 @@ from hebbax.typing import Array, Numbers
 
 SINGLE = jnp.float32
 
-COMPILER = {"xla_backend_optimization_level": 1}
+COMPILER = (
+    {}
+    if jax.config.read("jax_disable_most_optimizations")
+    else {"xla_backend_optimization_level": 1}
+)
 """Options of the compiler: a block of `forgetting` compiles in two thirds of the time, and runs as
-fast."""
-
-ONCE = {} if jax.config.read("jax_disable_most_optimizations") else COMPILER
-"""The same for programs that run a few times, which may run slowly where JAX is asked to compile
-fast."""
+fast. Where JAX is asked to compile fast, it compiles as fast as it can."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.inference.pseudo_marginal import mixture
-from hebbax.inference.pseudo_marginal.animal import ONCE, Frame
+from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame
 from hebbax.inference.pseudo_marginal.bridge import LEAST_EFFECTIVE, bridge
 from hebbax.inference.pseudo_marginal.candidates import Known, moved
 from hebbax.inference.pseudo_marginal.marginal import BATCH, log_marginal
@@ -102,7 +102,7 @@ def bridged(chains: np.ndarray, drawn: np.ndarray) -> Evidence:
     return Evidence(float(values.sum()), float(np.sqrt((errors**2).sum())), effective)
 
 
-@partial(jax.jit, compiler_options=ONCE)
+@partial(jax.jit, compiler_options=COMPILER)
 def _log_ratios(known: Known, populations: Population) -> Array:
     """Return log p(theta) - log q(theta) ``(chain, draw)`` of some populations."""
     block = mixture.whole(known.prior.regression.members)
@@ -126,7 +126,7 @@ def _log_ratio(given: mixture.Conditional, drawn: Array) -> Array:
     return log_prior - mixture.log_density(given, drawn)
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3), compiler_options=ONCE)
+@partial(jax.jit, static_argnums=(1, 2, 3), compiler_options=COMPILER)
 def _drawn(key: Key, frame: Frame, n_points: int, n_draws: int, known: Known) -> Array:
     """Return log l ``(draw,)`` of populations drawn from the mixture with fresh random numbers;
     where there is none, log p-hat ``(draw, animal)`` of the animals."""

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.inference.pseudo_marginal import points
-from hebbax.inference.pseudo_marginal.animal import ONCE, Frame, frame_of, trials_of
+from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame, frame_of, trials_of
 from hebbax.inference.pseudo_marginal.candidates import Known, fresh, init
 from hebbax.inference.pseudo_marginal.moves import components_of, estimates
 from hebbax.inference.pseudo_marginal.population import Population, of_animals, prior_of
@@ -102,7 +102,7 @@ def _flat(model: Model, draws: Draws, end: str) -> Array:
     return jnp.concatenate([leaf.reshape(len(leaf), -1) for leaf in each], axis=-1)
 
 
-@partial(jax.jit, static_argnums=(1, 2), compiler_options=ONCE)
+@partial(jax.jit, static_argnums=(1, 2), compiler_options=COMPILER)
 def _of_each(
     key: Key,
     frame: Frame,

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.inference.pseudo_marginal import points
-from hebbax.inference.pseudo_marginal.animal import COMPILER, ONCE, Frame, Trials
+from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame, Trials
 from hebbax.inference.pseudo_marginal.gibbs import centred
 from hebbax.inference.pseudo_marginal.population import Population, Prior, without
 from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, renewed
@@ -99,7 +99,7 @@ def _drawn(
     return jax.vmap(one, out_axes=1)(keys, trials, own)
 
 
-@partial(jax.jit, static_argnums=3, compiler_options=ONCE)
+@partial(jax.jit, static_argnums=3, compiler_options=COMPILER)
 def _given(key: Key, prior: Prior, phi: Array, sweeps: int) -> Population:
     """Return a population for the animals of each particle."""
 

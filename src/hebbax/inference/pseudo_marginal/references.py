@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from hebbax.inference.density import Expansion
-from hebbax.inference.pseudo_marginal.animal import ONCE, Frame, Trials, expansion
+from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame, Trials, expansion
 from hebbax.typing import Array, Key
 
 REMEMBERED = 512
@@ -45,7 +45,7 @@ class References(NamedTuple):
     variance: Array
 
 
-@partial(jax.jit, static_argnums=1, compiler_options=ONCE)
+@partial(jax.jit, static_argnums=1, compiler_options=COMPILER)
 def renewed(key: Key, frame: Frame, trials: Trials, phi: Array, means: Array) -> References:
     """Return the references of every animal from draws of animals ``phi`` (draw, animal, member)
     and of their ``means`` (draw, animal, member) under populations."""
