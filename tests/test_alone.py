@@ -104,15 +104,17 @@ def test_two_keys_say_the_same(model, found):
 
 @pytest.mark.parametrize("size", [4, pytest.param(12, marks=pytest.mark.slow)])
 def test_many_values_an_animal(size):
-    """Beside terms that the prior leaves no room, the one that has some is as if it were alone."""
+    """Beside terms that the prior leaves no room, the one that has some is as if it were alone:
+    three Monte Carlo errors of a median (0.03) and of a 95 % quantile (0.05) of two times 400
+    effective draws, spread by 0.35."""
     terms = ("x r", "w", "x", "1", "r", "r w", "x w", "x r w", "r^2", "x r^2", "w^2", "x w^2")
     terms = terms[:size]
     scales = dict.fromkeys(terms, 1e-4) | {"x r": 0.5}
     wide = build_model(ModelSpec("wide", terms, scales=scales), animals())
     one = build_model(ModelSpec("one", ("x r",), scales={"x r": 0.5}), animals())
     both = [of_each(jax.random.PRNGKey(0), each)["theta"].sel(term="x r") for each in (wide, one)]
-    np.testing.assert_allclose(*(each.sel(statistic="median") for each in both), atol=0.03)
-    np.testing.assert_allclose(*(each.sel(statistic="95 %") for each in both), atol=0.06)
+    np.testing.assert_allclose(*(each.sel(statistic="median") for each in both), atol=0.09)
+    np.testing.assert_allclose(*(each.sel(statistic="95 %") for each in both), atol=0.15)
 
 
 @pytest.mark.parametrize("prior", ["horseshoe", "regularised horseshoe", "r2d2"])
@@ -170,6 +172,14 @@ def test_the_sentence_counts_animals_alone_and_names_those_that_are_not_known():
         "share strength, and in 1 of 1 by their own choices alone (not known of fly2, "
         "whose chains did not agree)." in forgetting_sentence(made, PASSED)
     )
+
+
+def test_a_weight_that_cannot_lose_anything_does_not_lose_alone():
+    made = posterior(["w"], [-0.1])
+    found = of_two(0.97, 0.0)
+    found["loss"][1] = 0.0
+    made[GROUP] = xr.DataTree(found)
+    assert animal_losses(made, PASSED)["alone: P(loss > 0)"].tolist() == [0.97, 0.0]
 
 
 def of_two(*below):

@@ -24,6 +24,7 @@ from hebbax.api.session import prepare
 from hebbax.errors import FitError, HebbaxError, ModelError
 from hebbax.inference import pseudo_marginal, svi
 from hebbax.model.declared import declared_models, read_spec
+from hebbax.model.equation import greek
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import summary
 
@@ -233,6 +234,35 @@ def test_a_model_shows_its_equation_and_priors(name):
     assert said.startswith(f"{name}: ")
     assert "Δw = " in said
     assert said.count("prior: ") == (name != "no-learning")
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (read_spec("forgetting"), "prior: normal of scale θ(x r) 0.5, θ(w) 0.2"),
+        (
+            read_spec("q-learning"),
+            "prior: normal around α 0.4 (median; scale 1 of its logit), β 3 (median; scale 0.8 of "
+            "its logarithm)",
+        ),
+        (
+            read_spec("win-stay-lose-shift"),
+            "prior: normal around win 1 (median; scale 1.5), lose 0 (median; scale 1.5)",
+        ),
+        (
+            ModelSpec("found", ("x r", "w"), scaling="information"),
+            "prior: normal, its scales found from the choices",
+        ),
+    ],
+    ids=lambda value: value.name if isinstance(value, ModelSpec) else "",
+)
+def test_a_model_tells_the_scale_that_its_prior_is_on(spec, said):
+    assert said in repr(spec)
+
+
+def test_a_product_after_a_quotient_is_not_in_its_divisor():
+    assert greek("n * alpha / rate") == "n α / rate"
+    assert greek("n / rate * alpha") == "n / rate · α"
 
 
 def test_sessions_are_told_in_a_sentence():

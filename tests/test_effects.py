@@ -23,6 +23,7 @@ from hebbax.inference.pseudo_marginal.population import Population, of_animals, 
 from hebbax.inference.scaling import candidate_model
 from hebbax.model.choices import build_model
 from hebbax.model.declared import parse_spec, read_spec, with_formula
+from hebbax.model.members import effects_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.forgetting import forgetting_sentence
 from hebbax.posterior.inference_data import sessions_of, to_inference_data
@@ -85,6 +86,17 @@ def test_an_animal_lies_around_its_population_with_the_effects_of_its_covariates
     at = Population(jnp.append(POPULATION, jnp.zeros(2)), jnp.ones(4), jnp.asarray(EFFECT), 0.0)
     means, _ = of_animals(own, at)
     np.testing.assert_allclose(means[:, :2] + SPREAD * OFFSET, by_hand(), atol=1e-12)
+
+
+def test_an_effect_on_a_parameter_is_told_on_the_scale_that_it_is_on():
+    spec = replace(
+        read_spec("q-learning"), by={"alpha": "group", "beta": "age"}, spread_ratio_scale=0.5
+    )
+    assert [effect.label for effect in effects_of(spec, sessions()).each] == [
+        "logit alpha by group ovx", "logit alpha by group sham", "log beta by age",
+        "log spread of logit alpha by group ovx", "log spread of logit alpha by group sham",
+        "log spread of log beta by age",
+    ]  # fmt: skip
 
 
 def test_spreads_depend_on_the_same_columns_where_a_model_says_so():

@@ -22,6 +22,7 @@ from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.fading import Signals, fading, fading_of_animals, losses, signals
+from hebbax.posterior.inference_data import spec_attribute
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
 from hebbax.posterior.verdict import Verdict
 from hebbax.rule import fading as exact
@@ -216,7 +217,7 @@ def test_models_as_good_as_the_best_are_those_too_near_to_choose_by():
 
 def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
     """Two models of one recording; the better one by every animal has all the weight."""
-    sessions, fits = random_sessions(4), {}
+    sessions, fits = replace(random_sessions(4), covariates={"age": (1.0, 4.0)}), {}
     for name, log_p in (("forgetting", -20.0), ("reward", -40.0)):
         fit = made.posterior(read_spec(name), sessions, shape=(2, 200))
         fit.attrs |= {"log_evidence": 2 * log_p, "log_evidence_error": 0.1}
@@ -273,6 +274,11 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
     )
     joint.remove(tmp_path)
     assert not list(tmp_path.iterdir())
+    fits["forgetting"].attrs["spec"] = spec_attribute(
+        replace(read_spec("forgetting"), by={"w": "age"})
+    )
+    groups = joint.joint(compare(fits, verdicts), fits)
+    assert groups.sentence == f"{found.sentence} {joint.OF_WHOM}"
     failed = joint.joint(compare(fits, dict.fromkeys(fits, BAD)), fits)
     assert (failed.sentence, dict(failed.averaged)) == ("", {})
     alone = {

@@ -55,6 +55,29 @@ def test_confusion_inversion_and_pairs_are_counted():
     )
 
 
+def test_cohorts_without_an_evidence_say_nothing_by_it():
+    """A model of unknown evidence is neither the best nor the worst of its cohort."""
+    scores = {"a": [(0, -1, -9), (np.nan, 0, -9)], "b": [(-9, 0, -9)], "c": [(-9, -9, 0)]}
+    found = summarise(table(scores))
+    assert np.diagonal(found.confusion["evidence"]).tolist() == [1.0, 1.0, 1.0]
+    assert found.pairs["evidence"].tolist() == [1.0, 1.0, 1.0]
+    assert found.reliability.table["n"].sum() == 9
+    assert (
+        "1 of 12 fits have no evidence, for few draws carry it: their cohorts are left out of"
+        in (found.sentence)
+    )
+    with pytest.raises(HebbaxError, match=r"^recovery: in no cohort does every model have an evi"):
+        summarise(table({"a": [(0, np.nan, -9)], "b": [(np.nan, 0, -9)]}))
+
+
+def test_models_told_apart_in_few_cohorts_are_told_with_what_chance_does():
+    found = summarise(table({"a": [(0, -1, -9)], "b": [(-1, 0, -9)], "c": [(-9, -9, 0)]}))
+    assert (
+        "Of every two models the right one is found in 75% or more of their 2 cohorts (by chance "
+        "in 0.25 of such experiments, by each criterion)." in found.sentence
+    )
+
+
 def test_reliability_is_of_the_posterior_probabilities_of_models():
     found = summarise(table({"a": [(0, np.log(3), -99)] * 2, "b": [(0, np.log(3), -99)] * 2}))
     assert found.reliability.table["predicted"].tolist() == pytest.approx([0.0, 0.25, 0.75])
@@ -69,6 +92,10 @@ def test_reliability_is_of_the_posterior_probabilities_of_models():
             [read_spec("reward"), parse_spec({"name": "few", "terms": ["w"], "prior": "r2d2"})],
             "few: models are told apart by evidence, which is there for priors without scales of "
             'their own and at most 8 values an animal; it has prior = "r2d2" and 2.',
+        ),
+        (
+            [parse_spec({"name": "groups", "terms": ["w"], "by": {"w": "group"}})],
+            "groups: models with covariates are not told apart here.",
         ),
         (
             [parse_spec({"name": "many", "terms": list(all_terms("xrw")[:8])})],

@@ -7,14 +7,14 @@ import made
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from command import run
 
 from hebbax.check.comparison import TABLES
-from hebbax.check.next_trials import QUESTION, next_trials
+from hebbax.check.next_trials import METHOD, QUESTION, next_trials
 from hebbax.errors import FitError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
+from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import write
 
 SETTINGS = pseudo_marginal.Settings(
@@ -88,13 +88,15 @@ def test_two_fits_of_one_model_are_refused_before_any_fit(fitted, tmp_path):
     )
 
 
-def test_models_of_other_trials_are_refused_before_any_fit(fitted, tmp_path):
-    other = fitted.copy()
-    other.attrs = {**fitted.attrs, "model": "decay"}
-    trials = fitted.constant_data.dataset
-    other["constant_data"] = xr.DataTree(trials.assign(n_trials=trials["n_trials"] + 1))
-    assert refused({"coins": fitted, "decay": other}, tmp_path) == (
-        "coins and decay: one of them leaves out trials without a choice and the other does not, so "
+def test_models_of_other_trials_are_refused_before_any_fit(tmp_path):
+    """Of one recording, with omitted trials: as many in both animals."""
+    fits = {
+        name: made.posterior(ModelSpec(name, ("w",), omitted=name)) for name in ("pass", "decay")
+    }
+    for fit in fits.values():
+        fit.attrs["method"] = METHOD
+    assert refused(fits, tmp_path) == (
+        "pass and decay: one of them leaves out trials without a choice and the other does not, so "
         "that their first parts end at different trials; give models that treat these alike."
     )
 

@@ -107,11 +107,12 @@ def test_what_a_weight_loses_is_that_of_the_terms(name):
 def test_a_function_that_fades_weights_by_the_reward_says_so():
     steady = {name: own(name).plasticity(2).steady for name in MODELS}
     assert [name for name, alike in steady.items() if not alike] == ["hattori"]
-    for name in ("hattori", "q_learning"):
+    for name in ("hattori", "q_learning", "decaying"):
         said = forgetting_sentence(made.posterior(own(name), shape=(2, 100)), Verdict((), {}, ""))
         assert ("depends on the reward signal, and this loss is that of a trial in" in said) == (
             name == "hattori"
         )
+        assert ("what y makes of a weight is no part of this loss" in said) == (name == "decaying")
 
 
 def test_a_posterior_tells_its_parameters_and_losses_and_comes_back(tmp_path):

@@ -212,13 +212,16 @@ def test_all_terms_and_those_that_one_rate_can_tell_apart():
         ("- 0.05 x r", {"x r": -0.05}),
         ("x r - 0.05 r x", {"x r": 0.95}),
         ("2 w + 1", {"w": 2.0, "1": 1.0}),
+        ("-x r + 0.05 w", {"x r": -1.0, "w": 0.05}),
+        (" +0.35 x r -0.06 w", {"x r": 0.35, "w": -0.06}),
+        ("-1", {"1": -1.0}),
     ],
 )
 def test_a_rule_in_words(text, rule):
     assert parse_rule(text) == pytest.approx(rule)
 
 
-@pytest.mark.parametrize("text", ["x q", "x r - -", "", "x r -w"])
+@pytest.mark.parametrize("text", ["x q", "x r - -", "", "-", "x r-w", "x r--w"])
 def test_what_is_no_rule(text):
     with pytest.raises(ModelError, match=r'^unknown term ".*": a term is "1" or factors'):
         parse_rule(text)

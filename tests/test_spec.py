@@ -351,6 +351,12 @@ def test_the_default_scale_of_a_term_goes_by_its_factors():
     assert [spec.scale(term) for term in spec.terms] == [0.2, 0.2, 0.5, 0.3, 0.2, 0.2]
 
 
+def test_terms_have_one_name_however_they_are_written():
+    spec = ModelSpec("mine", ("r x", "w x"), scales={"r x": 0.01})
+    assert spec == ModelSpec("mine", ("x r", "x w"), scales={"x r": 0.01})
+    assert spec.scale("x r") == 0.01
+
+
 OWNED = {
     "habit": ("kernel", '"habit_scale" above 0'),
     "habit_rate_median": (0.2, 'habit = "kernel"'),

@@ -85,9 +85,17 @@ def joint(compared: Comparison, posteriors: Mapping[str, xr.DataTree]) -> Joint 
     leading = compared.scores[0]
     weight = stacking(leading, left_out=compared.animals is not None)
     said = answer(leading, found, weight)
+    if said.sentence and any(spec_of(posterior).by for posterior in posteriors.values()):
+        said = said._replace(sentence=f"{said.sentence} {OF_WHOM}")
     table = _table(compared, said.each, weight)
     verdicts = {name: leading.verdicts[name] for name in leading.ranking}
     return Joint(leading.question, table, said.together, said.sentence, verdicts)
+
+
+OF_WHOM = (
+    "Where animals differ by covariates this is said of one at the mean of all animals' effects, "
+    "which may be in no group."
+)
 
 
 class Answer(NamedTuple):

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from arviz_base import from_dict
 from scipy.special import softmax
+from scipy.stats import binom
 
 from hebbax.check import calibration, repeated_fits
 from hebbax.check.leave_one_out import leave_one_out, scored
@@ -97,7 +98,8 @@ class Recovery:
     def sentence(self) -> str:
         """The answer in words."""
         right = " and ".join(
-            f"{np.diagonal(found).mean():.0%} by {name}" for name, found in self.confusion.items()
+            f"{np.nanmean(np.diagonal(found)):.0%} by {name}"
+            for name, found in self.confusion.items()
         )
         head = (
             f"Of {self.table['simulation'].nunique()} cohorts the true model is found in {right}."
@@ -110,7 +112,12 @@ class Recovery:
         best = found.max(axis=1).sort_values()
         alike = best.index[best < APART]
         if alike.empty:
-            return "Every two models can be told apart."
+            n = int(self.pairs["n"].min())
+            chance = binom.sf(np.ceil(APART * n) - 1, n, 0.5)
+            return (
+                f"Of every two models the right one is found in {APART:.0%} or more of their {n} "
+                f"cohorts (by chance in {chance:.2g} of such experiments, by each criterion)."
+            )
         words = []
         for first, second in alike:
             right = found.loc[(first, second)]
@@ -127,7 +134,10 @@ class Recovery:
         n, failed = len(self.table), self.table["failed"].notna().sum()
         unknown = self.table["evidence"].isna().sum()
         said = [f"{failed} of {n} fits failed their diagnostics; they are counted in."]
-        said += [f"{unknown} of {n} fits have no evidence, and are never the best by it."]
+        said += [
+            f"{unknown} of {n} fits have no evidence, for few draws carry it: their cohorts are "
+            "left out of what is said by evidence."
+        ]
         return [words for words, found in zip(said, (failed, unknown), strict=True) if found]
 
 
@@ -137,6 +147,8 @@ def check(specs: Sequence[ModelSpec], settings: Settings) -> None:
     for k, spec in enumerate(specs):
         if spec.name in names[:k]:
             raise HebbaxError(f"{spec.name}: is given twice; each model may stand once.")
+        if spec.by:
+            raise ModelError(f"{spec.name}: models with covariates are not told apart here.")
         if spec.likelihood != specs[0].likelihood:
             raise ModelError(
                 f"{specs[0].name} and {spec.name} speak of different data ({specs[0].likelihood} "
@@ -274,20 +286,24 @@ def summarise(table: pd.DataFrame) -> Recovery:
     """Return which model is taken for which, from one row a data set and fitted model."""
     names = list(dict.fromkeys(table["fitted"]))
     true = table.groupby("simulation")["true"].first()
-    scores = {  # a model without a score is never the best
-        name: table.pivot(index="simulation", columns="fitted", values=column)[names].fillna(
-            -np.inf
-        )
+    scores = {  # where one model has no score nothing is known of which is the best
+        name: table.pivot(index="simulation", columns="fitted", values=column)[names].dropna()
         for name, column in CRITERIA.items()
     }
+    if scores["evidence"].empty:
+        raise HebbaxError(
+            "recovery: in no cohort does every model have an evidence, since too few draws carry "
+            "it; ask for more --draws."
+        )
     confusion, inversion = {}, {}
     for name, score in scores.items():
-        counts = pd.crosstab(true, score.idxmax(axis=1)).reindex(index=names, columns=names)
+        best = score.idxmax(axis=1)
+        counts = pd.crosstab(true[best.index], best).reindex(index=names, columns=names)
         counts = counts.fillna(0.0).rename_axis(index="true", columns=None)
         confusion[name] = counts.div(counts.sum(axis=1), axis=0)
         inversion[name] = confusion[name] / confusion[name].sum(axis=0)
     probabilities = softmax(scores["evidence"].to_numpy(), axis=1)
-    truth = true.to_numpy()[:, None] == np.array(names)
+    truth = true[scores["evidence"].index].to_numpy()[:, None] == np.array(names)
     return Recovery(
         table,
         confusion,
@@ -301,13 +317,11 @@ def _pairs(scores: dict[str, pd.DataFrame], true: pd.Series) -> pd.DataFrame:
     """Return how often the right one of two models is better, on the data sets of the two."""
     rows = {}
     for first, second in itertools.combinations(next(iter(scores.values())).columns, 2):
-        own = true.index[true.isin([first, second])]
-        is_first = (true[own] == first).to_numpy()
-        rows[first, second] = {
-            **{
-                name: float(((score.loc[own, first] > score.loc[own, second]) == is_first).mean())
-                for name, score in scores.items()
-            },
-            "n": len(own),
-        }
+        own = true[true.isin([first, second])]
+        row: dict[str, float] = {}
+        for name, score in scores.items():
+            known = score[score.index.isin(own.index)]
+            is_first = own[known.index] == first
+            row[name] = ((known[first] > known[second]) == is_first).mean()
+        rows[first, second] = {**row, "n": len(own)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["first", "second"])

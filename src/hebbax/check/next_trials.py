@@ -47,7 +47,7 @@ def check(posteriors: Mapping[str, xr.DataTree]) -> None:
                 f"{name}: was fitted by {method}; the next trials are predicted by fits of the "
                 "default method."
             )
-        one, other = (posteriors[n].constant_data["n_trials"] for n in (first, name))
+        one, other = (sessions_of(posteriors[n]).n_trials for n in (first, name))
         if not np.array_equal(one, other):
             raise FitError(
                 f"{first} and {name}: one of them leaves out trials without a choice and the other "

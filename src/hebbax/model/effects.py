@@ -48,6 +48,9 @@ ALLOWED = (
 )  # fmt: skip
 """What may stand in one, beside a kind of contrast (``contr.sum``)."""
 
+LINKS = {"unit": "logit ", "positive": "log "}
+"""How the link of a parameter is told, by its range."""
+
 Part = Literal["mean", "spread"]
 """What of a value an effect is on."""
 
@@ -58,7 +61,8 @@ MOST = 40
 @dataclass(frozen=True)
 class Effect:
     """An effect on one ``place`` of a ``group`` of values, the ``member``, by a ``column``, with a
-    prior ``scale``: on its mean, or on the logarithm of its spread."""
+    prior ``scale``: on its mean, or on the logarithm of its spread, both on the scale of its
+    ``link``."""
 
     group: str
     place: int
@@ -66,12 +70,13 @@ class Effect:
     column: str
     scale: float
     part: Part = "mean"
+    link: str = ""
 
     @property
     def label(self) -> str:
-        """The effect in words: "alpha by group ovx"."""
-        what = self.member if self.part == "mean" else f"log spread of {self.member}"
-        return f"{what} by {self.column}"
+        """The effect in words: "logit alpha by group ovx"."""
+        spread = "" if self.part == "mean" else "log spread of "
+        return f"{spread}{self.link}{self.member} by {self.column}"
 
 
 def shifts(covariates: ArrayLike, effect: Array, onto: ArrayLike) -> Array:

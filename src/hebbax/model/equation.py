@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 POWERS = {"^2": "²", "^1": "", "^0": ""}
 
+LINKED = {"unit": " of its logit", "positive": " of its logarithm", "any": ""}
+"""On which scale the prior of a parameter of a range is normal."""
+
 GREEK = {"theta": "θ", "alpha": "α", "beta": "β", "gamma": "γ", "lambda": "λ", "kappa": "κ"}
 
 
@@ -48,10 +51,12 @@ def priors(spec: ModelSpec) -> str:
         return ""
     if spec.parameters:
         each = [
-            f"{greek(name)} {own['median']:g} (median; spread {own['scale']:g} on the scale of its "
-            f"{'logit' if own['range'] == 'unit' else 'logarithm'})"
+            f"{greek(name)} {own['median']:g} (median; scale {own['scale']:g}"
+            f"{LINKED[own['range']]})"
             for name, own in spec.parameters.items()
         ]
+    elif spec.scaling == "information" and not spec.scales:
+        return f"prior: {spec.prior}, its scales found from the choices"
     else:
         each = [f"θ({written(term)}) {spec.scale(term):g}" for term in spec.terms]
     kind = "around" if spec.parameters else "of scale"
@@ -128,4 +133,5 @@ def greek(text: str) -> str:
     """Return an expression with Greek letters, as it is written in an equation."""
     for name, sign in GREEK.items():
         text = re.sub(rf"\b{name}\b", sign, text)
-    return text.replace("**", "^").replace(" * ", " ")
+    # A product after a quotient is none of its divisor.
+    return text.replace("**", "^").replace(" * ", " · " if re.search(r"/.*\*", text) else " ")

@@ -7,8 +7,10 @@ import numpy as np
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.model.choice_model import ChoiceModel
-from hebbax.model.effects import MOST, Effect, Effects, design_of
+from hebbax.model.choice_parameters import Ranged
+from hebbax.model.effects import LINKS, MOST, Effect, Effects, design_of
 from hebbax.model.groups import Group
+from hebbax.model.learning import parameters_of
 from hebbax.model.spec import ModelSpec
 from hebbax.validation.quoting import plain
 
@@ -18,7 +20,11 @@ def effects_of(spec: ModelSpec, sessions: Sessions) -> Effects:
     Raises `ModelError` as `hebbax.model.effects.design_of`."""
     if not spec.by:
         return Effects((), np.zeros((sessions.n_animals, 0)))
-    single = {one.name: one.scale for one in ChoiceModel.of(spec).parameters}
+    of_choice = ChoiceModel.of(spec).parameters
+    single = {one.name: one.scale for one in of_choice}
+    ranged = (one.named for one in of_choice if isinstance(one, Ranged))
+    named = (*parameters_of(spec.parameters), *ranged)
+    links = {one.name: LINKS.get(one.range, "") for one in named}
     designs = design_of(spec.by, sessions, spec.name)
     effects = tuple(
         Effect(
@@ -26,6 +32,7 @@ def effects_of(spec: ModelSpec, sessions: Sessions) -> Effects:
             member,
             str(column),
             single.get(member) or spec.scale(member),
+            link=links.get(member, ""),
         )
         for member, design in designs.items()
         for column in design

@@ -7,6 +7,7 @@ inferred of the rule: `ModelSpec.members`. Files are read by `hebbax.model.decla
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -39,7 +40,7 @@ from hebbax.rule.imported import NAME as FUNCTION
 from hebbax.rule.named import NamedRule
 from hebbax.rule.readout import Name
 from hebbax.rule.reward import RewardSignal
-from hebbax.rule.taylor import TaylorRule, parse_term
+from hebbax.rule.taylor import TaylorRule, parse_term, term_name
 from hebbax.typing import Likelihood
 from hebbax.validation import limits
 from hebbax.validation.schema import (
@@ -233,6 +234,11 @@ class ModelSpec(Displayed):
         if isinstance(self.terms, list):
             object.__setattr__(self, "terms", tuple(self.terms))
         check(SCHEMA, {key: getattr(self, key) for key in _KEYS}, "ModelSpec", ModelError)
+        if not (self.rule or self.coefficients):
+            object.__setattr__(self, "terms", tuple(map(_named, self.terms)))
+            scales = {_named(term): scale for term, scale in self.scales.items()}
+            if len(scales) == len(self.scales):  # else one is given twice, which is refused
+                object.__setattr__(self, "scales", scales)
         if self.rule:
             if self.coefficients or not self.parameters or self.terms != function.TERMS:
                 raise ModelError(
@@ -332,6 +338,14 @@ class ModelSpec(Displayed):
         if exponents.weight:
             return default.weight
         return default.reward if exponents.reward else default.drift
+
+
+def _named(term: str) -> str:
+    """Return the one name of a term, "x w" for "w x"; what is no term is refused with the file that
+    names it, or where the rule is made."""
+    with suppress(ModelError):
+        return term_name(parse_term(term))
+    return term
 
 
 def _default(key: Field) -> Any:

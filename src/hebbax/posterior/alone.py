@@ -41,8 +41,8 @@ def of_each(
     """Return `STATISTICS` of each animal alone: of its coefficients, ``theta`` (animal, term,
     statistic), or of the ``parameters`` (animal, parameter, statistic) of a learning model, and of
     what its weights lose in a trial, ``loss`` (animal, weight, statistic), a fraction, where a term
-    fades them; with ``r_hat`` (animal), the worst of an animal's values of the rule, and their
-    least effective number of draws, ``ess`` (animal).
+    fades them; with ``r_hat`` (animal), the worst of the values that are told of an animal, and
+    their least effective number of draws, ``ess`` (animal).
 
     A prior of the population value is taken as that of each animal's; priors with scales of their
     own, which all animals share, as normal ones of the declared scale.
@@ -53,9 +53,6 @@ def of_each(
 
     draws, _ = pseudo_marginal.fit(key, without_population(model), settings, progress=told)
     theta = draws["theta"]
-    stored = xr.Dataset({"theta": (("chain", "draw", "animal", "value"), theta)})
-    r_hat = np.asarray(rhat(stored)["theta"]).max(-1)
-    known = r_hat <= MAX_R_HAT_SHORT
     natural = learning.derived(model, draws)
     name, dim, names = "theta", "term", list(model.rule.parameters)
     if learning.COEFFICIENTS in natural:  # else they are of the choice model
@@ -64,14 +61,15 @@ def of_each(
             "parameter",
             learning.coordinates(model)["parameter"],
         )
+    values = {**natural, "theta": theta}[name]
+    stored = xr.Dataset({"value": (("chain", "draw", "animal", "member"), values)})
+    r_hat = np.asarray(rhat(stored)["value"]).max(-1)
+    known = r_hat <= MAX_R_HAT_SHORT
     out = xr.Dataset(
         {
-            name: (
-                ("animal", dim, "statistic"),
-                _statistics({**natural, "theta": theta}[name], known),
-            ),
+            name: (("animal", dim, "statistic"), _statistics(values, known)),
             "r_hat": ("animal", r_hat),
-            "ess": ("animal", np.asarray(ess(stored)["theta"]).min(-1)),
+            "ess": ("animal", np.asarray(ess(stored)["value"]).min(-1)),
         },
         coords={
             "animal": list(model.sessions.animals),

@@ -153,14 +153,20 @@ def forgetting(posterior: xr.DataTree) -> list[Forgetting]:
     for loss in losses(terms, spec.rate, int(posterior.attrs["n_inputs"])):
         if not loss.factors[inferred].any():  # a number in the model file
             continue
-        below = None
+        by_itself = None
         if found is not None:
-            below = found["loss"].sel(weight=loss.weight, statistic="P(< 0)").to_numpy()
+            by_itself = _alone_above(found["loss"].sel(weight=loss.weight))
         shared = None if population is None else loss.of(population)
-        by_itself = None if below is None else 1.0 - below
         declared = bool(spec.parameters) and _is_declared(posterior, loss)
         out.append(Forgetting(loss, shared, loss.of(animals), names, by_itself, declared))
     return out
+
+
+def _alone_above(lost: xr.DataArray) -> np.ndarray:
+    """Return the probability ``(animal,)`` of each animal alone that its weights lose anything:
+    none where the rule lets them lose nothing."""
+    low, high, below = (lost.sel(statistic=s).to_numpy() for s in ("5 %", "95 %", "P(< 0)"))
+    return np.where((low == 0) & (high == 0), 0.0, 1.0 - below)
 
 
 def _rule(posterior: xr.DataTree) -> Declared:
@@ -204,15 +210,23 @@ def forgetting_sentence(posterior: xr.DataTree, verdict: Verdict | None = None) 
 
 
 def _of_function(posterior: xr.DataTree) -> list[str]:
-    """Return that the loss under a rule of one's own is that without a reward signal, where it is
-    another with one."""
+    """Return what the loss under a rule of one's own leaves out: what the response y makes of a
+    weight, and the reward signal where the loss is another with one."""
     rule = _rule(posterior) if spec_of(posterior).rule else None
-    if not isinstance(rule, FunctionRule) or rule.steady:
+    if not isinstance(rule, FunctionRule):
         return []
-    return [
-        "What its rule makes of a weight depends on the reward signal, and this loss is that of a "
-        "trial in which that is zero; what models say together is of all trials."
-    ]
+    said = []
+    if not rule.steady:
+        said.append(
+            "What its rule makes of a weight depends on the reward signal, and this loss is that "
+            "of a trial in which that is zero; what models say together is of all trials."
+        )
+    if rule.uses_post:
+        said.append(
+            "Its rule reads the response y, which depends on weights: what y makes of a weight is "
+            "no part of this loss, and is counted in by what models say together."
+        )
+    return said
 
 
 def _reference(posterior: xr.DataTree) -> list[str]:

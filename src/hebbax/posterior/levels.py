@@ -21,7 +21,6 @@ from hebbax.data import Sessions
 from hebbax.data.sessions import natural_order
 from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.effects import Effects, covariates_named
-from hebbax.model.learning import parameters_of
 from hebbax.model.members import effects_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics, learning
@@ -33,9 +32,6 @@ from hebbax.typing import Parameters
 
 MOST = 12
 """Combinations of covariates that are told apart."""
-
-LINKS = {"unit": "logit ", "positive": "log "}
-"""How the link of a parameter is told, by its range."""
 
 MOST_TOLD = 4
 """Differences that a sentence tells of; the table has all."""
@@ -73,25 +69,20 @@ def levels(posterior: xr.DataTree) -> Levels | None:
     for group in dict.fromkeys(effect.group for effect in effects.each):
         drawn = _drawn(draws[f"{group}_population"])[:, None]
         values[group] = np.asarray(drawn + of_levels.shift(group, drawn.shape[2:], sizes))
-    found = _told(spec, sessions.n_stimuli, values) | _spreads(spec, of_levels, draws, sizes)
+    found = _told(spec, sessions.n_stimuli, values) | _spreads(of_levels, draws, sizes)
     differing = {name: drawn for name, drawn in found.items() if np.ptp(drawn, axis=1).any()}
     return Levels(tuple(names), tuple(labels.count(name) for name in names), differing)
 
 
-def _spreads(
-    spec: ModelSpec, effects: Effects, draws: xr.Dataset, sizes: Parameters
-) -> dict[str, np.ndarray]:
+def _spreads(effects: Effects, draws: xr.Dataset, sizes: Parameters) -> dict[str, np.ndarray]:
     """Return the spreads ``(sample, group)`` that depend on covariates, by their names: that of a
     parameter is of its logit or logarithm."""
-    named = (*parameters_of(spec.parameters), *(one.named for one in learning.ranged(spec)))
-    linked = {one.name: LINKS.get(one.range, "") for one in named}
     found = {}
     places = {(one.group, one.place): one for one in effects.each if one.part == "spread"}
     for (group, place), one in places.items():
         drawn = _drawn(draws[f"{group}_spread"])[:, None]
         own = np.asarray(drawn * effects.factor(group, drawn.shape[2:], sizes))
-        link = linked.get(one.member, "")
-        found[f"spread of {link}{one.member}"] = own.reshape(*own.shape[:2], -1)[..., place]
+        found[f"spread of {one.link}{one.member}"] = own.reshape(*own.shape[:2], -1)[..., place]
     return found
 
 

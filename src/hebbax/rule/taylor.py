@@ -122,8 +122,9 @@ def parse_rule(text: str) -> dict[str, float]:
     """
     if len(text) > MAX_RULE:
         raise ModelError(f"a rule in words has at most {MAX_RULE} characters, {len(text)} given.")
-    signed = text if text.startswith(("+", "-")) else f"+ {text.strip()}"
-    pieces = re.split(r"\s*([+-])\s+", signed)[1:]
+    text = text.strip()
+    signed = text if text.startswith(("+", "-")) else f"+ {text}"
+    pieces = re.split(r"(?:^|\s+)([+-])\s*", signed)[1:]
     rule: dict[str, float] = {}
     for sign, piece in zip(pieces[::2], pieces[1::2], strict=True):
         number = re.match(r"^(\d+\.\d+|\d+(?=\s))\s*", piece)

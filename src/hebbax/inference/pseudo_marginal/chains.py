@@ -162,7 +162,7 @@ class Setup(NamedTuple):
         means = _means(self.prior, jax.tree.map(lambda leaf: leaf[own], population))
         return chains._replace(
             references=renewed(key, self.frame, self.trials, late.phi[own], means),
-            mixture=self.fitted(rng, population),
+            mixture=self.fitted(rng, population) if n > 1 else chains.mixture,
         )
 
 
