@@ -2,6 +2,7 @@
 a rate: model, sampler and generator against one loop over trials in plain Python."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -173,9 +174,11 @@ def test_the_model_has_the_density_of_a_loop_over_trials(name):
     spec, sessions, model = case_of(name)
     expected = [slow(spec, sessions, a) for a in range(2)]
     values = values_of(model)
-    np.testing.assert_allclose(log_likelihood(model, values), np.concatenate(expected), rtol=1e-10)
-    by_animal = [sum(own) for own in expected]
-    np.testing.assert_allclose(log_likelihood_by_animal(model, values), by_animal, rtol=1e-10)
+    each, whole = (
+        jax.jit(partial(of, model))(values) for of in (log_likelihood, log_likelihood_by_animal)
+    )
+    np.testing.assert_allclose(each, np.concatenate(expected), rtol=1e-10)
+    np.testing.assert_allclose(whole, [sum(own) for own in expected], rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["all", "all of encounters", "weights and memory kept in part"])
@@ -185,15 +188,16 @@ def test_the_sampler_has_the_same_density_slopes_and_information(name):
     spec, sessions, model = case_of(name)
     values = values_of(model)
     phi = jnp.concatenate([values[g.name].reshape(2, -1) for g in model.groups], axis=-1)
-    whole = expansion(model, phi)
+    whole = jax.jit(partial(expansion, model))(phi)
     frame, trials = sampler.frame_of(model), sampler.trials_of(model)
+    each = jax.jit(jax.vmap(partial(sampler.expansion, frame)))(trials, phi)
     for a in range(2):
-        own = jax.tree.map(lambda leaf, a=a: leaf[a], trials)
-        found = sampler.expansion(frame, own, phi[a])
+        found = jax.tree.map(lambda leaf, a=a: leaf[a], each)
         assert float(found.value) == pytest.approx(sum(slow(spec, sessions, a)), abs=2e-3)
         np.testing.assert_allclose(found.slope, whole.slope[a], rtol=2e-3, atol=2e-3)
         np.testing.assert_allclose(found.information, whole.information[a], rtol=3e-3, atol=3e-3)
-    ahead = jax.grad(lambda one: log_likelihood_by_animal(model, split(model, one)).sum())(phi)
+    total = jax.grad(lambda one: log_likelihood_by_animal(model, split(model, one)).sum())
+    ahead = jax.jit(total)(phi)
     np.testing.assert_allclose(whole.slope, ahead, rtol=1e-7, atol=1e-9)
 
 
@@ -232,9 +236,8 @@ def test_an_animal_that_lives_chooses_by_the_density_of_its_model(name):
     lived = build_model(spec, from_animals([record], ["A", "B", "C"], "lived"))
     free = (choices >= 0) & (offered.sum(1) > 1)
     own = {key: jnp.asarray(value)[None] for key, value in values.items()}
-    np.testing.assert_allclose(
-        log_likelihood(lived, own), np.asarray(made.log_probability)[free], rtol=1e-9
-    )
+    found = jax.jit(partial(log_likelihood, lived))(own)
+    np.testing.assert_allclose(found, np.asarray(made.log_probability)[free], rtol=1e-9)
 
 
 def test_a_stored_posterior_holds_the_trials_that_only_teach():

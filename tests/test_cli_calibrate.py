@@ -14,7 +14,8 @@ from hebbax.errors import HebbaxError
 from hebbax.model.declared import declared_models
 from hebbax.runs.ledger import read
 
-TINY = ("--animals", 2, "--trials", 12, "--blocks", 1, "--warmup", 10, "--draws", 30)
+TINY = ("--animals", 2, "--trials", 12, "--blocks", 1, "--warmup", 26, "--draws", 60)
+"""So many draws suffice of the smallest model: with fewer all sets of draws are made."""
 ONE = ("--model", "no-learning")
 MANY = (*TINY, "--simulations", 40)
 TABLES = (

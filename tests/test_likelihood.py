@@ -137,9 +137,13 @@ def test_one_hidden_unit_stands_for_many_with_equal_weights(rule):
     np.testing.assert_allclose(ten, jnp.broadcast_to(one, ten.shape), atol=1e-13)
 
 
-@pytest.mark.parametrize("most", [np.inf, 2])
-@pytest.mark.parametrize("likelihood", ["choice", "encounter"])
-@pytest.mark.parametrize("signal", ["raw", "expected"])
+@pytest.mark.parametrize(  # every two of these together
+    ("signal", "likelihood", "most"),
+    [
+        ("raw", "choice", np.inf), ("expected", "choice", 2), ("raw", "encounter", 2),
+        ("expected", "encounter", np.inf),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("rule", ["forgetting", "five terms", "postsynaptic"])
 def test_replay_gives_back_the_generators_own_log_probability(rule, signal, likelihood, most):
     terms = RULES[rule]

@@ -82,11 +82,13 @@ def test_a_function_has_the_density_of_the_model_that_it_writes(name):
     rng = np.random.default_rng(3)
     theta = jnp.asarray(0.5 * rng.normal(size=(2, len(own(name).members))))
     values = {"theta": theta, "preference": jnp.array([0.1, -0.3])}
-    of_function, of_terms = (log_likelihood(model, values) for model in models)
+    of_function, of_terms = (jax.jit(partial(log_likelihood, own))(values) for own in models)
     np.testing.assert_allclose(of_function, of_terms, atol=1e-12)
     phi = jnp.column_stack([theta, values["preference"]])
     one, other = (
-        jax.vmap(partial(animal.expansion, animal.frame_of(model)))(animal.trials_of(model), phi)
+        jax.jit(jax.vmap(partial(animal.expansion, animal.frame_of(model))))(
+            animal.trials_of(model), phi
+        )
         for model in models
     )
     for a, b in zip(one, other, strict=True):
