@@ -1,6 +1,7 @@
 """The next trials of the same animals against quadrature, and from the command line."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import coins
 import made
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command import run
+from conftest import random_sessions
 
 from hebbax.check.comparison import TABLES
 from hebbax.check.next_trials import METHOD, QUESTION, next_trials
@@ -15,12 +17,15 @@ from hebbax.errors import FitError
 from hebbax.inference import pseudo_marginal
 from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.inference_data import write
+from hebbax.posterior.inference_data import numbers_of, read, write
 
 SETTINGS = pseudo_marginal.Settings(
     warmup=130, draws=500, points=16, most_thinning=2, evidence=0,
     pilot=PilotSettings(particles=32, points=8, rounds=2),
 )  # fmt: skip
+
+
+SHORT = replace(SETTINGS, warmup=13, draws=20, most_thinning=1)
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +93,25 @@ def test_two_fits_of_one_model_are_refused_before_any_fit(fitted, tmp_path):
     )
 
 
-def test_models_of_other_trials_are_refused_before_any_fit(tmp_path):
-    """Of one recording, with omitted trials: as many in both animals."""
-    fits = {
-        name: made.posterior(ModelSpec(name, ("w",), omitted=name)) for name in ("pass", "decay")
-    }
-    for fit in fits.values():
-        fit.attrs["method"] = METHOD
-    assert refused(fits, tmp_path) == (
-        "pass and decay: one of them leaves out trials without a choice and the other does not, so "
-        "that their first parts end at different trials; give models that treat these alike."
-    )
+def test_models_that_treat_omitted_trials_differently_predict_the_same_ones(tmp_path):
+    """The first part is counted in the recording, and so are the trials of its fits."""
+    sessions = random_sessions(4, lengths=(24, 30))
+    how = {"method": METHOD, "settings": json.dumps(asdict(SHORT))}
+    fits = {}
+    for name in ("pass", "decay"):
+        fits[name] = made.posterior(ModelSpec(name, ("w",), omitted=name), sessions)
+        fits[name].attrs |= how
+    score = next_trials(fits, 0.5, tmp_path, silent)
+    late = [sessions.choices[a, n // 2 : n] for a, n in enumerate(sessions.n_trials)]
+    chosen = [int((own >= 0).sum()) for own in late]
+    assert score.table["observations"].tolist() == [sum(chosen)] * 2
+    for name in fits:
+        first = read(tmp_path / "first-50" / f"{name}.nc")
+        early = [
+            own[own <= n // 2] for own, n in zip(numbers_of(fits[name]), (24, 30), strict=True)
+        ]
+        for found, expected in zip(numbers_of(first), early, strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_the_command_asks_for_a_folder_and_writes_the_table(fitted, tmp_path):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from hebbax.check.heldout import predict, trial_by_trial
@@ -20,7 +19,8 @@ from hebbax.check.score import Predicted, Score, score_of
 from hebbax.errors import FitError
 from hebbax.posterior import fitting
 from hebbax.posterior.diagnostics import diagnose
-from hebbax.posterior.inference_data import sessions_of, spec_of
+from hebbax.posterior.inference_data import spec_of
+from hebbax.posterior.recording import recording_of
 from hebbax.typing import Progress
 
 QUESTION = "the next trials of the same animals"
@@ -29,11 +29,9 @@ METHOD = "pseudo-marginal"
 
 
 def check(posteriors: Mapping[str, xr.DataTree]) -> None:
-    """Raise `FitError` for a posterior of another method than the one that is fitted again, for two
-    of one model, whose fits would lie in one file, and for models that do not have the same trials,
-    whose first parts end at different ones."""
+    """Raise `FitError` for a posterior of another method than the one that is fitted again, and for
+    two of one model, whose fits would lie in one file."""
     models: dict[str, str] = {}
-    first = next(iter(posteriors))
     for name, posterior in posteriors.items():
         model = str(posterior.attrs["model"])
         if model in models:
@@ -47,13 +45,6 @@ def check(posteriors: Mapping[str, xr.DataTree]) -> None:
                 f"{name}: was fitted by {method}; the next trials are predicted by fits of the "
                 "default method."
             )
-        one, other = (sessions_of(posteriors[n]).n_trials for n in (first, name))
-        if not np.array_equal(one, other):
-            raise FitError(
-                f"{first} and {name}: one of them leaves out trials without a choice and the other "
-                "does not, so that their first parts end at different trials; give models that "
-                "treat these alike."
-            )
 
 
 def next_trials(
@@ -63,8 +54,9 @@ def next_trials(
     progress: Callable[[str], Progress],
 ) -> Score:
     """Return models by what they predict of the trials after the first ``fraction`` of every
-    animal's. The table has the sum of ``elpd``, and how many ``observations`` it is of. Prior
-    scales that were found from the choices are found anew from the first ones.
+    animal's, those without a choice counted, whatever a model makes of these. The table has the sum
+    of ``elpd``, and how many ``observations`` it is of. Prior scales that were found from the
+    choices are found anew from the first ones.
 
     The fits lie in a folder of that fraction in ``folder``, and are taken from there. Their
     verdicts are those of the score. Raises `FitError` where a posterior is of another method.
@@ -72,7 +64,7 @@ def next_trials(
     check(posteriors)
     elpd, verdicts, more = {}, {}, {}
     for name, posterior in posteriors.items():
-        sessions, spec = sessions_of(posterior), spec_of(posterior)
+        sessions, spec = recording_of(posterior), spec_of(posterior)
         settings = replace(settings_of(posterior), evidence=0)
         first = fitting.obtain_from_first(
             sessions,

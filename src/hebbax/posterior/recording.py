@@ -19,13 +19,13 @@ GOES_ON = ("blocks", "session")
 
 
 def recording_of(posterior: xr.DataTree) -> Sessions:
-    """Return the recorded trials up to the last of each animal that a stored posterior holds.
+    """Return the recorded trials of a stored posterior.
 
     Those that it does not hold have no choice, and lie in the block and the session of the trial
     before them; before the first, in those of the first.
     """
     held, numbers = sessions_of(posterior), numbers_of(posterior)
-    n_trials = np.array([own[-1] for own in numbers])
+    n_trials = posterior.constant_data["n_trials"].to_numpy()
     every = np.arange(1, n_trials.max() + 1)
     inside = every <= n_trials[:, None]
     known = np.stack([np.isin(every, own) for own in numbers])
