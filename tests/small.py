@@ -1,8 +1,12 @@
 """A small model of five terms, short runs of the sampler, and how users have it compiled."""
 
+from functools import partial
+
+import jax
 from conftest import CHOOSES_EMITTERS, random_sessions
 
 from hebbax.inference import pseudo_marginal
+from hebbax.inference.pseudo_marginal import chains
 from hebbax.inference.pseudo_marginal.pilot import Settings as PilotSettings
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
@@ -24,6 +28,16 @@ AS_USERS_HAVE_IT = {
 }
 """Options of `jax.jit` that undo those of the tests: XLA once took wrong numbers where it fused
 loops (decision 72)."""
+
+
+RUNS_LONG = {"xla_backend_optimization_level": 1}
+"""The same of a test of thousands of iterations, whose running costs more than its compiling."""
+
+
+def compile_blocks(monkeypatch, options):
+    """Compile blocks of iterations with other options than the tests do."""
+    compiled = partial(jax.jit, static_argnums=(1, 2, 3), compiler_options=options)
+    monkeypatch.setattr(chains, "run_block", compiled(chains.run_block.__wrapped__))
 
 
 def five_terms(seed=0, lengths=(30, 41, 17), **changes):

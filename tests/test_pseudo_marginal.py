@@ -1,7 +1,6 @@
 """Pseudo-marginal Metropolis as a whole: against quadrature, cut off, and as often as it must."""
 
 from dataclasses import replace
-from functools import partial
 
 import coins
 import jax
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.integrate import cumulative_trapezoid, simpson
-from small import AS_USERS_HAVE_IT, SMALL, five_terms
+from small import AS_USERS_HAVE_IT, RUNS_LONG, SMALL, compile_blocks, five_terms
 
 from hebbax.data import from_animals
 from hebbax.inference import pseudo_marginal
@@ -24,13 +23,12 @@ ANEW = replace(SHORT, r_hat=1.0, most_thinning=2)
 """Three sets of draws: none has an R-hat of 1."""
 
 
-@pytest.mark.parametrize(("spread", "options"), [(0.8, AS_USERS_HAVE_IT), (0.0, {})])
+@pytest.mark.parametrize(("spread", "options"), [(0.8, AS_USERS_HAVE_IT), (0.0, RUNS_LONG)])
 def test_population_and_spread_are_those_of_quadrature(spread, options, monkeypatch):
     """Without learning an animal is a coin: mean and spread of its log odds by a grid of both, each
     animal integrated by its own grid. Quantiles within five Monte Carlo errors. One of the two is
     compiled as users have it."""
-    compiled = partial(jax.jit, static_argnums=(1, 2, 3), compiler_options=options)
-    monkeypatch.setattr(chains, "run_block", compiled(chains.run_block.__wrapped__))
+    compile_blocks(monkeypatch, options)
     records = coins.records(np.random.default_rng(5), 6, 60, 0.4, spread)
     model = build_model(ModelSpec("coins", terms=()), from_animals(records, ["A", "B"], "coins"))
     settings = pseudo_marginal.Settings(draws=2000, most_thinning=1, effective=1.0, r_hat=2.0)
@@ -55,8 +53,9 @@ def test_population_and_spread_are_those_of_quadrature(spread, options, monkeypa
     assert info.acceptance_rate.mean() > 0.2
 
 
-def test_the_effect_of_a_group_is_that_of_quadrature():
+def test_the_effect_of_a_group_is_that_of_quadrature(monkeypatch):
     """Coins in two groups: mean, effect and spread by a grid of all three, and the evidence."""
+    compile_blocks(monkeypatch, RUNS_LONG)
     rng = np.random.default_rng(8)
     groups = [coins.records(rng, 5, 60, mean, 0.4) for mean in (0.3, -0.5)]
     spec = ModelSpec("coins", terms=(), by={"preference": "group"})
@@ -83,8 +82,9 @@ def test_the_effect_of_a_group_is_that_of_quadrature():
             assert abs(below.mean() - part) < 5 * error + 0.006, (name, part, below.mean(), error)
 
 
-def test_spreads_of_groups_are_those_of_quadrature():
+def test_spreads_of_groups_are_those_of_quadrature(monkeypatch):
     """Coins in two groups, one of which differs more: both spreads by a grid, and the evidence."""
+    compile_blocks(monkeypatch, RUNS_LONG)
     rng = np.random.default_rng(9)
     groups = [coins.records(rng, 6, 60, 0.2, spread) for spread in (0.2, 0.9)]
     spec = ModelSpec("coins", (), by={"preference": "group"}, spread_ratio_scale=0.7)

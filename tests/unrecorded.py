@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from arviz_stats import ess
 from numpyro.handlers import seed, trace
+from small import RUNS_LONG, compile_blocks
 
 from hebbax.data import NO_CHOICE
 from hebbax.inference import pseudo_marginal
@@ -22,6 +23,7 @@ def sampled_without_choices(model, monkeypatch):
         return trials._replace(value=jnp.full_like(trials.value, NO_CHOICE))
 
     monkeypatch.setattr(sampling, "trials_of", unrecorded)
+    compile_blocks(monkeypatch, RUNS_LONG)
     return pseudo_marginal.fit(jax.random.PRNGKey(0), model, SETTINGS)
 
 
