@@ -38,6 +38,11 @@ SUBJECTS = {
 }
 """Whose weights fade, in words."""
 
+OF_WHOM = (
+    "Where animals differ by covariates this is said of one at the mean of all animals' effects, "
+    "which may be in no group."
+)
+
 ALIKE = "weights, of the chosen stimulus and of every other alike,"
 
 DRAWS = 20_000
@@ -90,12 +95,6 @@ def joint(compared: Comparison, posteriors: Mapping[str, xr.DataTree]) -> Joint 
     table = _table(compared, said.each, weight)
     verdicts = {name: leading.verdicts[name] for name in leading.ranking}
     return Joint(leading.question, table, said.together, said.sentence, verdicts)
-
-
-OF_WHOM = (
-    "Where animals differ by covariates this is said of one at the mean of all animals' effects, "
-    "which may be in no group."
-)
 
 
 class Answer(NamedTuple):

@@ -17,6 +17,7 @@ from hebbax.model.choice_likelihood import Choice
 from hebbax.model.choice_parameters import (
     PARAMETERS,
     Parameter,
+    Ranged,
     Rates,
     Trial,
 )
@@ -46,6 +47,11 @@ class ChoiceModel:
         found = (parameter.declared(spec) for parameter in PARAMETERS.values())
         kept = KEPT.get(spec.between_sessions, 1.0)
         return cls(spec.kind, tuple(filter(None, found)), kept, spec.expected_start)
+
+    @property
+    def ranged(self) -> list[Ranged]:
+        """The parameters that have a range."""
+        return [one for one in self.parameters if isinstance(one, Ranged)]
 
     def initial_weights(self, values: Mapping[str, Numbers], n_inputs: int) -> list[Array]:
         """Return the weight of each input before the first trial, from an animal's ``values``."""

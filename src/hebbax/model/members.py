@@ -7,7 +7,6 @@ import numpy as np
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.model.choice_model import ChoiceModel
-from hebbax.model.choice_parameters import Ranged
 from hebbax.model.effects import LINKS, MOST, Effect, Effects, design_of
 from hebbax.model.groups import Group
 from hebbax.model.learning import parameters_of
@@ -20,10 +19,9 @@ def effects_of(spec: ModelSpec, sessions: Sessions) -> Effects:
     Raises `ModelError` as `hebbax.model.effects.design_of`."""
     if not spec.by:
         return Effects((), np.zeros((sessions.n_animals, 0)))
-    of_choice = ChoiceModel.of(spec).parameters
-    single = {one.name: one.scale for one in of_choice}
-    ranged = (one.named for one in of_choice if isinstance(one, Ranged))
-    named = (*parameters_of(spec.parameters), *ranged)
+    choices = ChoiceModel.of(spec)
+    single = {one.name: one.scale for one in choices.parameters}
+    named = (*parameters_of(spec.parameters), *(one.named for one in choices.ranged))
     links = {one.name: LINKS.get(one.range, "") for one in named}
     designs = design_of(spec.by, sessions, spec.name)
     effects = tuple(

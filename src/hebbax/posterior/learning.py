@@ -63,7 +63,9 @@ def natural(
         out[COEFFICIENTS] = np.asarray(made(theta))
         if isinstance(rule, Parametrised):
             each += list(rule.values(theta).values())
-    each += [one.value([values[one.name]]) for one in ranged(spec) if one.name in values]
+    each += [
+        one.value([values[one.name]]) for one in ChoiceModel.of(spec).ranged if one.name in values
+    ]
     if each:
         out[PARAMETERS] = np.stack(list(map(np.asarray, each)), axis=-1)
     return out
@@ -73,13 +75,8 @@ def names_of(spec: ModelSpec, among: Collection[str] | None = None) -> list[str]
     """Return the names of the parameters in natural units, of those that values by group ``among``
     have."""
     rule = spec.parameters if among is None or "theta" in among else ()
-    each = [one.name for one in ranged(spec) if among is None or one.name in among]
+    each = [one.name for one in ChoiceModel.of(spec).ranged if among is None or one.name in among]
     return [*rule, *each]
-
-
-def ranged(spec: ModelSpec) -> list[Ranged]:
-    """Return the parameters of a choice that have a range, of those that a model declares."""
-    return [one for one in ChoiceModel.of(spec).parameters if isinstance(one, Ranged)]
 
 
 def coordinates(model: Model) -> dict[str, list[str]]:
@@ -93,7 +90,7 @@ def coordinates(model: Model) -> dict[str, list[str]]:
 def dims(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
     """Return the dimensions of what is stored beside the values of a model, by name."""
     stored = {
-        PARAMETERS: bool(spec.parameters or ranged(spec)),
+        PARAMETERS: bool(spec.parameters or ChoiceModel.of(spec).ranged),
         COEFFICIENTS: bool(spec.parameters),
     }
     own = {name: dim for name, dim in DIMS.items() if stored[name]}

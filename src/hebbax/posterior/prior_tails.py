@@ -19,13 +19,14 @@ import numpy as np
 import xarray as xr
 from scipy.stats import norm
 
+from hebbax.model.choice_model import ChoiceModel
 from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.groups import Group
 from hebbax.model.learning import parameters_of
 from hebbax.model.members import effects_of, groups_of
 from hebbax.model.priors import SPREAD_FRACTION, Independent, Normal
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior import diagnostics, learning
+from hebbax.posterior import diagnostics
 from hebbax.posterior.inference_data import sessions_of, spec_of
 from hebbax.posterior.summary import members, samples_of
 from hebbax.posterior.verdict import Verdict
@@ -138,7 +139,7 @@ def _links(spec: ModelSpec, group: str) -> tuple[Parameter, ...]:
     scale."""
     if group == "theta":
         return parameters_of(spec.parameters)
-    return tuple(one.named for one in learning.ranged(spec) if one.name == group)
+    return tuple(one.named for one in ChoiceModel.of(spec).ranged if one.name == group)
 
 
 def _key(spec: ModelSpec, group: str, member: int) -> str:
