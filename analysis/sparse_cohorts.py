@@ -176,7 +176,8 @@ def simulated(number: int, design: Design) -> tuple[Sessions, Parameters]:
     drawn = draw_rule(number, design)
     values = {group.name: drawn[group.name] for group in design.model().groups}
     key = jax.random.fold_in(jax.random.PRNGKey(number), 1)
-    return as_sessions(_simulator(design)[1](key, values), "simulated from the prior"), drawn
+    made = _simulator(design)[1](key, values)
+    return as_sessions(design.model().spec, made, "simulated from the prior"), drawn
 
 
 def truth(cohort: int, design: Design) -> list[dict]:

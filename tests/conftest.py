@@ -23,13 +23,14 @@ RECORDINGS = Path(__file__).parents[1] / ".." / "shared" / "data"
 
 def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_enable_x64", True)
-    # Compiling takes most of the time: with few optimisations, and without XLA's newer code for fused
-    # loops, it takes about half, and one program is compiled once a run, here, in the other workers and
-    # in the commands that tests start.
+    # Compiling takes most of the time: with few optimisations, in one piece, and without XLA's newer
+    # code for fused loops, it takes less than half, and one program is compiled once a run, here, in the
+    # other workers and in the commands that tests start.
     shared = hasattr(config, "workerinput")
     if not shared:
-        own = "--xla_cpu_use_fusion_emitters=false" if CHOOSES_EMITTERS else ""
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {own}".strip()
+        own = ["--xla_cpu_parallel_codegen_split_count=1"]
+        own += ["--xla_cpu_use_fusion_emitters=false"] if CHOOSES_EMITTERS else []
+        os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *own]).strip()
     settings = {
         "jax_disable_most_optimizations": True,
         "jax_persistent_cache_min_compile_time_secs": 0.05,

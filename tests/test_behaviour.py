@@ -24,22 +24,21 @@ from hebbax.check.behaviour import (
     win_stay,
 )
 from hebbax.check.history_kernels import LAGS, kernels, residual_kernels
-from hebbax.check.trials import Trials
+from hebbax.check.trials import Trials, only_best
 
 N = 90
 
 
-def of(choices, rewards, **others):
+def of(choices, rewards, n_stimuli=2, **others):
     """Trials of one session and one block, all free, that make their own past."""
     n = np.shape(choices)[-1]
     known = {
         "history": choices,
         "blocks": np.zeros(n, int),
         "session": np.zeros(n, int),
-        "free": np.ones(n, bool),
+        "offered": np.ones((n, n_stimuli), bool),
         "numbers": np.arange(1, n + 1),
         "best": np.array([0]),
-        "n_stimuli": 2,
     }
     return Trials(choices=choices, rewards=rewards, **(known | others))
 
@@ -49,7 +48,12 @@ def recording(seed, n_stimuli=2):
     choices = rng.integers(0, n_stimuli, N)
     rewards = rng.integers(0, 2, N).astype(float)
     blocks, best = np.repeat([0, 1, 2], N // 3), np.array([0, 1, 1])
-    return of(choices, rewards, blocks=blocks, best=best, n_stimuli=n_stimuli)
+    return of(choices, rewards, n_stimuli, blocks=blocks, best=best)
+
+
+def chosen_alone(choices, n_stimuli):
+    """What forced trials offer."""
+    return choices[:, None] == np.arange(n_stimuli)
 
 
 def parted(seed, n_stimuli=2):
@@ -59,17 +63,29 @@ def parted(seed, n_stimuli=2):
     session = np.repeat([0, 1, 2], [40, 12, N - 52])
     free = rng.uniform(size=N) > 1 / 3
     free[40] = False
-    return recording(seed, n_stimuli)._replace(
+    trials = recording(seed, n_stimuli)
+    return trials._replace(
         rewards=rng.choice([-1.0, 1.0], N),
         blocks=np.repeat([3, 2, 1, 0, 4], [25, 15, 12, 20, N - 72]),
         session=session,
-        free=free,
+        offered=free[:, None] | chosen_alone(trials.choices, n_stimuli),
         numbers=np.sort(rng.choice(np.arange(1, 2 * N), N, replace=False)),
-        best=np.array([1, 0, 1, 0, 0]),
+        best=np.array([1, 0, 1, -1, 0]),
     )
 
 
-KINDS = {"one session": recording, "sessions, forced and omitted trials": parted}
+def offers(seed, n_stimuli=2):
+    """Each alternative beside the chosen one is at hand in half of the trials."""
+    trials = recording(seed, n_stimuli)
+    beside = np.random.default_rng(seed).uniform(size=trials.offered.shape) < 0.5
+    return trials._replace(offered=beside | chosen_alone(trials.choices, n_stimuli))
+
+
+KINDS = {
+    "one session": recording,
+    "sessions, forced and omitted trials": parted,
+    "partial offers": offers,
+}
 
 
 def ahead(trials, seed, replicates=4):
@@ -82,10 +98,15 @@ def before(trials, t, lag=1):
     return t >= lag and trials.session[t - lag] == trials.session[t]
 
 
+def again(trials, t):
+    """Whether what was chosen in the trial before is at hand."""
+    return trials.offered[t, trials.history[t - 1]]
+
+
 def slow_stay(trials, rewarded):
     total, stayed = 0, 0
     for t in range(N):
-        if not trials.free[t] or not before(trials, t):
+        if not trials.free[t] or not before(trials, t) or not again(trials, t):
             continue
         if bool(trials.rewards[t - 1] > 0) == rewarded:
             total += 1
@@ -113,7 +134,7 @@ def slow_runs(trials):
             continue
         same = before(trials, t, 2) and trials.history[t - 1] == trials.history[t - 2]
         length = length + 1 if same else 1
-        if trials.free[t]:
+        if trials.free[t] and again(trials, t):
             reached[length] += 1
             ended[length] += trials.choices[t] != trials.history[t - 1]
     lasting, out = 1.0, []
@@ -129,10 +150,12 @@ def slow_around(trials):
         if not before(trials, start):
             continue
         old, new = trials.blocks[start - 1], trials.blocks[start]
-        if old == new or trials.best[old] == trials.best[new]:
+        if old == new or trials.best[new] in (-1, trials.best[old]):
             continue
         for t in range(N):
             if trials.blocks[t] not in (old, new) or not trials.free[t]:
+                continue
+            if not trials.offered[t, trials.best[new]]:
                 continue
             for j in range(len(BIN_EDGES) - 1):
                 if BIN_EDGES[j] <= trials.numbers[t] - trials.numbers[start] < BIN_EDGES[j + 1]:
@@ -218,13 +241,35 @@ def test_forced_trials_are_a_past_and_nothing_that_is_counted():
     free[0] = True
     last = np.maximum.accumulate(np.where(free, 0, np.arange(2000)))
     choices = forced[last]
-    trials = of(choices, rng.integers(0, 2, 2000).astype(float), free=free)
+    offered = free[:, None] | chosen_alone(choices, 2)
+    trials = of(choices, rng.integers(0, 2, 2000).astype(float), offered=offered)
     assert win_stay(trials) == 1.0
     assert lose_switch(trials) == 0.0
     probability = np.where(free, 0.5, forced)
     found = given_past_statistics(trials, probability)
     assert np.isfinite(found["calibration"]).tolist() == [k == 5 for k in range(10)]
     assert found["residual choice kernel"][0] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_an_animal_that_repeats_whatever_is_at_hand_again_always_stays():
+    """Two of three alternatives are offered; the animal takes its last choice where it can."""
+    rng = np.random.default_rng(0)
+    offered = np.arange(3) != rng.integers(0, 3, 3000)[:, None]
+    choices, last = np.zeros(3000, int), 0
+    for t in range(3000):
+        at_hand = np.flatnonzero(offered[t])
+        choices[t] = last = last if last in at_hand else rng.choice(at_hand)
+    trials = of(choices, rng.integers(0, 2, 3000).astype(float), 3, offered=offered)
+    assert win_stay(trials) == 1.0
+    assert lose_switch(trials) == 0.0
+    np.testing.assert_array_equal(run_lengths(trials), 1.0)
+
+
+def test_what_pays_most_is_alone_or_there_is_none():
+    pays = np.array(
+        [[0.2, 0.8, 0.1], [0.1 + 0.2, 0.3, 0.0], [5.0, np.nan, 1.0], [-4.0, -1.0, -2.0]]
+    )
+    np.testing.assert_array_equal(only_best(pays), [1, -1, -1, 1])
 
 
 def test_the_place_of_a_point_of_a_choice_curve_is_the_number_of_its_trial():

@@ -12,11 +12,13 @@ from scipy.stats import norm
 
 from hebbax.check import leave_one_out as loo
 from hebbax.check.comparison import compare, deviances, explained, write_tables
+from hebbax.check.score import Predicted, score_of
 from hebbax.data import Record, from_animals
 from hebbax.errors import FitError
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.computed import pointwise_log_likelihood
+from hebbax.posterior.computed import counts, pointwise_log_likelihood
+from hebbax.posterior.verdict import Verdict
 
 N = 40
 RNG = np.random.default_rng(1)
@@ -118,6 +120,12 @@ def test_a_small_difference_is_called_one():
     assert sentence.endswith(", too small a difference to choose by.")
 
 
+def test_counts_are_stored_as_large_as_they_are():
+    few, many = counts(np.array([-1.0, 32767.0])), counts(np.array([-1.0, 32768.0, 1e12]))
+    assert few.dtype == np.int16
+    assert many.tolist() == [-1, 32768, 2**31 - 1]
+
+
 def test_the_deviance_of_a_coin_explains_nothing():
     posterior = fitted(10.0)
     posterior.log_likelihood["choice"][:] = np.log(0.5)
@@ -155,6 +163,21 @@ def test_the_larger_standard_error_decides_whether_a_difference_is_small():
         f"{LACKING}A choice among known ones: one predicts best; two is 26.0 nats behind (± 0.0 over "
         "trials, ± 0.0 over animals)."
     )
+
+
+def test_an_animal_of_which_nothing_is_predicted_is_not_counted():
+    """Ten animals that differ by five nats each are as sure beside ten that were forced."""
+    elpd = {"a": np.zeros(10), "b": np.full(10, -5.0)}
+    part = Predicted("q", np.arange(10), [f"m{k}" for k in range(20)], "elpd")
+    passed = dict.fromkeys(elpd, Verdict((), {}, ""))
+    found = score_of(part, elpd, passed, {name: {} for name in elpd})
+    assert found.table.loc["b", "animal_se"] == 0.0
+    assert list(found.by_animal) == [f"m{k}" for k in range(10)]
+
+
+def test_limits_of_k_hat_are_those_of_the_models_that_are_named():
+    assert loo.either([0.7, 0.7]) == "0.70"
+    assert loo.either([0.7, 0.5]) == "0.50 or 0.70"
 
 
 def test_better_in_is_empty_for_the_best_itself(tmp_path):

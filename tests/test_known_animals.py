@@ -7,6 +7,7 @@ import pytest
 from scipy.special import log_expit, logsumexp
 from scipy.stats import norm
 
+from hebbax import figures
 from hebbax.check.comparison import compare, write_tables
 from hebbax.check.known_animals import SESSION, of_sessions
 from hebbax.data import Record, from_animals
@@ -91,6 +92,10 @@ def test_the_question_stands_between_the_others_and_has_tables_of_its_own(fits, 
         compared.sessions.ranking
     )
     assert len(pd.read_csv(tmp_path / "comparison_session_by_animal.csv")) == 2 * len(SESSIONS)
+    axes = figures.comparison(compared.sessions).axes[0]
+    assert axes.get_title() == "all animals: thick SE over sessions, thin over animals"
+    thick = [bar.get_linewidth() for bar in axes.collections].count(3.0)
+    assert thick == len(fits)
 
 
 def test_nothing_is_asked_of_sessions_where_every_animal_has_one():

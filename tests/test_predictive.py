@@ -11,6 +11,7 @@ from conftest import random_sessions
 from scipy.stats import chi2, kstest
 
 from hebbax import figures
+from hebbax.api.fit import Fit
 from hebbax.check.discrepancy import ANIMAL, COHORT, distances, p_value, tables
 from hebbax.check.predictive import FREE, ONE_STEP, Check, Settings, check, check_replicates
 from hebbax.check.replicates import RecordedTask, free_runs, own_past_trials
@@ -273,6 +274,37 @@ def test_free_runs_live_in_the_recorded_blocks_sessions_and_offers(omitted):
         np.testing.assert_array_equal(own.numbers, np.flatnonzero(made) + 1)
         np.testing.assert_array_equal(own.free, sessions.free[a, made])
         np.testing.assert_array_equal(own.session, sessions.session[a, made])
+
+
+def test_blocks_in_which_no_animal_chose_keep_the_numbers_of_the_others():
+    sessions = counterbalanced()
+    nothing = np.where(sessions.blocks == 1, -1, sessions.choices)
+    rewards = np.where(nothing < 0, 0.0, sessions.rewards)
+    sessions = replace(sessions, choices=nothing, rewards=rewards)
+    spec = ModelSpec("m", ("x r", "w"))
+    values = {g.name: np.zeros((3, 2, *g.shape)) for g in build_model(spec, sessions).groups}
+    posterior = posterior_of(spec, sessions, values)
+    recording = recording_of(posterior)
+    np.testing.assert_array_equal(recording.blocks[sessions.valid], sessions.blocks[sessions.valid])
+    numbers = np.concatenate([np.flatnonzero(made) + 1 for made in sessions.observed("choice")])
+    fitted = Fit(posterior, Verdict((), {}, ""))
+    np.testing.assert_array_equal(fitted.model.trials, numbers)
+
+
+def test_the_best_stimulus_pays_most_and_not_most_often():
+    """A always pays 1; B pays 5, and in the second block the other way round. C pays as A and is not
+    chosen in the second."""
+    choices = np.array([0, 0, 0, 1, 2] * 4 + [0, 0, 0, 1] * 5)
+    blocks = np.repeat([0, 1], 20)
+    rewards = np.where((choices == 1) == (blocks == 0), 5.0, 1.0)
+    recording = from_animals([Record("a", choices, rewards, blocks)], "ABC", "paid")
+    known = Contingencies(np.zeros((1, 2, 3)), np.zeros((1, 3, 2, 2)))
+    task = RecordedTask(recording, recording.blocks, known, "independent")
+    np.testing.assert_array_equal(task.payoffs, [[[1, 5, 1], [5, 1, np.nan]]])
+    (own,) = own_past_trials(task, recording.choices, recording.rewards)
+    np.testing.assert_array_equal(own.best, [1, -1])
+    sized = replace(recording, rewards=np.where(recording.rewards > 1, 5.0, 0.0))
+    np.testing.assert_array_equal(replace(task, recording=sized).payoffs, known.log_odds)
 
 
 def test_animals_run_free_in_the_task_that_they_are_said_to_live_in():

@@ -48,6 +48,24 @@ def test_the_sentence_says_in_which_task(task, words):
     )
 
 
+def test_where_nothing_is_better_nothing_is_said_of_the_better_stimulus():
+    """And of a task of four stimuli a block begins where any chance changes."""
+    expected = prior_choices(
+        KEY, ModelSpec("no-learning", ()), 20, Task(40, 4, (0.5, 0.5), "baited")
+    )
+    assert expected.better is None
+    assert expected.sentence.startswith(
+        "no-learning: animals of the prior find no stimulus better than another, and "
+    )
+    assert [ax.get_xlabel() for ax in figures.prior_choices(expected).axes] == ["trial"]
+    many = Task(40, 4, (0.1, 0.1, 0.8, 0.1), "baited")
+    shown = figures.prior_choices(prior_choices(KEY, ModelSpec("no-learning", ()), 20, many)).axes[
+        0
+    ]
+    dotted = [line.get_xdata()[0] for line in shown.lines if line.get_linestyle() == ":"]
+    assert dotted == [10.5, 20.5, 30.5]
+
+
 def test_a_prior_that_shrinks_shows_its_number_of_terms():
     spec = ModelSpec("reward", ("x r", "w"), prior="r2d2", scales={"x r": 0.5, "w": 0.05})
     expected = prior_choices(KEY, spec, 200, SHORT)
@@ -55,6 +73,9 @@ def test_a_prior_that_shrinks_shows_its_number_of_terms():
     # Some learn, or learn the wrong way: more varied than coins (preferences cancel over blocks).
     assert expected.better.std() > np.sqrt(0.25 / 60)
     assert ((expected.effective >= 0) & (expected.effective <= 2)).all()
+    assert expected.sentence.endswith(
+        "The prior is that of a recording of 60 choices: of more of them coefficients are smaller."
+    )
     figure = figures.prior_choices(expected)
     assert [ax.get_xlabel() for ax in figure.axes] == [
         "trial", "choices of the better stimulus (fraction)", "effective number of terms",

@@ -1,5 +1,7 @@
 """Generated animals: what the design says is what comes out."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,6 +50,29 @@ def test_cohort_and_model_must_have_the_same_terms():
     with pytest.raises(ModelError) as error:
         simulate(jax.random.PRNGKey(0), Cohort(), read_spec("reward"))
     assert str(error.value) == "reward: its terms are x r, and the cohort gives x r, w."
+
+
+@pytest.mark.parametrize(
+    ("spec", "meets"),
+    [
+        (read_spec("forgetting"), True),
+        (ModelSpec("m", ("x r",), likelihood="encounter"), True),
+        (replace(read_spec("forgetting"), lapse_scale=0.5), False),
+        (ModelSpec("m", ("x r",), readout="softmax"), False),
+    ],
+)
+def test_only_animals_that_meet_stimuli_one_by_one_reject_any(spec, meets):
+    small = dict.fromkeys(spec.members, 0.1)
+    cohort = Cohort(population=small, spread=small, animals=2, trials_per_block=10)
+    sessions, _ = simulate(jax.random.PRNGKey(0), cohort, spec)
+    assert (sessions.rejections is not None) == meets
+    if not meets:
+        with pytest.raises(ModelError) as error:
+            simulate(jax.random.PRNGKey(0), replace(cohort, most_encounters=3), spec)
+        assert str(error.value) == (
+            f"{spec.name}: most_encounters 3 given; its animals choose among all that is offered, and "
+            "meet nothing one after the other."
+        )
 
 
 def test_more_than_two_alternatives():

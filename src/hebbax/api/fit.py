@@ -33,6 +33,7 @@ from hebbax.posterior import (
 )
 from hebbax.posterior import inference_data as posteriors
 from hebbax.posterior import latents as trials
+from hebbax.posterior.recording import recording_of
 from hebbax.posterior.verdict import Verdict
 from hebbax.rule.imported import named
 from hebbax.runs import netcdf
@@ -73,8 +74,8 @@ class Fit(Displayed):
 
     @property
     def model(self) -> Model:
-        """The NumPyro model, conditioned on these trials."""
-        return build_model(self.spec, self.sessions)
+        """The NumPyro model, conditioned on these trials, at their numbers in the recording."""
+        return build_model(self.spec, recording_of(self.posterior))
 
     def shown(self) -> list[Part]:
         """Return verdict, table of the population, and what is said of forgetting and groups."""

@@ -3,7 +3,9 @@
 Every statistic is written for one animal. Leading dimensions of its trials (``replicate``) pass
 through, written ``(...)``. "B" is the second stimulus, whatever its name. What is counted are free
 trials, and the past of each is that of its session (`hebbax.check.trials`). A value that the trials
-do not determine (win-stay without a win, kernels of more than two alternatives) is NaN.
+do not determine (win-stay without a win, kernels of more than two alternatives) is NaN. Where only
+a part of the alternatives was offered, whether the last choice was repeated is asked of trials in
+which it was at hand.
 """
 
 from itertools import pairwise
@@ -113,8 +115,9 @@ def run_lengths(trials: Trials) -> np.ndarray:
 
     With the hazard h_n = P(switch | the past ends in a run of n), P = prod_{m<n} (1 - h_m) (Kaplan
     & Meier 1958). The last run of a session, which nobody saw ending, is thereby counted for what
-    it is; and choices drawn one step ahead, which have no runs of their own, have the lengths that
-    their switches from the recorded runs imply.
+    it is, and so is a run whose choice was not at hand again; and choices drawn one step ahead,
+    which have no runs of their own, have the lengths that their switches from the recorded runs
+    imply.
     """
     history = trials.history
     index = np.arange(history.shape[-1])
@@ -122,7 +125,7 @@ def run_lengths(trials: Trials) -> np.ndarray:
     starts[..., 1:] = (history[..., 1:] != history[..., :-1]) | (trials.past[1:] == 0)
     first = np.maximum.accumulate(np.where(starts, index, 0), axis=-1)
     length = np.where(trials.follows, (index - first + 1)[..., :-1], 0)
-    reached = length[..., None] == RUNS[:-1]
+    reached = length[..., None] == RUNS[:-1]  # and could have gone on
     ended = (reached & ~_stayed(trials)[..., None]).sum(-2)
     hazard = ended / np.maximum(reached.sum(-2), 1)
     lasting = np.ones((*hazard.shape[:-1], len(RUNS)))
@@ -149,8 +152,9 @@ def choice_curve(trials: Trials) -> np.ndarray:
 def around_change(trials: Trials) -> np.ndarray:
     """Return P(choice of the stimulus that became the best) around block changes ``(..., bin)``.
 
-    Bins lie between `BIN_EDGES`. Changes that leave the best as it is do not count, nor those
-    between sessions, and neither do trials beyond the two blocks of a change.
+    Bins lie between `BIN_EDGES`. Changes that leave the best as it is do not count, nor those to a
+    block without one that is the best, nor those between sessions; and neither do trials beyond the
+    two blocks of a change, or in which that stimulus was not at hand.
     """
     blocks, numbers = trials.blocks, trials.numbers
     starts = np.flatnonzero(np.diff(blocks)) + 1
@@ -159,13 +163,13 @@ def around_change(trials: Trials) -> np.ndarray:
     hits, count = np.zeros(shape), np.zeros(shape[-1])
     for before, start, after in zip(bounds[:-2], starts, bounds[2:], strict=True):
         target = trials.best[blocks[start]]
-        if trials.past[start] == 0 or target == trials.best[blocks[start - 1]]:
+        if trials.past[start] == 0 or target in (-1, trials.best[blocks[start - 1]]):
             continue
         edges = np.searchsorted(numbers, numbers[start] + BIN_EDGES)
         for j, (low, high) in enumerate(pairwise(np.clip(edges, before, after))):
-            free = trials.free[low:high]
-            hits[..., j] += ((trials.choices[..., low:high] == target) & free).sum(-1)
-            count[j] += free.sum()
+            able = trials.free[low:high] & trials.offered[low:high, target]
+            hits[..., j] += ((trials.choices[..., low:high] == target) & able).sum(-1)
+            count[j] += able.sum()
     return ratio(hits, count)
 
 

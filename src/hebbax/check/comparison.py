@@ -22,7 +22,7 @@ import pandas as pd
 import xarray as xr
 
 from hebbax.check import known_animals, new_animal
-from hebbax.check.leave_one_out import drawn, log_mean
+from hebbax.check.leave_one_out import drawn, either, log_mean
 from hebbax.check.new_animal import LeftOut
 from hebbax.check.score import Score
 from hebbax.display import Displayed, Part
@@ -164,12 +164,11 @@ def _bad_k(score: Score, part: str) -> str:
     if bad.empty:
         return ""
     counts = ", ".join(f"{row['bad_k']} of {name}" for name, row in bad.iterrows())
-    first = bad.iloc[0]
     return (
-        f"Of {first[f'{part}s']} {part}s the LOO of some is not to be trusted ({counts}; Pareto k "
-        f"above {first['good_k']:.2f}): without such a{'n' if part[0] in 'aeiou' else ''} {part} "
-        "the posterior would be another one than its draws stand for, so that the score may be off "
-        "by more than its standard errors."
+        f"Of {bad.iloc[0][f'{part}s']} {part}s the LOO of some is not to be trusted ({counts}; "
+        f"Pareto k above {either(bad['good_k'])}): without such a"
+        f"{'n' if part[0] in 'aeiou' else ''} {part} the posterior would be another one than its "
+        "draws stand for, so that the score may be off by more than its standard errors."
     )
 
 

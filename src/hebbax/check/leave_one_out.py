@@ -9,6 +9,7 @@ With log likelihoods l_is of part i under draw s,
 (Vehtari, Gelman & Gabry 2017).
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import arviz_stats
@@ -52,6 +53,12 @@ def leave_one_out(data: xr.DataTree) -> Loo:
         each[own], k[own] = logsumexp(weights + log_p[:, own].T, axis=-1), shape
     parameters = float((log_mean(log_p) - each).sum())
     return Loo(each, k, min(1.0 - 1.0 / np.log10(draws), GOOD_K), parameters)
+
+
+def either(limits: Iterable[float]) -> str:
+    """Return limits of k-hat in words: there are several where models have other numbers of
+    draws."""
+    return " or ".join(sorted({f"{limit:.2f}" for limit in limits}))
 
 
 def _effective(posterior: xr.Dataset) -> float:

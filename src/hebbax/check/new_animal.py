@@ -25,7 +25,7 @@ import pandas as pd
 import xarray as xr
 from pydantic import TypeAdapter
 
-from hebbax.check.leave_one_out import leave_one_out, scored
+from hebbax.check.leave_one_out import either, leave_one_out, scored
 from hebbax.check.score import Predicted, Score, score_of, standard_error
 from hebbax.data import Sessions, select
 from hebbax.errors import FitError
@@ -49,7 +49,7 @@ INTEGRATED = 2000
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What one model predicts of each of its animals when it is left out.
+    """What one model predicts of each of its animals with a choice, when it is left out.
 
     Attributes:
         animals: their names.
@@ -91,8 +91,10 @@ def leave_one_animal_out(posterior: xr.DataTree) -> LeftOut:
     """
     if why := lacking(posterior):
         raise FitError(f"{posterior.attrs.get('model', 'a posterior')}: {why}.")
-    loo = leave_one_out(scored(posterior, posterior[BY_ANIMAL].to_dataset()[ANIMALS]))
-    names = tuple(map(str, posterior.posterior["animal"].to_numpy()))
+    seen = np.unique(posterior.constant_data["animal_index"])
+    each = posterior[BY_ANIMAL].to_dataset()[ANIMALS].isel(animal=seen)
+    loo = leave_one_out(scored(posterior, each))
+    names = tuple(map(str, posterior.posterior["animal"].to_numpy()[seen]))
     return LeftOut(names, loo.each, loo.k, np.full_like(loo.k, np.nan), loo.good_k)
 
 
@@ -106,17 +108,19 @@ def refitted(
     """Return the same with the model fitted again without each of some animals: those that are
     uncertain, or all of them, as a check.
 
-    An animal whose refit does not converge, or whose two posteriors hardly meet, stays as it was,
-    as uncertain as it was.
+    An animal whose refit does not converge, whose two posteriors hardly meet, or that is the only
+    one with a choice, stays as it was, as uncertain as it was.
     """
+    if len(found.animals) == 1:
+        return found
     spec, sessions = spec_of(posterior), sessions_of(posterior)
     model = build_model(spec, sessions)
     elpd, k, error = found.elpd.copy(), found.k.copy(), found.error.copy()
     for done, animal in enumerate(animals):
         progress(f"without {animal}", done, len(animals))
-        a = sessions.animals.index(animal)
-        exact = _without(key, posterior, model, sessions, a)
+        exact = _without(key, posterior, model, sessions, sessions.animals.index(animal))
         if exact is not None:
+            a = found.animals.index(animal)
             elpd[a], k[a], error[a] = exact.log_ratio, np.nan, exact.error
     progress("refits", len(animals), len(animals))
     return replace(found, elpd=elpd, k=k, error=error)
@@ -126,9 +130,7 @@ def _without(
     key: Key, posterior: xr.DataTree, model: Model, sessions: Sessions, animal: int
 ) -> Ratio | None:
     """Return log p(choices of an animal | the others) by a fit of the others; None where that did
-    not converge, few draws of either posterior decide, or there are no others."""
-    if sessions.n_animals == 1:
-        return None
+    not converge, or few draws of either posterior decide."""
     settings = replace(settings_of(posterior), evidence=0)
     draws, _ = pseudo_marginal.fit(key, of_others(model, sessions, animal), settings)
     population = {
@@ -195,15 +197,15 @@ def score(left_out: Mapping[str, LeftOut], verdicts: Mapping[str, Verdict]) -> S
 
 def uncertain_sentence(left_out: Mapping[str, LeftOut]) -> str:
     """Return which animals are uncertain and what to do, or nothing where none is."""
-    bad = {name: found.uncertain for name, found in left_out.items() if found.uncertain}
+    bad = {name: found for name, found in left_out.items() if found.uncertain}
     if not bad:
         return ""
-    of = "; ".join(f"{', '.join(animals)} under {name}" for name, animals in bad.items())
-    one = next(iter(left_out.values()))
+    of = "; ".join(f"{', '.join(found.uncertain)} under {name}" for name, found in bad.items())
     then = "`hebbax compare --refit` fits the model again without each of them"
-    if len(one.animals) == 1:
+    if all(len(found.animals) == 1 for found in bad.values()):
         then = "there is no other animal to fit the model to"
-    return f"Left out, these are uncertain (Pareto k above {one.good_k:.2f}): {of}; {then}."
+    limits = either(found.good_k for found in bad.values())
+    return f"Left out, these are uncertain (Pareto k above {limits}): {of}; {then}."
 
 
 def animal_table(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from hebbax.check.behaviour import choice_curve
 from hebbax.check.prior_predictive import generator, template
-from hebbax.check.trials import Trials
+from hebbax.check.trials import Trials, only_best
 from hebbax.errors import HebbaxError
 from hebbax.model.priors import Shrinking
 from hebbax.model.spec import ModelSpec
@@ -38,7 +38,8 @@ class PriorChoices:
         model: name of the model.
         task: what they lived through.
         curves: ``(draw, trial)`` moving average of choices of B, the second stimulus.
-        better: ``(draw,)`` fraction of choices of the stimulus more often rewarded.
+        better: ``(draw,)`` fraction of choices of the stimulus more often rewarded, of trials in
+            which one is; None where none is in any.
         stuck: ``(draw,)`` whether the last `LAST` choices were one and the same.
         effective: ``(draw,)`` effective number of terms (`hebbax.model.sparsity`), None where the
             prior has none.
@@ -47,23 +48,35 @@ class PriorChoices:
     model: str
     task: Task
     curves: np.ndarray
-    better: np.ndarray
+    better: np.ndarray | None
     stuck: np.ndarray
     effective: np.ndarray | None
 
     @property
     def sentence(self) -> str:
         """What the prior expects, in words."""
-        low, middle, high = np.quantile(self.better, LEVELS)
         out = (
-            f"{self.model}: animals of the prior choose the better stimulus in {middle:.0%} of the "
-            f"trials (90 % of them in {low:.0%} to {high:.0%}), and {self.stuck.mean():.0%} end on "
-            f"one stimulus for good, in a task of {self.task.words}."
+            f"{self.model}: animals of the prior {self._right}{self.stuck.mean():.0%} end on one "
+            f"stimulus for good, in a task of {self.task.words}."
         )
         if self.effective is None:
             return out
         low, middle, high = np.quantile(self.effective, LEVELS)
-        return f"{out} Effective number of terms: {middle:.1f} ({low:.1f} to {high:.1f})."
+        return (
+            f"{out} Effective number of terms: {middle:.1f} ({low:.1f} to {high:.1f}). The prior "
+            f"is that of a recording of {self.task.trials} choices: of more of them coefficients "
+            "are smaller."
+        )
+
+    @property
+    def _right(self) -> str:
+        if self.better is None:
+            return "find no stimulus better than another, and "
+        low, middle, high = np.quantile(self.better, LEVELS)
+        return (
+            f"choose the better stimulus in {middle:.0%} of the trials (90 % of them in {low:.0%} "
+            f"to {high:.0%}), and "
+        )
 
 
 def prior_choices(key: Key, spec: ModelSpec, draws: int, task: Task = TASK) -> PriorChoices:
@@ -77,18 +90,16 @@ def prior_choices(key: Key, spec: ModelSpec, draws: int, task: Task = TASK) -> P
     lived = jax.jit(jax.vmap(generator(model, task)))(jax.random.split(key, draws))
     made = lived.session
     choices, rewards = np.asarray(made.choices)[:, 0], np.asarray(made.rewards)[:, 0]
-    best = task.chances.argmax(1)
-    block = np.cumsum(np.append(0, np.diff(best) != 0))
+    best = only_best(task.chances)
     trials = Trials(
         choices,
         choices,
         rewards,
-        block,
+        task.block,
         task.session,
-        np.ones(task.trials, dtype=bool),
+        np.ones((task.trials, len(task.rewards)), dtype=bool),
         np.arange(1, task.trials + 1),
-        best[:1],
-        len(task.rewards),
+        best[np.searchsorted(task.block, np.arange(task.blocks))],
     )
     theta = model.groups[0]
     effective = None
@@ -100,7 +111,7 @@ def prior_choices(key: Key, spec: ModelSpec, draws: int, task: Task = TASK) -> P
         spec.name,
         task,
         choice_curve(trials),
-        (choices == best).mean(1),
+        (choices == best)[:, best >= 0].mean(1) if (best >= 0).any() else None,
         (end == end[:, :1]).all(1),
         effective,
     )

@@ -43,7 +43,7 @@ def recorded(made: Session, task: Task, spec: ModelSpec) -> Sessions:
     """Return what simulated animals did in a task as recordings with what a model needs: each of
     the covariates that it names divides the animals in two groups."""
     session, factors = task.session if task.sessions > 1 else None, covariates_named(spec.by)
-    return as_sessions(made, "simulated from the prior", session=session, factors=factors)
+    return as_sessions(spec, made, "simulated from the prior", session=session, factors=factors)
 
 
 def draw_truth(key: Key, model: Model) -> Parameters:

@@ -16,12 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hebbax.check.trials import Trials
+from hebbax.check.trials import Trials, only_best, ratio
 from hebbax.data import Sessions
 from hebbax.model.choices import Model
 from hebbax.simulation.contingency import Contingencies
 from hebbax.simulation.environment import Baiting, Environment, generate
 from hebbax.typing import Array, Key, Parameters
+
+DIGITS = 3
+"""Decimals to which the optimiser is sure to find log odds."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,22 @@ class RecordedTask:
     blocks: np.ndarray
     contingencies: Contingencies
     baiting: Baiting
+
+    @property
+    def payoffs(self) -> np.ndarray:
+        """What a choice of each stimulus pays in each block ``(animal, block, stimulus)``: the log
+        odds of a reward, or, where rewards are of several sizes, the mean of those recorded, NaN of
+        what was never chosen there."""
+        recording = self.recording
+        sizes = np.unique(recording.rewards[recording.valid])
+        if (sizes > 0).sum() <= 1 and (sizes <= 0).sum() <= 1:
+            return self.contingencies.log_odds.round(DIGITS)
+        animal, trial = np.nonzero(recording.valid)
+        cell = animal, self.blocks[animal, trial], recording.choices[animal, trial]
+        total, count = np.zeros((2, *self.contingencies.log_odds.shape))
+        np.add.at(total, cell, recording.rewards[animal, trial])
+        np.add.at(count, cell, 1)
+        return ratio(total, count)
 
 
 class Lived(NamedTuple):
@@ -131,8 +150,9 @@ def own_past_trials(
 ) -> list[Trials]:
     """Return choices ``(..., animal, trial)`` that are their own past, recorded or of free runs, as
     trials of each animal."""
-    recording = experiment.recording
-    best = experiment.contingencies.log_odds.argmax(-1)
+    recording, best = experiment.recording, only_best(experiment.payoffs)
+    whole = np.ones((*recording.choices.shape, recording.n_stimuli), dtype=bool)
+    offered = whole if recording.offered is None else recording.offered > 0
     return [
         Trials(
             choices[..., a, made],
@@ -140,10 +160,9 @@ def own_past_trials(
             rewards[..., a, made],
             experiment.blocks[a, made],
             recording.session[a, made],
-            recording.free[a, made],
+            offered[a, made],
             np.flatnonzero(made) + 1,
             best[a],
-            recording.n_stimuli,
         )
         for a, made in enumerate(recording.valid)
     ]

@@ -13,13 +13,14 @@ from hebbax.posterior.verdict import Verdict
 SMALL_DIFFERENCE = 4.0
 """Below this many nats the normal approximation of a difference is not to be trusted."""
 
+OVER = {"difference_se": "trials", "session_se": "sessions", "animal_se": "animals"}
+"""Columns of standard errors of a difference, and what each is over."""
+
 BRIEF = {
     "elpd_loo": "elpd",
     "elpd": "elpd",
     "difference": "difference",
-    "difference_se": "SE, trials",
-    "session_se": "SE, sessions",
-    "animal_se": "SE, animals",
+    **{error: f"SE, {what}" for error, what in OVER.items()},
     "animals_better": "better in",
     "bad_k": "bad k",
 }
@@ -36,7 +37,8 @@ class Score(Displayed):
             last; with the ``difference`` from the first in nats, its standard error over
             animals, ``animal_se``, and where there is one over trials, ``difference_se``, or over
             sessions, ``session_se``.
-        by_animal: ``(model, animal)`` the difference from the first, by animal.
+        by_animal: ``(model, animal)`` the difference from the first, by animal of which something
+            was predicted.
         verdicts: what the diagnostics say of each model.
     """
 
@@ -76,8 +78,7 @@ class Score(Displayed):
 
     def _errors(self, name: str) -> dict[str, float]:
         """Return the known standard errors of the difference, by what they are over."""
-        over = {"difference_se": "trials", "session_se": "sessions", "animal_se": "animals"}
-        known = {what: float(self.table[se][name]) for se, what in over.items() if se in self.table}
+        known = {what: float(self.table[se][name]) for se, what in OVER.items() if se in self.table}
         return {what: se for what, se in known.items() if np.isfinite(se)}
 
     @property
@@ -150,10 +151,11 @@ def score_of(
     """Return models by the expected log predictive density of each part ``(part,)`` in nats, with
     what ``more`` there is in the table of each."""
     order = ranked({name: found.sum() for name, found in elpd.items()}, verdicts)
+    seen = np.unique(part.animal)  # an animal without a free choice says nothing
     rows, by_animal = {}, {}
     for name in order:
         difference = elpd[name] - elpd[order[0]]
-        each = np.bincount(part.animal, difference, minlength=len(part.animals))
+        each = np.bincount(part.animal, difference)[seen]
         by_animal[name] = each
         over_parts = {part.error: standard_error(difference)} if part.error else {}
         rows[name] = {
@@ -167,7 +169,9 @@ def score_of(
         }
     table = pd.DataFrame.from_dict(rows, orient="index").astype({"animals_better": "Int64"})
     table = table.rename_axis("model")
-    differences = pd.DataFrame.from_dict(by_animal, orient="index", columns=list(part.animals))
+    differences = pd.DataFrame.from_dict(
+        by_animal, orient="index", columns=np.asarray(part.animals)[seen]
+    )
     return Score(part.question, table, differences, verdicts)
 
 

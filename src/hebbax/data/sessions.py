@@ -138,11 +138,15 @@ class Sessions(Displayed):
     def needed(self, likelihood: Likelihood) -> np.ndarray:
         """Return ``(animal, trial)``: whether a trial has a choice or says something under a
         likelihood, or is the first of a session without such a trial, before which a night passed
-        as before any other."""
+        as before any other, or of a block of which no animal has one: the others keep their
+        numbers."""
         told = self.valid | self.observed(likelihood)
         first = np.diff(self.session, axis=1, prepend=-1) > 0
         own = [np.isin(one, one[said]) for one, said in zip(self.session, told, strict=True)]
-        return told | (first & ~np.array(own))
+        needed = told | (first & ~np.array(own))
+        for block in np.setdiff1d(self.blocks[self.blocks >= 0], self.blocks[needed]):
+            needed[tuple(np.argwhere(self.blocks == block)[0])] = True
+        return needed
 
 
 def from_animals(

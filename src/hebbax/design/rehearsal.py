@@ -72,13 +72,21 @@ class Rehearsals:
         """Return what the animals' choices in a task would say, at their own true values."""
         if task.baiting not in self._generators:
             self._generators[task.baiting] = generator(self._spec, task.baiting)
-        sessions = _live(self._generators[task.baiting], self._animals, task)
+        sessions = self._lived(task)
         model = build_model(self._spec, sessions)
         template = self._templates.setdefault(task.trials, model)
         values = self._values(model)
         information = _information(template, model.design, flatten_groups(model, values))
         spread = self._spread(model)
         return Rehearsal(shares(information, spread), model.scales, float(sessions.rewards.mean()))
+
+    def _lived(self, task: Task) -> Sessions:
+        """Return what the animals did in a task."""
+        animals, chances = self._animals, task.chances
+        start = jnp.zeros((len(animals.theta), chances.shape[1], 1))
+        live = self._generators[task.baiting]
+        made = live(animals.keys, animals.theta, start, animals.preference, chances)
+        return as_sessions(self._spec, made, "simulated")
 
     def _values(self, model: Model) -> dict[str, Array]:
         n = model.sessions.n_animals
@@ -104,14 +112,6 @@ def _draw(key: Key, population: Population, n_animals: int, n_stimuli: int) -> A
     theta = truth * (1.0 + population.differing * jax.random.normal(theta_key, (n, truth.size)))
     normal = jax.random.normal(preference_key, (n, n_stimuli - 1))
     return Animals(jax.random.split(run_key, n), theta, population.preference * normal)
-
-
-def _live(live: Generator, animals: Animals, task: Task) -> Sessions:
-    """Return what the animals did in a task."""
-    n, chances = len(animals.theta), task.chances
-    start = jnp.zeros((n, chances.shape[1], 1))
-    made = live(animals.keys, animals.theta, start, animals.preference, chances)
-    return as_sessions(made, "simulated")
 
 
 @partial(jax.jit, static_argnames="template")

@@ -3,14 +3,17 @@
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from hebbax.check.score import Score
+from hebbax.check.score import OVER, Score
 from hebbax.figures.style import FAILED, literal, model_colour
+
+PARTS = [error for error, what in OVER.items() if what != "animals"]
+"""Standard errors over what is less than an animal."""
 
 
 @literal
 def comparison(score: Score) -> Figure:
     """Return the difference of each model from the best, of all animals together and by animal."""
-    models = score.ranking
+    models, parts = score.ranking, [error for error in PARTS if error in score.table]
     rows, animals = len(models), score.by_animal.shape[1]
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(8.5, 1.3 + 0.42 * rows), sharey=True, layout="constrained"
@@ -21,9 +24,9 @@ def comparison(score: Score) -> Figure:
             row["difference"], y, xerr=row["animal_se"], fmt="none", ecolor=colour, linewidth=1
         )
         left.plot(row["difference"], y, "o", color=colour)
-        if "difference_se" in row:
+        for error in parts:
             thick = {"ecolor": colour, "linewidth": 3}
-            left.errorbar(row["difference"], y, xerr=row["difference_se"], fmt="none", **thick)
+            left.errorbar(row["difference"], y, xerr=row[error], fmt="none", **thick)
         right.plot(
             score.by_animal.loc[name], [y] * animals, "|", color=colour, markersize=11, mew=1.5
         )
@@ -31,9 +34,9 @@ def comparison(score: Score) -> Figure:
     for label, name in zip(left.get_yticklabels(), models, strict=True):
         label.set_color("black" if name in score.trusted else FAILED)
     left.set_ylim(rows - 0.5, -0.5)
-    bars = "thick SE over trials, thin over animals" if "difference_se" in score.table else "SE"
+    bars = "".join(f"thick SE over {OVER[error]}, thin " for error in parts) or "SE "
     for ax, title in (
-        (left, f"all animals: {bars}"),
+        (left, f"all animals: {bars}over animals"),
         (right, "each animal"),
     ):
         ax.margins(x=0.08)

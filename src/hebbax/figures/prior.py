@@ -17,20 +17,20 @@ SHOWN = 8
 def prior_choices(expected: PriorChoices) -> Figure:
     """Return choice curves of animals of the prior, how often they choose the better stimulus, and
     the effective number of terms where the prior has one."""
-    panels = 2 if expected.effective is None else 3
+    of_draws = [
+        (expected.better, np.linspace(0, 1, 21), "choices of the better stimulus (fraction)"),
+        (expected.effective, 20, "effective number of terms"),
+    ]
+    known = [one for one in of_draws if one[0] is not None]
     figure, axes = plt.subplots(
-        1, panels, figsize=(5.2 + 2.6 * (panels - 1), 3.2), layout="constrained",
-        width_ratios=(2.0, *[1.0] * (panels - 1)),
+        1, 1 + len(known), figsize=(5.2 + 2.6 * len(known), 3.2), layout="constrained",
+        width_ratios=(2.0, *[1.0] * len(known)), squeeze=False,
     )  # fmt: skip
-    curves(axes[0], expected)
-    colour = model_colour(expected.model)
-    axes[1].hist(expected.better, np.linspace(0, 1, 21), color=colour, density=True)
-    axes[1].set_xlabel("choices of the better stimulus (fraction)")
-    axes[1].set_ylabel("prior density")
-    if expected.effective is not None:
-        axes[2].hist(expected.effective, 20, color=colour, density=True)
-        axes[2].set_xlabel("effective number of terms")
-        axes[2].set_ylabel("prior density")
+    curves(axes[0, 0], expected)
+    for ax, (values, bins, label) in zip(axes[0, 1:], known, strict=True):
+        ax.hist(values, bins, color=model_colour(expected.model), density=True)
+        ax.set_xlabel(label)
+        ax.set_ylabel("prior density")
     stuck = f"{expected.stuck.mean():.0%} end on one stimulus for good"
     task = f"{expected.task.baiting} rewards"
     figure.suptitle(f"{expected.model}: animals of the prior, {task}; {stuck}", fontsize=11)
@@ -45,7 +45,7 @@ def curves(ax: Axes, expected: PriorChoices) -> None:
     ax.plot(trials, middle, color=colour, label="median")
     for curve in expected.curves[:SHOWN]:
         ax.plot(trials, curve, color=colour, linewidth=0.6, alpha=0.7)
-    changes = np.nonzero(np.diff(expected.task.chances[:, 0]))[0] + 1.5
+    changes = np.nonzero(np.diff(expected.task.block))[0] + 1.5
     for change in changes:
         ax.axvline(change, color="0.6", linewidth=0.8, linestyle=":")
     ax.set_ylim(-0.03, 1.03)

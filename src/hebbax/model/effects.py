@@ -230,7 +230,8 @@ def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.
         for animal in table.index[table[name].isna()][:1]:
             raise ModelError(f'{where} needs "{plain(name)}", and animal {animal} has none.')
     try:
-        matrix = pd.DataFrame(formulaic.model_matrix(formula, table))
+        with np.errstate(all="ignore"):  # what is no finite number is told of below
+            matrix = pd.DataFrame(formulaic.model_matrix(formula, table, na_action="ignore"))
     except Exception as problem:
         raise ModelError(f"{where} cannot be computed ({_first(problem)}).") from None
     if "Intercept" not in matrix:
@@ -238,8 +239,10 @@ def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.
             f"{where} takes out the constant, which is the population value; leave it in."
         )
     columns = matrix.drop(columns="Intercept").astype(float)
-    if columns.empty or not np.isfinite(columns.to_numpy()).all():
-        raise ModelError(f"{where} has no column of finite numbers; name a covariate in it.")
+    if columns.empty:
+        raise ModelError(f"{where} has no column but the constant; name a covariate in it.")
+    for animal in table.index[~np.isfinite(columns.to_numpy()).all(axis=1)][:1]:
+        raise ModelError(f"{where} gives animal {animal} no finite number.")
     for name in columns.columns[np.ptp(columns.to_numpy(), axis=0) == 0.0][:1]:
         raise ModelError(f"{where} has a column that is the same in all animals: {_words(name)}.")
     return columns.set_axis([_words(str(name)) for name in columns], axis=1)

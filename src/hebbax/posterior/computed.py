@@ -40,7 +40,15 @@ def predict(key: Key, model: Model, values: Mapping[str, np.ndarray]) -> np.ndar
     keys = jax.random.split(key, (len(chains), len(next(iter(chains[0].values())))))
     predict = jax.jit(jax.vmap(one))
     drawn = [np.asarray(predict(k, v)) for k, v in zip(keys, chains, strict=True)]
-    return np.stack(drawn).astype(np.int16)
+    return counts(np.stack(drawn))
+
+
+def counts(values: np.ndarray) -> np.ndarray:
+    """Return whole numbers in 16 bits, or where one is larger in 32, the largest of which stands
+    for all beyond it."""
+    if values.max(initial=0) <= np.iinfo(np.int16).max:
+        return values.astype(np.int16)
+    return np.minimum(values, np.iinfo(np.int32).max).astype(np.int32)
 
 
 def draw_prior(key: Key, model: Model) -> dict[str, np.ndarray]:

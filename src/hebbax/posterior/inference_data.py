@@ -110,7 +110,7 @@ def to_inference_data(
         "log_likelihood": {model.site: log_p.astype(np.float32)},
         "posterior_predictive": {model.site: computed.predict(predictive_key, model, few)},
         "prior": {k: v[None] for k, v in prior.items() if k in stored},
-        "prior_predictive": {model.site: prior[model.site][None].astype(np.int16)},
+        "prior_predictive": {model.site: computed.counts(prior[model.site][None])},
         "observed_data": {model.site: model.observed},
         "constant_data": _constant_data(model),
     }

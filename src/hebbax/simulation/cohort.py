@@ -83,8 +83,14 @@ def simulate(key: Key, cohort: Cohort, spec: ModelSpec) -> tuple[Sessions, dict[
     The truth holds ``theta`` (animal, term) and ``preference`` (animal,), in the order of
     ``spec.members``; of a learning model ``theta`` lies on the scale of `hebbax.rule.named`, and
     ``parameters`` (animal, parameter) are their values. Raises `ModelError` where cohort and model
-    have different terms or parameters, and for a parameter out of its range.
+    have different terms or parameters, for a parameter out of its range, and where encounters are
+    to end that the model does not have.
     """
+    if cohort.most_encounters < np.inf and not met(spec):
+        raise ModelError(
+            f"{spec.name}: most_encounters {cohort.most_encounters:g} given; its animals choose "
+            "among all that is offered, and meet nothing one after the other."
+        )
     if set(cohort.population) != set(spec.members) or set(cohort.spread) != set(spec.members):
         raise ModelError(
             f"{spec.name}: its {'parameters' if spec.parameters else 'terms'} are "
@@ -111,7 +117,7 @@ def simulate(key: Key, cohort: Cohort, spec: ModelSpec) -> tuple[Sessions, dict[
     run = generator(spec, cohort.baiting, cohort.most_encounters)
     made = run(jax.random.split(session_key, n), theta, start, preference, chances)
     block = np.repeat(np.arange(len(cohort.reward_probability)), cohort.trials_per_block)
-    sessions = as_sessions(made, f"simulated by {spec.name}", block)
+    sessions = as_sessions(spec, made, f"simulated by {spec.name}", block)
     truth = {"theta": theta, "preference": preference}
     if isinstance(rule, Parametrised):
         truth["parameters"] = jnp.stack(list(rule.values(theta).values()), axis=-1)
@@ -131,17 +137,25 @@ def truth_table(
     return table
 
 
+def met(spec: ModelSpec) -> bool:
+    """Return whether animals of a model meet stimuli one after the other, so that what they
+    rejected is known: a softmax is of all that is offered, and a lapse of a whole trial."""
+    lapses = any(one.name == "lapse" for one in ChoiceModel.of(spec).parameters)
+    return not spec.kind.relative or (spec.readout == "accept" and not lapses)
+
+
 def as_sessions(
+    spec: ModelSpec,
     made: Session,
     source: str,
     blocks: np.ndarray | None = None,
     session: np.ndarray | None = None,
     factors: Sequence[str] = (),
 ) -> Sessions:
-    """Return what simulated animals did, a leading dimension ``animal``, as recordings from a
-    ``source``, in the ``blocks`` (trial,) of all and the ``session`` (trial,) of each trial. Each
-    of the ``factors`` divides them in two groups, 1 and 2: the first by turns, the next by turns of
-    two ..."""
+    """Return what simulated animals of a model did, a leading dimension ``animal``, as recordings
+    from a ``source``, in the ``blocks`` (trial,) of all and the ``session`` (trial,) of each trial.
+    Each of the ``factors`` divides them in two groups, 1 and 2: the first by turns, the next by
+    turns of two ..."""
     choices, rewards, rejections = map(np.asarray, made[:3])
     records = [
         Record(
@@ -149,7 +163,7 @@ def as_sessions(
             choices[a],
             rewards[a],
             blocks,
-            rejections[a].astype(int),
+            rejections[a].astype(int) if met(spec) else None,
             session,
             covariates={name: f"{1 + (a >> k) % 2}" for k, name in enumerate(factors)},
         )

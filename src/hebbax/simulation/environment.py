@@ -70,10 +70,15 @@ class Task(NamedTuple):
     outcomes: tuple[float, float] = OUTCOMES
 
     @property
+    def block(self) -> np.ndarray:
+        """Block of each trial ``(trial,)``, from 0: blocks as equal as can be."""
+        return np.arange(self.trials) * self.blocks // self.trials
+
+    @property
     def chances(self) -> np.ndarray:
-        """Probability of arming a reward ``(trial, stimulus)``: blocks as equal as can be."""
-        rolled = np.array([np.roll(self.rewards, k) for k in range(self.blocks)], dtype=float)
-        return rolled[np.arange(self.trials) * self.blocks // self.trials]
+        """Probability of arming a reward ``(trial, stimulus)``."""
+        rolled = [np.roll(self.rewards, k) for k in range(self.blocks)]
+        return np.array(rolled, dtype=float)[self.block]
 
     @property
     def session(self) -> np.ndarray:

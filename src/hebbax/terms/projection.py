@@ -179,7 +179,7 @@ def _row(model: Model, reference: np.ndarray, phi: ArrayLike) -> dict[str, float
     theirs = np.log(reference)
     divergence = np.where(valid, (reference * (theirs - ours)).sum(-1), 0.0).sum()
     gain = np.take_along_axis(ours - theirs, choices[..., None], -1)[..., 0]
-    by_animal = np.where(valid, gain, 0.0).sum(1)
+    by_animal = np.where(valid, gain, 0.0).sum(1)[valid.any(1)]
     se = np.sqrt(len(by_animal) * by_animal.var(ddof=1)) if len(by_animal) > 1 else np.nan
     return {"divergence": divergence, "log score": by_animal.sum(), "SE": se}
 

@@ -111,6 +111,7 @@ def _single(leaf: Array) -> Array:
     return leaf.astype(SINGLE) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
 
+@partial(jax.jit, static_argnums=0, inline=True)
 def log_likelihood(frame: Frame, trials: Trials, phi: Array) -> Array:
     """Return log p(trials | phi) of one animal with values ``phi`` (member,), in nats; -inf where
     it is no number."""
@@ -165,6 +166,7 @@ def log_likelihoods(frame: Frame) -> Callable[[Trials, Array], Array]:
     return points
 
 
+@partial(jax.jit, static_argnums=0, inline=True)
 def expansion(frame: Frame, trials: Trials, phi: Array) -> Expansion:
     """Return value, slope ``(member,)`` and Fisher information ``(member, member)`` of one animal's
     log likelihood at ``phi`` (member,); -inf and zeros where one of them is no number."""
