@@ -21,6 +21,7 @@ import hebbax
 from hebbax import data
 from hebbax.api.fit import spec_of
 from hebbax.api.session import prepare
+from hebbax.data import Record, from_animals
 from hebbax.errors import FitError, HebbaxError, ModelError
 from hebbax.inference import pseudo_marginal, svi
 from hebbax.model.declared import declared_models, read_spec
@@ -120,11 +121,19 @@ def test_what_is_asked_wrongly_is_one_sentence(fit):
         ({"draw": 3}, 'draw: no option of the method pseudo-marginal, which has chains, warmup, draws.'),
         ({mode: "map", "draws": 3}, 'draws: no option of the method map, which has none of its own.'),
         ({"draws": -3}, "draws -3: must be a whole number from 4 to 100000."),
+        ({"by": 3}, "by 3: must be a formula in text, as in 'group'."),
+        ({"seed": -1}, "seed -1: must be a whole number from 0 to 4294967295."),
+        ({"seed": "x"}, "seed 'x': must be a whole number from 0 to 4294967295."),
+        ({"settings": 3}, "int given as settings; those of a method are needed."),
         ({"model": "forgeting"}, 'unknown model "forgeting" (did you mean "forgetting"?)'),
     ):  # fmt: skip
         with pytest.raises(HebbaxError) as problem:
             hebbax.fit(sessions, progress=False, **options)
         assert str(problem.value).startswith(sentence)
+    with pytest.raises(FitError, match=r"^int given; the path of a stored fit is needed\."):
+        hebbax.load(3)
+    with pytest.raises(HebbaxError, match=r"^baiting foo: must be auto, baited or independent\."):
+        hebbax.run(sessions, "forgetting", baiting="foo", out=os.devnull + "x")
     for fits, sentence in (
         ([], "no fit given."),
         ([fit, fit], 'forgetting: two fits of one name given; name them, as in {"a": fit}.'),
@@ -272,6 +281,11 @@ def test_sessions_are_told_in_a_sentence():
         "recorded"
     )
     assert repr(simulated) in simulated._repr_html_()
+    records = [
+        Record(name, np.zeros(n, int), np.zeros(n), session=np.arange(n))
+        for name, n in (("a", 2), ("b", 3))
+    ]
+    assert "2 animals x 2 to 3 sessions" in repr(from_animals(records, ("A", "B"), "s"))
 
 
 @pytest.mark.parametrize("name", [*declared_models(), "a prior that shrinks", "each animal alone"])

@@ -196,9 +196,11 @@ def test_groups_are_population_values_at_their_covariates():
     assert " The population is that of animals at the first level of every factor." in (
         forgetting_sentence(posterior, Verdict((), {}, ""))
     )
-    assert sentence(posterior).startswith("No group differs from another with probability over ")
+    assert sentence(posterior, PASSED).startswith(
+        "No group differs from another with probability over "
+    )
     posterior.posterior["effect"] = posterior.posterior["effect"] + np.array([9.0, 19.0])
-    said = sentence(posterior)
+    said = sentence(posterior, PASSED)
     assert said.startswith(
         "Of 6 differences of groups 6 are more than 95% probable, the first 4: theta w is higher in "
     )
@@ -212,7 +214,24 @@ def test_groups_that_cannot_differ_are_no_difference():
     assert (both != 0.0).any(axis=1).all()
     names = level_table(posterior, PASSED).loc["theta w"].index
     assert 0 < len(found.loc["theta w"]) < len(names) * (len(names) - 1) // 2
-    assert f" {len(found)} differences" in sentence(posterior)
+    assert f" {len(found)} differences" in sentence(posterior, PASSED)
+
+
+def test_of_a_number_it_is_said_that_groups_lie_on_one_line():
+    def said(formula):
+        posterior = stored(ModelSpec("m", ("x r", "w"), by={"w": formula}))
+        return posterior, sentence(posterior, PASSED)
+
+    posterior, slope = said("age")
+    assert slope.endswith(
+        "age is a number, with one slope, so that what holds of two groups holds of all; where it is "
+        "a code of groups, C(age) gives each a value of its own."
+    )
+    assert "number" not in said("C(age)")[1]
+    names = list(dict.fromkeys(level_table(posterior, PASSED).index.get_level_values("group")))
+    assert names == [f"age {value:g}" for value in sorted(set(AGES))]
+    marked = sentence(posterior, Verdict(("few draws",), {}, "", grave=False))
+    assert marked.startswith("m (this posterior is imprecise by its diagnostics): No group")
 
 
 def test_covariates_come_back_from_every_file(tmp_path):

@@ -6,6 +6,8 @@ import pytest
 from scipy.stats import expon, norm
 
 from hebbax import figures
+from hebbax.data import Record, from_animals
+from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.forgetting import (
     animal_losses,
@@ -174,3 +176,23 @@ def test_pictures_speak_of_losses_in_per_cent_and_hold_every_memory():
         "coefficient of x w",
         "preference\n(log odds)",
     ]
+
+
+@pytest.mark.parametrize(("lowest", "none"), [(0.0, ""), (-1.0, ", of which there is none")])
+def test_a_loss_at_no_reward_says_whether_there_is_such_a_trial(lowest, none):
+    rng = np.random.default_rng(0)
+    choices, rewards = rng.integers(0, 2, 20), rng.choice([lowest, 1.0], 20)
+    sessions = from_animals([Record("s", choices, rewards)], ("A", "B"), "s")
+    spec = ModelSpec("m", ("x r", "w", "x r w"), readout="softmax", reward="raw")
+    said = forgetting_sentence(made.posterior(spec, sessions, shape=(2, 50)), PASSED)
+    assert said.endswith(
+        f"no part of this loss, which is that of a trial with a reward of zero{none}."
+    )
+
+
+def test_what_a_model_declares_has_no_probability_in_tables_and_pictures():
+    fit = made.posterior(read_spec("forgetting-q"), shape=(2, 200))
+    assert np.isnan(population_losses(fit, PASSED)["P(loss > 0)"]).all()
+    assert np.isnan(animal_losses(fit, PASSED)["P(loss > 0)"]).all()
+    title = figures.forgetting_term(fit, PASSED).axes[0].get_title()
+    assert title == "a loss in the population: declared by the model"

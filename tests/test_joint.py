@@ -287,6 +287,23 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
     assert joint.joint(compare(alone, {"m": PASSED}), alone) is None
 
 
+def test_of_a_model_in_which_weights_stay_it_is_said_that_it_failed():
+    table = pd.DataFrame({"difference": [0.0, -3.0], "animal_se": [0.0, 1.0]}, ["free", "still"])
+    score = Score("q", table, pd.DataFrame(), {"free": PASSED, "still": BAD})
+    assert joint._without(score, ["still"]) == "still, in which they stay, FAILED its diagnostics"
+    assert joint._without(score, []) == "no model in which they stay was compared"
+
+
+def test_an_answer_says_which_posteriors_are_imprecise():
+    table = pd.DataFrame({"difference": [0.0, -1.0], "animal_se": [0.0, 1.0]}, ["a", "b"])
+    imprecise = Verdict(("few draws",), {}, "", grave=False)
+    one = Score("q", table, pd.DataFrame(), {"a": PASSED, "b": imprecise})
+    assert joint._imprecise(one) == "By the diagnostics the posterior is imprecise: b."
+    both = Score("q", table, pd.DataFrame(), {"a": imprecise, "b": imprecise})
+    assert joint._imprecise(both) == "By the diagnostics the posteriors are imprecise: a, b."
+    assert joint._imprecise(Score("q", table, pd.DataFrame(), {"a": PASSED, "b": PASSED})) == ""
+
+
 def test_the_second_sentence_does_not_say_again_which_models():
     apart = {"unchosen": YES, "chosen": NO}
     said = joint._said(

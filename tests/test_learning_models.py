@@ -1,11 +1,19 @@
 """Learning models in model files: read, refused, stored and read back."""
 
+import json
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 
+from hebbax.check.prior_predictive import template
+from hebbax.data import Record, from_animals
 from hebbax.errors import ModelError
+from hebbax.model.choices import build_model
 from hebbax.model.declared import declared_models, parse_spec, read_spec, stored_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import spec_attribute
+from hebbax.simulation.environment import Task
 
 ALPHA = 'alpha = { range = "unit", median = 0.5, scale = 1.0 }'
 BETA = 'beta = { range = "positive", median = 3.0, scale = 0.7 }'
@@ -145,3 +153,21 @@ def test_from_python_a_table_is_enough():
         }
     )
     assert (spec.terms, spec.members) == (("1",), ("drift",))
+
+
+def test_rewards_for_which_parameters_have_no_meaning_are_refused():
+    """Rewards of -1 and 1 would make another rule of "after a reward" and "after none"."""
+    choices, rewards = np.array([0, 1, 0]), np.array([1.0, 0.0, -1.0])
+    sessions = from_animals([Record("s", choices, rewards)], ("A", "B"), "r.csv")
+    with pytest.raises(ModelError) as error:
+        build_model(read_spec("hattori"), sessions)
+    assert str(error.value) == (
+        "hattori: r.csv, animal s, trial 3: reward -1 recorded; the parameters of this model have a "
+        'meaning for rewards of 0, 1 ("rewards" in its file).'
+    )
+    build_model(read_spec("gain-loss-q"), sessions)
+    build_model(read_spec("forgetting-q"), sessions)
+    with pytest.raises(ModelError, match="trial 1: reward -1 recorded"):
+        template(read_spec("hattori"), 2, Task(20, 1, (0.2, 0.8), "baited", outcomes=(-1.0, 1.0)))
+    stored = stored_spec(json.dumps(asdict(read_spec("hattori"))), "")
+    assert stored.rewards == (0.0, 1.0)

@@ -79,6 +79,7 @@ def test_the_rule_is_an_equation_with_the_values_of_the_population(fit):
         ("x r", "the weight of the chosen stimulus changes with the reward signal"),
         ("r^2", "every weight changes with the square of the reward signal"),
         ("w", "every weight loses a part of itself (with a negative coefficient, which is forgetting) or grows"),
+        ("x w", "the weight of the chosen stimulus loses a part of itself (with a negative coefficient, by forgetting or as in a delta rule) or grows"),
         ("x y r", "the weight of the chosen stimulus changes with the reward signal, in proportion to the response y"),
         ("r w", "every weight changes by a part of itself that follows the reward signal"),
         ("w^2", "every weight changes by its square"),
@@ -173,6 +174,13 @@ def test_beside_the_answer_stand_trials_animals_and_how_far_models_are_behind():
         "c (1.0 % a trial) and fastest in b (5.0 % a trial), by near; of the models taken together "
         "far is furthest behind the best, by 5.2 ± 3.0 nats."
     )
+    each |= {"c": Averaged(0.9, 1.0, -0.5, 1.5)}
+    unsure = "fade slowest in a (2.0 % a trial) and fastest in b (5.0 % a trial), and not surely in 1 of 3"
+    assert unsure in first.rests_on(sure, animals, score, 3)
+    each |= {"b": Averaged(0.9, 5.0, -0.5, 6.0)}
+    assert "fade surely in a alone (2.0 % a trial), by" in first.rests_on(sure, animals, score, 3)
+    each |= {"a": Averaged(0.9, 2.0, -0.5, 2.5)}
+    assert "fade surely in no animal for itself, by" in first.rests_on(sure, animals, score, 3)
     # Of one kind a model is not sure: the answer says that it is open, whatever the average.
     assert first.rests_on(joint_of([0.99, 0.94], [0.99, 0.999]), animals, None, 3) == (
         "That is a memory of 4 trials (3 to 9) for the chosen stimulus, from 3 animals."

@@ -8,7 +8,7 @@ import jax
 import pandas as pd
 
 from hebbax.api.fit import Declared, spec_of
-from hebbax.api.session import prepare
+from hebbax.api.session import prepare, seeded
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.model.spec import ModelSpec
@@ -66,7 +66,7 @@ def simulate(
     middle, apart = _defaults(spec, cohort)
     given = {**middle, **(population or {})}, {**apart, **(spread or {})}
     cohort = replace(cohort, population=given[0], spread=given[1])
-    sessions, true = simulation.simulate(jax.random.PRNGKey(seed), cohort, spec)
+    sessions, true = simulation.simulate(jax.random.PRNGKey(seeded(seed)), cohort, spec)
     return Simulated(sessions, simulation.truth_table(spec, sessions, true))
 
 

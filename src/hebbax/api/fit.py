@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hebbax import data, figures
-from hebbax.api.session import LOG, bars, prepare
+from hebbax.api.session import LOG, bars, prepare, seeded
 from hebbax.check import predictive
 from hebbax.display import Displayed, Part
 from hebbax.errors import FitError, ModelError
@@ -83,7 +83,7 @@ class Fit(Displayed):
         if self.verdict.usable:
             parts.append(self.summary())
             said = forgetting.forgetting_sentence(self.posterior, self.verdict)
-            parts += filter(None, [said, levels.sentence(self.posterior)])
+            parts += filter(None, [said, levels.sentence(self.posterior, self.verdict)])
         return parts
 
     def summary(self) -> pd.DataFrame:
@@ -130,7 +130,7 @@ class Fit(Displayed):
         """Return what the animals did beside what the posterior predicts of them, one step ahead
         and running free (`hebbax.check.predictive.check`)."""
         settings = predictive.Settings(replicates, trials_per_block, baiting=baiting)
-        key = jax.random.PRNGKey(seed)
+        key = jax.random.PRNGKey(seeded(seed))
         with bars(shown=progress) as add:
             tell = add(self.name)
             return predictive.check(key, self.posterior, settings, tell, verdict=self.verdict)
@@ -261,6 +261,7 @@ def fit(
         FitError: in ``out`` lies a fit of something else; an option that the method has not.
     """
     prepare()
+    seed = seeded(seed)
     sessions = recorded(recording)
     spec = with_formula(spec_of(model), by)
     settings = chosen(settings, method, options)
@@ -284,6 +285,8 @@ def load(path: str | Path) -> Fit | Mode:
     """Return a stored fit, of `Fit.save` or of the command line; raise `FitError` for a file that
     holds none."""
     prepare()
+    if not isinstance(path, str | Path):
+        raise FitError(f"{type(path).__name__} given; the path of a stored fit is needed.")
     path = Path(path)
     attributes = netcdf.attributes(path, "netCDF file", FitError)
     if attributes.get("method") == "map":

@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import jax
+import numpy as np
 from tqdm.std import tqdm
 
+from hebbax.errors import FitError
 from hebbax.runs.compiled import keep_compiled
 from hebbax.typing import Progress, silent
+from hebbax.validation import limits
 from hebbax.validation.precision import is_double
+from hebbax.validation.quoting import plain
 
 PRECISION = "JAX_ENABLE_X64"
 """The variable by which a user decides on the precision of JAX."""
@@ -34,6 +38,16 @@ def prepare() -> None:
             "JAX computes in double precision from here on (jax_enable_x64), as posteriors need."
         )
     keep_compiled()
+
+
+def seeded(seed: int) -> int:
+    """Return a seed; raise `FitError` for what is none."""
+    known = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not known or not 0 <= seed <= limits.MAX_SEED:
+        raise FitError(
+            f"seed {plain(repr(seed))}: must be a whole number from 0 to {limits.MAX_SEED}."
+        )
+    return int(seed)
 
 
 @contextmanager

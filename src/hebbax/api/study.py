@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from hebbax import figures
 from hebbax.api.fit import Declared, Fit, Plot, chosen, panels, recorded, spec_of
-from hebbax.api.session import bars, prepare
+from hebbax.api.session import bars, prepare, seeded
 from hebbax.check import comparison, predictive
 from hebbax.check.joint import Joint, joint
 from hebbax.check.recorded_task import check_blocks
@@ -132,6 +132,7 @@ def run(
         HebbaxError: what can be known to fail, before anything is fitted.
     """
     prepare()
+    seed = seeded(seed)
     sessions = recorded(recording)
     if models is None:
         models = default_models(sessions)
@@ -164,6 +165,7 @@ def report(
     named = _named(fits)
     found = {name: one.posterior for name, one in named.items()}
     check_comparable(found)
+    seed = seeded(seed)
     check_blocks(next(iter(named.values())).sessions, trials_per_block)
     checks = predictive.Settings(trials_per_block=trials_per_block, baiting=baiting)
     with results_folder(Path(out)) as folder, bars(shown=progress) as add:

@@ -90,11 +90,22 @@ def joint(compared: Comparison, posteriors: Mapping[str, xr.DataTree]) -> Joint 
     leading = compared.scores[0]
     weight = stacking(leading, left_out=compared.animals is not None)
     said = answer(leading, found, weight)
+    if said.sentence and (imprecise := _imprecise(leading)):
+        said = said._replace(sentence=f"{said.sentence} {imprecise}")
     if said.sentence and any(spec_of(posterior).by for posterior in posteriors.values()):
         said = said._replace(sentence=f"{said.sentence} {OF_WHOM}")
     table = _table(compared, said.each, weight)
     verdicts = {name: leading.verdicts[name] for name in leading.ranking}
     return Joint(leading.question, table, said.together, said.sentence, verdicts)
+
+
+def _imprecise(score: Score) -> str:
+    """Return which of the posteriors that an answer is taken from are imprecise, or nothing."""
+    names = [name for name in score.as_good if not score.verdicts[name].passed]
+    if not names:
+        return ""
+    are = "posterior is" if len(names) == 1 else "posteriors are"
+    return f"By the diagnostics the {are} imprecise: {', '.join(names)}."
 
 
 class Answer(NamedTuple):
@@ -166,7 +177,8 @@ def _without(score: Score, still: Sequence[str]) -> str:
     """Return how far the best of the models in which weights stay is behind."""
     best = next((name for name in score.trusted if name in still), None)
     if best is None:
-        return "no model in which they stay was compared"
+        failed = [f"{name}, in which they stay, FAILED its diagnostics" for name in still]
+        return "; ".join(failed) or "no model in which they stay was compared"
     row = score.table.loc[best]
     error = row["animal_se"]
     over = f" (± {error:.1f} over animals)" if np.isfinite(error) else ""

@@ -41,7 +41,7 @@ from hebbax.posterior.stored import CHECKED, check_groups
 from hebbax.posterior.verdict import Verdict, marked
 from hebbax.runs import files
 from hebbax.runs.names import file_name
-from hebbax.simulation.baiting import Decision
+from hebbax.simulation.baiting import Decision, check_asked
 from hebbax.simulation.environment import AskedBaiting
 from hebbax.typing import Key, Progress, silent
 from hebbax.validation.keys import words
@@ -73,6 +73,10 @@ class Settings:
     trials_per_block: int | None = None
     contingencies: Path | None = None
     baiting: AskedBaiting = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise `DataError` for a baiting that there is not."""
+        check_asked(self.baiting)
 
 
 @dataclass(frozen=True, repr=False)

@@ -33,9 +33,9 @@ def template(spec: ModelSpec, animals: int, task: Task) -> Model:
     """Return the model on recordings of the task's size, whatever was chosen in them."""
     n_stimuli = len(task.rewards)
     choices = np.broadcast_to(np.arange(task.trials) % n_stimuli, (animals, task.trials))
-    nothing = np.zeros(choices.shape)
+    rewards = np.resize(task.outcomes, choices.shape)
     rejections = np.zeros((*choices.shape, n_stimuli))
-    made = Session(choices, nothing, rejections, nothing)  # type: ignore[arg-type]
+    made = Session(choices, rewards, rejections, rewards)  # type: ignore[arg-type]
     return build_model(spec, recorded(made, task, spec))
 
 

@@ -69,7 +69,7 @@ def _tell(name: str, result: methods.Result) -> None:
         print_table(table("population", summary.population_table(result, verdict)))
         if said := forgetting.forgetting_sentence(result, verdict):
             CONSOLE.print(said)
-        if said := levels.sentence(result):
+        if said := levels.sentence(result, verdict):
             print_table(table("value, group", levels.level_table(result, verdict)))
             print_table(table("difference", levels.difference_table(result, verdict)))
             CONSOLE.print(said)

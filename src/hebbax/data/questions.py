@@ -140,6 +140,6 @@ def _short(sessions: Sessions) -> Iterator[str]:
     names = np.array(sessions.animals)[n_free == 1]
     if len(names):
         yield (
-            f"{listed(list(names))} made one choice: what an animal learns shows from its second "
-            "on; if trials are missing, add them."
+            f"{listed(list(names))} made one free choice: what an animal learns shows from its "
+            "second on; if trials are missing, add them."
         )

@@ -69,7 +69,9 @@ class Sessions(Displayed):
 
     def shown(self) -> list[Part]:
         """Return what was recorded in a sentence; `hebbax.data.describe` says more."""
-        sessions = f" x {self.n_sessions} sessions" if self.n_sessions > 1 else ""
+        each = self.session.max(axis=1) + 1
+        number = f"{each.min()}" if each.min() == each.max() else f"{each.min()} to {each.max()}"
+        sessions = f" x {number} sessions" if self.n_sessions > 1 else ""
         omitted = int(self.n_trials.sum()) - self.n_choices
         forced = self.n_choices - self.n_free
         parts = [

@@ -89,8 +89,9 @@ def forgetting_term(posterior: xr.DataTree, verdict: Verdict | None = None) -> F
         _forest_panel(left, _loss(posterior, term), order, colour)
         left.set_xlabel(f"what {term.loss.weight} loses in a trial (%)")
         if term.population is not None:
-            above = probability(float((term.population > 0).mean()))
-            left.set_title(f"a loss in the population: probability {above}", fontsize=9)
+            above = f"probability {probability(float((term.population > 0).mean()))}"
+            said = "declared by the model" if term.declared else above
+            left.set_title(f"a loss in the population: {said}", fontsize=9)
         _memories(right, term, order, colour)
     axes[0][0].set_yticks(range(-1, len(names)), ["population", *names])
     return mark_failed(figure, verdict)

@@ -61,6 +61,9 @@ more takes the SVG."""
 COLOURS = 96
 """Colours of a PNG."""
 
+MANY = 200.0
+"""Ratio of the ends of a log axis from which on it has labels at powers of ten alone."""
+
 LONGEST = 40
 """Characters of a name beside an axis or in a legend; a longer one is cut in its middle."""
 
@@ -166,9 +169,15 @@ def use_file_backend() -> None:
 
 
 def plain_log_axis(axis: Axis) -> None:
-    """Label a log axis by numbers as they are read, at 1, 2 and 5 of each power of ten."""
+    """Label a log axis by numbers as they are read, at 1, 2 and 5 of each power of ten; where these
+    are many at 1 alone."""
+
+    def label(value: float, _: int | None) -> str:
+        low, high = axis.get_view_interval()
+        return f"{value:g}" if high < MANY * low or f"{value:e}"[0] == "1" else ""
+
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(label))
     axis.set_minor_formatter(NullFormatter())
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import numpyro
 
 from hebbax.data import NO_CHOICE, Sessions, observation_index, part
+from hebbax.data.headers import listed
 from hebbax.errors import ModelError
 from hebbax.model.blocks import MANY_TRIALS, Blocks, flat
 from hebbax.model.choice_model import Animal, ChoiceModel, animal_of
@@ -217,6 +218,21 @@ def _check_varying(spec: ModelSpec, sessions: Sessions) -> None:
         )
 
 
+def _check_rewards(spec: ModelSpec, sessions: Sessions) -> None:
+    """Raise `ModelError` for the first recorded reward for which a model's parameters have no
+    meaning."""
+    if not spec.rewards:
+        return
+    other = sessions.valid & ~np.isin(sessions.rewards, spec.rewards)
+    for animal, trial in np.argwhere(other)[:1]:
+        known = listed([f"{reward:g}" for reward in spec.rewards])
+        raise ModelError(
+            f"{spec.name}: {sessions.source}, animal {sessions.animals[animal]}, trial "
+            f"{trial + 1}: reward {sessions.rewards[animal, trial]:g} recorded; the parameters of "
+            f'this model have a meaning for rewards of {known} ("rewards" in its file).'
+        )
+
+
 def _free_choices(design: Design) -> Array:
     """Return the choices of one animal between two alternatives ``(trial,)``, `NO_CHOICE` where
     there was none or only one was at hand."""
@@ -238,7 +254,8 @@ def build_model(spec: ModelSpec, sessions: Sessions) -> Model:
 
     Raises:
         ModelError: the likelihood asks for what was not recorded, a preference varies by session
-            where there are more than two alternatives, the prior scales are still to be
+            where there are more than two alternatives, a reward was recorded for which its
+            parameters have no meaning, the prior scales are still to be
             found from the choices (`hebbax.inference.scaling.scaled`), or a rule of one's own is
             not the one that was declared.
     """
@@ -248,6 +265,7 @@ def build_model(spec: ModelSpec, sessions: Sessions) -> Model:
             "hebbax.inference.scaling.scaled finds them."
         )
     _check_varying(spec, sessions)
+    _check_rewards(spec, sessions)
     observed = spec.kind.recorded(sessions, spec.name)
     warn_if_single()
     recording, kept = sessions, seen(sessions, spec)

@@ -62,6 +62,7 @@ def read_spec(name: str) -> ModelSpec:
 
 def parse_spec(table: Mapping[str, Any], source: str = "model") -> ModelSpec:
     """Return the model a TOML table declares; ``source`` names the file in errors."""
+    table = _fixed(table)
     spec = _declared(_with_terms(table, source), source)
     terms = _canonical(spec.terms, "coefficients" if spec.coefficients else "terms", source)
     scaled = _canonical(tuple(spec.scales), "scales", source)
@@ -103,6 +104,8 @@ def with_formula(spec: ModelSpec, formula: str | None) -> ModelSpec:
         return spec
     if not spec.members:
         raise ModelError(f'{spec.name}: has no rule that could differ by "{plain(formula)}".')
+    if not isinstance(formula, str):
+        raise ModelError(f"by {plain(repr(formula))}: must be a formula in text, as in 'group'.")
     words = "-".join(re.findall(r"\w+", formula))[:40]
     return replace(
         spec, name=f"{spec.name}-by-{words}", by={**spec.by, **dict.fromkeys(spec.members, formula)}
@@ -121,7 +124,7 @@ def stored_spec(stored: str, text: str) -> ModelSpec:
     if not isinstance(table, dict):
         raise ModelError("the model stored with this fit: is not a readable table of keys.")
     function_text = str(table.pop("source", ""))
-    spec = _declared(table, "the model stored with this fit")
+    spec = _declared(_fixed(table), "the model stored with this fit")
     return replace(spec, source=function_text, text=text)
 
 
@@ -149,10 +152,13 @@ def _load(path: Path) -> tuple[str, dict[str, Any]]:
         raise ModelError(f"{name}: not a readable TOML file ({plain(str(problem))}).") from problem
 
 
+def _fixed(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with its lists as they are held."""
+    return {k: tuple(value) if isinstance(value, list) else value for k, value in table.items()}
+
+
 def _declared(table: Mapping[str, Any], source: str) -> ModelSpec:
     """Return the model of a table that meets the schema; its terms may be any names."""
-    terms = table.get("terms")
-    table = {**table, "terms": tuple(terms)} if isinstance(terms, list) else table
     check(SCHEMA, table, source, ModelError)
     return ModelSpec(**table)
 

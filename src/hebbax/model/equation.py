@@ -83,6 +83,11 @@ def term_words(term: str) -> str:
         does = f"changes by a part of itself that follows {by_reward}"
     elif weight == 2:
         does = "changes by its square"
+    elif weight and pre:
+        does = (
+            "loses a part of itself (with a negative coefficient, by forgetting or as in a delta "
+            "rule) or grows"
+        )
     elif weight:
         does = "loses a part of itself (with a negative coefficient, which is forgetting) or grows"
     elif reward:

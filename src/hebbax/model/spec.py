@@ -96,6 +96,7 @@ MIN_SCALE, MAX_SCALE = 1e-9, 5.0
 """Prior scales of a coefficient: beyond 5 nearly every prior draw explodes to the bound."""
 
 NAME = f"text of 1 to {limits.MAX_NAME} characters"
+REWARDS = "a list of rewards, as in [0, 1] (it may be empty: any)"
 TERMS = f"a list of at most {limits.MAX_TERMS} term names (it may be empty)"
 SCALES = (
     f"a table of prior scales from {MIN_SCALE:g} to {MAX_SCALE:g} (weights explode beyond it), as "
@@ -129,6 +130,7 @@ class ModelSpec(Displayed):
         likelihood: ``choice`` (accepted stimuli only) or ``encounter`` (accepts and rejects).
         readout: ``accept`` (each stimulus is accepted or not) or ``softmax`` (one of them is
             chosen, by log odds), see `hebbax.rule.readout`.
+        rewards: the rewards that its parameters have their meaning for; without them any.
         reward: ``expected`` for R - E[R] over a window, ``exponential`` for the same with an
             average whose rate is a parameter, ``raw`` for R.
         window: number of past rewards E[R] averages.
@@ -185,6 +187,10 @@ class ModelSpec(Displayed):
     likelihood: Annotated[Likelihood, choice(get_args(Likelihood))] = "choice"
     readout: Annotated[Name, choice(get_args(Name))] = "accept"
     reward: Annotated[RewardSignal, choice(get_args(RewardSignal))] = "expected"
+    rewards: Annotated[
+        tuple[Annotated[float, pydantic.Field(ge=-MAX_REWARD, le=MAX_REWARD)], ...],
+        pydantic.Field(max_length=limits.MAX_TERMS, description=REWARDS),
+    ] = ()
     window: Annotated[int, whole(1, limits.MAX_WINDOW, "past rewards")] = 10
     rate: Annotated[float, number(0.01, 10.0)] = 0.75
     hierarchy: Annotated[Hierarchy, choice(get_args(Hierarchy))] = "animals"
@@ -230,9 +236,11 @@ class ModelSpec(Displayed):
     text: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        """Raise `ModelError` for a value that is not allowed; terms may be given as a list."""
-        if isinstance(self.terms, list):
-            object.__setattr__(self, "terms", tuple(self.terms))
+        """Raise `ModelError` for a value that is not allowed; terms and rewards may be given as
+        lists."""
+        for key in ("terms", "rewards"):
+            if isinstance(getattr(self, key), list):
+                object.__setattr__(self, key, tuple(getattr(self, key)))
         check(SCHEMA, {key: getattr(self, key) for key in _KEYS}, "ModelSpec", ModelError)
         if not (self.rule or self.coefficients):
             object.__setattr__(self, "terms", tuple(map(_named, self.terms)))

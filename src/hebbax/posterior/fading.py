@@ -28,9 +28,6 @@ from hebbax.posterior.summary import samples_of
 from hebbax.rule.taylor import Rule
 from hebbax.typing import Array
 
-DRAWS = 1000
-"""Draws of each animal that are gone through."""
-
 KINDS = ("unchosen", "chosen")
 """Of whose weight a loss is told."""
 
@@ -103,14 +100,12 @@ def _population(model: Model, posterior: xr.DataTree) -> np.ndarray:
 
 def fading_of_animals(posterior: xr.DataTree) -> dict[str, Fading]:
     """Return what weights of each animal lose in a trial, by its name, over the reward signals of
-    all animals' trials, under `DRAWS` of its draws; nothing for a rule that learns nothing."""
+    all animals' trials; nothing for a rule that learns nothing."""
     spec = spec_of(posterior)
     if not spec.members:
         return {}
     model = build_model(spec, sessions_of(posterior))
-    theta = samples_of(posterior.posterior["theta"]).transpose("animal", "sample", ...).to_numpy()
-    shown = np.linspace(0, theta.shape[1] - 1, min(theta.shape[1], DRAWS)).astype(int)
-    own = theta[:, shown]
+    own = samples_of(posterior.posterior["theta"]).transpose("animal", "sample", ...).to_numpy()
     # Of all animals at once: one program.
     found = _of(own.reshape(-1, own.shape[-1]), model, signals(model, posterior))
     unchosen, chosen = (lost.reshape(own.shape[:2]) for lost in (found.unchosen, found.chosen))

@@ -245,11 +245,14 @@ def _reference(posterior: xr.DataTree) -> list[str]:
 
 
 def _at_no_reward(posterior: xr.DataTree, others: Sequence[str]) -> str:
-    """Return that a loss is that of trials without a reward, where only the reward changes it."""
+    """Return that a loss is that of trials with a reward of zero, where only the reward changes
+    it."""
     only = all(parse_term(term).reward > 0 for term in others)
     if not only or spec_of(posterior).reward != "raw":
         return ""
-    return ", which is that of a trial without a reward"
+    recorded = posterior.constant_data["reward"].to_numpy()
+    none = "" if (recorded == 0).any() else ", of which there is none"
+    return f", which is that of a trial with a reward of zero{none}"
 
 
 def _parameters(posterior: xr.DataTree, table: pd.DataFrame) -> str:
@@ -293,7 +296,7 @@ def population_losses(posterior: xr.DataTree) -> pd.DataFrame:
     """Return one row a weight that loses: the population's loss in a trial and memory, medians and
     90 % intervals, and the probability of a loss; empty where there is no population."""
     rows = {
-        term.loss.weight: loss_row(term.population)
+        term.loss.weight: loss_row(term, term.population)
         for term in forgetting(posterior)
         if term.population is not None
     }
@@ -306,7 +309,7 @@ def animal_losses(posterior: xr.DataTree) -> pd.DataFrame:
     animal's own choices alone (`hebbax.posterior.alone`) where that is stored."""
     terms = forgetting(posterior)
     rows = {
-        (name, term.loss.weight): loss_row(term.animals[:, k])
+        (name, term.loss.weight): loss_row(term, term.animals[:, k])
         for term in terms
         for k, name in enumerate(term.names)
     }
@@ -321,13 +324,15 @@ def animal_losses(posterior: xr.DataTree) -> pd.DataFrame:
                 found["loss"].sel(weight=term.loss.weight, statistic=statistic) for term in terms
             ]
             table[f"alone: {statistic}"] = PERCENT * np.ravel(each)
-        table["alone: P(loss > 0)"] = np.ravel([term.alone for term in terms])
+        known = ~np.ravel([np.full(len(term.names), term.declared) for term in terms])
+        table["alone: P(loss > 0)"] = np.where(known, np.ravel([t.alone for t in terms]), np.nan)
     return table
 
 
-def loss_row(drawn: np.ndarray) -> dict[str, float]:
-    """Return `COLUMNS` of draws ``(sample,)`` of a loss."""
+def loss_row(term: Forgetting, drawn: np.ndarray) -> dict[str, float]:
+    """Return `COLUMNS` of draws ``(sample,)`` of a loss; of one that is declared no probability."""
     low, middle, high = np.quantile(drawn, MIDDLE)
     shares = [PERCENT * loss for loss in (middle, low, high)]
     trials = [float(memory(loss)) for loss in (middle, high, low)]
-    return dict(zip(COLUMNS, [*shares, *trials, float((drawn > 0).mean())], strict=True))
+    above = np.nan if term.declared else float((drawn > 0).mean())
+    return dict(zip(COLUMNS, [*shares, *trials, above], strict=True))

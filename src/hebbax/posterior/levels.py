@@ -25,8 +25,9 @@ from hebbax.model.members import effects_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics, learning
 from hebbax.posterior.forgetting import MIDDLE, SURE
-from hebbax.posterior.inference_data import sessions_of, spec_of
+from hebbax.posterior.inference_data import covariates_of, sessions_of, spec_of
 from hebbax.posterior.summary import INTERVAL, probability, samples_of
+from hebbax.posterior.verdict import Verdict
 from hebbax.rule.fading import PERCENT, losses
 from hebbax.typing import Parameters
 
@@ -59,8 +60,8 @@ def levels(posterior: xr.DataTree) -> Levels | None:
         return None
     sessions = sessions_of(posterior)
     effects = effects_of(spec, sessions)
-    labels = _labels(sessions, covariates_named(spec.by))
-    names = sorted(set(labels), key=natural_order)
+    labels, places = _labels(sessions, covariates_named(spec.by))
+    names = sorted(set(labels), key=lambda name: places[labels.index(name)])
     if len(names) > MOST:
         return None
     rows = effects.covariates[[labels.index(name) for name in names]]
@@ -107,17 +108,23 @@ def _told(spec: ModelSpec, n_stimuli: int, values: dict[str, np.ndarray]) -> dic
     return found | {name: own for name, own in values.items() if name not in told}
 
 
-def _labels(sessions: Sessions, covariates: Sequence[str]) -> list[str]:
-    """Return the combination of covariates of each animal in words."""
+def _labels(sessions: Sessions, covariates: Sequence[str]) -> tuple[list[str], list[tuple]]:
+    """Return the combination of covariates of each animal in words, and its place in their natural
+    order."""
     columns = {name: sessions.covariates[name] for name in covariates}
     one = len(columns) == 1
-    return [
+    labels = [
         ", ".join(
             str(values[a]) if one and isinstance(values[a], str) else f"{name} {_shown(values[a])}"
             for name, values in columns.items()
         )
         for a in range(sessions.n_animals)
     ]
+    return labels, list(zip(*([_place(v) for v in own] for own in columns.values()), strict=True))
+
+
+def _place(value: str | float) -> list[float | str]:
+    return natural_order(value) if isinstance(value, str) else [value]
 
 
 def _shown(value: str | float) -> str:
@@ -167,11 +174,38 @@ def _table(rows: dict, columns: list[str], names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index=index, columns=columns)
 
 
-def sentence(posterior: xr.DataTree) -> str:
-    """Return which groups differ in what, and how sure that is; empty where none are told apart."""
+def sentence(posterior: xr.DataTree, verdict: Verdict | None = None) -> str:
+    """Return which groups differ in what, and how sure that is; empty where none are told apart. It
+    begins with what the ``verdict``, made where it is not known, is of a posterior that did not
+    pass."""
     found = levels(posterior)
     if found is None:
         return ""
+    verdict = diagnostics.verdict_of(posterior, verdict)
+    mark = "" if verdict.passed else f"{posterior.attrs['model']}{verdict.mark}:"
+    return " ".join(filter(None, [mark, _told_of(found), _slopes(posterior)]))
+
+
+def _slopes(posterior: xr.DataTree) -> str:
+    """Return which covariates are numbers, whose groups lie on one line and differ all or none."""
+    recorded, formulas = covariates_of(posterior), spec_of(posterior).by
+    numbers = [
+        name
+        for name in covariates_named(formulas)
+        if not isinstance(recorded[name][0], str)
+        and not any(f"C({name}" in formula for formula in formulas.values())
+    ]
+    if not numbers:
+        return ""
+    are = "is a number" if len(numbers) == 1 else "are numbers"
+    codes = " and ".join(f"C({name})" for name in numbers)
+    return (
+        f"{' and '.join(numbers)} {are}, with one slope, so that what holds of two groups holds of "
+        f"all; where it is a code of groups, {codes} gives each a value of its own."
+    )
+
+
+def _told_of(found: Levels) -> str:
     sure, pairs = [], 0
     for value, one, other, difference in _differences(found):
         pairs += 1

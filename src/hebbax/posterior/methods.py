@@ -87,6 +87,8 @@ def settings_of(
 
 
 def method_of(settings: Settings) -> Method:
-    """Return the method that settings are of."""
-    (method,) = (name for name, kind in SETTINGS.items() if isinstance(settings, kind))
-    return method
+    """Return the method that settings are of; raise `FitError` for what are none."""
+    for name, kind in SETTINGS.items():
+        if isinstance(settings, kind):
+            return name
+    raise FitError(f"{type(settings).__name__} given as settings; those of a method are needed.")

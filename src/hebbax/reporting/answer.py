@@ -35,7 +35,10 @@ def answers(study: Study) -> dict[str, str]:
         f"The forgetting of {leading}",
         partial(forgetting.forgetting_sentence, posterior, study.verdicts[leading]),
     )
-    groups = attempt(f"The groups of {leading}", partial(levels.sentence, posterior))
+    groups = attempt(
+        f"The groups of {leading}",
+        partial(levels.sentence, posterior, study.verdicts[leading]),
+    )
     missed = attempt(f"The check of {leading}", lambda: study.checks[leading].sentence)
     parts[f"Forgetting, by {leading}"] = said(term)
     parts[f"Groups, by {leading}"] = said(groups)

@@ -146,12 +146,7 @@ def rests_on(found: Joint, animals: figures.Animals | None, score: Score | None,
     if animals is not None:
         # What the chosen weight loses may be learning: of a delta rule it is the learning rate.
         for kind in [kind for kind in lost if kind == "unchosen" and n > 1]:
-            order, own = animals.sorted(kind), animals.losses[kind]
-            slow, fast = (f"{own[name].median:.1f} % a trial" for name in (order[0], order[-1]))
-            said.append(
-                f"weights of {WHOSE[kind]} fade slowest in {order[0]} ({slow}) and fastest in "
-                f"{order[-1]} ({fast}), by {animals.model}"
-            )
+            said.append(f"{_in_whom(animals, kind)}, by {animals.model}")
     if score is not None and len(score.as_good) > 1:
         last = score.table.loc[score.as_good[-1]]
         error = f" ± {last['animal_se']:.1f}" if np.isfinite(last["animal_se"]) else ""
@@ -160,6 +155,21 @@ def rests_on(found: Joint, animals: figures.Animals | None, score: Score | None,
             f"{-last['difference']:.1f}{error} nats"
         )
     return "; ".join(said) + "."
+
+
+def _in_whom(animals: figures.Animals, kind: str) -> str:
+    """Return in which animals weights of a kind fade slowest and fastest, and in how many they do
+    not surely."""
+    own, said = animals.losses[kind], f"weights of {WHOSE[kind]} fade"
+    order = [name for name in animals.sorted(kind) if own[name].probability > SURE]
+    if not order:
+        return f"{said} surely in no animal for itself"
+    slow, fast = (f"{own[name].median:.1f} % a trial" for name in (order[0], order[-1]))
+    others = len(own) - len(order)
+    unsure = f", and not surely in {others} of {len(own)}" if others else ""
+    if len(order) == 1:
+        return f"{said} surely in {order[0]} alone ({slow})"
+    return f"{said} slowest in {order[0]} ({slow}) and fastest in {order[-1]} ({fast}){unsure}"
 
 
 def _memory(one: Averaged) -> str:

@@ -79,7 +79,9 @@ def _texts(name: str, study: Study) -> list[Part]:
             f"The forgetting of {name}",
             partial(forgetting.forgetting_sentence, posterior, verdict),
         )
-        texts["Groups"] = attempt(f"The groups of {name}", partial(levels.sentence, posterior))
+        texts["Groups"] = attempt(
+            f"The groups of {name}", partial(levels.sentence, posterior, verdict)
+        )
         texts["Terms"] = attempt(f"The number of terms of {name}", partial(_effective, posterior))
     texts["The prior"] = attempt(
         f"The prior of {name}", partial(prior_tails.sentence, posterior, verdict)

@@ -95,6 +95,12 @@ class Decision:
         )
 
 
+def check_asked(asked: str) -> None:
+    """Raise `DataError` for what rewards cannot be taken as."""
+    if asked not in get_args(AskedBaiting):
+        raise DataError(f"baiting {asked}: must be auto, {' or '.join(get_args(Baiting))}.")
+
+
 def decide(sessions: Sessions, blocks: np.ndarray, asked: AskedBaiting = "auto") -> Decision:
     """Return whether the recorded rewards were baited.
 
@@ -103,8 +109,7 @@ def decide(sessions: Sessions, blocks: np.ndarray, asked: AskedBaiting = "auto")
         blocks: ``(animal, trial)`` from 0.
         asked: what they are to be taken as; ``auto`` for what they speak for.
     """
-    if asked not in get_args(AskedBaiting):
-        raise DataError(f"baiting {asked}: must be auto, {' or '.join(get_args(Baiting))}.")
+    check_asked(asked)
     found = {kind: _rewards(sessions, blocks, kind) for kind in get_args(Baiting)}
     likelihood = {kind: own.log_likelihood for kind, own in found.items()}
     taken = max(found, key=lambda kind: likelihood[kind]) if asked == "auto" else asked
