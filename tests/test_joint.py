@@ -22,6 +22,7 @@ from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.fading import Signals, fading, fading_of_animals, losses, signals
+from hebbax.posterior.forgetting import forgetting
 from hebbax.posterior.inference_data import spec_attribute
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
 from hebbax.posterior.verdict import Verdict
@@ -202,8 +203,17 @@ def test_that_a_model_declares_a_fading_is_no_probability(declaring, end):
         ("forgetting-q", {"chosen", "unchosen"}),
     ],
 )
-def test_a_model_declares_what_fades_under_every_draw_of_its_prior(model, declared):
+def test_a_model_declares_what_fades_wherever_its_parameters_may_be(model, declared):
     assert fading(made.posterior(read_spec(model))).declared == declared
+
+
+def test_what_a_prior_hardly_allows_is_not_declared():
+    """That weights grow has a prior probability of 0.6 %: of 200 draws there may be none."""
+    anywhere = {"a": {"range": "any", "median": 0.5, "scale": 0.2}}
+    spec = ModelSpec("m", ("w",), parameters=anywhere, coefficients={"w": "-n * a"})
+    fit = made.posterior(spec)
+    assert fading(fit).declared == frozenset()
+    assert not forgetting(fit)[0].declared
 
 
 def test_models_as_good_as_the_best_are_those_too_near_to_choose_by():

@@ -19,7 +19,7 @@ from hebbax.inference import batches, evidence
 from hebbax.inference.climbs import Climb, Solutions, weight
 from hebbax.inference.submodels import paths
 from hebbax.model.choices import Model, build_model
-from hebbax.model.spec import MAX_SCALE as WIDEST_DECLARED
+from hebbax.model.keys import MAX_SCALE as WIDEST_DECLARED
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.readout import MAX_WEIGHT
 from hebbax.typing import Progress, silent

@@ -6,18 +6,33 @@ own, a function of parameters (`hebbax.model.own`). The group ``theta`` of an an
 inferred of the rule: `ModelSpec.members`. Files are read by `hebbax.model.declared`.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Annotated, Any, TypeAlias, get_args
 
 import pydantic
-from pydantic import AfterValidator
 
 from hebbax.data.limits import MAX_REWARD
 from hebbax.display import Displayed, Part
 from hebbax.errors import ModelError
 from hebbax.model import equation
+from hebbax.model.keys import (
+    DEFAULT_SCALES,
+    EFFECT,
+    Between,
+    Formulas,
+    Fraction,
+    Function,
+    Hierarchy,
+    LogOdds,
+    ModelName,
+    Omitted,
+    PastChoice,
+    Rewards,
+    Scales,
+    Scaling,
+    Terms,
+)
 from hebbax.model.learning import (
     COEFFICIENTS,
     PARAMETERS,
@@ -26,7 +41,7 @@ from hebbax.model.learning import (
     learning_rule,
 )
 from hebbax.model.likelihood import BY_READOUT, Kind
-from hebbax.model.own import RULE, own_rule
+from hebbax.model.own import own_rule
 from hebbax.model.priors import (
     PRIORS,
     R2D2,
@@ -36,7 +51,6 @@ from hebbax.model.priors import (
 )
 from hebbax.rule import function
 from hebbax.rule.function import FunctionRule
-from hebbax.rule.imported import NAME as FUNCTION
 from hebbax.rule.named import NamedRule
 from hebbax.rule.readout import Name
 from hebbax.rule.reward import RewardSignal
@@ -49,73 +63,12 @@ from hebbax.validation.schema import (
     choice,
     key_of,
     number,
-    storable_name,
     text,
     whole,
 )
 
-Hierarchy = Literal["animals", "none"]
-Scaling = Literal["declared", "information"]
-OPTIONAL_FUNCTION = f"^({FUNCTION.pattern})?$"
-"""Of a rule of one's own. Not written where it is used: Python 3.14 reads annotations as text, and
-refuses those that format some."""
-
-Between = Literal["reset", "keep", "retain"]
-Omitted = Literal["pass", "decay"]
-PastChoice = Literal["last", "kernel"]
-
 Declared: TypeAlias = TaylorRule | NamedRule | FunctionRule
 """The plasticity rules that models declare."""
-
-EFFECT = 0.3
-"""Default size of one prior scale: with 2880 choices, the information of 12 animals x 240 trials
-would tell a coefficient of that size from zero by 16 standard deviations, were it alone."""
-
-
-class DefaultScales(NamedTuple):
-    """Prior scale of a coefficient that is not given one: ``reward`` with r and without w, whose
-    steps go up and down; ``drift`` without r and w, whose steps all have one sign; and ``weight``
-    with w."""
-
-    reward: float
-    drift: float
-    weight: float
-
-
-DEFAULT_SCALES: dict[Name, DefaultScales] = {
-    # Of a fly: 0.2 / 2 a trial carries a weight to saturation within thirty trials, and is a memory
-    # of ten.
-    "accept": DefaultScales(reward=0.5, drift=0.2, weight=0.2),
-    # Of a rodent or a person: with two stimuli a learning rate of .5 is a coefficient of 1 of w,
-    # and with an inverse temperature of 3 one of 4 of x r.
-    "softmax": DefaultScales(reward=3.0, drift=1.0, weight=1.0),
-}
-"""Default prior scales by the readout."""
-
-MIN_SCALE, MAX_SCALE = 1e-9, 5.0
-"""Prior scales of a coefficient: beyond 5 nearly every prior draw explodes to the bound."""
-
-NAME = f"text of 1 to {limits.MAX_NAME} characters"
-REWARDS = "a list of rewards, as in [0, 1] (it may be empty: any)"
-TERMS = f"a list of at most {limits.MAX_TERMS} term names (it may be empty)"
-SCALES = (
-    f"a table of prior scales from {MIN_SCALE:g} to {MAX_SCALE:g} (weights explode beyond it), as "
-    'in { "x r" = 0.3 }'
-)
-FRACTION = number(0.001, 0.999)
-"""Bounds of the prior median of a parameter between 0 and 1."""
-LOG_ODDS = number(0.001, 10.0)
-"""Bounds of its prior standard deviation, in log odds."""
-TermName = Annotated[str, pydantic.Field(min_length=1, max_length=limits.MAX_NAME)]
-Scale = Annotated[float, pydantic.Field(ge=MIN_SCALE, le=MAX_SCALE)]
-Formulas = Annotated[
-    Mapping[TermName, Annotated[str, pydantic.Field(min_length=1, max_length=limits.MAX_RULE)]],
-    pydantic.Field(max_length=limits.MAX_TERMS),
-]
-FORMULAS = (
-    "a table of formulas over columns that are the same in all trials of an animal, as in "
-    '{ w = "group" }'
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -179,25 +132,18 @@ class ModelSpec(Displayed):
         text: the model file as it was read, stored with every posterior; no key of the file.
     """
 
-    name: Annotated[str, AfterValidator(storable_name), pydantic.Field(description=NAME)]
-    terms: Annotated[
-        tuple[TermName, ...], pydantic.Field(max_length=limits.MAX_TERMS, description=TERMS)
-    ]
+    name: ModelName
+    terms: Terms
     reason: Annotated[str, text(limits.MAX_REASON)] = ""
     likelihood: Annotated[Likelihood, choice(get_args(Likelihood))] = "choice"
     readout: Annotated[Name, choice(get_args(Name))] = "accept"
     reward: Annotated[RewardSignal, choice(get_args(RewardSignal))] = "expected"
-    rewards: Annotated[
-        tuple[Annotated[float, pydantic.Field(ge=-MAX_REWARD, le=MAX_REWARD)], ...],
-        pydantic.Field(max_length=limits.MAX_TERMS, description=REWARDS),
-    ] = ()
+    rewards: Rewards = ()
     window: Annotated[int, whole(1, limits.MAX_WINDOW, "past rewards")] = 10
     rate: Annotated[float, number(0.01, 10.0)] = 0.75
     hierarchy: Annotated[Hierarchy, choice(get_args(Hierarchy))] = "animals"
     prior: Annotated[str, key_of(PRIORS), choice(tuple(PRIORS))] = "normal"
-    scales: Annotated[Mapping[TermName, Scale], pydantic.Field(description=SCALES)] = field(
-        default_factory=dict, hash=False
-    )
+    scales: Scales = field(default_factory=dict, hash=False)
     scaling: Annotated[Scaling, choice(get_args(Scaling))] = "declared"
     effect: Annotated[float, number(0.001, 100.0)] = EFFECT
     expected_terms: Annotated[float, number(0.001, limits.MAX_TERMS)] = Horseshoe.expected_terms
@@ -208,16 +154,16 @@ class ModelSpec(Displayed):
     habit_scale: Annotated[float, number(0.0, 100.0)] = 0.0
     initial_weight_scale: Annotated[float, number(0.0, 5.0)] = 0.0
     habit: Annotated[PastChoice, choice(get_args(PastChoice))] = "last"
-    habit_rate_median: Annotated[float, FRACTION] = 0.3
-    habit_rate_scale: Annotated[float, LOG_ODDS] = 1.5
-    reward_rate_median: Annotated[float, FRACTION] = 0.1
-    reward_rate_scale: Annotated[float, LOG_ODDS] = 2.0
+    habit_rate_median: Fraction = 0.3
+    habit_rate_scale: LogOdds = 1.5
+    reward_rate_median: Fraction = 0.1
+    reward_rate_scale: LogOdds = 2.0
     expected_start: Annotated[float, number(-MAX_REWARD, MAX_REWARD)] = 0.0
     between_sessions: Annotated[Between, choice(get_args(Between))] = "reset"
-    retention_median: Annotated[float, FRACTION] = 0.5
-    retention_scale: Annotated[float, LOG_ODDS] = 1.5
+    retention_median: Fraction = 0.5
+    retention_scale: LogOdds = 1.5
     omitted: Annotated[Omitted, choice(get_args(Omitted))] = "pass"
-    lapse_median: Annotated[float, FRACTION] = 0.05
+    lapse_median: Fraction = 0.05
     lapse_scale: Annotated[float, number(0.0, 10.0)] = 0.0
     session_sd_median: Annotated[float, number(0.01, 10.0)] = 0.3
     session_sd_scale: Annotated[float, number(0.0, 3.0)] = 0.0
@@ -227,11 +173,9 @@ class ModelSpec(Displayed):
     coefficients: Annotated[Coefficients, pydantic.Field(description=COEFFICIENTS)] = field(
         default_factory=dict, hash=False
     )
-    by: Annotated[Formulas, pydantic.Field(description=FORMULAS)] = field(
-        default_factory=dict, hash=False
-    )
+    by: Formulas = field(default_factory=dict, hash=False)
     spread_ratio_scale: Annotated[float, number(0.0, 3.0)] = 0.0
-    rule: Annotated[str, pydantic.Field(pattern=OPTIONAL_FUNCTION, description=RULE)] = ""
+    rule: Function = ""
     source: str = ""
     text: str = field(default="", compare=False)
 

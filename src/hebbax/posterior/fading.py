@@ -24,6 +24,7 @@ from hebbax.model.choices import Model, build_model
 from hebbax.model.effects import NAME as EFFECT
 from hebbax.model.trials import Design
 from hebbax.posterior.inference_data import animal_values, sessions_of, spec_of
+from hebbax.posterior.learning import WIDER
 from hebbax.posterior.summary import samples_of
 from hebbax.rule.taylor import Rule
 from hebbax.typing import Array
@@ -40,7 +41,7 @@ spaced quantiles."""
 class Fading:
     """Draws ``(sample,)`` of the part of itself that the population's weight of a stimulus loses in
     a trial: of one that was ``chosen``, and of one that was not, ``unchosen``. Of the kinds that
-    are ``declared`` it loses under every draw of the prior too: that it fades is then the model's
+    are ``declared`` it loses wherever parameters may be: that it fades is then the model's
     word, and what its posterior says is how fast."""
 
     unchosen: np.ndarray
@@ -69,7 +70,7 @@ def fading(posterior: xr.DataTree) -> Fading:
     if not (members and model.spec.population):
         return fading_of(model, posterior)
     theta = _population(model, posterior)
-    prior = posterior.prior["theta_population"].to_numpy().reshape(-1, members)
+    prior = WIDER * posterior.prior["theta_population"].to_numpy().reshape(-1, members)
     # Posterior and prior at once: one program.
     both = _of(np.concatenate([theta, prior]), model, signals(model, posterior))
     n = len(theta)

@@ -54,8 +54,8 @@ class Forgetting:
         alone: probability ``(animal,)`` that each animal's weights lose by what it says alone,
             missing where that is not known; None where it was not stored
             (`hebbax.posterior.alone`).
-        declared: whether a learning model declares that weights fade, by every draw of its prior,
-            so that only how fast is inferred.
+        declared: whether a learning model declares that weights fade, wherever its parameters may
+            be, so that only how fast is inferred.
     """
 
     loss: Loss
@@ -174,9 +174,9 @@ def _rule(posterior: xr.DataTree) -> Declared:
 
 
 def _is_declared(posterior: xr.DataTree, loss: Loss) -> bool:
-    """Return whether weights of animals fade, or stay, by every draw of the prior of a learning
-    model."""
-    drawn = {"theta": posterior.prior["theta"].to_numpy()}
+    """Return whether weights of animals fade, or stay, wherever a learning model's parameters may
+    be."""
+    drawn = {"theta": learning.WIDER * posterior.prior["theta"].to_numpy()}
     found = learning.natural(spec_of(posterior), _rule(posterior), drawn)
     coefficients = found[learning.COEFFICIENTS]
     return bool((loss.of(coefficients) >= 0).all())

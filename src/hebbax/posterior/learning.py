@@ -35,6 +35,11 @@ DIMS = {PARAMETERS: "parameter", COEFFICIENTS: "coefficient"}
 
 POPULATION = "_population"
 
+WIDER = 3.0
+"""By how much draws of the prior are spread out where it is asked what a model declares: what holds
+of a few hundred of these holds where a parameter has its range, and not because its prior hardly
+goes elsewhere."""
+
 RANGED = tuple(name for name, one in CHOICE.items() if issubclass(one, Ranged))
 """Names of the parameters of a choice that have a range."""
 

@@ -26,7 +26,7 @@ from scipy.special import logsumexp, softmax
 
 from hebbax.inference import evidence
 from hebbax.inference.submodels import Breadth
-from hebbax.model.spec import Scaling
+from hebbax.model.keys import Scaling
 
 SETTLED = 0.01
 """Scales have settled where none moves by more than this fraction when they are found again."""
