@@ -109,7 +109,7 @@ def test_an_animal_with_one_choice_is_asked_about():
     once = [Record(name, np.array([1, -1]), np.array([1.0, np.nan])) for name in ("n", "o")]
     both = Record("m", np.tile([0, 1], 6), np.tile([1.0, 0, 0], 4))
     assert describe(from_animals([both, *once], "AB", "s")).questions == (
-        "n, o made one choice: what an animal learns shows from its second on; if trials are "
+        "n, o made one free choice: what an animal learns shows from its second on; if trials are "
         "missing, add them.",
     )
 
