@@ -123,6 +123,7 @@ def test_what_is_asked_wrongly_is_one_sentence(fit):
         ({"draws": -3}, "draws -3: must be a whole number from 4 to 100000."),
         ({"by": 3}, "by 3: must be a formula in text, as in 'group'."),
         ({"seed": -1}, "seed -1: must be a whole number from 0 to 4294967295."),
+        ({"seed": True}, "seed True: must be a whole number from 0 to 4294967295."),
         ({"seed": "x"}, "seed 'x': must be a whole number from 0 to 4294967295."),
         ({"settings": 3}, "int given as settings; those of a method are needed."),
         ({"model": "forgeting"}, 'unknown model "forgeting" (did you mean "forgetting"?)'),

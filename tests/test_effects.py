@@ -227,7 +227,9 @@ def test_of_a_number_it_is_said_that_groups_lie_on_one_line():
         "age is a number, with one slope, so that what holds of two groups holds of all; where it is "
         "a code of groups, C(age) gives each a value of its own."
     )
-    assert "number" not in said("C(age)")[1]
+    for formula in ("C( age )", "group", "age + group", "age * group", "age + I(age**2)"):
+        assert "number" not in said(formula)[1]
+    assert "age is a number" in said("center( age )")[1]
     names = list(dict.fromkeys(level_table(posterior, PASSED).index.get_level_values("group")))
     assert names == [f"age {value:g}" for value in sorted(set(AGES))]
     marked = sentence(posterior, Verdict(("few draws",), {}, "", grave=False))

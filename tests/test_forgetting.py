@@ -184,6 +184,13 @@ def test_a_loss_at_no_reward_says_whether_there_is_such_a_trial(lowest, none):
     choices, rewards = rng.integers(0, 2, 20), rng.choice([lowest, 1.0], 20)
     sessions = from_animals([Record("s", choices, rewards)], ("A", "B"), "s")
     spec = ModelSpec("m", ("x r", "w", "x r w"), readout="softmax", reward="raw")
+    offered = np.ones((20, 2), bool)
+    offered[3, 1 - choices[3]] = False  # a forced trial teaches, whatever is said of choices
+    forced = np.where(np.arange(20) == 3, 0.0, rewards)
+    known = from_animals([Record("s", choices, forced, offered=offered)], ("A", "B"), "s")
+    assert ", of which" not in forgetting_sentence(
+        made.posterior(spec, known, shape=(2, 50)), PASSED
+    )
     said = forgetting_sentence(made.posterior(spec, sessions, shape=(2, 50)), PASSED)
     assert said.endswith(
         f"no part of this loss, which is that of a trial with a reward of zero{none}."

@@ -289,6 +289,12 @@ def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
     )
     groups = joint.joint(compare(fits, verdicts), fits)
     assert groups.sentence == f"{found.sentence} {joint.OF_WHOM}"
+    declaring = {"q-learning": made.posterior(read_spec("q-learning"), sessions, shape=(2, 200))}
+    told = joint.joint(compare(declaring, {"q-learning": PASSED}), declaring).models.loc[
+        "q-learning"
+    ]
+    assert np.isnan(told["chosen_probability"])
+    assert told["unchosen_probability"] == 0.0
     failed = joint.joint(compare(fits, dict.fromkeys(fits, BAD)), fits)
     assert (failed.sentence, dict(failed.averaged)) == ("", {})
     alone = {

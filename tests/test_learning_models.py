@@ -1,5 +1,7 @@
 """Learning models in model files: read, refused, stored and read back."""
 
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from hebbax.data import Record, from_animals
 from hebbax.errors import ModelError
 from hebbax.model.choices import build_model
 from hebbax.model.declared import declared_models, parse_spec, read_spec, stored_spec
+from hebbax.model.identity import comparable
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import spec_attribute
 from hebbax.simulation.environment import Task
@@ -159,11 +162,15 @@ def test_rewards_for_which_parameters_have_no_meaning_are_refused():
     with pytest.raises(ModelError) as error:
         build_model(read_spec("hattori"), sessions)
     assert str(error.value) == (
-        "hattori: r.csv, animal s, trial 3: reward -1 recorded; the parameters of this model have a "
+        "hattori: r.csv, animal s, trial 3: reward -1 given; the parameters of this model have a "
         'meaning for rewards of 0, 1 ("rewards" in its file).'
     )
+    build_model(read_spec("hattori").with_terms(("x r", "w")), sessions)
     build_model(read_spec("gain-loss-q"), sessions)
     build_model(read_spec("forgetting-q"), sessions)
-    with pytest.raises(ModelError, match="trial 1: reward -1 recorded"):
+    with pytest.raises(ModelError, match="trial 1: reward -1 given"):
         template(read_spec("hattori"), 2, Task(20, 1, (0.2, 0.8), "baited", outcomes=(-1.0, 1.0)))
+    without = replace(read_spec("hattori"), rewards=())
+    assert comparable(asdict(without)) == comparable(asdict(read_spec("hattori")))
+    assert ModelSpec("m", ("w",), rewards=[np.int64(0), 1]).rewards == (0.0, 1.0)
     assert stored_spec(spec_attribute(read_spec("hattori")), "").rewards == (0, 1)

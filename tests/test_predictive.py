@@ -303,8 +303,18 @@ def test_the_best_stimulus_pays_most_and_not_most_often():
     np.testing.assert_array_equal(task.payoffs, [[[1, 5, 1], [5, 1, np.nan]]])
     (own,) = own_past_trials(task, recording.choices, recording.rewards)
     np.testing.assert_array_equal(own.best, [1, -1])
-    sized = replace(recording, rewards=np.where(recording.rewards > 1, 5.0, 0.0))
-    np.testing.assert_array_equal(replace(task, recording=sized).payoffs, known.log_odds)
+    sized = replace(
+        task, recording=replace(recording, rewards=np.where(rewards > 1, 5.0, 0.0)[None])
+    )
+    np.testing.assert_array_equal(sized.payoffs, known.log_odds)
+    certain = np.array([[[np.inf, 1.0, -np.inf], [-np.inf, -np.inf, np.inf]]])
+    sized = replace(sized, contingencies=Contingencies(certain, known.factor))
+    (own,) = own_past_trials(sized, recording.choices, recording.rewards)
+    np.testing.assert_array_equal(own.best, [0, 2])
+    # Of rewards that are all alike estimates say how often each alternative was chosen.
+    alike = replace(task, recording=replace(recording, rewards=np.ones((1, len(choices)))))
+    estimated = Contingencies(np.random.default_rng(0).normal(size=(1, 2, 3)), known.factor + 0.1)
+    assert not replace(alike, contingencies=estimated).payoffs.any()
 
 
 def test_animals_run_free_in_the_task_that_they_are_said_to_live_in():

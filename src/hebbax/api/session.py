@@ -1,6 +1,7 @@
 """What lies around a call: double precision, compiled programs, progress."""
 
 import logging
+import operator
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -42,12 +43,15 @@ def prepare() -> None:
 
 def seeded(seed: int) -> int:
     """Return a seed; raise `FitError` for what is none."""
-    known = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not known or not 0 <= seed <= limits.MAX_SEED:
+    try:
+        number = -1 if isinstance(seed, bool | np.bool_) else operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number <= limits.MAX_SEED:
         raise FitError(
             f"seed {plain(repr(seed))}: must be a whole number from 0 to {limits.MAX_SEED}."
         )
-    return int(seed)
+    return number
 
 
 @contextmanager

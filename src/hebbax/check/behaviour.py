@@ -5,7 +5,7 @@ through, written ``(...)``. "B" is the second stimulus, whatever its name. What 
 trials, and the past of each is that of its session (`hebbax.check.trials`). A value that the trials
 do not determine (win-stay without a win, kernels of more than two alternatives) is NaN. Where only
 a part of the alternatives was offered, whether the last choice was repeated is asked of trials in
-which it was at hand.
+which it was at hand; a mean run is of the choices as they stand.
 """
 
 from itertools import pairwise

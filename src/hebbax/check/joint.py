@@ -69,7 +69,7 @@ class Joint:
         models: one row a model in the order of the comparison: whether it is ``as_good`` as the
             best, its stacking ``weight``, its ``probability`` with Monte Carlo error, its scores,
             the ``grade`` of its posterior, and of ``unchosen`` and ``chosen`` weights the four
-            numbers of `Averaged`.
+            numbers of `Averaged`, without the probability of a loss that the model declares.
         averaged: the same of all that are as good, by kind of weight; empty where all failed.
         sentence: the answer in words.
         verdicts: what the diagnostics say of each model, in that order.
@@ -95,6 +95,9 @@ def joint(compared: Comparison, posteriors: Mapping[str, xr.DataTree]) -> Joint 
     if said.sentence and any(spec_of(posterior).by for posterior in posteriors.values()):
         said = said._replace(sentence=f"{said.sentence} {OF_WHOM}")
     table = _table(compared, said.each, weight)
+    for kind in SUBJECTS:  # what a model declares has no probability
+        known = [name for name, one in found.items() if kind in one.declared]
+        table.loc[known, f"{kind}_probability"] = np.nan
     verdicts = {name: leading.verdicts[name] for name in leading.ranking}
     return Joint(leading.question, table, said.together, said.sentence, verdicts)
 

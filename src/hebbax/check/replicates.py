@@ -19,7 +19,7 @@ import numpy as np
 from hebbax.check.trials import Trials, only_best, ratio
 from hebbax.data import Sessions
 from hebbax.model.choices import Model
-from hebbax.simulation.contingency import Contingencies
+from hebbax.simulation.contingency import CERTAIN, Contingencies
 from hebbax.simulation.environment import Baiting, Environment, generate
 from hebbax.typing import Array, Key, Parameters
 
@@ -48,8 +48,11 @@ class RecordedTask:
         what was never chosen there."""
         recording = self.recording
         sizes = np.unique(recording.rewards[recording.valid])
+        known = self.contingencies
+        if len(sizes) == 1 and known.factor.any():  # estimated, by how often each was chosen
+            return np.zeros_like(known.log_odds)
         if (sizes > 0).sum() <= 1 and (sizes <= 0).sum() <= 1:
-            return self.contingencies.log_odds.round(DIGITS)
+            return known.log_odds.clip(-CERTAIN, CERTAIN).round(DIGITS)
         animal, trial = np.nonzero(recording.valid)
         cell = animal, self.blocks[animal, trial], recording.choices[animal, trial]
         total, count = np.zeros((2, *self.contingencies.log_odds.shape))

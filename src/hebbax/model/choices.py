@@ -225,10 +225,10 @@ def _check_rewards(spec: ModelSpec, sessions: Sessions) -> None:
         return
     other = sessions.valid & ~np.isin(sessions.rewards, spec.rewards)
     for animal, trial in np.argwhere(other)[:1]:
-        known = listed([f"{reward:g}" for reward in spec.rewards])
+        known = listed([f"{reward:.15g}" for reward in spec.rewards])
         raise ModelError(
             f"{spec.name}: {sessions.source}, animal {sessions.animals[animal]}, trial "
-            f"{trial + 1}: reward {sessions.rewards[animal, trial]:g} recorded; the parameters of "
+            f"{trial + 1}: reward {sessions.rewards[animal, trial]:.15g} given; the parameters of "
             f'this model have a meaning for rewards of {known} ("rewards" in its file).'
         )
 

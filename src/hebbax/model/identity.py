@@ -16,8 +16,9 @@ from hebbax.runs import differing
 def identity(spec: ModelSpec, data: str, settings: Mapping[str, Any], **seed: Any) -> dict:
     """Return what a fit is made of, as JSON holds it; ``data`` is `hebbax.data.data_hash`.
 
-    ``seed`` names the source of its random numbers, as in ``seed=0``. What a model says of itself,
-    and scales that were found from the data, are no part of it.
+    ``seed`` names the source of its random numbers, as in ``seed=0``. What a model says of itself
+    and of the recordings that it is for, and scales that were found from the data, are no part of
+    it.
     """
     model = comparable(asdict(spec))
     return json.loads(json.dumps({"data": data, **model, **seed, **differing.flat(settings)}))
@@ -26,7 +27,7 @@ def identity(spec: ModelSpec, data: str, settings: Mapping[str, Any], **seed: An
 def comparable(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a declared model bears on its posterior."""
     found = ("scales",) if spec.get("scaling") == "information" else ()
-    return {k: v for k, v in spec.items() if k not in ("text", "reason", *found)}
+    return {k: v for k, v in spec.items() if k not in ("text", "reason", "rewards", *found)}
 
 
 def difference(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:

@@ -186,6 +186,7 @@ class ModelSpec(Displayed):
             if isinstance(getattr(self, key), list):
                 object.__setattr__(self, key, tuple(getattr(self, key)))
         check(SCHEMA, {key: getattr(self, key) for key in _KEYS}, "ModelSpec", ModelError)
+        object.__setattr__(self, "rewards", tuple(map(float, self.rewards)))
         if not (self.rule or self.coefficients):
             object.__setattr__(self, "terms", tuple(map(_named, self.terms)))
             scales = {_named(term): scale for term, scale in self.scales.items()}
@@ -234,7 +235,9 @@ class ModelSpec(Displayed):
         scales = {term: scale for term, scale in self.scales.items() if term in terms}
         gone = set(self.members) - set(terms)
         by = {name: formula for name, formula in self.by.items() if name not in gone}
-        return replace(self, terms=terms, scales=scales, by=by, parameters={}, coefficients={})
+        return replace(
+            self, terms=terms, scales=scales, by=by, rewards=(), parameters={}, coefficients={}
+        )
 
     def shown(self) -> list[Part]:
         """Return name and reason, equation, words and priors."""

@@ -74,8 +74,13 @@ def fading(posterior: xr.DataTree) -> Fading:
     # Posterior and prior at once: one program.
     both = _of(np.concatenate([theta, prior]), model, signals(model, posterior))
     n = len(theta)
-    declared = frozenset(kind for kind in KINDS if (both.of(kind)[n:] > 0).all())
+    declared = frozenset(kind for kind in KINDS if _only_loss(both.of(kind)[n:]))
     return Fading(both.unchosen[:n], both.chosen[:n], declared)
+
+
+def _only_loss(drawn: np.ndarray) -> bool:
+    """Return whether weights lose by every draw, or keep all where a parameter is at its end."""
+    return bool((drawn >= 0).all() and (drawn > 0).any())
 
 
 def fading_of(model: Model, posterior: xr.DataTree) -> Fading:

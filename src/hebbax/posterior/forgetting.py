@@ -16,7 +16,7 @@ import xarray as xr
 from hebbax.model.effects import covariates_named
 from hebbax.model.spec import Declared
 from hebbax.posterior import alone, diagnostics, learning
-from hebbax.posterior.inference_data import covariates_of, spec_of
+from hebbax.posterior.inference_data import covariates_of, sessions_of, spec_of
 from hebbax.posterior.summary import INTERVAL, population_table, probability, samples_of
 from hebbax.posterior.verdict import Verdict
 from hebbax.rule.equivalent import TEMPERATURE, equivalent
@@ -250,8 +250,8 @@ def _at_no_reward(posterior: xr.DataTree, others: Sequence[str]) -> str:
     only = all(parse_term(term).reward > 0 for term in others)
     if not only or spec_of(posterior).reward != "raw":
         return ""
-    recorded = posterior.constant_data["reward"].to_numpy()
-    none = "" if (recorded == 0).any() else ", of which there is none"
+    sessions = sessions_of(posterior)
+    none = "" if (sessions.rewards[sessions.valid] == 0).any() else ", of which there is none"
     return f", which is that of a trial with a reward of zero{none}"
 
 

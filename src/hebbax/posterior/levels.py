@@ -8,6 +8,7 @@ sampled. Beside parameters and coefficients stand the losses that these make. A 
 of the draws, so that what two groups share drops out.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -183,25 +184,20 @@ def sentence(posterior: xr.DataTree, verdict: Verdict | None = None) -> str:
         return ""
     verdict = diagnostics.verdict_of(posterior, verdict)
     mark = "" if verdict.passed else f"{posterior.attrs['model']}{verdict.mark}:"
-    return " ".join(filter(None, [mark, _told_of(found), _slopes(posterior)]))
+    return " ".join(filter(None, [mark, _told_of(found), _slope(posterior)]))
 
 
-def _slopes(posterior: xr.DataTree) -> str:
-    """Return which covariates are numbers, whose groups lie on one line and differ all or none."""
-    recorded, formulas = covariates_of(posterior), spec_of(posterior).by
-    numbers = [
-        name
-        for name in covariates_named(formulas)
-        if not isinstance(recorded[name][0], str)
-        and not any(f"C({name}" in formula for formula in formulas.values())
-    ]
-    if not numbers:
+def _slope(posterior: xr.DataTree) -> str:
+    """Return that groups lie on one line and differ all or none, where all formulas are of one
+    covariate, a number as it stands."""
+    formulas = spec_of(posterior).by.values()
+    plain = {re.sub(r"\s|^center\(|\)$", "", formula) for formula in formulas}
+    name, recorded = next(iter(plain)), covariates_of(posterior)
+    if len(plain) > 1 or name not in recorded or isinstance(recorded[name][0], str):
         return ""
-    are = "is a number" if len(numbers) == 1 else "are numbers"
-    codes = " and ".join(f"C({name})" for name in numbers)
     return (
-        f"{' and '.join(numbers)} {are}, with one slope, so that what holds of two groups holds of "
-        f"all; where it is a code of groups, {codes} gives each a value of its own."
+        f"{name} is a number, with one slope, so that what holds of two groups holds of all; where "
+        f"it is a code of groups, C({name}) gives each a value of its own."
     )
 
 

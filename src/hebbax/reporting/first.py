@@ -136,7 +136,7 @@ def rests_on(found: Joint, animals: figures.Animals | None, score: Score | None,
     lost = {
         kind: one
         for kind, one in found.averaged.items()
-        if (shown[f"{kind}_probability"] > SURE).all()
+        if (shown[f"{kind}_probability"].fillna(1.0) > SURE).all()  # without one it is declared
     }
     if lost:
         whose = {_memory(one): WHOSE[kind] for kind, one in lost.items()}
