@@ -129,8 +129,7 @@ def _lived(recording: Sessions) -> Lived:
     if recording.n_sessions > 1:
         begins = jnp.asarray(recording.begins)
     if (recording.n_trials > recording.valid.sum(axis=1)).any():
-        whole = np.ones((*recording.choices.shape, recording.n_stimuli), dtype=bool)
-        offered = (whole if offered is None else offered) & recording.valid[..., None]
+        offered = recording.at_hand & recording.valid[..., None]
     shown = None if offered is None else jnp.asarray(offered)
     return Lived(begins, shown)
 
@@ -154,8 +153,7 @@ def own_past_trials(
     """Return choices ``(..., animal, trial)`` that are their own past, recorded or of free runs, as
     trials of each animal."""
     recording, best = experiment.recording, only_best(experiment.payoffs)
-    whole = np.ones((*recording.choices.shape, recording.n_stimuli), dtype=bool)
-    offered = whole if recording.offered is None else recording.offered > 0
+    offered = recording.at_hand
     return [
         Trials(
             choices[..., a, made],

@@ -131,6 +131,13 @@ class Sessions(Displayed):
             return np.ones(self.choices.shape, dtype=bool)
         return self.offered.sum(axis=-1) > 1
 
+    @property
+    def at_hand(self) -> np.ndarray:
+        """Whether a trial offered each alternative ``(animal, trial, stimulus)``."""
+        if self.offered is None:
+            return np.ones((*self.choices.shape, self.n_stimuli), dtype=bool)
+        return self.offered
+
     def observed(self, likelihood: Likelihood) -> np.ndarray:
         """Return ``(animal, trial)``: whether a trial says something under a likelihood."""
         if likelihood == "choice" or self.rejections is None:

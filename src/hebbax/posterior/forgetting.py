@@ -190,8 +190,7 @@ def forgetting_sentence(posterior: xr.DataTree, verdict: Verdict | None = None) 
     if not said:
         return ""
     verdict = diagnostics.verdict_of(posterior, verdict)
-    if not verdict.passed:
-        said.insert(0, f"{posterior.attrs['model']}{verdict.mark}:")
+    said.insert(0, verdict.before(posterior.attrs["model"]))
     terms = [
         str(term) for term in learning.taylor(posterior.posterior.to_dataset())["term"].to_numpy()
     ]
@@ -206,7 +205,7 @@ def forgetting_sentence(posterior: xr.DataTree, verdict: Verdict | None = None) 
             f"What {' and '.join(others)} make{'s' if len(others) == 1 else ''} of a weight is not "
             f"the same in every trial, and no part of this loss{_at_no_reward(posterior, others)}."
         )
-    return " ".join(said)
+    return " ".join(filter(None, said))
 
 
 def _of_function(posterior: xr.DataTree) -> list[str]:

@@ -183,7 +183,7 @@ def sentence(posterior: xr.DataTree, verdict: Verdict | None = None) -> str:
     if found is None:
         return ""
     verdict = diagnostics.verdict_of(posterior, verdict)
-    mark = "" if verdict.passed else f"{posterior.attrs['model']}{verdict.mark}:"
+    mark = verdict.before(posterior.attrs["model"])
     return " ".join(filter(None, [mark, _told_of(found), _slope(posterior)]))
 
 
@@ -202,6 +202,7 @@ def _slope(posterior: xr.DataTree) -> str:
 
 
 def _told_of(found: Levels) -> str:
+    """Return which groups differ in what, and how sure that is."""
     sure, pairs = [], 0
     for value, one, other, difference in _differences(found):
         pairs += 1

@@ -82,8 +82,8 @@ def sentence(posterior: xr.DataTree, verdict: Verdict | None = None) -> str:
     sits = "its prior sits" if len(found) == 1 else "their priors sit"
     values = ", ".join(value.sentence for value in found)
     keys = ", ".join(dict.fromkeys(value.key for value in found))
-    marked = "" if verdict.passed else f"{posterior.attrs['model']}{verdict.mark}: "
-    return f"{marked}Far out in {sits} {values}: in the model file raise {keys}."
+    said = f"Far out in {sits} {values}: in the model file raise {keys}."
+    return f"{verdict.before(posterior.attrs['model'])} {said}".lstrip()
 
 
 def _values(

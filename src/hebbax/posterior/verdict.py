@@ -90,6 +90,10 @@ class Verdict(Displayed):
         nothing."""
         return "" if self.passed else f" (this posterior {self.told})"
 
+    def before(self, name: str) -> str:
+        """Return what stands before sentences of a posterior that did not pass, else nothing."""
+        return "" if self.passed else f"{name}{self.mark}:"
+
     def called(self, name: str, joined: str = " ") -> str:
         """Return the name of a model, marked where its posterior did not pass."""
         return name if self.passed else f"{name}{joined}({self.told.removeprefix('is ')})"

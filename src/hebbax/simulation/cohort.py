@@ -140,8 +140,7 @@ def truth_table(
 def met(spec: ModelSpec) -> bool:
     """Return whether animals of a model meet stimuli one after the other, so that what they
     rejected is known: a softmax is of all that is offered, and a lapse of a whole trial."""
-    lapses = any(one.name == "lapse" for one in ChoiceModel.of(spec).parameters)
-    return not spec.kind.relative or (spec.readout == "accept" and not lapses)
+    return not spec.kind.relative or (spec.readout == "accept" and spec.lapse_scale == 0.0)
 
 
 def as_sessions(
@@ -157,13 +156,14 @@ def as_sessions(
     Each of the ``factors`` divides them in two groups, 1 and 2: the first by turns, the next by
     turns of two ..."""
     choices, rewards, rejections = map(np.asarray, made[:3])
+    rejected = rejections.astype(int) if met(spec) else None
     records = [
         Record(
             f"animal {a + 1}",
             choices[a],
             rewards[a],
             blocks,
-            rejections[a].astype(int) if met(spec) else None,
+            None if rejected is None else rejected[a],
             session,
             covariates={name: f"{1 + (a >> k) % 2}" for k, name in enumerate(factors)},
         )
