@@ -218,6 +218,18 @@ def test_what_failed_comes_with_what_to_do(case):
         assert verdict.remedies == (remedies.NO_NUTS,)
 
 
+def test_rules_that_a_shrinking_prior_leaves_open_are_weighed_by_terms():
+    changes, _ = FAILURES["chains apart"]
+    tree = posterior(**changes)
+    tree["posterior"] = tree.posterior.dataset.assign(theta_global_scale=abs(tree.posterior["a"]))
+    verdict = diagnose(tree)
+    assert verdict.remedies == (remedies.warm_up(650, shrinks=True),)
+    assert verdict.advised.endswith(
+        "the choices leave several rules open, and `hebbax terms` with the same `--model` says how "
+        "probable each is, by its evidence."
+    )
+
+
 def test_chains_that_have_met_are_asked_for_as_many_draws_as_they_need():
     """Autocorrelated draws: with the draws that are asked for they pass."""
     rng = np.random.default_rng(19)

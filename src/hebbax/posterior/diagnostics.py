@@ -19,6 +19,7 @@ import xarray as xr
 
 from hebbax.inference.convergence import MIN_CHAINS, MIN_DRAWS
 from hebbax.inference.pseudo_marginal import Settings
+from hebbax.model.priors import Shrinking
 from hebbax.posterior import measures, remedies
 from hebbax.posterior.learning import sampled
 from hebbax.posterior.stored import check_groups
@@ -160,7 +161,7 @@ def _sampled(posterior: xr.DataTree) -> Verdict:
         "draws": float(chains * n_draws),
     }
     few, met = n_draws < MIN_DRAWS, r_hat[0] <= MAX_R_HAT
-    warm_up = remedies.warm_up(_warmup(posterior))
+    warm_up = _longer(posterior)
     checks = [
         Check(chains < MIN_CHAINS, "one chain: R-hat needs two or more", remedies.CHAINS),
         Check(
@@ -200,6 +201,12 @@ def _sampled(posterior: xr.DataTree) -> Verdict:
 def _more(draws: int, effective: float) -> str:
     """Return what to do about too few effective draws of chains that have met."""
     return remedies.more_draws(draws, effective, MIN_ESS) if effective > 0 else remedies.DRAWS
+
+
+def _longer(posterior: xr.DataTree) -> str:
+    """Return what to do about chains that have not met."""
+    shrinks = any(str(name).endswith(Shrinking.sites[0]) for name in posterior.posterior.data_vars)
+    return remedies.warm_up(_warmup(posterior), shrinks=shrinks)
 
 
 def _warmup(posterior: xr.DataTree) -> int:
@@ -260,7 +267,7 @@ def _proposals(posterior: xr.DataTree) -> tuple[dict[str, float], list[Check], s
             not accepted >= MIN_ACCEPTED,
             f"{accepted:.1%} of the proposed {proposed} were accepted (at least "
             f"{MIN_ACCEPTED:.0%}), so that chains hardly forget where they are",
-            remedies.warm_up(_warmup(posterior)),
+            _longer(posterior),
         ),
         Check(
             not longest <= MAX_STAY,

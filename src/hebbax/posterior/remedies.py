@@ -19,12 +19,18 @@ LONGER = 4
 """So many times as long a warm-up is asked for."""
 
 
-def warm_up(before: int) -> str:
-    """Return that the chains, which had a warm-up of so many iterations, have not met."""
+def warm_up(before: int, *, shrinks: bool = False) -> str:
+    """Return that the chains, which had a warm-up of so many iterations, have not met; and of
+    a prior that ``shrinks``, which leaves most terms out, how open rules are weighed."""
+    open_rules = (
+        "`hebbax terms` with the same `--model` says how probable each is, by its evidence"
+        if shrinks
+        else "fewer terms or narrower priors tell more"
+    )
     return (
         f"the chains have not met: fit again with a longer warm-up (`--warmup {LONGER * before} "
-        "--force`); if they still do not meet, the choices leave several rules open, and fewer "
-        "terms or narrower priors tell more"
+        "--force`); if they still do not meet, the choices leave several rules open, and "
+        f"{open_rules}"
     )
 
 
