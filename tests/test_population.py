@@ -35,23 +35,23 @@ def test_coordinates_are_those_in_which_the_prior_is_standard_normal(prior):
     """There and back, and the density with its Jacobian, which is that of the sum over cells."""
     own = population.prior_of(_shrunk(prior, by={"w": "age", "preference": "age"}))
     keys = jax.random.split(jax.random.PRNGKey(0), 500)
-    drawn = jax.vmap(partial(population.draw_prior, prior=own))(keys)
-    white = jax.vmap(partial(population.whitened, own))(drawn)
-    back = jax.vmap(partial(population.coloured, own))(white)
+    drawn = jax.jit(jax.vmap(partial(population.draw_prior, prior=own)))(keys)
+    white = jax.jit(jax.vmap(partial(population.whitened, own)))(drawn)
+    back = jax.jit(jax.vmap(partial(population.coloured, own)))(white)
     np.testing.assert_allclose(back.mean, drawn.mean, rtol=1e-9)
     np.testing.assert_allclose(back.spread, drawn.spread, rtol=1e-9)
     np.testing.assert_allclose(white.effect, drawn.effect / np.array([0.2, 1.0]), rtol=1e-12)
     np.testing.assert_allclose(back.effect, drawn.effect, rtol=1e-12)
+
+    def coordinates(x, one):
+        parts = jnp.split(x, [one.mean.size, 2 * one.mean.size])
+        moved = population.whitened(own, Population(*parts, one.log_global))
+        return jnp.concatenate([moved.mean, moved.spread, moved.effect])
+
+    at, slopes = jax.jit(coordinates), jax.jit(jax.jacobian(coordinates))
     for one in (jax.tree.map(lambda leaf, k=k: leaf[k], drawn) for k in range(5)):
-
-        def coordinates(x, one=one):
-            parts = jnp.split(x, [one.mean.size, 2 * one.mean.size])
-            moved = population.whitened(own, Population(*parts, one.log_global))
-            return jnp.concatenate([moved.mean, moved.spread, moved.effect])
-
         x = jnp.concatenate([one.mean, one.spread, one.effect])
-        y, slope = coordinates(x), jax.jacobian(coordinates)(x)
-        expected = stats.norm.logpdf(y).sum() + np.linalg.slogdet(slope)[1]
+        expected = stats.norm.logpdf(at(x, one)).sum() + np.linalg.slogdet(slopes(x, one))[1]
         if own.shrinkage is not None:
             expected += shrinkage.log_prior_of_global(own.shrinkage, one.log_global)
         assert float(population.log_prior(own, one)) == pytest.approx(float(expected), rel=1e-9)

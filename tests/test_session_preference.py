@@ -2,6 +2,7 @@
 of models in which it does not vary."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -62,10 +63,10 @@ def by_levels(spec, sessions, values):
     plain = build_model(replace(spec, session_sd_scale=0.0), sessions)
     own = {name: value for name, value in values.items() if name != "session_sd"}
     sd = 0.3 * np.exp(np.asarray(values["session_sd"]))
+    of_trials = jax.jit(lambda own: plain.padded_distribution(own).log_prob(padded(plain)))
     log_p = []
     for level in LEVELS:
-        moved = own | {"preference": own["preference"] + level * sd}
-        each = plain.padded_distribution(moved).log_prob(padded(plain))
+        each = of_trials(own | {"preference": own["preference"] + level * sd})
         session = plain.sessions.session
         log_p.append([[each[a, session[a] == s].sum() for s in range(3)] for a in range(2)])
     weight = np.log(prior())[:, None, None]
@@ -84,16 +85,15 @@ def flat(model, values):
 @pytest.mark.parametrize("case", CASES)
 def test_the_density_is_the_sum_over_levels_in_every_session(case):
     spec, model, values = varying(case)
-    np.testing.assert_allclose(
-        log_likelihood_by_animal(model, values), by_levels(spec, recording(), values), rtol=1e-10
-    )
+    found = jax.jit(partial(log_likelihood_by_animal, model))(values)
+    np.testing.assert_allclose(found, by_levels(spec, recording(), values), rtol=1e-10)
 
 
 @pytest.mark.parametrize("case", ["with lapses", "weights and memory kept in part"])
 def test_the_sampler_has_the_same_density_slopes_and_information(case):
     spec, model, values = varying(case)
     phi = flat(model, values)
-    whole = expansion(model, phi)
+    whole = jax.jit(partial(expansion, model))(phi)
     expected = by_levels(spec, recording(), values)
     frame, trials = sampler.frame_of(model), sampler.trials_of(model)
     for a in range(2):

@@ -4,6 +4,7 @@ refused in one sentence, from whatever file."""
 import datetime
 import io
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ def test_a_declared_model_has_a_reason_a_prior_and_a_finite_density(name):
     model = build_model(spec, random_sessions(2))
     drawn = trace(seed(model, jax.random.PRNGKey(0))).get_trace()
     assert all(np.isfinite(np.asarray(site["value"])).all() for site in drawn.values())
-    value, gradient = jax.value_and_grad(lambda p: potential(model, p))(start(model))
+    value, gradient = jax.jit(jax.value_and_grad(partial(potential, model)))(start(model))
     assert np.isfinite(value)
     assert all(jnp.isfinite(g).all() for g in jax.tree.leaves(gradient))
 
