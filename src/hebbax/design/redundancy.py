@@ -101,7 +101,7 @@ def redundancy(key: Key, model: Model) -> Redundancy:
     return Redundancy(
         tuple(terms[j] for j in sorted(kept)),
         {term: merged[term] for term in terms if term in merged},
-        tuple(terms[j] for j in sorted(kept) if _shifts_all(model, j)),
+        tuple(terms[j] for j in _shift_all(model, sorted(kept))),
     )
 
 
@@ -132,17 +132,22 @@ def _less_own(slopes: np.ndarray, n_terms: int) -> np.ndarray:
     return rows[:, :n_terms] - own @ (own.T @ rows[:, :n_terms])
 
 
-def _shifts_all(model: Model, term: int) -> bool:
-    """Whether the term moves all weights alike where no other acts, and choices do not see that."""
-    if not model.kind.relative:
-        return False
+def _shift_all(model: Model, terms: list[int]) -> list[int]:
+    """Return which of the terms move all weights alike where no other acts, and choices do not see
+    that."""
+    if not terms or not model.kind.relative:
+        return []
     n = model.sessions.n_animals
     values = {g.name: jnp.zeros((n, *g.shape)) for g in model.groups}
-    size = model.groups[0].scales[term]
-    moved = {**values, "theta": values["theta"].at[:, term].set(0.1 * size)}
-    weights = np.asarray(model.weights(moved))
-    spread = np.ptp(weights, axis=-1).max()
-    return bool(np.abs(weights).max() > 0 and spread <= TOLERANCE * np.abs(weights).max())
+    coefficients = 0.1 * np.diag(model.groups[0].scales)[terms]
+
+    def weights(own: jax.Array) -> jax.Array:
+        return model.weights(values | {"theta": values["theta"] + own})
+
+    found = np.asarray(jax.jit(lambda rows: jax.lax.map(weights, rows))(coefficients))
+    by_term = found.reshape(len(terms), -1, found.shape[-1])
+    size, spread = np.abs(by_term).max((1, 2)), np.ptp(by_term, axis=-1).max(1)
+    return [terms[k] for k in np.flatnonzero((size > 0) & (spread <= TOLERANCE * size))]
 
 
 def combination(parts: dict[str, float]) -> str:
