@@ -151,12 +151,12 @@ def test_numbers_that_are_alternatives_are_not(names):
 QUESTIONS = {
     "capitals": (
         (["left", "LEFT", "right"], ["left", "LEFT", "right"] * 4, ONES),
-        '"left" and "LEFT" differ in capitals or blanks only, and count as 2 alternatives; if they '
+        '"left" and "LEFT" look alike, and count as 2 alternatives; if they '
         "are one, give them one name.",
     ),
     "blanks": (
         (["box 1", "box1", "box2"], ["box 1", "box1", "box2"] * 4, ONES),
-        '"box 1" and "box1" differ in capitals or blanks only, and count as 2 alternatives; if '
+        '"box 1" and "box1" look alike, and count as 2 alternatives; if '
         "they are one, give them one name.",
     ),
     "rare": (
@@ -196,7 +196,7 @@ def test_animals_that_differ_in_capitals_or_blanks_are_asked_about(names):
     records = [Record(name, np.array([0, 1, 0, 1]), np.array([1.0, 0, 0, 1])) for name in names]
     (question,) = describe(from_animals(records, ["A", "B"], "s")).questions
     assert question == (
-        f'"{names[0]}" and "{names[1]}" differ in capitals or blanks only, and count as 2 animals; '
+        f'"{names[0]}" and "{names[1]}" look alike, and count as 2 animals; '
         "if they are one, give them one name."
     )
 

@@ -169,6 +169,19 @@ def test_a_formula_of_excel_without_a_value_is_refused(tmp_path):
     )
 
 
+def test_merged_cells_of_excel_are_refused(tmp_path):
+    table = pd.DataFrame({"animal": "m", "choice": ["L", "R", "L"], "offered": ["L|R", "", ""]})
+    with pd.ExcelWriter(tmp_path / "x.xlsx") as book:
+        table.assign(reward=[1, 0, 1]).to_excel(book, index=False)
+        book.sheets["Sheet1"].merge_cells("C2:C4")
+    with pytest.raises(DataError) as problem:
+        hebbax.read(tmp_path / "x.xlsx")
+    assert str(problem.value) == (
+        "x.xlsx: cells C2:C4 are merged, of which all but the first are empty; part them, and fill "
+        "in every row."
+    )
+
+
 def test_a_formula_of_excel_that_gave_an_empty_text_is_an_empty_cell(tmp_path):
     """As a spreadsheet program stores it: text of no length, which openpyxl does not write."""
     table = pd.DataFrame({"animal": "m", "choice": ["L", "R", "=A9"], "reward": [1, 0, "=A9"]})

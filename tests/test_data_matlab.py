@@ -232,6 +232,12 @@ BAD_ORDERS = {
         [[0, 1]],
         "fly1: choice_order is 2 x 2 and reward_order is 1 x 2; both are trials x blocks.",
     ),
+    "lying": (
+        [[1, 2, 1]],
+        [[0, 1, 0]],
+        "fly1: choice_order is 1 x 3, one trial in each of 3 blocks; it is trials x blocks, so "
+        "transpose it where these are the trials of one block.",
+    ),
     "no rewards": (GOOD, None, "fly1: reward_order.mat is missing."),
     "no choices": (None, GOOD, "fly1: choice_order.mat is missing."),
     "NaN reward": (

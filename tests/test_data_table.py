@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from hebbax.data import data_hash, read
+from hebbax.data.trials import BY_NUMBER, BY_ROWS
 from hebbax.errors import DataError
 
 TRIALS = """animal,trial,choice,reward,block
@@ -140,7 +141,8 @@ def test_sessions_stand_in_the_order_of_their_labels(tmp_path, case):
     np.testing.assert_array_equal(sessions.choices[0], first)
     np.testing.assert_array_equal(sessions.session, [[0, 0, 1, 1]])
     np.testing.assert_array_equal(sessions.blocks, [[0, 0, 1, 1]])
-    assert len(sessions.notes) == ("text" in case)
+    by_rows = BY_ROWS if "text" in case else BY_NUMBER
+    assert sessions.notes == (by_rows,)
 
 
 def test_trials_of_sessions_may_start_again_or_go_on(tmp_path):
@@ -621,7 +623,107 @@ BAD_TABLES = {
         ", animal m, trial 3: follows trial 1; an omitted trial needs its row, with an empty "
         "choice.",
     ),
+    "encounters of another session": (
+        ENCOUNTERS + "m,1,A,0,\nm,2,B,0,\nm,1,A,1,1\nm,2,B,1,0\n",
+        ", animal m, trial 1: given twice, because the numbering starts again in row 4; number the "
+        "trials of an animal from its first to its last.",
+    ),
+    "encounters of a trial apart": (
+        ENCOUNTERS + "m,1,A,0,\nm,2,B,1,1\nm,3,B,0,\nm,2,A,0,\n",
+        ", animal m, trial 2: stands again in row 5, behind other trials; the encounters of a trial "
+        "follow each other, and trials are numbered through, or in each session of a column session.",
+    ),
+    "animals numbered anew in each group": (
+        "genotype,animal,trial,choice,reward\nwt,1,1,A,1\nwt,1,2,B,0\nko,1,1,A,1\nko,1,2,B,0\n",
+        ", animal 1, trial 1: given twice, because the numbering starts again in each genotype; if "
+        "animals are numbered anew there, give every animal a name of its own.",
+    ),
+    "a header one name short": (
+        "nr;animal;choice;reward\n1;7;1;0;0\n2;7;2;1;0\n",
+        ": rows have 5 cells and the header has 4; name every column.",
+    ),
+    "points between thousands": (
+        "animal;choice;reward\nm;A;1.500\nm;B;500\n",
+        ', animal m, trial 1, reward: "1.500" may be 1500 or a fraction; write it in one of these ways.',
+    ),
+    "a stimulus of trials": (
+        "animal,choice,reward,stimulus,accepted\nm,A,1,A,1\nm,B,0,A,1\n",
+        ': no column "trial"; found animal, choice, reward, stimulus, accepted; name another header '
+        "with --column trial=HEADER.",
+    ),
 }
+
+
+NOTES = {
+    "whole numbers in two ways": (
+        "m,1.0,1\nm,2,0\nn,,\nn,2.0,1\nn,NA,\n",
+        ("1", "2"),
+        ("NA was read as no choice, in 1 trials.",),
+    ),
+    "whole numbers with a comma": ('m,"1,0",1\nm,"2,0",0\n', ("1", "2"), ()),
+}
+
+
+@pytest.mark.parametrize("case", NOTES)
+def test_alternatives_that_programs_write_as_numbers_have_one_name(tmp_path, case):
+    rows, stimuli, notes = NOTES[case]
+    found = read(save(tmp_path, "n.csv", "animal,choice,reward\n" + rows))
+    assert found.stimuli == stimuli
+    assert found.notes[-len(notes) :] == notes if notes else len(found.notes) == 1
+
+
+UNREAD = {
+    "a stimulus of trials": (
+        "stimulus",
+        ["A|B"] * 4,
+        "If stimulus names the alternatives that were offered, type --column offered=stimulus: all "
+        "count as offered here.",
+    ),
+    "lists": (
+        "options",
+        [["A", "B"]] * 4,
+        "If options names the alternatives that were offered, add a column offered that names "
+        "them, as in A|B: all count as offered here.",
+    ),
+    "animals numbered anew": (
+        "genotype",
+        ["wt", "wt", "ko", "ko"],
+        "Animal m has several values of genotype; if animals are numbered anew in each, give every "
+        "animal a name of its own: those of one name count as one here.",
+    ),
+    "times of licks": ("licks", [[0.1, 0.2], [], [0.3], []], "Columns that were not read: licks."),
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_a_column_that_is_not_read_is_named_and_asked_about(case):
+    header, cells, question = UNREAD[case]
+    table = {"animal": "mmmm", "trial": [1, 2, 3, 4], "choice": "ABAB", "reward": [1, 0, 1, 0]}
+    found = read(pd.DataFrame({name: list(own) for name, own in (table | {header: cells}).items()}))
+    assert f"Columns that were not read: {header}." in found.notes
+    assert question in found.notes
+
+
+def test_offers_beside_omitted_trials_are_asked_about():
+    """pandas writes whole numbers with gaps as 1.0."""
+    left, right = [1, 2, np.nan, 3], [2, 3, np.nan, 1]
+    choice, reward = ["1", "3", "", "3"], [1, 0, np.nan, 1]
+    columns = {"animal": list("mmmm"), "trial": [1, 2, 3, 4], "choice": choice, "reward": reward}
+    more = {"animal": list("n"), "trial": [1], "choice": ["2"], "reward": [0.0]}
+    table = pd.concat(
+        [
+            pd.DataFrame(columns | {"left": left, "right": right}),
+            pd.DataFrame(more | {"left": [2.0], "right": [1.0]}),
+        ]
+    )
+    assert read(table).notes[-1].startswith("If left and right are the alternatives")
+
+
+def test_two_names_of_one_number_are_two_sessions(tmp_path):
+    text = SESSIONS + "m,1.1,1,A,1\nm,1.2,1,B,0\nm,1.10,1,A,1\n"
+    sessions = read(save(tmp_path, "s.csv", text))
+    np.testing.assert_array_equal(sessions.session, [[0, 1, 2]])
+    assert sessions.notes == (BY_ROWS,)
 
 
 def numbered(*animals):

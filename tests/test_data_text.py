@@ -75,7 +75,7 @@ FORMS = {
     "names of rows, by R": (
         "t.csv",
         joined(" ", [[str(k), *row] if k else row for k, row in enumerate(ROWS)]).encode(),
-        (BLANKS,),
+        (BLANKS, "Rows have one cell more than the header: the first was taken for their name."),
     ),
     "no trial": (
         "t.csv",

@@ -255,6 +255,8 @@ FORMULAS = {
     "I(age - age).",
     "0 + group": 'm: the formula "0 + group" of "w" takes out the constant, which is the population '
     "value; leave it in.",
+    "C(group, levels=['sham'])": 'm: the formula "C(group, levels=[\'sham\'])" of "w" cannot be '
+    "computed (Data has categories outside of the nominated levels (or t...).",
     "log(age - 3)": 'm: the formula "log(age - 3)" of "w" gives animal animal0 no finite number.',
     "log(age - 3.5)": 'm: the formula "log(age - 3.5)" of "w" gives animal animal0 no finite number.',
 }
@@ -265,6 +267,19 @@ def test_a_bad_formula_is_refused_in_one_sentence(formula):
     with pytest.raises(ModelError) as error:
         build_model(ModelSpec("m", ("x r", "w"), by={"w": formula}), sessions())
     assert str(error.value) == FORMULAS[formula]
+
+
+@pytest.mark.parametrize("name", ["center", "C", "log"])
+def test_a_column_may_be_called_as_a_function_is(name):
+    own = replace(sessions(), covariates={name: ("x", "y", "", "x")})
+    with pytest.raises(ModelError) as error:
+        build_model(ModelSpec("m", ("x r", "w"), by={"w": name}), own)
+    assert str(error.value) == (
+        f'm: the formula "{name}" of "w" needs "{name}", and animal animal2 has none.'
+    )
+    whole = replace(sessions(), covariates={name: ("x", "y", "y", "x")})
+    model = build_model(ModelSpec("m", ("x r", "w"), by={"w": name}), whole)
+    np.testing.assert_array_equal(model.effects.covariates, [[0], [1], [1], [0]])
 
 
 def test_what_cannot_have_effects_is_refused_in_one_sentence():
@@ -351,6 +366,8 @@ def test_a_formula_for_a_whole_rule_makes_a_model_of_another_name():
     assert (spec.name, spec.by) == ("m-by-group-age", {"x r": "group + age", "w": "group + age"})
     both = with_formula(ModelSpec("m", ("w",), habit_scale=1.0, by={"habit": "age"}), "group")
     assert both.by == {"habit": "age", "w": "group"}
+    beside = with_formula(ModelSpec("m", ("x r", "w"), by={"w": "age"}), "group")
+    assert beside.by == {"x r": "group", "w": "age + group"}
     with pytest.raises(ModelError, match=r'^m: has no rule that could differ by "group"\.$'):
         with_formula(ModelSpec("m", ()), "group")
 

@@ -14,6 +14,7 @@ from hebbax import data
 from hebbax.errors import FitError, HebbaxError
 from hebbax.inference import map, nuts, svi
 from hebbax.model.choices import build_model
+from hebbax.model.identity import difference, identity
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits, fitting, methods
 from hebbax.posterior import inference_data as posteriors
@@ -148,6 +149,17 @@ def test_what_differs_is_named_before_anything_is_fitted(
     assert (anew.result, anew.sentence) == (None, "")
     with pytest.raises(FitError, match=r"^m.nc: a finished fit of other data; ask for the same"):
         fits.prepare(random_sessions(5), [spec], tmp_path, seed, settings, anew=False)
+
+
+def test_scales_that_were_given_are_those_that_were_found():
+    """Scales from the choices are found anew, and are the same; others make another fit."""
+    plain = ModelSpec("m", ("x r", "w"), scaling="information")
+    found = replace(plain, scales={"x r": 0.3, "w": 0.1})
+    wide = replace(plain, scales={"x r": 3.0, "w": 1.0})
+    each = [identity(spec, "data", {}, seed=0) for spec in (plain, found, wide)]
+    assert difference(each[1], each[0]) is None
+    assert difference(each[1], each[1]) is None
+    assert difference(each[1], each[2]) is not None
 
 
 def test_what_was_found_finished_is_not_read_again(tmp_path, stored):

@@ -21,7 +21,7 @@ from hebbax.check.score import Score
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
-from hebbax.posterior.fading import Signals, fading, fading_of_animals, losses, signals
+from hebbax.posterior.fading import Fading, Signals, fading, fading_of_animals, losses, signals
 from hebbax.posterior.forgetting import forgetting
 from hebbax.posterior.inference_data import spec_attribute
 from hebbax.posterior.observed import BY_ANIMAL, of_each_animal
@@ -225,6 +225,39 @@ def test_models_as_good_as_the_best_are_those_too_near_to_choose_by():
     assert Score("q", table, pd.DataFrame(), verdicts).as_good == ["a", "b", "c"]
 
 
+def test_one_animal_leaves_its_models_even_weights():
+    """The best at its choices would take all the weight, however uncertain that is."""
+    table = pd.DataFrame(
+        {"difference": [0.0, -57.0], "animal_se": np.nan, "elpd": [-1.0, -58.0]}, ["a", "b"]
+    )
+    by_animal = pd.DataFrame({"m": [0.0, -57.0]}, ["a", "b"])
+    score = Score("a new animal", table, by_animal, {"a": PASSED, "b": PASSED})
+    assert joint.stacking(score, left_out=True) == {"a": 0.5, "b": 0.5}
+
+
+def test_draws_of_one_model_are_taken_as_they_are():
+    drawn = {"a": np.arange(601.0), "b": np.zeros(3)}
+    np.testing.assert_array_equal(joint.mixed(drawn, {"a": 1.0, "b": 0.0}), drawn["a"])
+
+
+def test_the_best_in_which_all_weights_stay_is_named_where_both_kinds_are_told():
+    """q-learning forgets the chosen, so that it is none."""
+    loss = {"forgetting": (0.5, 0.5), "q-learning": (0.0, 0.4), "null": (0.0, 0.0)}
+    found = {
+        name: Fading(np.full(9, unchosen), np.full(9, chosen), {"unchosen", "chosen"})
+        for name, (unchosen, chosen) in loss.items()
+    }
+    table = pd.DataFrame(
+        {"difference": [0.0, -7.7, -22.4], "animal_se": 2.0, "elpd": [-1.0, -8.7, -23.4]}, [*loss]
+    )
+    verdicts = dict.fromkeys(loss, PASSED)
+    score = Score("a new animal", table, pd.DataFrame(np.zeros((3, 3)), [*loss]), verdicts)
+    said = joint.answer(score, found, {"forgetting": 1.0}).sentence
+    assert said.endswith(
+        "null, the best in which they stay, is 22.4 nats behind (± 2.0 over animals)."
+    )
+
+
 def test_an_answer_is_written_with_numbers_of_every_model(tmp_path):
     """Two models of one recording; the better one by every animal has all the weight."""
     sessions, fits = replace(random_sessions(4), covariates={"age": (1.0, 4.0)}), {}
@@ -323,7 +356,11 @@ def test_an_answer_says_which_posteriors_are_imprecise():
 def test_the_second_sentence_does_not_say_again_which_models():
     apart = {"unchosen": YES, "chosen": NO}
     said = joint._said(
-        {"a": apart, "b": apart}, apart, "the 2 models", dict.fromkeys(apart, joint.NOTHING)
+        {"a": apart, "b": apart},
+        apart,
+        "the 2 models",
+        joint.SUBJECTS,
+        dict.fromkeys(apart, joint.NOTHING),
     )
     first, second = said.split(". ", 1)
     assert first.endswith("in the 2 models")

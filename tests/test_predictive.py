@@ -315,6 +315,9 @@ def test_the_best_stimulus_pays_most_and_not_most_often():
     alike = replace(task, recording=replace(recording, rewards=np.ones((1, len(choices)))))
     estimated = Contingencies(np.random.default_rng(0).normal(size=(1, 2, 3)), known.factor + 0.1)
     assert not replace(alike, contingencies=estimated).payoffs.any()
+    # An estimate of what was never chosen is its prior.
+    unknown = np.isnan(replace(sized, contingencies=estimated).payoffs)
+    np.testing.assert_array_equal(unknown, [[[0, 0, 0], [0, 0, 1]]])
 
 
 def test_animals_run_free_in_the_task_that_they_are_said_to_live_in():

@@ -76,6 +76,7 @@ def test_saturation_leaves_small_weights_alone_and_bounds_large_ones():
     assert (bounded <= MAX_WEIGHT).all()
     assert (jnp.diff(bounded) >= 0).all()
     np.testing.assert_allclose(saturate(-large), -bounded)
+    assert float(saturate(jnp.float32(1e9))) == pytest.approx(MAX_WEIGHT)
 
 
 @pytest.mark.parametrize("w", [-30.0, -4.3, -1.0, 0.0, 3.9, 4.01, 7.0])

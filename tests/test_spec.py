@@ -353,6 +353,15 @@ def test_the_default_scale_of_a_term_goes_by_its_factors():
     assert [spec.scale(term) for term in spec.terms] == [0.2, 0.2, 0.5, 0.3, 0.2, 0.2]
 
 
+def test_scales_of_no_term_and_too_few_that_were_found_are_refused():
+    sessions = random_sessions(2)
+    with pytest.raises(ModelError, match=r'^m: "scales" names the term "x w", which is not among'):
+        build_model(ModelSpec("m", ("x r", "w"), scales={"x w": 0.1}), sessions)
+    few = ModelSpec("m", ("x r", "w"), scaling="information", scales={"w": 0.3})
+    with pytest.raises(ModelError, match=r"^m: its prior scales come from the choices"):
+        build_model(few, sessions)
+
+
 def test_terms_have_one_name_however_they_are_written():
     spec = ModelSpec("mine", ("r x", "w x"), scales={"r x": 0.01})
     assert spec == ModelSpec("mine", ("x r", "x w"), scales={"x r": 0.01})

@@ -102,7 +102,8 @@ class Scores:
     @property
     def over_coin(self) -> "Gain":
         """By how much the trials are predicted better than by a fair coin, trial by trial."""
-        found = gain(self.table["trial by trial"].to_numpy(), self.table["coin"].to_numpy())
+        table = self.table[self.table["choices"] > 0]
+        found = gain(table["trial by trial"].to_numpy(), table["coin"].to_numpy())
         return found._replace(diagnostics=_worse(self.verdict))
 
     def gain(self, other: "Scores", column: str = "trial by trial") -> "Gain":
@@ -122,7 +123,9 @@ class Scores:
                 f"one score is {one.words} and the other {two.words}, of other trials or another "
                 "recording: they cannot be compared; give predictions of the same trials."
             )
-        found = gain(self.table[column].to_numpy(), other.table[column].to_numpy())
+        predicted = self.table["choices"] > 0  # of the others nothing was held out
+        own, its = (table.loc[predicted, column] for table in (self.table, other.table))
+        found = gain(own.to_numpy(), its.to_numpy())
         return found._replace(diagnostics=_worse(self.verdict, other.verdict))
 
 

@@ -133,14 +133,15 @@ def answer(score: Score, found: Mapping[str, Fading], weight: Mapping[str, float
     which = best if len(score.trusted) > 1 else f"the only model {only}"
     alike = f"the {len(as_good)} models that predict {score.question} best and are not told apart"
     told = f"{as_good[0]}, {which}" if len(as_good) == 1 else alike
-    sure = {
-        kind: Declared(
-            [name for name in as_good if kind in found[name].declared],
-            _without(score, [n for n, f in found.items() if not (f.of(kind) > 0).any()]),
-        )
-        for kind in SUBJECTS
-    }
-    said = _said({name: each[name] for name in as_good}, together, told, sure)
+    same = all(each[name]["chosen"] == each[name]["unchosen"] for name in as_good)
+    sure = {}
+    for kind in SUBJECTS:
+        models = [name for name in as_good if kind in found[name].declared]
+        kinds = list(SUBJECTS) if same else [kind]
+        stay = [n for n, f in found.items() if not any((f.of(one) > 0).any() for one in kinds)]
+        sure[kind] = Declared(models, _without(score, stay))
+    subjects = {"unchosen": ALIKE} if same else SUBJECTS
+    said = _said({name: each[name] for name in as_good}, together, told, subjects, sure)
     return Answer(each, together, said)
 
 
@@ -148,11 +149,10 @@ def _said(
     models: Mapping[str, Mapping[str, Averaged]],
     together: Mapping[str, Averaged],
     told: str,
+    subjects: Mapping[str, str],
     sure: Mapping[str, "Declared"],
 ) -> str:
-    """Return what is said of each kind of weight; once where no model tells them apart."""
-    same = all(one["chosen"] == one["unchosen"] for one in models.values())
-    subjects = {"unchosen": ALIKE} if same else SUBJECTS
+    """Return what is said of the weights of each of some ``subjects``, by kind."""
     again = "the same model" if len(models) == 1 else f"the same {len(models)} models"
     each = [
         sentence(
@@ -196,20 +196,24 @@ def averaged(drawn: np.ndarray) -> Averaged:
 
 
 def mixed(drawn: Mapping[str, np.ndarray], weight: Mapping[str, float]) -> np.ndarray:
-    """Return `DRAWS` or so of the mixture of some models' draws (sample,) by their weights."""
+    """Return `DRAWS` or so of the mixture of some models' draws (sample,) by their weights; of one
+    that has all the weight its draws as they are."""
     whole = sum(weight[name] for name in drawn)
     parts = []
     for name, own in drawn.items():
         n = round(DRAWS * (weight[name] / whole if whole > 0 else 1.0 / len(drawn)))
+        if n == DRAWS:
+            return own
         parts.append(own[np.linspace(0, len(own) - 1, n).round().astype(int)])
     return np.concatenate(parts)
 
 
 def stacking(score: Score, *, left_out: bool) -> dict[str, float]:
     """Return the stacking weight of each model that did not fail, zero of all that did;
-    even weights of those that are not told apart from the best where no animal was ``left_out``."""
+    even weights of those that are not told apart from the best where no animal was ``left_out``, or
+    one alone, whose best model would take all."""
     weight = dict.fromkeys(score.ranking, 0.0)
-    if not left_out:
+    if not left_out or score.by_animal.shape[1] < 2:
         return weight | dict.fromkeys(score.as_good, 1.0 / max(1, len(score.as_good)))
     if len(score.trusted) > 1:
         each = score.by_animal.loc[score.trusted]

@@ -116,7 +116,8 @@ class Recovery:
             chance = binom.sf(np.ceil(APART * n) - 1, n, 0.5)
             return (
                 f"Of every two models the right one is found in {APART:.0%} or more of their {n} "
-                f"cohorts (by chance in {chance:.2g} of such experiments, by each criterion)."
+                f"cohorts, by the better of both criteria (by chance in {chance:.2g} of such "
+                "experiments, by each)."
             )
         words = []
         for first, second in alike:
@@ -323,5 +324,6 @@ def _pairs(scores: dict[str, pd.DataFrame], true: pd.Series) -> pd.DataFrame:
             known = score[score.index.isin(own.index)]
             is_first = own[known.index] == first
             row[name] = ((known[first] > known[second]) == is_first).mean()
-        rows[first, second] = {**row, "n": len(own)}
+            row["n"] = min(row.get("n", np.inf), len(known))
+        rows[first, second] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["first", "second"])

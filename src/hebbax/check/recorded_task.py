@@ -76,6 +76,8 @@ def notes(task: RecordedTask, decision: Decision | None) -> tuple[str, ...]:
         said.append("Each session was taken as one block of constant reward probabilities.")
     if not armed(recording):
         said.append("Rewards other than 0 and 1 were recorded, so that there is no free run.")
+    if recording.rejections is not None:
+        said.append("Rejections are not checked, and animals are taken to meet all stimuli alike.")
     if recording.n_stimuli > 2:
         said.append("History kernels are those of two alternatives and stay empty.")
     return tuple(said)

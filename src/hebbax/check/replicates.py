@@ -44,20 +44,22 @@ class RecordedTask:
     @property
     def payoffs(self) -> np.ndarray:
         """What a choice of each stimulus pays in each block ``(animal, block, stimulus)``: the log
-        odds of a reward, or, where rewards are of several sizes, the mean of those recorded, NaN of
-        what was never chosen there."""
+        odds of a reward, or, where rewards are of several sizes, the mean of those recorded; NaN of
+        what was never chosen there, unless the probabilities are known."""
         recording = self.recording
         sizes = np.unique(recording.rewards[recording.valid])
         known = self.contingencies
-        if len(sizes) == 1 and known.factor.any():  # estimated, by how often each was chosen
+        estimated = known.factor.any()
+        if len(sizes) == 1 and estimated:  # by how often each was chosen
             return np.zeros_like(known.log_odds)
-        if (sizes > 0).sum() <= 1 and (sizes <= 0).sum() <= 1:
-            return known.log_odds.clip(-CERTAIN, CERTAIN).round(DIGITS)
         animal, trial = np.nonzero(recording.valid)
         cell = animal, self.blocks[animal, trial], recording.choices[animal, trial]
         total, count = np.zeros((2, *self.contingencies.log_odds.shape))
         np.add.at(total, cell, recording.rewards[animal, trial])
         np.add.at(count, cell, 1)
+        if (sizes > 0).sum() <= 1 and (sizes <= 0).sum() <= 1:
+            odds = known.log_odds.clip(-CERTAIN, CERTAIN).round(DIGITS)
+            return np.where(count > 0, odds, np.nan) if estimated else odds
         return ratio(total, count)
 
 

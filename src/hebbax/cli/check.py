@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
@@ -72,6 +73,8 @@ def _table(result: predictive.Check) -> Table:
             last = row["kind"]
             shown.add_section()
             shown.add_row(Text(last, style="bold"))
+        if pd.isna(row["observed"]):
+            continue
         shown.add_row(
             row["statistic"],
             f"{row['observed']:.3f}",

@@ -1,5 +1,8 @@
 """What the terminal shows: sentences and tables, every name as it stands."""
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -31,10 +34,17 @@ def print_table(table: Table, console: Console = CONSOLE) -> None:
 def table(name: str, values: pd.DataFrame) -> Table:
     """Return a table of numbers for the terminal."""
     table = Table(name, *map(str, values.columns))
-    for label, row in values.iterrows():
+    for label, *row in values.itertuples(name=None):
         key = " ".join(map(str, label)) if isinstance(label, tuple) else str(label)
-        table.add_row(key, *(v if isinstance(v, str) else f"{v:.3f}" for v in row))
+        table.add_row(key, *map(_cell, row))
     return table
+
+
+def _cell(value: Any) -> str:
+    """Return a cell of a table: names and whole numbers as they are, empty where nothing is."""
+    if isinstance(value, str | int | np.integer):
+        return str(value)
+    return "" if pd.isna(value) else f"{value:.3f}"
 
 
 def score_table(score: Score) -> Table:
@@ -54,4 +64,6 @@ def _shown(column: str, value: float, n_animals: int) -> str:
     """Return a cell of a score for the terminal."""
     if column == "animals_better":
         return "" if pd.isna(value) else f"{value} of {n_animals}"
-    return f"{value}" if column == "bad_k" else f"{value:.1f}"
+    if column == "bad_k":
+        return f"{value}"
+    return "" if pd.isna(value) else f"{value:.1f}"

@@ -1,6 +1,7 @@
 """Columns of a table as names and numbers, and what stands for no choice."""
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from numbers import Real
@@ -26,6 +27,9 @@ NAMES = (str, bool, np.bool_, Real, Decimal, date)
 TIMES = re.compile(r"\d{4}-\d\d?-\d\d?|\d{1,2}[:/]\d\d")
 """How a time or a date begins."""
 
+WHOLE = re.compile(r"-?[0-9]+([.,]0)?")
+"""A whole number, as a program may write it."""
+
 
 def convert(table: pd.DataFrame, separator: str, source: str) -> list[str]:
     """Make names of the columns of names and numbers of those of numbers; return notes."""
@@ -46,8 +50,8 @@ def convert(table: pd.DataFrame, separator: str, source: str) -> list[str]:
 
 
 def read_labels(values: pd.Series, name: str, source: str) -> pd.Series:
-    """Return names as a person would write them, None where empty: where all are whole numbers with
-    .0, as pandas writes a column with gaps, they lose it; names that are text stay as they are.
+    """Return names as a person would write them, None where empty: where all are whole numbers,
+    those with .0 lose it, as programs write it in a column with gaps; other names stay as they are.
 
     Raises `DataError` for the first cell of a typed table that is no name: bytes, a list, ...
     """
@@ -57,10 +61,15 @@ def read_labels(values: pd.Series, name: str, source: str) -> pd.Series:
                 f"{source}, row {row}, {name}: {type(value).__name__} given; a name is text, a "
                 "number or a date."
             )
+    return pd.Series(names_of(values), values.index, dtype=object)
+
+
+def names_of(values: Iterable[Any]) -> list[str | None]:
+    """Return what `read_labels` does, of cells of any kind."""
     names = [_label(value) for value in values]
-    if all(name is None or re.fullmatch(r"-?\d+\.0", name) for name in names):
-        names = [name and name.removesuffix(".0") for name in names]
-    return pd.Series(names, values.index, dtype=object)
+    if all(name is None or name in MISSING or WHOLE.fullmatch(name) for name in names):
+        names = [name and re.sub(r"[.,]0$", "", name) for name in names]
+    return names
 
 
 def _label(value: Any) -> str | None:

@@ -12,8 +12,10 @@ import io
 import json
 import math
 import os
+import re
 import struct
 import sys
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,6 +80,9 @@ def load_matlab_hdf5(path: str, most: dict[str, int]) -> Loaded:
                 continue
             kind = held.attrs.get("MATLAB_class", b"")
             kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+            if "MATLAB_sparse" in held.attrs:
+                kinds[name] = "sparse"
+                continue
             if not isinstance(held, h5py.Dataset) or kind not in NUMERIC:
                 kinds[name] = kind or "other"
                 continue
@@ -148,10 +153,24 @@ def load_excel(path: str, most: dict[str, int]) -> Loaded:
             book.worksheets[0].reset_dimensions()  # some programs write others than they filled
         both = zip(values.worksheets[0].rows, formulas.worksheets[0].rows, strict=True)
         rows = [excel_row(*row) for row in both]
+    refuse_merged(path, values.worksheets[0])
     cells = pd.DataFrame(rows, dtype=object)
     header = ["" if pd.isna(value) else str(value) for value in cells.iloc[0]] if rows else []
     columns = columns_of(cells.iloc[1:], most)
     return {"columns": columns, "attrs": {"sheets": names, "header": header}}, {}
+
+
+def refuse_merged(path: str, sheet: Any) -> None:
+    """Raise `RefusedError` for cells of a sheet that are merged below its header: all of them but
+    the first would look empty."""
+    with zipfile.ZipFile(path) as archive:
+        text = archive.read(sheet._worksheet_path).decode("utf-8", errors="replace")
+    for cells, last in re.findall(r'<(?:\w+:)?mergeCell ref="([A-Z]+[0-9]+:[A-Z]+([0-9]+))"', text):
+        if int(last) > 1:
+            raise RefusedError(
+                f"cells {cells} are merged, of which all but the first are empty; part them, and "
+                "fill in every row"
+            )
 
 
 def excel_row(stored: Sequence[Any], written: Sequence[Any]) -> list:

@@ -57,12 +57,11 @@ def typed_table(table: pd.DataFrame, name: str, first: int) -> pd.DataFrame:
     return table.set_axis(headers, axis=1).set_axis(rows, axis=0).dropna(how="all")
 
 
-def with_single_values(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of a table none of whose cells holds several values, as times of licks
-    do."""
+def with_several_values(table: pd.DataFrame) -> list[str]:
+    """Return the columns of a table whose cells hold several values, as times of licks do."""
     kinds = {header: pd.api.types.infer_dtype(table[header]) for header in table.columns}
     odd = [header for header, kind in kinds.items() if kind.startswith(("mixed", "unknown"))]
-    return table.drop(columns=[one for one in odd if table[one].map(_holds_several).any()])
+    return [one for one in odd if table[one].map(_holds_several).any()]
 
 
 def _holds_several(cell: Any) -> bool:

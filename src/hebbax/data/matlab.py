@@ -194,6 +194,12 @@ def _read_order(folder: Path, chosen: Content, rewarded: Content) -> Record:
             f"{folder.name}: choice_order is {_shape(choices)} and reward_order is "
             f"{_shape(rewards)}; both are trials x blocks."
         )
+    if choices.shape[0] == 1 < choices.shape[1]:
+        raise DataError(
+            f"{folder.name}: choice_order is {_shape(choices)}, one trial in each of "
+            f"{choices.shape[1]} blocks; it is trials x blocks, so transpose it where "
+            "these are the trials of one block."
+        )
     finite = np.isfinite(choices)
     whole = finite & (np.floor(choices) == choices) & (choices >= 0)
     allowed = "0 = no choice and whole numbers from 1 are allowed"

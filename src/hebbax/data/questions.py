@@ -1,6 +1,7 @@
 """Values that look like something else than they are taken for: asked about, not guessed."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 import numpy as np
@@ -68,18 +69,28 @@ def _is_code(name: str, names: tuple[str, ...]) -> bool:
 
 
 def _alike(names: tuple[str, ...], kind: str) -> Iterator[str]:
-    """Ask about animals or alternatives, as ``kind`` says, that differ in capitals or blanks
-    only."""
+    """Ask about animals or alternatives, as ``kind`` says, that look alike: they differ in capitals
+    or blanks only, or in how a letter, a dash or a number is written."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault("".join(name.casefold().split()), []).append(name)
+        groups.setdefault(_looks(name), []).append(name)
     for alike in groups.values():
         if len(alike) > 1:
             quoted = " and ".join(f'"{name}"' for name in alike)
             yield (
-                f"{quoted} differ in capitals or blanks only, and count as {len(alike)} {kind}; if "
-                "they are one, give them one name."
+                f"{quoted} look alike, and count as {len(alike)} {kind}; if they are one, give "
+                "them one name."
             )
+
+
+def _looks(name: str) -> str:
+    text = unicodedata.normalize("NFKC", name).replace("\u2212", "-")
+    text = "".join(text.casefold().split())
+    return (
+        f"{float(text):g}"
+        if re.fullmatch(r"-?[0-9]+([.,][0-9]*)?", text.replace(",", "."))
+        else text
+    )
 
 
 def _rare(sessions: Sessions) -> Iterator[str]:

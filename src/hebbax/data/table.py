@@ -12,7 +12,7 @@ from hebbax.data import laws
 from hebbax.data.cells import convert, omit
 from hebbax.data.columns import read_any
 from hebbax.data.covariates import covariates_of
-from hebbax.data.frames import with_single_values
+from hebbax.data.frames import with_several_values
 from hebbax.data.headers import FIELDS, assign
 from hebbax.data.names import check_names
 from hebbax.data.offers import Names, offered_matrix, read_offers
@@ -56,12 +56,15 @@ def sessions_of_table(grid: Grid, name: str, meaning: Meaning) -> Sessions:
     fields, taken = assign(list(grid.table.columns), meaning.columns, name)
     if grid.table.empty:
         raise DataError(f"{name}: the table has a header and no rows.")
-    others = with_single_values(grid.table.drop(columns=list(fields.values())))
+    others = grid.table.drop(columns=list(fields.values()))
+    several = with_several_values(others)
+    others = others.drop(columns=several)
     table = pd.DataFrame({field: grid.table[header] for field, header in fields.items()})
     notes = [*grid.notes, *taken, *convert(table, grid.separator, name)]
     encounters = _one_row_an_encounter(table, notes, name)
     if encounters:
         _refuse_of_trials(table, meaning, name)
+        _check_adjacent(table, _parts(others, fields, grid.table), name)
     else:
         notes += omit(table, meaning.no_choice, name)
         check_restarts(table, _parts(others, fields, grid.table), name)
@@ -83,7 +86,7 @@ def sessions_of_table(grid: Grid, name: str, meaning: Meaning) -> Sessions:
         )
         own = {covariate: values[str(animal)] for covariate, values in kept.items()}
         records.append(replace(record, covariates=own))
-    notes += [*read, *unread_notes(unread, table)]
+    notes += [*read, *unread_notes(unread, several, table)]
     return from_animals(records, stimuli, name, notes)
 
 
@@ -134,6 +137,22 @@ def _refuse_of_trials(table: pd.DataFrame, meaning: Meaning, source: str) -> Non
                 f"{source}: has columns accepted and {field}; {field} is for one row a trial, and "
                 "in encounters an animal is offered what it meets."
             )
+
+
+def _check_adjacent(table: pd.DataFrame, parts: Mapping[str, pd.Series], source: str) -> None:
+    """Raise `DataError` where the encounters of a trial do not follow each other."""
+    unit = ["animal", *(["session"] if "session" in table else [])]
+    own = table.sort_values("animal", kind="stable")[[*unit, "trial"]]
+    begins = own[(own != own.shift()).any(axis=1)]
+    check_restarts(begins, parts, source)
+    again = begins[begins.duplicated()]
+    if len(again):
+        row = again.iloc[0]
+        raise DataError(
+            f"{source}, animal {row['animal']}, {called(row)}: stands again in row "
+            f"{again.index[0]}, behind other trials; the encounters of a trial follow each other, "
+            "and trials are numbered through, or in each session of a column session."
+        )
 
 
 def _parts(

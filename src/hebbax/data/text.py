@@ -71,7 +71,7 @@ def read_grid(path: Path, name: str, known: Known) -> Grid:
     """
     text, notes = _decoded(_bytes(path, name), name)
     separator, lines = _lines(text, name, known)
-    usual = next((sep for end, sep in USUAL.items() if end in path.suffixes), None)
+    usual = next((sep for end, sep in USUAL.items() if end in map(str.lower, path.suffixes)), None)
     if separator != usual and len(lines[0].cells) > 1:
         notes.append(f"Columns are separated by {SEPARATORS[separator]}.")
     header, *rows = lines
@@ -81,7 +81,16 @@ def read_grid(path: Path, name: str, known: Known) -> Grid:
             f'{name}: has one column, "{plain(header.cells[0])}"; columns are separated by '
             f"{', '.join(most)} or {last}."
         )
-    return Grid(_table(header.cells, rows, name), separator, notes)
+    cells = header.cells[: max((k for k, one in enumerate(header.cells, 1) if one), default=1)]
+    if _named_rows(rows, len(cells)):
+        if not known(cells[0]):
+            raise DataError(
+                f"{name}: rows have {len(cells) + 1} cells and the header has {len(cells)}; name "
+                "every column."
+            )
+        notes.append("Rows have one cell more than the header: the first was taken for their name.")
+        cells = ["", *cells]
+    return Grid(_table(cells, rows, name), separator, notes)
 
 
 def _bytes(path: Path, name: str) -> bytes:
@@ -228,12 +237,7 @@ def _split(file: io.StringIO, separator: str, skipped: int, name: str) -> Iterat
 
 def _table(header: list[str], rows: list[Line], name: str) -> pd.DataFrame:
     """Return rows as a table; raise `DataError` where one has another number of cells."""
-    while len(header) > 1 and not header[-1]:
-        header = header[:-1]
     n = len(header)
-    if _named_rows(rows, n):
-        header = ["", *header]
-        n += 1
     _refuse_comments(rows, name)
     for number, cells in rows:
         if len(cells) < n or any(cells[n:]):

@@ -18,6 +18,12 @@ from hebbax.validation.quoting import plain
 PARTS = ("session", "day", "date", "run", "block", "phase", "experiment")
 """Words of a header of what an animal's trials may be parted into."""
 
+OF_ANIMALS = ("genotype", "group", "strain", "sex", "cohort", "batch", "litter", "cage", "species")
+"""Words of a header of what an animal has one of: several say that a name is used again."""
+
+BY_ROWS = "Sessions are named by text: those of each animal were taken in the order of their rows."
+BY_NUMBER = "Sessions were taken in the order of their numbers or dates, not in that of their rows."
+
 
 def called(row: pd.Series) -> str:
     """Return how messages call the trial of a row: with its session, where the table has any."""
@@ -43,17 +49,22 @@ def number_sessions(table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
         place = pd.Series(np.arange(len(table)), table.index)
         key = place.groupby([table["animal"], table["session"]], sort=False).transform("min")
     numbers = key.groupby(table["animal"], sort=False).rank(method="dense").astype(int) - 1
-    note = "Sessions are named by text: those of each animal were taken in the order of their rows."
-    return numbers, [note] if order is None and numbers.any() else []
+    if order is None:
+        return numbers, [BY_ROWS] if numbers.any() else []
+    back = numbers.groupby(table["animal"], sort=False).diff() < 0
+    return numbers, [BY_NUMBER] if back.any() else []
 
 
 def _order(labels: Sequence[str]) -> dict[str, int] | None:
-    """Return the place of each label among numbers or dates; None where one is neither."""
+    """Return the place of each label among numbers or dates; None where one is neither, or two are
+    the same one."""
     number = all(re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", label) for label in labels)
     try:
         moments: list[Any] = [(Decimal if number else datetime.fromisoformat)(x) for x in labels]
         places = {moment: place for place, moment in enumerate(sorted(set(moments)))}
     except (ValueError, TypeError):  # no date, or some with a time zone and some without
+        return None
+    if len(places) < len(labels):  # 1.1 and 1.10: two names, and no numbers
         return None
     return {label: places[moment] for label, moment in zip(labels, moments, strict=True)}
 
@@ -129,8 +140,15 @@ def check_restarts(table: pd.DataFrame, parts: Mapping[str, pd.Series], source: 
     where = f"{source}, animal {row['animal']}, {called(row)}: given twice, because the numbering "
     again = f"number the trials of {'a session' if 'session' in table else 'an animal'} from its "
     for header, values in parts.items():
-        likely = any(part in simple(header) for part in PARTS)
-        if likely and not table.assign(part=values).duplicated([*within, "part", "trial"]).any():
+        likely, animals = (any(w in simple(header) for w in words) for words in (PARTS, OF_ANIMALS))
+        if table.assign(part=values).duplicated([*within, "part", "trial"]).any():
+            continue
+        if animals:
+            raise DataError(
+                f"{where}starts again in each {header}; if animals are numbered anew there, give "
+                "every animal a name of its own."
+            )
+        if likely:
             session = f"if that is a session, type {option('column', f'session={header}')}, else "
             raise DataError(
                 f"{where}starts again in each {header}; {'' if 'session' in table else session}"

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from hebbax.data.cells import names_of
 from hebbax.data.headers import listed, option, simple
 from hebbax.data.offers import SEPARATOR
+from hebbax.data.trials import OF_ANIMALS
 
 FORCED = ("forced", "instructed", "guided")
 """Words of a header of trials in which the animal had no choice."""
@@ -16,19 +18,22 @@ FREE = "free"
 SESSIONS = ("session", "day", "date", "visit", "run")
 """Words of a header that may name sessions."""
 
-OFFERED = ("offer", "available", "options")
+OFFERED = ("offer", "available", "options", "stimul")
 """Words of a header of the alternatives that a trial let the animal choose from."""
 
 
-def unread_notes(others: pd.DataFrame, table: pd.DataFrame) -> list[str]:
-    """Return notes on the columns ``others`` of a table whose fields are ``table``."""
+def unread_notes(others: pd.DataFrame, several: Sequence[str], table: pd.DataFrame) -> list[str]:
+    """Return notes on the columns ``others`` of a table whose fields are ``table``, and on those
+    whose cells hold ``several`` values."""
     named = [header for header in map(str, others) if header]
-    notes = [f"Columns that were not read: {listed(named)}."] if named else []
+    unread = [*named, *several]
+    notes = [f"Columns that were not read: {listed(unread)}."] if unread else []
+    notes += _used_again(others[named], table["animal"])
     if "session" not in table:
         notes += _sessions(others[named], table["animal"])
     if "choice" in table:
         notes += [] if "forced" in table or "offered" in table else _forced(named)
-        notes += [] if "offered" in table else _offered(others[named], table["choice"])
+        notes += [] if "offered" in table else _offered(others[named], several, table["choice"])
     return notes
 
 
@@ -50,6 +55,18 @@ def _sessions(others: pd.DataFrame, animals: pd.Series) -> Iterator[str]:
             )
 
 
+def _used_again(others: pd.DataFrame, animals: pd.Series) -> Iterator[str]:
+    """Ask about names of animals that may stand for another one in each group."""
+    for header in (name for name in map(str, others) if _has(name, OF_ANIMALS)):
+        several = others[header].astype(str).groupby(animals, sort=False).nunique() > 1
+        if several.any():
+            animal = several.idxmax()
+            yield (
+                f"Animal {animal} has several values of {header}; if animals are numbered anew in "
+                "each, give every animal a name of its own: those of one name count as one here."
+            )
+
+
 def _forced(named: Sequence[str]) -> Iterator[str]:
     """Ask about columns that may say which trials were forced."""
     for header in named:
@@ -65,8 +82,9 @@ def _forced(named: Sequence[str]) -> Iterator[str]:
             )
 
 
-def _offered(others: pd.DataFrame, choices: pd.Series) -> Iterator[str]:
+def _offered(others: pd.DataFrame, several: Sequence[str], choices: pd.Series) -> Iterator[str]:
     """Ask about columns that may say what a trial offered."""
+    lists = [header for header in several if _has(header, OFFERED)]
     for header in map(str, others):
         cells = others[header].dropna().astype(str)
         if _has(header, OFFERED) and cells.str.contains(SEPARATOR, regex=False).any():
@@ -74,19 +92,20 @@ def _offered(others: pd.DataFrame, choices: pd.Series) -> Iterator[str]:
                 f"If {header} names the alternatives that were offered, type "
                 f"{option('column', f'offered={header}')}: all count as offered here."
             )
-    found = _names_of_alternatives(others, choices)
+    found = lists or _names_of_alternatives(others, choices)
     if found:
+        verb = "are" if len(found) > 1 else "names"
+        example = SEPARATOR.join(sorted(set(choices.dropna()))[:2])
         yield (
-            f"If {' and '.join(found)} are the alternatives that were offered, add a column "
-            f"offered that names them, as in {SEPARATOR.join(sorted(set(choices.dropna()))[:2])}: "
-            "all count as offered here."
+            f"If {' and '.join(found)} {verb} the alternatives that were offered, add a column "
+            f"offered that names them, as in {example}: all count as offered here."
         )
 
 
 def _names_of_alternatives(others: pd.DataFrame, choices: pd.Series) -> list[str]:
     """Return the columns that hold names of alternatives, where each choice is among them."""
     made = choices.dropna()
-    cells = others.loc[made.index].astype(str)
+    cells = others.loc[made.index].apply(names_of)
     found = [name for name in map(str, cells) if set(cells[name]) <= set(made)]
     if len(found) < 2 or made.nunique() < 3:
         return []

@@ -86,8 +86,9 @@ class Identifiability:
         """The answer in words."""
         given = len(self.terms) + len(self.redundancy.merged)
         rank = (
-            f"{self.animals} animal{'s' if self.animals > 1 else ''} and {self.choices} choices "
-            f"can tell apart {len(self.terms)} of {given} candidate terms."
+            f"{self.animals} animal{'s' if self.animals > 1 else ''} and {self.choices} "
+            f"choice{'s' if self.choices > 1 else ''} can tell apart "
+            f"{min(self.choices, len(self.terms))} of {given} candidate terms."
         )
         return " ".join([rank, *self._forgetting(), *self._unknown(), self._weakest])
 

@@ -20,9 +20,8 @@ def comparison(score: Score) -> Figure:
     )
     for y, name in enumerate(models):
         row, colour = score.table.loc[name], model_colour(name)
-        left.errorbar(
-            row["difference"], y, xerr=row["animal_se"], fmt="none", ecolor=colour, linewidth=1
-        )
+        thin = {"ecolor": colour, "linewidth": 1, "capsize": 5}  # to be seen within a thick one
+        left.errorbar(row["difference"], y, xerr=row["animal_se"], fmt="none", **thin)
         left.plot(row["difference"], y, "o", color=colour)
         for error in parts:
             thick = {"ecolor": colour, "linewidth": 3}

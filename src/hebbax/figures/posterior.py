@@ -168,7 +168,7 @@ def _loss(posterior: xr.DataTree, term: Forgetting) -> _Panel:
 
 def _memories(ax: Axes, term: Forgetting, order: np.ndarray, colour: str) -> None:
     """Draw the memory of each animal, in trials, on a log scale that holds every end of an interval
-    that is a memory; one that leaves on the right includes no forgetting."""
+    that is a memory; one that leaves on the right includes a loss of zero."""
     rows = [(y, term.animals[:, k], colour) for y, k in enumerate(order)]
     if term.population is not None:
         rows.append((-1, term.population, "black"))

@@ -37,8 +37,8 @@ MOST_NAMES = 16
 MOST_ANIMALS = 24
 """Choice curves of more animals than this do not fit a picture."""
 
-MOST_LABELS = 8
-"""Reward probabilities of more blocks and stimuli than this do not fit above a choice curve."""
+MOST_LETTERS = 58
+"""Letters that fit above a choice curve, for the reward probabilities of its blocks."""
 
 
 def predictive(check: Check) -> dict[str, Callable[[], Figure]]:
@@ -118,13 +118,15 @@ def checks(check: Check) -> Figure:
 def _panels(check: Check) -> list[Callable[[Axes], None]]:
     """Return what draws each panel of `checks`, of statistics that are known."""
     panels: list[Callable[[Axes], None]] = []
-    if (check.curves["statistic"] == f"choices of {check.stimuli[1]} by block").any():
+    by_block = check.curves["statistic"] == f"choices of {check.stimuli[1]} by block"
+    if (by_block & (check.curves["kind"] == FREE)).any():
         panels.append(partial(_matching, check=check))
     for name, label in (
         ("win-stay", "P(stay | rewarded)"),
         ("lose-switch", "P(switch | not rewarded)"),
     ):
-        panels.append(partial(_by_animal, check=check, name=name, label=label))
+        if check.table.loc[check.table["statistic"] == name, "observed"].notna().any():
+            panels.append(partial(_by_animal, check=check, name=name, label=label))
     lag = "lag (choices)"
     for name, x, y in (
         ("run lengths", "equal choices in a row, n", "P(run of n or more)"),
@@ -160,11 +162,12 @@ def _bands(ax: Axes, check: Check, animal: str | None, name: str, marker: str = 
     ahead."""
     colour = model_colour(check.model)
     free, step = (_curve(check, animal, kind, name) for kind in (FREE, ONE_STEP))
-    ends = free["5 %"].to_numpy(), free["95 %"].to_numpy()
-    label = "free running, 90 %"
-    ax.fill_between(free["at"].to_numpy(), *ends, color=colour, alpha=0.3, linewidth=0, label=label)
-    for end in ("5 %", "95 %"):
-        label = "one step ahead, 90 %" if end == "5 %" else "_"
+    if len(free):
+        ends = free["5 %"].to_numpy(), free["95 %"].to_numpy()
+        band: dict[str, Any] = {"color": colour, "alpha": 0.3, "linewidth": 0, "label": LEGEND[0]}
+        ax.fill_between(free["at"].to_numpy(), *ends, **band)
+    for end in ("5 %", "95 %") if len(step) else ():
+        label = LEGEND[1] if end == "5 %" else "_"
         ax.plot(step["at"], step[end], color=colour, linewidth=1, linestyle="--", label=label)
     own = step if len(step) else free
     style: dict[str, Any] = {"color": OBSERVED, "marker": marker, "linewidth": 1.3}
@@ -174,12 +177,13 @@ def _bands(ax: Axes, check: Check, animal: str | None, name: str, marker: str = 
 def _block_labels(ax: Axes, check: Check, animal: str) -> None:
     """Mark the blocks of an animal and, where there is room, write their probabilities above."""
     own = check.contingencies[check.contingencies["animal"] == animal]
-    for start in own["first trial"].unique():
+    starts, last = own["first trial"].unique(), ax.dataLim.x1
+    for start, end in zip(starts, [*starts[1:], last], strict=True):
         if start > 1:
             ax.axvline(start - 0.5, **REFERENCE)
         block = own[own["first trial"] == start]
         text = " / ".join(f"{p:.2f}" for p in block["probability"])
-        if len(own) <= MOST_LABELS:
+        if len(text) <= MOST_LETTERS * (end - start) / last:
             above = ax.get_xaxis_transform()
             ax.text(start, 1.02, text, transform=above, fontsize=7, color="0.35")
 
@@ -218,10 +222,11 @@ def _by_animal(ax: Axes, check: Check, name: str, label: str) -> None:
         ["cohort", "observed"], kind="stable"
     )
     width = 1.5 if len(observed) <= MOST_NAMES + 1 else 0.6
-    place = {key: y for y, key in enumerate(observed["animal"])}
+    whose = zip(observed["of"], observed["animal"], strict=True)
+    place = {key: y for y, key in enumerate(whose)}
     for kind, shift, style in ((FREE, 0.16, "-"), (ONE_STEP, -0.16, "--")):
         own = rows[rows["kind"] == kind]
-        y = own["animal"].map(place).astype(float) + shift
+        y = [place[key] + shift for key in zip(own["of"], own["animal"], strict=True)]
         ax.hlines(y, own["5 %"], own["95 %"], color=colour, linewidth=width, linestyle=style)
     ax.plot(observed["observed"], range(len(observed)), "o", color=OBSERVED, markersize=2 + width)
     labels = observed["animal"].where(~observed["cohort"], "all animals").tolist()
@@ -240,8 +245,9 @@ def _calibration(ax: Axes, check: Check) -> None:
     curve = _curve(check, None, ONE_STEP, "calibration").dropna()
     ax.plot([0, 1], [0, 1], **REFERENCE)
     half = np.diff(PROBABILITY_EDGES)[0] / 2
-    for x, low, high in curve[["at", "5 %", "95 %"]].to_numpy():
-        ax.fill_between([x - half, x + half], low, high, color=colour, alpha=0.3, linewidth=0)
+    for end in ("5 %", "95 %"):
+        ends = curve["at"] - half, curve["at"] + half
+        ax.hlines(curve[end], *ends, color=colour, linewidth=1, linestyle="--")
     ax.plot(curve["at"], curve["observed"], "o-", color=OBSERVED, markersize=3.5, linewidth=1.3)
     name = check.stimuli[1]
     ax.set(xlabel=f"predicted P({name}), one step ahead", ylabel=f"frequency of {name}")
@@ -260,5 +266,6 @@ def _title(ax: Axes, check: Check, name: str, statistic: str) -> None:
     """Name a panel, with the p-values of the cohort."""
     rows = check.table
     rows = rows[(rows["of"] == COHORT) & (rows["statistic"] == statistic)]
+    rows = rows[rows["p"].notna()]
     parts = [f"{p:.2g} {kind}" for kind, p in zip(rows["kind"], rows["p"], strict=True)]
-    ax.set_title(f"{name}\np = {', '.join(parts)}", fontsize=8)
+    ax.set_title(f"{name}\np = {', '.join(parts)}" if parts else name, fontsize=8)

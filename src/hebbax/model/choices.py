@@ -243,6 +243,16 @@ def _nights(design: Design, animal: Animal) -> tuple[Array, ArrayLike] | None:
     return None if design.begins is None else (design.begins, animal.rates.kept)
 
 
+def _check_scales(spec: ModelSpec) -> None:
+    """Raise `ModelError` for prior scales that no coefficient has, of a model made in Python."""
+    for term in () if spec.parameters else spec.scales:
+        if term not in spec.terms:
+            raise ModelError(
+                f'{spec.name}: "scales" names the term "{term}", which is not among "terms" '
+                f"({', '.join(spec.terms)})."
+            )
+
+
 def build_model(spec: ModelSpec, sessions: Sessions) -> Model:
     """Return the NumPyro model of a declared model on recorded sessions.
 
@@ -255,15 +265,16 @@ def build_model(spec: ModelSpec, sessions: Sessions) -> Model:
     Raises:
         ModelError: the likelihood asks for what was not recorded, a preference varies by session
             where there are more than two alternatives, a reward was recorded for which its
-            parameters have no meaning, the prior scales are still to be
+            parameters have no meaning, a prior scale is of no term, prior scales are still to be
             found from the choices (`hebbax.inference.scaling.scaled`), or a rule of one's own is
             not the one that was declared.
     """
-    if spec.scaling == "information" and spec.terms and not spec.scales:
+    if spec.scaling == "information" and len(spec.scales) < len(spec.terms):
         raise ModelError(
             f"{spec.name}: its prior scales come from the choices; "
             "hebbax.inference.scaling.scaled finds them."
         )
+    _check_scales(spec)
     _check_varying(spec, sessions)
     _check_rewards(spec, sessions)
     observed = spec.kind.recorded(sessions, spec.name)

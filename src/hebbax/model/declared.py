@@ -95,8 +95,8 @@ def with_formulas(specs: Sequence[ModelSpec], formula: str | None) -> list[Model
 
 
 def with_formula(spec: ModelSpec, formula: str | None) -> ModelSpec:
-    """Return a model in which every value of the rule depends on covariates by a formula, under a
-    name that says so; the model itself without one.
+    """Return a model in which every value of the rule depends on covariates by a formula, beside
+    one of its own, under a name that says so; the model itself without one.
 
     Raises `ModelError` for a model without a rule.
     """
@@ -107,9 +107,9 @@ def with_formula(spec: ModelSpec, formula: str | None) -> ModelSpec:
     if not isinstance(formula, str):
         raise ModelError(f"by {plain(repr(formula))}: must be a formula in text, as in 'group'.")
     words = "-".join(re.findall(r"\w+", formula))[:40]
-    return replace(
-        spec, name=f"{spec.name}-by-{words}", by={**spec.by, **dict.fromkeys(spec.members, formula)}
-    )
+    own = {member: spec.by.get(member) for member in spec.members}
+    by = {member: f"{one} + {formula}" if one else formula for member, one in own.items()}
+    return replace(spec, name=f"{spec.name}-by-{words}", by={**spec.by, **by})
 
 
 def stored_spec(stored: str, text: str) -> ModelSpec:

@@ -15,6 +15,7 @@ with an effect f beside each e: the logarithm of the ratio of two spreads.
 
 import ast
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -183,8 +184,10 @@ def _names(factors: Sequence[ast.expr]) -> list[str]:
                 isinstance(node.func, ast.Attribute) or _is(node.func, *FUNCTIONS)
             ):
                 raise ValueError(f"functions are {', '.join(FUNCTIONS)}")
-        own = [node.id for node in nodes if isinstance(node, ast.Name)]
-        names += [name for name in own if name not in (*FUNCTIONS, "contr")]
+        of_calls = {node.func for node in nodes if isinstance(node, ast.Call)}
+        of_calls |= {node.value for node in nodes if isinstance(node, ast.Attribute)}
+        # A column may be called as a function is: "center", and "center(center)".
+        names += [node.id for node in nodes if isinstance(node, ast.Name) and node not in of_calls]
     return names
 
 
@@ -230,7 +233,9 @@ def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.
         for animal in table.index[table[name].isna()][:1]:
             raise ModelError(f'{where} needs "{plain(name)}", and animal {animal} has none.')
     try:
-        with np.errstate(all="ignore"):  # what is no finite number is told of below
+        # What is no finite number is told of below, and no level that is left out is another one.
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error", formulaic.errors.DataMismatchWarning)
             matrix = pd.DataFrame(formulaic.model_matrix(formula, table, na_action="ignore"))
     except Exception as problem:
         raise ModelError(f"{where} cannot be computed ({_first(problem)}).") from None

@@ -146,10 +146,10 @@ class ModelSpec(Displayed):
     scales: Scales = field(default_factory=dict, hash=False)
     scaling: Annotated[Scaling, choice(get_args(Scaling))] = "declared"
     effect: Annotated[float, number(0.001, 100.0)] = EFFECT
-    expected_terms: Annotated[float, number(0.001, limits.MAX_TERMS)] = Horseshoe.expected_terms
-    local_degrees: Annotated[float, number(0.5, 100.0)] = RegularisedHorseshoe.local_degrees
+    expected_terms: Annotated[float, number(0.1, limits.MAX_TERMS)] = Horseshoe.expected_terms
+    local_degrees: Annotated[float, number(1.0, 100.0)] = RegularisedHorseshoe.local_degrees
     r2_mean: Annotated[float, number(0.001, 0.999)] = R2D2.r2_mean
-    concentration: Annotated[float, number(0.01, 10.0)] = R2D2.concentration
+    concentration: Annotated[float, number(0.1, 10.0)] = R2D2.concentration
     preference_scale: Annotated[float, number(0.001, 100.0)] = 1.0
     habit_scale: Annotated[float, number(0.0, 100.0)] = 0.0
     initial_weight_scale: Annotated[float, number(0.0, 5.0)] = 0.0

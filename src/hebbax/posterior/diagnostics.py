@@ -171,19 +171,21 @@ def _sampled(posterior: xr.DataTree) -> Verdict:
         ),
         Check(
             chains >= MIN_CHAINS and not few and not r_hat[0] <= MAX_R_HAT,
-            f"R-hat of {r_hat[1]} is {r_hat[0]:.3f} (at most {MAX_R_HAT})",
+            f"R-hat of {r_hat[1]} is {_beside(r_hat[0], MAX_R_HAT, 3)} (at most {MAX_R_HAT})",
             warm_up,
             grave=not r_hat[0] <= MAX_R_HAT_SHORT,
         ),
         Check(
             not few and not ess_bulk[0] >= MIN_ESS,
-            f"bulk ESS of {ess_bulk[1]} is {ess_bulk[0]:.0f} (at least {MIN_ESS:.0f})",
+            f"bulk ESS of {ess_bulk[1]} is {_beside(ess_bulk[0], MIN_ESS, 0)} "
+            f"(at least {MIN_ESS:.0f})",
             _more(n_draws, ess_bulk[0]) if met else warm_up,
             grave=not ess_bulk[0] >= MIN_ESS_IMPRECISE,
         ),
         Check(
             not few and not ess_tail[0] >= MIN_ESS,
-            f"tail ESS of {ess_tail[1]} is {ess_tail[0]:.0f} (at least {MIN_ESS:.0f})",
+            f"tail ESS of {ess_tail[1]} is {_beside(ess_tail[0], MIN_ESS, 0)} "
+            f"(at least {MIN_ESS:.0f})",
             _more(n_draws, ess_tail[0]) if met else warm_up,
             grave=not ess_tail[0] >= MIN_ESS_IMPRECISE,
         ),
@@ -196,6 +198,13 @@ def _sampled(posterior: xr.DataTree) -> Verdict:
     )
     failed = [check for check in [*checks, *more] if check.failed]
     return _verdict(failed, {**figures, **own}, measured, variational=False)
+
+
+def _beside(value: float, limit: float, digits: int) -> str:
+    """Return a number with so many digits behind the point, and two more where it would look like
+    the limit that it misses."""
+    text = f"{value:.{digits}f}"
+    return f"{value:.{digits + 2}f}" if float(text) == limit else text
 
 
 def _more(draws: int, effective: float) -> str:

@@ -98,6 +98,10 @@ def make(
     one nothing is written.
     """
     forget_where_many()
+    if not len(model.observed):
+        raise FitError(
+            f"{model.recording.source}: no animal chose freely, so nothing can be learnt."
+        )
     if model.spec.scaling != "declared":
         model = build_model(scaled(model.spec, model.recording, progress), model.recording)
     provenance: dict[str, Any] = {

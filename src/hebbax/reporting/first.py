@@ -78,7 +78,7 @@ WHICH = (
     "what they share. "
     "The stacking weight is for averaging what models predict. The posterior probability is that "
     'of a model if one of them is true, and leans on priors. The documentation has more: "Which '
-    'score answers my question?" on the page "Four ways to fit".'
+    'score answers my question?" on the page "Fitting, diagnostics and comparison".'
 )
 """What each number of a model is for."""
 

@@ -103,19 +103,20 @@ def saturate(w: Array) -> Array:
     sign(w) (free + e / sqrt(1 + (e/b)^2)); its slope is (1 + (e/b)^2)^(-3/2). A modelling choice:
     Taylor rules explode without a bound, and over 240 trials (1 + a)^240 overflows.
     """
-    excess, shrink = _excess(w)
-    return w - excess + excess * shrink
+    free, excess, shrink = _excess(w)
+    return free + excess * shrink
 
 
-def _excess(w: Array) -> tuple[Array, Array]:
-    excess = w - jnp.clip(w, -FREE_WEIGHT, FREE_WEIGHT)
+def _excess(w: Array) -> tuple[Array, Array, Array]:
+    """Return what of a weight is free, what exceeds it, and by what that is shrunk."""
+    free = jnp.clip(w, -FREE_WEIGHT, FREE_WEIGHT)
     room = MAX_WEIGHT - FREE_WEIGHT
-    return excess, jax.lax.rsqrt(1.0 + (excess / room) ** 2)
+    return free, w - free, jax.lax.rsqrt(1.0 + ((w - free) / room) ** 2)
 
 
 @saturate.defjvp
 def _saturate_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     # Stated by hand so that the backward pass through the trials stores one number a weight.
     (w,), (dw,) = primals, tangents
-    excess, shrink = _excess(w)
-    return w - excess + excess * shrink, shrink**3 * dw
+    free, excess, shrink = _excess(w)
+    return free + excess * shrink, shrink**3 * dw

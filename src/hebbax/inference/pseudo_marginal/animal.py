@@ -120,9 +120,10 @@ def log_likelihood(frame: Frame, trials: Trials, phi: Array) -> Array:
     def step(carry: tuple[State, Array], trial: Trials) -> tuple[tuple[State, Array], None]:
         state, total = carry
         state, logits, offset = _trial(frame, values, state, trial)
-        return (state, total + frame.kind(logits, offset).log_prob(trial.value)), None
+        log_p = frame.kind(logits, offset).log_prob(trial.value)
+        return (state, total + log_p.astype(total.dtype)), None
 
-    total = jax.lax.scan(step, (_start(frame, values), jnp.zeros((), SINGLE)), trials)[0][1]
+    total = jax.lax.scan(step, (_start(frame, values), jnp.zeros(())), trials)[0][1]
     return jnp.where(jnp.isfinite(total), total, -jnp.inf)
 
 
@@ -198,10 +199,10 @@ def expansion(frame: Frame, trials: Trials, phi: Array) -> Expansion:
         for part in kind.parts(kind.counts(trial.value), d_logits, d_offset):
             slope = slope + part.change * part.slope
             information = information + part.change[:, None] * part.change
-        value = value + kind.log_prob(trial.value)
+        value = value + kind.log_prob(trial.value).astype(value.dtype)
         return (after, moved, value, slope, information), None
 
-    zeros = jnp.zeros((), SINGLE), jnp.zeros(n, SINGLE), jnp.zeros((n, n), SINGLE)
+    zeros = jnp.zeros(()), jnp.zeros(n, SINGLE), jnp.zeros((n, n), SINGLE)
     *_, value, slope, information = jax.lax.scan(step, (start, moved, *zeros), trials)[0]
     fine = jnp.isfinite(value) & jnp.isfinite(slope).all() & jnp.isfinite(information).all()
     return Expansion(
