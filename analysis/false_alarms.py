@@ -60,10 +60,11 @@ class Agent:
 
     ``gain`` is what a weight gains by an unexpected reward, ``chosen`` and ``unchosen`` the part of
     itself that a weight loses in a trial, ``drift`` what both weights change by in every trial;
-    ``lapse`` the probability of a choice at random; ``kernel`` the log odds of a trace of choices
-    that follows them at the rate ``kernel_rate``; ``slowing`` the trials after which the gain has
-    fallen to a third, 0 for never. ``spread`` is the standard deviation over animals of each as a
-    part of the mean, ``preferences`` that of the preference, whose mean is zero.
+    ``lapse`` the probability that an encounter ends by a coin, whatever the weight; ``kernel`` the
+    log odds of a trace of choices that follows them at the rate ``kernel_rate``; ``slowing`` the
+    trials after which the gain has fallen to a third, 0 for never. ``spread`` is the standard
+    deviation over animals of each as a part of the mean, ``preferences`` that of the
+    preference, whose mean is zero.
     """
 
     gain: float = 0.13

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import random_sessions
 from scipy.special import expit, logit
 from slow_reference import bound, factors, sigmoid
 
@@ -199,6 +200,25 @@ def test_the_sampler_has_the_same_density_slopes_and_information(name):
     total = jax.grad(lambda one: log_likelihood_by_animal(model, split(model, one)).sum())
     ahead = jax.jit(total)(phi)
     np.testing.assert_allclose(whole.slope, ahead, rtol=1e-7, atol=1e-9)
+
+
+def test_the_error_of_single_precision_does_not_grow_with_the_trials():
+    """Of 40 000 trials, summed in single precision, it would be a twentieth of a nat."""
+    model = build_model(ModelSpec("m", ("x r", "w")), random_sessions(0, lengths=(40_000,)))
+    phi = jnp.array([[0.3, -0.1, 0.2], [0.4, -0.05, -0.1]])
+    trials = jax.tree.map(lambda leaf: leaf[0], sampler.trials_of(model))
+    single = partial(sampler.log_likelihood, sampler.frame_of(model), trials)
+    found = jax.jit(jax.vmap(single))(phi)
+    groups = [(group.name, group.scales.size) for group in model.groups]
+    assert groups == [("theta", 2), ("preference", 1)]
+    whole = jax.jit(
+        jax.vmap(
+            lambda one: log_likelihood_by_animal(
+                model, {"theta": one[None, :2], "preference": one[None, 2:]}
+            )[0]
+        )
+    )(phi)
+    np.testing.assert_allclose(found, whole, atol=4e-3)
 
 
 def split(model, phi):

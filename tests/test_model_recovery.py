@@ -74,7 +74,8 @@ def test_models_told_apart_in_few_cohorts_are_told_with_what_chance_does():
     found = summarise(table({"a": [(0, -1, -9)], "b": [(-1, 0, -9)], "c": [(-9, -9, 0)]}))
     assert (
         "Of every two models the right one is found in 75% or more of their 2 cohorts, by the "
-        "better of both criteria (by chance in 0.25 of such experiments, by each)." in found.sentence
+        "better of both criteria (by chance in 0.25 of such experiments, by each)."
+        in found.sentence
     )
 
 

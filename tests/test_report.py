@@ -131,9 +131,9 @@ def test_words_are_those_of_tables_and_no_names_of_animals():
 
 
 @pytest.mark.parametrize(
-    ("trials", "said"), [(0.4, "0.4"), (1.04, "1.0"), (1.96, "2"), (2.4, "2"), (37.6, "38")]
+    ("trials", "said"), [(0.4, "0.4"), (1.04, "1.0"), (2.4, "2.4"), (9.96, "10"), (37.6, "38")]
 )
-def test_a_memory_below_two_trials_is_told_to_a_tenth(trials, said):
+def test_a_memory_below_ten_trials_is_told_to_a_tenth(trials, said):
     assert in_trials(trials) == said
 
 
@@ -169,8 +169,8 @@ def test_beside_the_answer_stand_trials_animals_and_how_far_models_are_behind():
     score = Score("a new animal", table, pd.DataFrame(), dict.fromkeys(table.index, PASSED))
     sure = joint_of([0.99, 0.96], [0.99, 0.999])
     assert first.rests_on(sure, animals, score, 3) == (
-        "That is a memory of 33 trials (1.1 to 49) for stimuli not chosen and of 4 trials (3 to "
-        "9) for the chosen stimulus, from 3 animals; weights of stimuli not chosen fade slowest in "
+        "That is a memory of 33 trials (1.1 to 49) for stimuli not chosen and of 4.5 trials (2.8 to "
+        "9.5) for the chosen stimulus, from 3 animals; weights of stimuli not chosen fade slowest in "
         "c (1.0 % a trial) and fastest in b (5.0 % a trial), by near; of the models taken together "
         "far is furthest behind the best, by 5.2 ± 3.0 nats."
     )
@@ -183,7 +183,7 @@ def test_beside_the_answer_stand_trials_animals_and_how_far_models_are_behind():
     assert "fade surely in no animal for itself, by" in first.rests_on(sure, animals, score, 3)
     # Of one kind a model is not sure: the answer says that it is open, whatever the average.
     assert first.rests_on(joint_of([0.99, 0.94], [0.99, 0.999]), animals, None, 3) == (
-        "That is a memory of 4 trials (3 to 9) for the chosen stimulus, from 3 animals."
+        "That is a memory of 4.5 trials (2.8 to 9.5) for the chosen stimulus, from 3 animals."
     )
     open_ = joint_of([0.6, 0.6], [0.6, 0.6])
     assert first.rests_on(open_, None, None, 3) == "This rests on 3 animals."

@@ -113,13 +113,20 @@ class Designs:
         best, worst, truth = self.table.iloc[0], self.table.iloc[-1], self.settings.truth
         enough = self.table[self.table["detectable"] <= -truth]
         others = [term for term in self.spec.terms if term != FORGETTING]
+        alone = len(self.table) == 1
+        head = f"By {described(best)}" if alone else f"Of {len(self.table)} designs the best is "
+        head += "" if alone else f"{described(best)}: there"
+        said = (
+            f"{head} what a weight loses in a trial would be known to {self._percent(best['sd'])} "
+            f"(Monte Carlo error {self._percent(best['error'])}; {self._percent(self.prior)} "
+            f"before any choice) with {listed(others) if others else 'no other term'} free, and a "
+            f"loss of {self._percent(-truth)}, theta(w) = {truth:g}, found with "
+            f"{best['power']:.0%} power"
+        )
+        if alone:
+            return f"{said}."
         out = [
-            f"Of {len(self.table)} designs the best is {described(best)}: there what a weight "
-            f"loses in a trial would be known to {self._percent(best['sd'])} (Monte Carlo error "
-            f"{self._percent(best['error'])}; {self._percent(self.prior)} before any choice) with "
-            f"{listed(others) if others else 'no other term'} free, and a loss of "
-            f"{self._percent(-truth)}, theta(w) = {truth:g}, found with {best['power']:.0%} power; "
-            f"in the worst, {described(worst)}, to {self._percent(worst['sd'])} "
+            f"{said}; in the worst, {described(worst)}, to {self._percent(worst['sd'])} "
             f"({worst['power']:.0%})."
         ]
         if len(enough):
@@ -188,6 +195,10 @@ def check(settings: Settings, spec: ModelSpec) -> np.ndarray:
     factors = (getattr(settings, name) for name in FACTORS)
     if (designs := math.prod(map(len, factors))) > MAX_DESIGNS:
         raise HebbaxError(f"{designs} designs are asked for; at most {MAX_DESIGNS} are ranked.")
+    for name in FACTORS:
+        levels = getattr(settings, name)
+        if len(set(levels)) < len(levels):
+            raise HebbaxError(f"--{name}: gives a level twice; each may stand once.")
     return truth
 
 

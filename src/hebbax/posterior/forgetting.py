@@ -124,8 +124,8 @@ def remembered(low: float, middle: float, high: float) -> str:
 
 
 def in_trials(memory: float) -> str:
-    """Return a number of trials in words, with a digit behind the point where it is below two."""
-    return f"{memory:.0f}" if memory >= 1.95 else f"{memory:.1f}"
+    """Return a number of trials in words, with a digit behind the point where it is below ten."""
+    return f"{memory:.0f}" if memory >= 9.95 else f"{memory:.1f}"
 
 
 def fades(posterior: xr.DataTree) -> bool:
