@@ -169,6 +169,15 @@ def test_a_formula_of_excel_without_a_value_is_refused(tmp_path):
     )
 
 
+@pytest.mark.parametrize("cells", ["H3:J6", "A40:D50"])
+def test_cells_that_are_merged_elsewhere_change_nothing(cells, tmp_path):
+    table = pd.DataFrame({"animal": "m", "choice": ["L", "R", "L"], "reward": [1, 0, 1]})
+    with pd.ExcelWriter(tmp_path / "x.xlsx") as book:
+        table.to_excel(book, index=False)
+        book.sheets["Sheet1"].merge_cells(cells)
+    assert hebbax.read(tmp_path / "x.xlsx").n_choices == 3
+
+
 def test_merged_cells_of_excel_are_refused(tmp_path):
     table = pd.DataFrame({"animal": "m", "choice": ["L", "R", "L"], "offered": ["L|R", "", ""]})
     with pd.ExcelWriter(tmp_path / "x.xlsx") as book:

@@ -625,13 +625,19 @@ BAD_TABLES = {
     ),
     "encounters of another session": (
         ENCOUNTERS + "m,1,A,0,\nm,2,B,0,\nm,1,A,1,1\nm,2,B,1,0\n",
-        ", animal m, trial 1: given twice, because the numbering starts again in row 4; number the "
-        "trials of an animal from its first to its last.",
+        ", animal m, trial 1: stands again in row 4, behind other trials; sort the encounters by trial, "
+        "and number trials through, or in each session of a column session.",
+    ),
+    "encounters of another day": (
+        ENCOUNTERS.replace("\n", ",day\n") + "m,1,A,0,,a\nm,2,B,0,,a\nm,1,A,1,1,b\nm,2,B,1,0,b\n",
+        ", animal m, trial 1: given twice, because the numbering starts again in each day; if that is "
+        "a session, type --column session=day, else number the trials of an animal from its first to "
+        "its last.",
     ),
     "encounters of a trial apart": (
         ENCOUNTERS + "m,1,A,0,\nm,2,B,1,1\nm,3,B,0,\nm,2,A,0,\n",
-        ", animal m, trial 2: stands again in row 5, behind other trials; the encounters of a trial "
-        "follow each other, and trials are numbered through, or in each session of a column session.",
+        ", animal m, trial 2: stands again in row 5, behind other trials; sort the encounters by trial, "
+        "and number trials through, or in each session of a column session.",
     ),
     "animals numbered anew in each group": (
         "genotype,animal,trial,choice,reward\nwt,1,1,A,1\nwt,1,2,B,0\nko,1,1,A,1\nko,1,2,B,0\n",
@@ -679,6 +685,11 @@ UNREAD = {
         "If stimulus names the alternatives that were offered, type --column offered=stimulus: all "
         "count as offered here.",
     ),
+    "numbers of several levels": (
+        "weight",
+        [1.25, 2.5, 1.25, 3.125],
+        "Columns that were not read: weight.",
+    ),
     "lists": (
         "options",
         [["A", "B"]] * 4,
@@ -717,6 +728,24 @@ def test_offers_beside_omitted_trials_are_asked_about():
         ]
     )
     assert read(table).notes[-1].startswith("If left and right are the alternatives")
+
+
+def test_points_that_seem_decimal_are_read_so(tmp_path):
+    """Of a table whose columns semicolons part, and no number of hundreds says otherwise."""
+    text = (
+        "animal;choice;reward;weight\nm;A;1.500;1.250\nm;B;0;1.250\nn;A;2.250;2.375\nn;B;0;2.375\n"
+    )
+    sessions = read(save(tmp_path, "w.csv", text))
+    np.testing.assert_array_equal(sessions.rewards, [[1.5, 0], [2.25, 0]])
+    assert sessions.covariates["weight"] == (1.25, 2.375)
+    assert 'reward: "1.500" was read as 1.5.' in sessions.notes
+
+
+def test_labels_of_another_animal_change_no_order(tmp_path):
+    rows = "".join(f"a,{s},1,A,1\n" for s in ("1", "10", "2"))
+    rows += "".join(f"b,{s},1,B,0\n" for s in ("01", "02", "10"))
+    sessions = read(save(tmp_path, "s.csv", SESSIONS + rows))
+    assert sessions.notes == (BY_NUMBER,)
 
 
 def test_two_names_of_one_number_are_two_sessions(tmp_path):

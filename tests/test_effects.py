@@ -368,6 +368,8 @@ def test_a_formula_for_a_whole_rule_makes_a_model_of_another_name():
     assert both.by == {"habit": "age", "w": "group"}
     beside = with_formula(ModelSpec("m", ("x r", "w"), by={"w": "age"}), "group")
     assert beside.by == {"x r": "group", "w": "age + group"}
+    same = with_formula(ModelSpec("m", ("w",), by={"w": "group"}), "group")
+    assert same.by == {"w": "group"}
     with pytest.raises(ModelError, match=r'^m: has no rule that could differ by "group"\.$'):
         with_formula(ModelSpec("m", ()), "group")
 

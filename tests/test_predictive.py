@@ -315,6 +315,13 @@ def test_the_best_stimulus_pays_most_and_not_most_often():
     alike = replace(task, recording=replace(recording, rewards=np.ones((1, len(choices)))))
     estimated = Contingencies(np.random.default_rng(0).normal(size=(1, 2, 3)), known.factor + 0.1)
     assert not replace(alike, contingencies=estimated).payoffs.any()
+    # What was not at hand in a block is no better than what was.
+    offered = np.ones((1, len(choices), 3), bool)
+    offered[0, blocks == 1, 2] = False
+    pairs = replace(sized, recording=replace(sized.recording, offered=offered))
+    unknown = replace(pairs, contingencies=estimated).payoffs
+    assert unknown[0, 1, 2] == -np.inf
+    assert not np.isnan(unknown).any()
     # An estimate of what was never chosen is its prior.
     unknown = np.isnan(replace(sized, contingencies=estimated).payoffs)
     np.testing.assert_array_equal(unknown, [[[0, 0, 0], [0, 0, 1]]])

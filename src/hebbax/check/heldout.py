@@ -102,9 +102,14 @@ class Scores:
     @property
     def over_coin(self) -> "Gain":
         """By how much the trials are predicted better than by a fair coin, trial by trial."""
-        table = self.table[self.table["choices"] > 0]
+        table = self.table[self._predicted]
         found = gain(table["trial by trial"].to_numpy(), table["coin"].to_numpy())
         return found._replace(diagnostics=_worse(self.verdict))
+
+    @property
+    def _predicted(self) -> pd.Series:
+        """The animals of which something was held out: chance has a log density of it."""
+        return self.table["coin"] != 0.0
 
     def gain(self, other: "Scores", column: str = "trial by trial") -> "Gain":
         """Return by how much these scores exceed others of the same trials.
@@ -123,8 +128,7 @@ class Scores:
                 f"one score is {one.words} and the other {two.words}, of other trials or another "
                 "recording: they cannot be compared; give predictions of the same trials."
             )
-        predicted = self.table["choices"] > 0  # of the others nothing was held out
-        own, its = (table.loc[predicted, column] for table in (self.table, other.table))
+        own, its = (table.loc[self._predicted, column] for table in (self.table, other.table))
         found = gain(own.to_numpy(), its.to_numpy())
         return found._replace(diagnostics=_worse(self.verdict, other.verdict))
 
@@ -276,6 +280,8 @@ def gain(ours: np.ndarray, theirs: np.ndarray) -> Gain:
     are missing."""
     difference = ours - theirs
     low = high = np.nan
+    if not len(difference):
+        return Gain(total=0.0, total_se=np.nan, median=np.nan, low=low, high=high, better=0)
     if len(difference) > 1:
         low, high = bootstrap(
             (difference,),

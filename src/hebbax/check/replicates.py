@@ -45,7 +45,8 @@ class RecordedTask:
     def payoffs(self) -> np.ndarray:
         """What a choice of each stimulus pays in each block ``(animal, block, stimulus)``: the log
         odds of a reward, or, where rewards are of several sizes, the mean of those recorded; NaN of
-        what was never chosen there, unless the probabilities are known."""
+        what was never chosen there, unless the probabilities are known, and less than anything of
+        what was not at hand."""
         recording = self.recording
         sizes = np.unique(recording.rewards[recording.valid])
         known = self.contingencies
@@ -57,10 +58,16 @@ class RecordedTask:
         total, count = np.zeros((2, *self.contingencies.log_odds.shape))
         np.add.at(total, cell, recording.rewards[animal, trial])
         np.add.at(count, cell, 1)
+        offered = np.zeros_like(count)
+        made = np.nonzero(self.blocks >= 0)
+        np.add.at(offered, (made[0], self.blocks[made]), recording.at_hand[made])
+        absent = offered == 0  # what is never at hand is no better
         if (sizes > 0).sum() <= 1 and (sizes <= 0).sum() <= 1:
             odds = known.log_odds.clip(-CERTAIN, CERTAIN).round(DIGITS)
-            return np.where(count > 0, odds, np.nan) if estimated else odds
-        return ratio(total, count)
+            odds = np.where(count > 0, odds, np.nan) if estimated else odds
+        else:
+            odds = ratio(total, count)
+        return np.where(absent, -np.inf, odds)
 
 
 class Lived(NamedTuple):

@@ -67,7 +67,8 @@ def only_best(payoffs: np.ndarray) -> np.ndarray:
     """Return which stimulus pays most ``(...)``, of payoffs (..., stimulus); -1 where several pay
     as much, or of one it is not known."""
     second, first = np.moveaxis(np.sort(payoffs, axis=-1)[..., -2:], -1, 0)  # NaN comes last
-    return np.where(first - second > SAME * np.abs(first), payoffs.argmax(-1), -1)
+    with np.errstate(invalid="ignore"):  # of blocks in which an animal did not live
+        return np.where(first - second > SAME * np.abs(first), payoffs.argmax(-1), -1)
 
 
 def ratio(part: np.ndarray | int, whole: np.ndarray | int) -> np.ndarray:

@@ -153,20 +153,24 @@ def load_excel(path: str, most: dict[str, int]) -> Loaded:
             book.worksheets[0].reset_dimensions()  # some programs write others than they filled
         both = zip(values.worksheets[0].rows, formulas.worksheets[0].rows, strict=True)
         rows = [excel_row(*row) for row in both]
-    refuse_merged(path, values.worksheets[0])
     cells = pd.DataFrame(rows, dtype=object)
     header = ["" if pd.isna(value) else str(value) for value in cells.iloc[0]] if rows else []
+    filled = max((k for k, row in enumerate(rows, 1) if row), default=0)
+    refuse_merged(path, values.worksheets[0], header, filled)
     columns = columns_of(cells.iloc[1:], most)
     return {"columns": columns, "attrs": {"sheets": names, "header": header}}, {}
 
 
-def refuse_merged(path: str, sheet: Any) -> None:
-    """Raise `RefusedError` for cells of a sheet that are merged below its header: all of them but
-    the first would look empty."""
+def refuse_merged(path: str, sheet: Any, header: Sequence[str], rows: int) -> None:
+    """Raise `RefusedError` for merged cells in a table of so many ``rows``, the header among them:
+    all of them but the first would look empty."""
+    from openpyxl.utils import range_boundaries
+
     with zipfile.ZipFile(path) as archive:
         text = archive.read(sheet._worksheet_path).decode("utf-8", errors="replace")
-    for cells, last in re.findall(r'<(?:\w+:)?mergeCell ref="([A-Z]+[0-9]+:[A-Z]+([0-9]+))"', text):
-        if int(last) > 1:
+    for cells in re.findall(r'<(?:\w+:)?mergeCell ref="([A-Z]+[0-9]+:[A-Z]+[0-9]+)"', text):
+        left, top, right, bottom = range_boundaries(cells)
+        if any(header[left - 1 : right]) and top <= rows and bottom > 1:
             raise RefusedError(
                 f"cells {cells} are merged, of which all but the first are empty; part them, and "
                 "fill in every row"

@@ -15,6 +15,7 @@ from hebbax.validation.quoting import MISSING
 PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf(inity)?", re.I)
 DECIMAL_COMMA = re.compile(r"[+-]?([0-9]{1,3}(\.[0-9]{3})+|[0-9]*),[0-9]+([eE][+-]?[0-9]+)?")
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?")
+HUNDREDS = re.compile(r"[+-]?[1-9][0-9]{2}")
 GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+")
 BLANKS, APOSTROPHES = "[ \u00a0\u2009\u202f]", "['\u2019]"
 """What stands between thousands and is never part of a number."""
@@ -53,10 +54,10 @@ def read_numbers(cells: Sequence[str | None], separator: str) -> Numbers:
     with_comma = [k for k, cell in enumerate(bare) if "," in cell]
     decimal = all(DECIMAL_COMMA.fullmatch(bare[k]) for k in with_comma)
     grouped = all(THOUSANDS.fullmatch(bare[k]) for k in with_comma)
-    if separator == ";" and not with_comma:
-        _refuse_thousands(bare)
     parted = [k for k, cell in enumerate(cells) if PARTED.fullmatch(_plain(cell))]
     notes = [f'"{cells[parted[0]]}" was read as {_point(bare[parted[0]])}.'] if parted else []
+    if separator == ";" and not with_comma:
+        notes += _points(bare)
     if with_comma:
         first = bare[with_comma[0]]
         if decimal and grouped and separator != "," and not _twice(bare, with_comma):
@@ -106,16 +107,20 @@ def _refuse_points(bare: Sequence[str], with_comma: Sequence[int]) -> None:
             )
 
 
-def _refuse_thousands(bare: Sequence[str]) -> None:
-    """Raise `NotANumberError` where all points of a column may part thousands: where semicolons
-    part the columns, commas are often decimal."""
+def _points(bare: Sequence[str]) -> list[str]:
+    """Return a note where all points of a column may part thousands, as they do where commas are
+    decimal and semicolons part the columns; raise `NotANumberError` where other numbers of the
+    column are of hundreds, so that they seem to."""
     pointed = [k for k, cell in enumerate(bare) if "." in cell]
-    if pointed and all(GROUPED.fullmatch(bare[k]) for k in pointed):
-        first = bare[pointed[0]]
+    if not pointed or not all(GROUPED.fullmatch(bare[k]) for k in pointed):
+        return []
+    first = bare[pointed[0]]
+    if any(HUNDREDS.fullmatch(cell) for cell in bare):
         whole = first.replace(".", "")
         raise NotANumberError(
             pointed[0], f'"{first}" may be {whole} or a fraction; write it in one of these ways.'
         )
+    return [f'"{first}" was read as {float(first):g}.'] if first.count(".") == 1 else []
 
 
 def _point(cell: str) -> str:

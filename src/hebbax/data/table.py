@@ -57,8 +57,8 @@ def sessions_of_table(grid: Grid, name: str, meaning: Meaning) -> Sessions:
     if grid.table.empty:
         raise DataError(f"{name}: the table has a header and no rows.")
     others = grid.table.drop(columns=list(fields.values()))
-    several = with_several_values(others)
-    others = others.drop(columns=several)
+    several = others[with_several_values(others)]
+    others = others.drop(columns=several.columns)
     table = pd.DataFrame({field: grid.table[header] for field, header in fields.items()})
     notes = [*grid.notes, *taken, *convert(table, grid.separator, name)]
     encounters = _one_row_an_encounter(table, notes, name)
@@ -144,15 +144,7 @@ def _check_adjacent(table: pd.DataFrame, parts: Mapping[str, pd.Series], source:
     unit = ["animal", *(["session"] if "session" in table else [])]
     own = table.sort_values("animal", kind="stable")[[*unit, "trial"]]
     begins = own[(own != own.shift()).any(axis=1)]
-    check_restarts(begins, parts, source)
-    again = begins[begins.duplicated()]
-    if len(again):
-        row = again.iloc[0]
-        raise DataError(
-            f"{source}, animal {row['animal']}, {called(row)}: stands again in row "
-            f"{again.index[0]}, behind other trials; the encounters of a trial follow each other, "
-            "and trials are numbered through, or in each session of a column session."
-        )
+    check_restarts(begins, parts, source, adjacent=True)
 
 
 def _parts(

@@ -83,7 +83,8 @@ def read_grid(path: Path, name: str, known: Known) -> Grid:
         )
     cells = header.cells[: max((k for k, one in enumerate(header.cells, 1) if one), default=1)]
     if _named_rows(rows, len(cells)):
-        if not known(cells[0]):
+        counted = [row.cells[0] for row in rows] == [str(k) for k in range(1, len(rows) + 1)]
+        if not (known(cells[0]) or (counted and separator in " \t")):  # as R writes a table
             raise DataError(
                 f"{name}: rows have {len(cells) + 1} cells and the header has {len(cells)}; name "
                 "every column."

@@ -19,7 +19,7 @@ PARTS = ("session", "day", "date", "run", "block", "phase", "experiment")
 """Words of a header of what an animal's trials may be parted into."""
 
 OF_ANIMALS = ("genotype", "group", "strain", "sex", "cohort", "batch", "litter", "cage", "species")
-"""Words of a header of what an animal has one of: several say that a name is used again."""
+"""Headers of what an animal has one of: several say that a name is used again."""
 
 BY_ROWS = "Sessions are named by text: those of each animal were taken in the order of their rows."
 BY_NUMBER = "Sessions were taken in the order of their numbers or dates, not in that of their rows."
@@ -41,30 +41,32 @@ def number_sessions(table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     """
     if "session" not in table:
         return pd.Series(0, table.index), []
-    labels = list(table["session"].unique())
-    order = _order(labels)
-    if order is not None:
+    order = _order(list(table["session"].unique()))
+    if order is not None and _apart(table, order):
         key = table["session"].map(order)
     else:
         place = pd.Series(np.arange(len(table)), table.index)
         key = place.groupby([table["animal"], table["session"]], sort=False).transform("min")
     numbers = key.groupby(table["animal"], sort=False).rank(method="dense").astype(int) - 1
-    if order is None:
+    if order is None or not _apart(table, order):
         return numbers, [BY_ROWS] if numbers.any() else []
     back = numbers.groupby(table["animal"], sort=False).diff() < 0
     return numbers, [BY_NUMBER] if back.any() else []
 
 
+def _apart(table: pd.DataFrame, order: Mapping[str, int]) -> bool:
+    """Whether no two sessions of an animal have one place: 1.1 and 1.10 are names, no numbers."""
+    own = table[["animal", "session"]].drop_duplicates()
+    return not own.assign(session=own["session"].map(order)).duplicated().any()
+
+
 def _order(labels: Sequence[str]) -> dict[str, int] | None:
-    """Return the place of each label among numbers or dates; None where one is neither, or two are
-    the same one."""
+    """Return the place of each label among numbers or dates; None where one is neither."""
     number = all(re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", label) for label in labels)
     try:
         moments: list[Any] = [(Decimal if number else datetime.fromisoformat)(x) for x in labels]
         places = {moment: place for place, moment in enumerate(sorted(set(moments)))}
     except (ValueError, TypeError):  # no date, or some with a time zone and some without
-        return None
-    if len(places) < len(labels):  # 1.1 and 1.10: two names, and no numbers
         return None
     return {label: places[moment] for label, moment in zip(labels, moments, strict=True)}
 
@@ -126,11 +128,14 @@ def _check_gaps(trials: np.ndarray, where: str) -> None:
             )
 
 
-def check_restarts(table: pd.DataFrame, parts: Mapping[str, pd.Series], source: str) -> None:
+def check_restarts(
+    table: pd.DataFrame, parts: Mapping[str, pd.Series], source: str, *, adjacent: bool = False
+) -> None:
     """Raise `DataError` where numbers of trials stand twice, and say what parts them.
 
     ``table`` has columns animal and trial, in the order of the file; ``parts`` are columns, by
-    header, that may part an animal's trials.
+    header, that may part an animal's trials. Rows are trials, or where these have several rows,
+    which should be ``adjacent``, the first of each.
     """
     within = ["animal", *(["session"] if "session" in table else [])]
     twice = table.duplicated([*within, "trial"])
@@ -139,21 +144,28 @@ def check_restarts(table: pd.DataFrame, parts: Mapping[str, pd.Series], source: 
     row = table[twice].iloc[0]
     where = f"{source}, animal {row['animal']}, {called(row)}: given twice, because the numbering "
     again = f"number the trials of {'a session' if 'session' in table else 'an animal'} from its "
-    for header, values in parts.items():
-        likely, animals = (any(w in simple(header) for w in words) for words in (PARTS, OF_ANIMALS))
-        if table.assign(part=values).duplicated([*within, "part", "trial"]).any():
-            continue
-        if animals:
-            raise DataError(
-                f"{where}starts again in each {header}; if animals are numbered anew there, give "
-                "every animal a name of its own."
-            )
-        if likely:
-            session = f"if that is a session, type {option('column', f'session={header}')}, else "
-            raise DataError(
-                f"{where}starts again in each {header}; {'' if 'session' in table else session}"
-                f"{again}first to its last."
-            )
+    parting = [
+        header
+        for header, values in parts.items()
+        if not table.assign(part=values).duplicated([*within, "part", "trial"]).any()
+    ]
+    for header in (one for one in parting if any(part in simple(one) for part in PARTS)):
+        session = f"if that is a session, type {option('column', f'session={header}')}, else "
+        raise DataError(
+            f"{where}starts again in each {header}; {'' if 'session' in table else session}"
+            f"{again}first to its last."
+        )
+    for header in (one for one in parting if simple(one) in OF_ANIMALS):
+        raise DataError(
+            f"{where}starts again in each {header}; if animals are numbered anew there, give every "
+            "animal a name of its own."
+        )
+    if adjacent:
+        raise DataError(
+            f"{source}, animal {row['animal']}, {called(row)}: stands again in row {row.name}, "
+            "behind other trials; sort the encounters by trial, and number trials through, or in "
+            "each session of a column session."
+        )
     own = table.loc[(table[within] == row[within]).all(axis=1), "trial"]
     again_at = own.index[(own.diff() < 0) & (own == own.min())]
     if len(again_at):

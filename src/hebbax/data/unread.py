@@ -1,6 +1,6 @@
 """What is said of the columns of a table that were not read: what they may be, and what to type."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
@@ -22,11 +22,11 @@ OFFERED = ("offer", "available", "options", "stimul")
 """Words of a header of the alternatives that a trial let the animal choose from."""
 
 
-def unread_notes(others: pd.DataFrame, several: Sequence[str], table: pd.DataFrame) -> list[str]:
+def unread_notes(others: pd.DataFrame, several: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     """Return notes on the columns ``others`` of a table whose fields are ``table``, and on those
     whose cells hold ``several`` values."""
     named = [header for header in map(str, others) if header]
-    unread = [*named, *several]
+    unread = [*named, *map(str, several)]
     notes = [f"Columns that were not read: {listed(unread)}."] if unread else []
     notes += _used_again(others[named], table["animal"])
     if "session" not in table:
@@ -37,6 +37,12 @@ def unread_notes(others: pd.DataFrame, several: Sequence[str], table: pd.DataFra
     return notes
 
 
+def _again(cells: pd.Series, animals: pd.Series) -> bool:
+    """Whether a cell of an animal comes again after another one."""
+    own = pd.DataFrame({"animal": animals, "cell": cells}).sort_values("animal", kind="stable")
+    return bool(own[(own != own.shift()).any(axis=1)].duplicated().any())
+
+
 def _has(header: str, words: Sequence[str]) -> bool:
     return any(word in simple(header) for word in words)
 
@@ -45,10 +51,8 @@ def _sessions(others: pd.DataFrame, animals: pd.Series) -> Iterator[str]:
     """Ask about columns that part the trials of an animal into stretches."""
     for header in (name for name in map(str, others) if _has(name, SESSIONS)):
         cells = others[header].astype(str)
-        starts = (cells != cells.shift()) | (animals != animals.shift())
         parts = cells.groupby(animals).nunique()
-        again = pd.DataFrame({"animal": animals, "cell": cells})[starts].duplicated().any()
-        if parts.max() > 1 and not again and 2 * parts.sum() <= len(cells):
+        if parts.max() > 1 and not _again(cells, animals) and 2 * parts.sum() <= len(cells):
             yield (
                 f"If {header} tells sessions apart, type {option('column', f'session={header}')}: "
                 "all trials of an animal count as one session here."
@@ -57,9 +61,10 @@ def _sessions(others: pd.DataFrame, animals: pd.Series) -> Iterator[str]:
 
 def _used_again(others: pd.DataFrame, animals: pd.Series) -> Iterator[str]:
     """Ask about names of animals that may stand for another one in each group."""
-    for header in (name for name in map(str, others) if _has(name, OF_ANIMALS)):
-        several = others[header].astype(str).groupby(animals, sort=False).nunique() > 1
-        if several.any():
+    for header in (name for name in map(str, others) if simple(name) in OF_ANIMALS):
+        cells = others[header].astype(str)
+        several = cells.groupby(animals, sort=False).nunique() > 1
+        if several.any() and not _again(cells, animals):
             animal = several.idxmax()
             yield (
                 f"Animal {animal} has several values of {header}; if animals are numbered anew in "
@@ -82,9 +87,9 @@ def _forced(named: Sequence[str]) -> Iterator[str]:
             )
 
 
-def _offered(others: pd.DataFrame, several: Sequence[str], choices: pd.Series) -> Iterator[str]:
+def _offered(others: pd.DataFrame, several: pd.DataFrame, choices: pd.Series) -> Iterator[str]:
     """Ask about columns that may say what a trial offered."""
-    lists = [header for header in several if _has(header, OFFERED)]
+    lists = [h for h in map(str, several) if _has(h, OFFERED) and _names_any(several[h], choices)]
     for header in map(str, others):
         cells = others[header].dropna().astype(str)
         if _has(header, OFFERED) and cells.str.contains(SEPARATOR, regex=False).any():
@@ -100,6 +105,12 @@ def _offered(others: pd.DataFrame, several: Sequence[str], choices: pd.Series) -
             f"If {' and '.join(found)} {verb} the alternatives that were offered, add a column "
             f"offered that names them, as in {example}: all count as offered here."
         )
+
+
+def _names_any(lists: pd.Series, choices: pd.Series) -> bool:
+    """Whether any of the lists in some cells names an alternative."""
+    names = {str(one) for cell in lists if isinstance(cell, Iterable) for one in cell}
+    return not names.isdisjoint(choices.dropna())
 
 
 def _names_of_alternatives(others: pd.DataFrame, choices: pd.Series) -> list[str]:

@@ -55,6 +55,7 @@ def choice_curves(check: Check) -> Figure:
     """
     known = check.curves[check.curves["of"] == ANIMAL]
     curves = {str(name): own for name, own in known.groupby("animal", sort=False)}
+    last = float(known.loc[known["statistic"] == "choice curve", "at"].max())
     animals = list(curves)
     shown = animals[:MOST_ANIMALS]
     columns = min(COLUMNS, len(shown))
@@ -70,7 +71,7 @@ def choice_curves(check: Check) -> Figure:
         ax.remove()
     for ax, animal in zip(axes.flat, shown, strict=False):
         _bands(ax, replace(check, curves=curves[animal]), animal, "choice curve")
-        _block_labels(ax, check, animal)
+        _block_labels(ax, check, animal, last)
         ax.set_title(animal, fontsize=9, loc="left", pad=11)
         ax.set_ylim(-0.03, 1.03)
         ax.tick_params(labelsize=8)
@@ -174,10 +175,11 @@ def _bands(ax: Axes, check: Check, animal: str | None, name: str, marker: str = 
     ax.plot(own["at"], own["observed"], markersize=3.5, label="observed", **style)
 
 
-def _block_labels(ax: Axes, check: Check, animal: str) -> None:
-    """Mark the blocks of an animal and, where there is room, write their probabilities above."""
+def _block_labels(ax: Axes, check: Check, animal: str, last: float) -> None:
+    """Mark the blocks of an animal and, where there is room, write their probabilities above, on an
+    axis that goes to the ``last`` trial of any animal."""
     own = check.contingencies[check.contingencies["animal"] == animal]
-    starts, last = own["first trial"].unique(), ax.dataLim.x1
+    starts = np.sort(own["first trial"].unique())
     for start, end in zip(starts, [*starts[1:], last], strict=True):
         if start > 1:
             ax.axvline(start - 0.5, **REFERENCE)

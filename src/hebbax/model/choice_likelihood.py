@@ -26,8 +26,8 @@ and far from what single precision takes for none."""
 
 
 FARTHEST = 80.0
-"""Log odds of the offers of two stimuli beyond which a choice is no surer: what single precision
-can tell from never, so that all of hebbax has one likelihood."""
+"""Log odds of an offer behind the likeliest one below which it is as good as never: what single
+precision can tell from that, so that all of hebbax has one likelihood. Slopes go on."""
 
 
 class Choice(Distribution):
@@ -196,8 +196,8 @@ def _probabilities(logits: Array, offset: Array) -> tuple[list[Array], list[Arra
     # Stimuli are a Python loop: XLA does not vectorise a sum over a last dimension of two.
     stimuli = range(jnp.shape(logits)[-1])
     accept = [1.0 / (1.0 + jnp.exp(-logits[..., j])) for j in stimuli]
-    odds = [jnp.clip(offset[..., j] - offset[..., 0], -FARTHEST, FARTHEST) for j in stimuli]
-    offer = [jnp.exp(one) if j else 1.0 for j, one in enumerate(odds)]
+    most = reduce(jnp.maximum, [offset[..., j] for j in stimuli])
+    offer = [jnp.exp(jnp.maximum(offset[..., j] - most, -FARTHEST)) for j in stimuli]
     weights = [q * p for q, p in zip(offer, accept, strict=True)]
     scale = 1.0 / sum(weights)
     return [weight * scale for weight in weights], accept

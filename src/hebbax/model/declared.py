@@ -108,7 +108,10 @@ def with_formula(spec: ModelSpec, formula: str | None) -> ModelSpec:
         raise ModelError(f"by {plain(repr(formula))}: must be a formula in text, as in 'group'.")
     words = "-".join(re.findall(r"\w+", formula))[:40]
     own = {member: spec.by.get(member) for member in spec.members}
-    by = {member: f"{one} + {formula}" if one else formula for member, one in own.items()}
+    by = {
+        member: f"{one} + {formula}" if one and one != formula else formula
+        for member, one in own.items()
+    }
     return replace(spec, name=f"{spec.name}-by-{words}", by={**spec.by, **by})
 
 

@@ -186,7 +186,7 @@ def _names(factors: Sequence[ast.expr]) -> list[str]:
                 raise ValueError(f"functions are {', '.join(FUNCTIONS)}")
         of_calls = {node.func for node in nodes if isinstance(node, ast.Call)}
         of_calls |= {node.value for node in nodes if isinstance(node, ast.Attribute)}
-        # A column may be called as a function is: "center", and "center(center)".
+        # A column may be called as a function is: "center".
         names += [node.id for node in nodes if isinstance(node, ast.Name) and node not in of_calls]
     return names
 
@@ -236,7 +236,8 @@ def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.
         # What is no finite number is told of below, and no level that is left out is another one.
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", formulaic.errors.DataMismatchWarning)
-            matrix = pd.DataFrame(formulaic.model_matrix(formula, table, na_action="ignore"))
+            own = table[sorted(needed)]  # no other column hides a function
+            matrix = pd.DataFrame(formulaic.model_matrix(formula, own, na_action="ignore"))
     except Exception as problem:
         raise ModelError(f"{where} cannot be computed ({_first(problem)}).") from None
     if "Intercept" not in matrix:

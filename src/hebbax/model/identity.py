@@ -5,6 +5,7 @@ goes on, exactly where they are the same.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -37,7 +38,15 @@ def difference(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
         return "by another text of its rule"
     if made.get("random_key") != asked.get("random_key"):
         return "with another random seed"
-    if asked.get("scaling") == "information" and not (made.get("scales") and asked.get("scales")):
-        # Scales that are still to be found from the data will be those that were.
+    if asked.get("scaling") == "information" and _same(made.get("scales"), asked.get("scales")):
         made, asked = ({**one, "scales": None} for one in (made, asked))
     return differing.difference(made, asked)
+
+
+def _same(made: Mapping[str, float] | None, asked: Mapping[str, float] | None) -> bool:
+    """Whether scales that come from the choices are the same: those that are still to be found will
+    be, and on another machine their last digits may differ."""
+    if not made or not asked:
+        return True
+    alike = (math.isclose(made[term], asked[term], rel_tol=1e-6) for term in made if term in asked)
+    return made.keys() == asked.keys() and all(alike)

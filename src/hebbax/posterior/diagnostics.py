@@ -26,6 +26,7 @@ from hebbax.posterior.stored import check_groups
 from hebbax.posterior.verdict import Verdict, marked
 
 MAX_R_HAT = 1.01
+MOST_DIGITS = 9
 MAX_R_HAT_SHORT = 1.05
 """Few draws of a chain make R-hat scatter by more than `MAX_R_HAT`, which a reported fit must
 reach: what is asked of fits that repeat."""
@@ -201,10 +202,11 @@ def _sampled(posterior: xr.DataTree) -> Verdict:
 
 
 def _beside(value: float, limit: float, digits: int) -> str:
-    """Return a number with so many digits behind the point, and two more where it would look like
-    the limit that it misses."""
-    text = f"{value:.{digits}f}"
-    return f"{value:.{digits + 2}f}" if float(text) == limit else text
+    """Return a number with so many digits behind the point, and more where it would look like the
+    limit that it misses."""
+    while digits < MOST_DIGITS and float(f"{value:.{digits}f}") == limit:
+        digits += 1
+    return f"{value:.{digits}f}"
 
 
 def _more(draws: int, effective: float) -> str:
