@@ -53,21 +53,21 @@ class RecordedTask:
         estimated = known.factor.any()
         if len(sizes) == 1 and estimated:  # by how often each was chosen
             return np.zeros_like(known.log_odds)
-        animal, trial = np.nonzero(recording.valid)
-        cell = animal, self.blocks[animal, trial], recording.choices[animal, trial]
-        total, count = np.zeros((2, *self.contingencies.log_odds.shape))
-        np.add.at(total, cell, recording.rewards[animal, trial])
-        np.add.at(count, cell, 1)
-        offered = np.zeros_like(count)
-        made = np.nonzero(self.blocks >= 0)
-        np.add.at(offered, (made[0], self.blocks[made]), recording.at_hand[made])
-        absent = offered == 0  # what is never at hand is no better
+        chosen = recording.choices[..., None] == np.arange(recording.n_stimuli)
+        count = self._by_block(chosen)
         if (sizes > 0).sum() <= 1 and (sizes <= 0).sum() <= 1:
             odds = known.log_odds.clip(-CERTAIN, CERTAIN).round(DIGITS)
             odds = np.where(count > 0, odds, np.nan) if estimated else odds
         else:
-            odds = ratio(total, count)
-        return np.where(absent, -np.inf, odds)
+            odds = ratio(self._by_block(np.where(chosen, recording.rewards[..., None], 0.0)), count)
+        return np.where(self._by_block(recording.at_hand) > 0, odds, -np.inf)
+
+    def _by_block(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum over the trials of each block of values ``(animal, trial, stimulus)``."""
+        out = np.zeros_like(self.contingencies.log_odds)
+        animal, trial = np.nonzero(self.blocks >= 0)
+        np.add.at(out, (animal, self.blocks[animal, trial]), values[animal, trial])
+        return out
 
 
 class Lived(NamedTuple):

@@ -81,17 +81,8 @@ def read_grid(path: Path, name: str, known: Known) -> Grid:
             f'{name}: has one column, "{plain(header.cells[0])}"; columns are separated by '
             f"{', '.join(most)} or {last}."
         )
-    cells = header.cells[: max((k for k, one in enumerate(header.cells, 1) if one), default=1)]
-    if _named_rows(rows, len(cells)):
-        counted = [row.cells[0] for row in rows] == [str(k) for k in range(1, len(rows) + 1)]
-        if not (known(cells[0]) or (counted and separator in " \t")):  # as R writes a table
-            raise DataError(
-                f"{name}: rows have {len(cells) + 1} cells and the header has {len(cells)}; name "
-                "every column."
-            )
-        notes.append("Rows have one cell more than the header: the first was taken for their name.")
-        cells = ["", *cells]
-    return Grid(_table(cells, rows, name), separator, notes)
+    headers, told = _headers(header.cells, rows, name, known, separator)
+    return Grid(_table(headers, rows, name), separator, [*notes, *told])
 
 
 def _bytes(path: Path, name: str) -> bytes:
@@ -261,6 +252,25 @@ def _refuse_comments(rows: list[Line], name: str) -> None:
             f"{name}, row {number}: begins with #; comments stand above the header only, so remove "
             "the row, or the # where it belongs to a name."
         )
+
+
+def _headers(
+    header: list[str], rows: list[Line], name: str, known: Known, separator: str
+) -> tuple[list[str], list[str]]:
+    """Return a header for each column, and a note where rows begin with names of their own, as R
+    writes them; raise `DataError` where these may as well be a column."""
+    while len(header) > 1 and not header[-1]:
+        header = header[:-1]
+    if not _named_rows(rows, len(header)):
+        return header, []
+    counted = [row.cells[0] for row in rows] == [str(k) for k in range(1, len(rows) + 1)]
+    if not (known(header[0]) or (counted and separator in " \t")):
+        raise DataError(
+            f"{name}: rows have {len(header) + 1} cells and the header has {len(header)}; name "
+            "every column."
+        )
+    note = "Rows have one cell more than the header: the first was taken for their name."
+    return ["", *header], [note]
 
 
 def _named_rows(rows: list[Line], n: int) -> bool:

@@ -142,31 +142,35 @@ def check_restarts(
     if not twice.any():
         return
     row = table[twice].iloc[0]
-    where = f"{source}, animal {row['animal']}, {called(row)}: given twice, because the numbering "
-    again = f"number the trials of {'a session' if 'session' in table else 'an animal'} from its "
+    where = f"{source}, animal {row['animal']}, {called(row)}"
+    advice = (
+        f"number the trials of {'a session' if len(within) > 1 else 'an animal'} from its first "
+    )
+    advice += "to its last."
     parting = [
         header
         for header, values in parts.items()
         if not table.assign(part=values).duplicated([*within, "part", "trial"]).any()
     ]
-    for header in (one for one in parting if any(part in simple(one) for part in PARTS)):
-        session = f"if that is a session, type {option('column', f'session={header}')}, else "
-        raise DataError(
-            f"{where}starts again in each {header}; {'' if 'session' in table else session}"
-            f"{again}first to its last."
-        )
-    for header in (one for one in parting if simple(one) in OF_ANIMALS):
-        raise DataError(
-            f"{where}starts again in each {header}; if animals are numbered anew there, give every "
-            "animal a name of its own."
-        )
-    if adjacent:
-        raise DataError(
-            f"{source}, animal {row['animal']}, {called(row)}: stands again in row {row.name}, "
-            "behind other trials; sort the encounters by trial, and number trials through, or in "
-            "each session of a column session."
-        )
+    days = [one for one in parting if any(part in simple(one) for part in PARTS)]
+    groups = [one for one in parting if simple(one) in OF_ANIMALS]
     own = table.loc[(table[within] == row[within]).all(axis=1), "trial"]
     again_at = own.index[(own.diff() < 0) & (own == own.min())]
-    if len(again_at):
-        raise DataError(f"{where}starts again in row {again_at[0]}; {again}first to its last.")
+    if days:
+        begins = f"in each {days[0]}"
+        if len(within) == 1:
+            typed = option("column", f"session={days[0]}")
+            advice = f"if that is a session, type {typed}, else {advice}"
+    elif groups:
+        begins = f"in each {groups[0]}"
+        advice = "if animals are numbered anew there, give every animal a name of its own."
+    elif adjacent:
+        raise DataError(
+            f"{where}: stands again in row {row.name}, behind other trials; sort the encounters by "
+            "trial, and number trials through, or in each session of a column session."
+        )
+    elif len(again_at):
+        begins = f"in row {again_at[0]}"
+    else:
+        return
+    raise DataError(f"{where}: given twice, because the numbering starts again {begins}; {advice}")
