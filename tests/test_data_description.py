@@ -191,6 +191,12 @@ def test_what_looks_like_something_else_is_asked_about(case):
     assert asked(*arguments) == (sentence,)
 
 
+@pytest.mark.parametrize("names", [("20240101", "20240102"), ("1,5", "2")])
+def test_numbers_that_differ_are_not_asked_about(names):
+    records = [Record(name, np.array([0, 1, 0, 1]), np.array([1.0, 0, 0, 1])) for name in names]
+    assert describe(from_animals(records, ["A", "B"], "s")).questions == ()
+
+
 @pytest.mark.parametrize("names", [("M1", "m1"), ("m 1", "m1")])
 def test_animals_that_differ_in_capitals_or_blanks_are_asked_about(names):
     records = [Record(name, np.array([0, 1, 0, 1]), np.array([1.0, 0, 0, 1])) for name in names]

@@ -134,13 +134,13 @@ def answer(score: Score, found: Mapping[str, Fading], weight: Mapping[str, float
     alike = f"the {len(as_good)} models that predict {score.question} best and are not told apart"
     told = f"{as_good[0]}, {which}" if len(as_good) == 1 else alike
     same = all(each[name]["chosen"] == each[name]["unchosen"] for name in as_good)
+    subjects = {"unchosen": ALIKE} if same else SUBJECTS
     sure = {}
-    for kind in SUBJECTS:
+    for kind in subjects:
         models = [name for name in as_good if kind in found[name].declared]
         kinds = list(SUBJECTS) if same else [kind]
         stay = [n for n, f in found.items() if not any((f.of(one) > 0).any() for one in kinds)]
         sure[kind] = Declared(models, _without(score, stay))
-    subjects = {"unchosen": ALIKE} if same else SUBJECTS
     said = _said({name: each[name] for name in as_good}, together, told, subjects, sure)
     return Answer(each, together, said)
 

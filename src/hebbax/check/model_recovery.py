@@ -319,11 +319,10 @@ def _pairs(scores: dict[str, pd.DataFrame], true: pd.Series) -> pd.DataFrame:
     rows = {}
     for first, second in itertools.combinations(next(iter(scores.values())).columns, 2):
         own = true[true.isin([first, second])]
-        row: dict[str, float] = {}
-        for name, score in scores.items():
-            known = score[score.index.isin(own.index)]
-            is_first = own[known.index] == first
-            row[name] = ((known[first] > known[second]) == is_first).mean()
-            row["n"] = min(row.get("n", np.inf), len(known))
-        rows[first, second] = row
+        known = {name: score[score.index.isin(own.index)] for name, score in scores.items()}
+        right = {
+            name: ((score[first] > score[second]) == (own[score.index] == first)).mean()
+            for name, score in known.items()
+        }
+        rows[first, second] = {**right, "n": min(map(len, known.values()))}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["first", "second"])

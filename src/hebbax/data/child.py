@@ -80,9 +80,7 @@ def load_matlab_hdf5(path: str, most: dict[str, int]) -> Loaded:
                 continue
             kind = held.attrs.get("MATLAB_class", b"")
             kind = kind.decode() if isinstance(kind, bytes) else str(kind)
-            if "MATLAB_sparse" in held.attrs:
-                kinds[name] = "sparse"
-                continue
+            kind = "sparse" if "MATLAB_sparse" in held.attrs else kind  # a group, and no matrix
             if not isinstance(held, h5py.Dataset) or kind not in NUMERIC:
                 kinds[name] = kind or "other"
                 continue

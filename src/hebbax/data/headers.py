@@ -87,12 +87,12 @@ def assign(headers: Sequence[str], columns: Mapping[str, str], source: str) -> A
     fields = own | named
     encounters = "accepted" in fields and not ("choice" in fields and "stimulus" not in fields)
     needed = ENCOUNTER_COLUMNS if encounters else TRIAL_COLUMNS
-    if not encounters and "stimulus" in named:
-        raise DataError(
-            f"{source}: stimulus is for one row an encounter, and there is no column accepted; of "
-            "one row a trial, what was at hand is offered."
-        )
     if not encounters:
+        if "stimulus" in named:
+            raise DataError(
+                f"{source}: stimulus is for one row an encounter, and there is no column accepted; "
+                "of one row a trial, what was at hand is offered."
+            )
         fields.pop("stimulus", None)
     free = [header for header in headers if header not in fields.values()]
     taken = _taken([name for name in needed if name not in fields], free)

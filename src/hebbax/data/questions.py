@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from decimal import Decimal
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def _is_code(name: str, names: tuple[str, ...]) -> bool:
 def _alike(names: tuple[str, ...], kind: str) -> Iterator[str]:
     """Ask about animals or alternatives, as ``kind`` says, that look alike: they differ in capitals
     or blanks only, or in how a letter, a dash or a number is written."""
-    groups: dict[str, list[str]] = {}
+    groups: dict[str | Decimal, list[str]] = {}
     for name in names:
         groups.setdefault(_looks(name), []).append(name)
     for alike in groups.values():
@@ -83,14 +84,12 @@ def _alike(names: tuple[str, ...], kind: str) -> Iterator[str]:
             )
 
 
-def _looks(name: str) -> str:
+def _looks(name: str) -> str | Decimal:
+    """Return what names that look alike share: a number where it is one."""
     text = unicodedata.normalize("NFKC", name).replace("\u2212", "-")
     text = "".join(text.casefold().split())
-    return (
-        f"{float(text):g}"
-        if re.fullmatch(r"-?[0-9]+([.,][0-9]*)?", text.replace(",", "."))
-        else text
-    )
+    number = text.replace(",", ".")
+    return Decimal(number) if re.fullmatch(r"-?[0-9]+([.][0-9]*)?", number) else text
 
 
 def _rare(sessions: Sessions) -> Iterator[str]:

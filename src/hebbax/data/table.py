@@ -64,10 +64,9 @@ def sessions_of_table(grid: Grid, name: str, meaning: Meaning) -> Sessions:
     encounters = _one_row_an_encounter(table, notes, name)
     if encounters:
         _refuse_of_trials(table, meaning, name)
-        _check_adjacent(table, _parts(others, fields, grid.table), name)
     else:
         notes += omit(table, meaning.no_choice, name)
-        check_restarts(table, _parts(others, fields, grid.table), name)
+    check_restarts(table, _parts(others, fields, grid.table), name, adjacent=encounters)
     notes += _number(table, "trial" in fields, name)
     offers = None if encounters else read_offers(table, name)
     stimuli = _alternatives(
@@ -137,14 +136,6 @@ def _refuse_of_trials(table: pd.DataFrame, meaning: Meaning, source: str) -> Non
                 f"{source}: has columns accepted and {field}; {field} is for one row a trial, and "
                 "in encounters an animal is offered what it meets."
             )
-
-
-def _check_adjacent(table: pd.DataFrame, parts: Mapping[str, pd.Series], source: str) -> None:
-    """Raise `DataError` where the encounters of a trial do not follow each other."""
-    unit = ["animal", *(["session"] if "session" in table else [])]
-    own = table.sort_values("animal", kind="stable")[[*unit, "trial"]]
-    begins = own[(own != own.shift()).any(axis=1)]
-    check_restarts(begins, parts, source, adjacent=True)
 
 
 def _parts(

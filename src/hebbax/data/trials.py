@@ -42,13 +42,15 @@ def number_sessions(table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     if "session" not in table:
         return pd.Series(0, table.index), []
     order = _order(list(table["session"].unique()))
-    if order is not None and _apart(table, order):
+    if order is not None and not _apart(table, order):
+        order = None
+    if order is not None:
         key = table["session"].map(order)
     else:
         place = pd.Series(np.arange(len(table)), table.index)
         key = place.groupby([table["animal"], table["session"]], sort=False).transform("min")
     numbers = key.groupby(table["animal"], sort=False).rank(method="dense").astype(int) - 1
-    if order is None or not _apart(table, order):
+    if order is None:
         return numbers, [BY_ROWS] if numbers.any() else []
     back = numbers.groupby(table["animal"], sort=False).diff() < 0
     return numbers, [BY_NUMBER] if back.any() else []
@@ -128,25 +130,31 @@ def _check_gaps(trials: np.ndarray, where: str) -> None:
             )
 
 
+def stretches(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the first of each stretch of equal rows, the rows of each animal behind each other."""
+    own = table.sort_values("animal", kind="stable")
+    return own[(own != own.shift()).any(axis=1)]
+
+
 def check_restarts(
     table: pd.DataFrame, parts: Mapping[str, pd.Series], source: str, *, adjacent: bool = False
 ) -> None:
     """Raise `DataError` where numbers of trials stand twice, and say what parts them.
 
     ``table`` has columns animal and trial, in the order of the file; ``parts`` are columns, by
-    header, that may part an animal's trials. Rows are trials, or where these have several rows,
-    which should be ``adjacent``, the first of each.
+    header, that may part an animal's trials. Where a trial has several rows these should be
+    ``adjacent``.
     """
     within = ["animal", *(["session"] if "session" in table else [])]
+    if adjacent:
+        table = stretches(table[[*within, "trial"]])
     twice = table.duplicated([*within, "trial"])
     if not twice.any():
         return
     row = table[twice].iloc[0]
     where = f"{source}, animal {row['animal']}, {called(row)}"
-    advice = (
-        f"number the trials of {'a session' if len(within) > 1 else 'an animal'} from its first "
-    )
-    advice += "to its last."
+    unit = "an animal" if len(within) == 1 else "a session"
+    advice = f"number the trials of {unit} from its first to its last."
     parting = [
         header
         for header, values in parts.items()

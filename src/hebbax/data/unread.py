@@ -7,7 +7,7 @@ import pandas as pd
 from hebbax.data.cells import names_of
 from hebbax.data.headers import listed, option, simple
 from hebbax.data.offers import SEPARATOR
-from hebbax.data.trials import OF_ANIMALS
+from hebbax.data.trials import OF_ANIMALS, stretches
 
 FORCED = ("forced", "instructed", "guided")
 """Words of a header of trials in which the animal had no choice."""
@@ -39,8 +39,8 @@ def unread_notes(others: pd.DataFrame, several: pd.DataFrame, table: pd.DataFram
 
 def _again(cells: pd.Series, animals: pd.Series) -> bool:
     """Whether a cell of an animal comes again after another one."""
-    own = pd.DataFrame({"animal": animals, "cell": cells}).sort_values("animal", kind="stable")
-    return bool(own[(own != own.shift()).any(axis=1)].duplicated().any())
+    begins = stretches(pd.DataFrame({"animal": animals, "cell": cells}))
+    return bool(begins.duplicated().any())
 
 
 def _has(header: str, words: Sequence[str]) -> bool:

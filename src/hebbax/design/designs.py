@@ -114,14 +114,14 @@ class Designs:
         enough = self.table[self.table["detectable"] <= -truth]
         others = [term for term in self.spec.terms if term != FORGETTING]
         alone = len(self.table) == 1
-        head = f"By {described(best)}" if alone else f"Of {len(self.table)} designs the best is "
-        head += "" if alone else f"{described(best)}: there"
+        which = f"Of {len(self.table)} designs the best is {described(best)}: there"
+        which = f"By {described(best)}" if alone else which
         said = (
-            f"{head} what a weight loses in a trial would be known to {self._percent(best['sd'])} "
-            f"(Monte Carlo error {self._percent(best['error'])}; {self._percent(self.prior)} "
-            f"before any choice) with {listed(others) if others else 'no other term'} free, and a "
-            f"loss of {self._percent(-truth)}, theta(w) = {truth:g}, found with "
-            f"{best['power']:.0%} power"
+            f"{which} what a weight loses in a trial would be known to "
+            f"{self._percent(best['sd'])} (Monte Carlo error "
+            f"{self._percent(best['error'])}; {self._percent(self.prior)} before any choice) with "
+            f"{listed(others) if others else 'no other term'} free, and a loss of "
+            f"{self._percent(-truth)}, theta(w) = {truth:g}, found with {best['power']:.0%} power"
         )
         if alone:
             return f"{said}."

@@ -107,12 +107,11 @@ def with_formula(spec: ModelSpec, formula: str | None) -> ModelSpec:
     if not isinstance(formula, str):
         raise ModelError(f"by {plain(repr(formula))}: must be a formula in text, as in 'group'.")
     words = "-".join(re.findall(r"\w+", formula))[:40]
-    own = {member: spec.by.get(member) for member in spec.members}
-    by = {
-        member: f"{one} + {formula}" if one and one != formula else formula
-        for member, one in own.items()
-    }
-    return replace(spec, name=f"{spec.name}-by-{words}", by={**spec.by, **by})
+    by = dict(spec.by)
+    for member in spec.members:
+        own = by.get(member, formula)
+        by[member] = own if own == formula else f"{own} + {formula}"
+    return replace(spec, name=f"{spec.name}-by-{words}", by=by)
 
 
 def stored_spec(stored: str, text: str) -> ModelSpec:

@@ -48,5 +48,6 @@ def _same(made: Mapping[str, float] | None, asked: Mapping[str, float] | None) -
     be, and on another machine their last digits may differ."""
     if not made or not asked:
         return True
-    alike = (math.isclose(made[term], asked[term], rel_tol=1e-6) for term in made if term in asked)
-    return made.keys() == asked.keys() and all(alike)
+    return made.keys() == asked.keys() and all(
+        math.isclose(made[term], asked[term], rel_tol=1e-6) for term in made
+    )

@@ -26,7 +26,6 @@ from hebbax.posterior.stored import check_groups
 from hebbax.posterior.verdict import Verdict, marked
 
 MAX_R_HAT = 1.01
-MOST_DIGITS = 9
 MAX_R_HAT_SHORT = 1.05
 """Few draws of a chain make R-hat scatter by more than `MAX_R_HAT`, which a reported fit must
 reach: what is asked of fits that repeat."""
@@ -199,6 +198,10 @@ def _sampled(posterior: xr.DataTree) -> Verdict:
     )
     failed = [check for check in [*checks, *more] if check.failed]
     return _verdict(failed, {**figures, **own}, measured, variational=False)
+
+
+MOST_DIGITS = 9
+"""Digits behind the point of a number that looks like its limit, at most."""
 
 
 def _beside(value: float, limit: float, digits: int) -> str:

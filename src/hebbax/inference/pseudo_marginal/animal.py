@@ -4,8 +4,9 @@ r"""The log likelihood of ONE animal at one set of values, to second order where
 
 It is the model of `hebbax.model.choices`, written over single weights: `jax.vmap` over values then
 makes each a contiguous row of numbers, and in single precision a row of 240 trials takes 1.5
-microseconds on one core, a fifth of what the same takes as arrays of stimuli. The error is below
-2e-3 nats. Slope and Fisher information are carried forward through the trials beside the weights:
+microseconds on one core, a fifth of what the same takes as arrays of stimuli. Trials are summed in
+double, and the error is below 5e-3 nats for 100 000 of them. Slope and Fisher information are
+carried forward through the trials beside the weights:
 
     dw_t+1 / dphi = d step / dphi + (d step / dw) dw_t / dphi.
 
