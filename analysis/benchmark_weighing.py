@@ -26,14 +26,15 @@ from hebbax.cli.folders import prepare_folder
 from hebbax.cli.options import out_option
 from hebbax.cli.progress import progress
 from hebbax.cli.script import entry, quick_option
-from hebbax.inference import evidence, pseudo_marginal, scaling
-from hebbax.inference.climbs import Climb
-from hebbax.inference.submodels import enumerate_all, exchange
+from hebbax.inference import pseudo_marginal
 from hebbax.model.spec import ModelSpec
 from hebbax.runs.ledger import Ledger
 from hebbax.runs.workers import Workers
 from hebbax.simulation.cohort import Cohort
 from hebbax.simulation.environment import Task
+from hebbax.submodels import laplace, scaling
+from hebbax.submodels.climbs import Climb
+from hebbax.submodels.search import enumerate_all, exchange
 
 KEYS = ("what", "data")
 
@@ -96,9 +97,9 @@ def weighing(plan: Plan, sessions: hebbax.Sessions) -> list[dict[str, Any]]:
     spec = ModelSpec("candidates", plan.terms)
     model = scaling.candidate_model(sessions, spec)
     with progress("scales") as report:
-        information = scaling.told(model, progress=report).information
+        information = scaling.choice_information(model, progress=report).per_choice
     scales = scaling.member_scales(model, scaling.information_scales(information, EFFECT))
-    climb, rows = Climb(model, scales, evidence.Settings()), []
+    climb, rows = Climb(model, scales, laplace.Settings()), []
     for how in ("compiled meanwhile", "compiled"):
         begun = time.perf_counter()
         with progress(how) as report:

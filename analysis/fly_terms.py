@@ -32,11 +32,11 @@ from hebbax.cli.script import entry, flies_argument, quick_option, recorded_or_s
 from hebbax.data import data_hash
 from hebbax.design.redundancy import redundancy
 from hebbax.figures import publish, variants
-from hebbax.inference import scaling
 from hebbax.reporting import page
 from hebbax.runs.ledger import Ledger, fill
 from hebbax.simulation.cohort import QUICK as FEW
 from hebbax.simulation.cohort import Cohort
+from hebbax.submodels import scaling
 from hebbax.terms import inclusion, readout, weighing
 from hebbax.typing import Progress, silent
 

@@ -20,7 +20,6 @@ from hebbax.inference import map as mode
 from hebbax.inference import svi
 from hebbax.inference.density import animal_values, latent_sites
 from hebbax.inference.pseudo_marginal.population import Population, of_animals, prior_of
-from hebbax.inference.scaling import candidate_model
 from hebbax.model.choices import build_model
 from hebbax.model.declared import parse_spec, read_spec, with_formula
 from hebbax.model.members import effects_of
@@ -34,6 +33,7 @@ from hebbax.posterior.summary import animal_table, population_table
 from hebbax.posterior.verdict import Verdict
 from hebbax.rule.fading import losses
 from hebbax.simulation.environment import TASK
+from hebbax.submodels.scaling import candidate_model
 
 PASSED = Verdict((), {}, "")
 GROUPS, AGES = ("sham", "ovx", "sham", "drug"), (3.0, 5.0, 4.0, 8.0)

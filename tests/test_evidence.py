@@ -14,17 +14,18 @@ from slow_reference import session
 
 from hebbax.data import Record, first_trials, from_animals, split
 from hebbax.errors import ModelError
-from hebbax.inference import climbs, evidence, mixed, submodels
+from hebbax.inference import mixed
 from hebbax.inference.density import (
     expansion,
     log_likelihood_by_animal,
     padded_observed,
     split_groups,
 )
-from hebbax.inference.reweighting import animals_part
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.rule.taylor import all_terms
+from hebbax.submodels import climbs, laplace, search
+from hebbax.submodels.reweighting import animals_part
 
 SCALES = {"x r": 0.5, "w": 0.2, "x": 0.05}
 TERMS = tuple(SCALES)
@@ -56,7 +57,7 @@ def model():
 @pytest.fixture(scope="module")
 def solved(model):
     scales = np.array([*SCALES.values(), 1.0])
-    return submodels.enumerate_all(climbs.Climb(model, scales, evidence.Settings(batch=4)))
+    return search.enumerate_all(climbs.Climb(model, scales, laplace.Settings(batch=4)))
 
 
 def quadrature(model, term):
@@ -183,7 +184,7 @@ def test_the_expansion_of_an_excerpt_is_that_of_the_first_trials(model):
 
 def test_an_animal_left_behind_starts_where_a_smaller_sub_model_found_it(model, solved):
     scales = np.array([*SCALES.values(), 1.0])
-    climb = climbs.Climb(model, scales, evidence.Settings(batch=4, rounds=1, stretches=1))
+    climb = climbs.Climb(model, scales, laplace.Settings(batch=4, rounds=1, stretches=1))
     phi = np.array(solved[3].phi)
     phi[1] = [-1.0, 0.5, 0.0, 3.0]
     value = log_likelihood_by_animal(model, split_groups(model, jnp.asarray(phi)))
@@ -196,14 +197,14 @@ def test_an_animal_left_behind_starts_where_a_smaller_sub_model_found_it(model, 
 
 
 def test_a_sub_model_in_a_worse_mode_begins_where_its_neighbours_ended(model, solved):
-    climb = climbs.Climb(model, np.array([*SCALES.values(), 1.0]), evidence.Settings(batch=4))
-    best = max(solved, key=lambda code: climbs.weight(solved[code]))
-    worse = climbs.weight(solved[best]) - 0.9 * submodels.NEAR
+    climb = climbs.Climb(model, np.array([*SCALES.values(), 1.0]), laplace.Settings(batch=4))
+    best = max(solved, key=lambda code: climbs.log_evidence(solved[code]))
+    worse = climbs.log_evidence(solved[best]) - 0.9 * search.NEAR
     known = solved | {code: solved[code]._replace(log_evidence=worse) for code in (3, 5)}
-    submodels.exchange(climb, known)
+    search.exchange(climb, known)
     assert known.keys() == solved.keys()
     for code, one in solved.items():
-        assert climbs.weight(known[code]) >= climbs.weight(one) - 0.05
+        assert climbs.log_evidence(known[code]) >= climbs.log_evidence(one) - 0.05
 
 
 def test_slope_and_hessian_of_the_log_spreads_are_those_of_the_density(model, solved):
@@ -263,26 +264,24 @@ def test_importance_sampling_finds_what_the_expansion_of_the_animals_leaves_out(
 def test_a_term_that_is_out_is_not_there(model, solved):
     """A sub-model of the candidates is the same as a model declared with its terms alone."""
     alone = build_model(ModelSpec("alone", ("x r",), scales={"x r": 0.5}), model.sessions)
-    own = submodels.enumerate_all(
-        climbs.Climb(alone, np.array([0.5, 1.0]), evidence.Settings(batch=2))
-    )
+    own = search.enumerate_all(climbs.Climb(alone, np.array([0.5, 1.0]), laplace.Settings(batch=2)))
     assert float(own[1].log_evidence) == pytest.approx(float(solved[1].log_evidence), abs=0.02)
     assert not solved[1].phi[:, 1:3].any()
     assert not solved[1].population[1:3].any()
 
 
 def test_a_path_shrinks_from_all_terms_and_another_grows_from_none(model, solved):
-    climb = climbs.Climb(model, np.array([*SCALES.values(), 1.0]), evidence.Settings(batch=4))
-    known = submodels.paths(climb)
+    climb = climbs.Climb(model, np.array([*SCALES.values(), 1.0]), laplace.Settings(batch=4))
+    known = search.paths(climb)
     assert {0, 7} <= known.keys()
     # Both ways down and up, each sub-model with as much evidence as where all were solved.
-    best = max(solved, key=lambda code: climbs.weight(solved[code]))
-    assert climbs.most_evidence(known) == pytest.approx(climbs.weight(solved[best]), abs=0.05)
+    best = max(solved, key=lambda code: climbs.log_evidence(solved[code]))
+    assert climbs.most_evidence(known) == pytest.approx(climbs.log_evidence(solved[best]), abs=0.05)
 
 
 def test_more_terms_than_can_be_enumerated_are_refused():
     terms = all_terms("xrw")[:13]
     model = build_model(ModelSpec("many", terms), animals())
     with pytest.raises(ModelError) as caught:
-        submodels.enumerate_all(climbs.Climb(model, np.ones(14), evidence.Settings()))
+        search.enumerate_all(climbs.Climb(model, np.ones(14), laplace.Settings()))
     assert str(caught.value) == "many: all sub-models are solved for at most 12 terms, 13 given."

@@ -310,7 +310,7 @@ INSIDE = {
     "mehta2024.behavioural.mlp_variational": "inference.variational.fit and inference.pooled.draws",
     "model.blocks.Blocks.sample": "likelihood.Choice.sample of each animal, on keys it has split",
     "model.encounter_likelihood.Encounters.sample": "environment.reject and a categorical draw",
-    "inference.reweighting.animals_part": "weighing makes its key itself",
+    "submodels.reweighting.animals_part": "weighing makes its key itself",
 }
 """Functions that meet no key but one that a case has passed on."""
 

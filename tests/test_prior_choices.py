@@ -12,10 +12,10 @@ from conftest import random_sessions
 from hebbax import figures
 from hebbax.check.prior_choices import PriorChoices, prior_choices
 from hebbax.errors import ModelError
-from hebbax.inference.scaling import scaled
 from hebbax.model.choices import build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.simulation.environment import Task
+from hebbax.submodels.scaling import scaled
 
 SHORT = Task(60, 2, (0.2, 0.8), "baited")
 KEY = jax.random.PRNGKey(0)
@@ -88,13 +88,13 @@ def test_scales_that_are_to_come_from_choices_are_found_before_the_model_is_buil
     with pytest.raises(ModelError) as error:
         build_model(spec, sessions)
     assert str(error.value) == (
-        "mine: its prior scales come from the choices; hebbax.inference.scaling.scaled finds them."
+        "mine: its prior scales come from the choices; hebbax.submodels.scaling.scaled finds them."
     )
     found = scaled(spec, sessions)
     assert set(found.scales) == {"x r", "w"}
     assert scaled(found, sessions) == found
     shrinking = build_model(replace(found, prior="r2d2"), sessions).groups[0].prior
-    assert shrinking.told == pytest.approx(0.2 * np.sqrt(114))
+    assert shrinking.root_information == pytest.approx(0.2 * np.sqrt(114))
     # Twice the effect is twice the scale, up to the widest allowed.
     wider = scaled(replace(spec, effect=0.4), sessions)
     for term, scale in found.scales.items():

@@ -16,16 +16,17 @@ from scipy.special import expit, logsumexp, softmax
 from hebbax.cli.terms import candidates, told_of
 from hebbax.data import write_table
 from hebbax.errors import FitError, ModelError
-from hebbax.inference import checkpoint, evidence, pseudo_marginal
-from hebbax.inference.climbs import Climb, weight
+from hebbax.inference import checkpoint, pseudo_marginal
 from hebbax.inference.density import fisher_information
-from hebbax.inference.scaling import LEAST, MAX_SCALE, candidate_model, typical, widest
-from hebbax.inference.submodels import Breadth, search
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import fits, inference_data
 from hebbax.simulation.cohort import QUICK, simulate
+from hebbax.submodels import laplace
+from hebbax.submodels.climbs import Climb, log_evidence
+from hebbax.submodels.scaling import LEAST, MAX_SCALE, candidate_model, typical, widest
+from hebbax.submodels.search import Breadth, search
 from hebbax.terms import answer, weighing
 from hebbax.terms.inclusion import SETTLED, Inclusion, Settings
 from hebbax.terms.projection import of_posterior, project
@@ -95,18 +96,18 @@ def test_the_order_of_the_candidates_changes_nothing(sessions, weighed):
 def test_what_a_choice_tells_is_a_mean_over_submodels_by_their_probability(sessions, weighed):
     model = candidate_model(sessions, ModelSpec("candidates", CANDIDATES))
     codes = (1, 3, 7)
-    solved = Climb(model, np.append(weighed.scales, 1.0), evidence.Settings()).grown([0, *codes])
+    solved = Climb(model, np.append(weighed.scales, 1.0), laplace.Settings()).grown([0, *codes])
     known = {code: solved[code] for code in codes}
     probability = np.array([0.3, 0.5, 0.2])
-    log_prior = np.log(probability) - [weight(known[code]) for code in codes]
+    log_prior = np.log(probability) - [log_evidence(known[code]) for code in codes]
     found = typical(model, known, log_prior, batch=2)
     each = information_at(sessions, [known[code].phi for code in codes])
     expected = np.exp(probability @ np.log(each))
-    np.testing.assert_allclose(found.information, expected, rtol=1e-9)
+    np.testing.assert_allclose(found.per_choice, expected, rtol=1e-9)
     assert found.code == 3
     # Where every weight stays at zero, choices carry no information of its decay.
     nothing = typical(model, {0: solved[0]}, np.zeros(1), batch=2)
-    assert nothing.information[CANDIDATES.index("w")] == pytest.approx(LEAST)
+    assert nothing.per_choice[CANDIDATES.index("w")] == pytest.approx(LEAST)
 
 
 def test_scales_may_be_declared_and_the_number_of_terms_limited(sessions):
@@ -324,11 +325,11 @@ def test_named_rules_are_weighed_where_they_are_among_the_candidates():
 def test_a_search_finds_the_best_of_all_and_says_what_it_visited(sessions, weighed):
     model = candidate_model(sessions, ModelSpec("candidates", CANDIDATES))
     scales = np.append(weighed.scales, 1.0)
-    known = search(Climb(model, scales, evidence.Settings()), Breadth(leading=1))
-    best = max(known, key=lambda code: weight(known[code]))
+    known = search(Climb(model, scales, laplace.Settings()), Breadth(leading=1))
+    best = max(known, key=lambda code: log_evidence(known[code]))
     assert best == 0b0011
     assert 5 <= len(known) < 16
-    assert len(search(Climb(model, scales, evidence.Settings()), Breadth(visits=3))) == 3
+    assert len(search(Climb(model, scales, laplace.Settings()), Breadth(visits=3))) == 3
     part = replace(weighed, everything=False)
     assert any("those a search visited; what it missed" in line for line in sentences(part))
 

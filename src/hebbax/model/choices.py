@@ -266,13 +266,13 @@ def build_model(spec: ModelSpec, sessions: Sessions) -> Model:
         ModelError: the likelihood asks for what was not recorded, a preference varies by session
             where there are more than two alternatives, a reward was recorded for which its
             parameters have no meaning, a prior scale is of no term, prior scales are still to be
-            found from the choices (`hebbax.inference.scaling.scaled`), or a rule of one's own is
+            found from the choices (`hebbax.submodels.scaling.scaled`), or a rule of one's own is
             not the one that was declared.
     """
     if spec.scaling == "information" and len(spec.scales) < len(spec.terms):
         raise ModelError(
             f"{spec.name}: its prior scales come from the choices; "
-            "hebbax.inference.scaling.scaled finds them."
+            "hebbax.submodels.scaling.scaled finds them."
         )
     _check_scales(spec)
     _check_varying(spec, sessions)

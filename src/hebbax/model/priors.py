@@ -5,14 +5,14 @@ of a group, which have prior scales s_j:
 
     normal:                 Normal(0, s_j^2)
     laplace:                Laplace(0, s_j)
-    horseshoe:              Normal(0, s_j^2 (tau l_j / told)^2)
-    regularised horseshoe:  Normal(0, s_j^2 v_j / (1 + v_j)),   v_j = (tau l_j / told)^2
+    horseshoe:              Normal(0, s_j^2 (tau l_j / f)^2)
+    regularised horseshoe:  Normal(0, s_j^2 v_j / (1 + v_j)),   v_j = (tau l_j / f)^2
     r2d2:                   Normal(0, s_j^2 l_j / tau / effect^2)
 
     horseshoes:  tau ~ HalfCauchy(tau_0),  l_j ~ HalfCauchy(1), or half-t where regularised
     r2d2:        tau ~ Gamma(b, 1),        l_j ~ Gamma(concentration, 1)
 
-with tau_0 of `hebbax.model.sparsity`. Under R2D2 sum theta_j^2 F_j, F_j the information of a
+with tau_0 and f of `hebbax.model.sparsity`. Under R2D2 sum theta_j^2 F_j, F_j the information of a
 choice, is R^2 / (1 - R^2) on average, where R^2 = sum l / (sum l + tau) ~ Beta(D concentration, b),
 of which the terms have the shares l / sum l ~ Dirichlet(concentration); b gives R^2 the mean asked
 for. All scales are independent. Sources: Carvalho, Polson & Scott 2010; Piironen & Vehtari 2017;
@@ -192,8 +192,8 @@ class Shrinking(Prior):
     """Power of the local scale in V, a slab aside."""
 
     @property
-    def told(self) -> ArrayLike:
-        """Posterior standard deviations in one prior scale."""
+    def root_information(self) -> ArrayLike:
+        """f, posterior standard deviations in one prior scale (`hebbax.model.sparsity`)."""
         return self.effect * self.choices**0.5
 
     @abstractmethod
@@ -231,7 +231,7 @@ class Shrinking(Prior):
 
     def effective_terms(self, tau: Array, local: Array) -> Array:
         """Return the effective number of terms (`hebbax.model.sparsity`)."""
-        return share(self.relative_variance(tau, local), self.told).sum()
+        return share(self.relative_variance(tau, local), self.root_information).sum()
 
 
 @jax.tree_util.register_dataclass
@@ -247,8 +247,8 @@ class Horseshoe(Shrinking):
         return CAUCHY_DEGREES
 
     def relative_variance(self, tau: Array, local: Array) -> Array:
-        """Return (tau l / told)^2."""
-        return (tau * local / self.told) ** 2
+        """Return (tau l / f)^2."""
+        return (tau * local / self.root_information) ** 2
 
     def global_prior(self, n: int) -> dist.Distribution:
         """Return the half-Cauchy prior under which as many of n terms matter as are expected."""

@@ -1,8 +1,9 @@
 r"""How many coefficients a prior that shrinks lets matter: its global scale, and their number.
 
 A coefficient of prior scale s has the information-scaled size z = theta sqrt(F), with F the Fisher
-information that all choices together carry of it; s sqrt(F) = ``told`` is how many posterior
-standard deviations one prior scale is. Given the scales of the prior z is Normal(0, v), and
+information that all choices together carry of it; f = s sqrt(F), the ``root_information``, is how
+many posterior standard deviations one prior scale is. Given the scales of the prior z is Normal(0,
+v), and
 
     kappa = 1 / (1 + v)
 
@@ -11,7 +12,7 @@ coefficient: 0 where it is shrunk to nothing, 1 where the data alone speak. The 
 terms* is the sum of 1 - kappa. With local scales l and a global one tau, in units of z,
 
     horseshoe:              v = tau^2 l^2
-    regularised horseshoe:  v = tau^2 l^2 told^2 / (told^2 + tau^2 l^2)
+    regularised horseshoe:  v = tau^2 l^2 f^2 / (f^2 + tau^2 l^2)
 
 The global scale tau_0 for p_0 expected terms of D is the one at which that number, before the slab
 takes its part, is p_0 on average over the local scales; for half-Cauchy ones it is p_0 / (D - p_0).
@@ -35,9 +36,9 @@ CAUCHY_DEGREES = 1.0
 """Degrees of freedom of the half-Cauchy local scales of the horseshoe."""
 
 
-def share(variance: Array, told: ArrayLike) -> Array:
+def share(variance: Array, root_information: ArrayLike) -> Array:
     """Return 1 - kappa of each coefficient, given its prior variance in squared prior scales."""
-    information = variance * told**2
+    information = variance * root_information**2
     return information / (1.0 + information)
 
 

@@ -92,7 +92,7 @@ class ModelSpec(Displayed):
         prior: of the population coefficients, one of those of `hebbax.model.priors`.
         scales: prior scale of each term's population coefficient; its spread has half that scale.
         scaling: ``declared`` for these scales, ``information`` for those that give every term the
-            size ``effect`` on the recorded choices (`hebbax.inference.scaling`).
+            size ``effect`` on the recorded choices (`hebbax.submodels.scaling`).
         effect: size of one prior scale, in units of what one choice can tell of a coefficient.
         expected_terms: number of terms expected to matter (the horseshoes).
         local_degrees: degrees of freedom of the local scales (regularised horseshoe).

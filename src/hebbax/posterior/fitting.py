@@ -9,7 +9,6 @@ import xarray as xr
 from hebbax.data import Sessions, describe, first_trials, split
 from hebbax.errors import FitError
 from hebbax.inference import map, nuts, pseudo_marginal, svi
-from hebbax.inference.scaling import scaled
 from hebbax.model.choices import Model, build_model
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import alone
@@ -27,6 +26,7 @@ from hebbax.posterior.fits import (
 )
 from hebbax.posterior.methods import Result, Settings, method_of
 from hebbax.runs.compiled import forget_where_many
+from hebbax.submodels.scaling import scaled
 from hebbax.typing import Progress, silent
 
 

@@ -1,7 +1,7 @@
 """Which terms are in the rule: the posterior probability of every sub-model, term and pair.
 
 A term is in or out, each in with a prior probability of its own accord; sub-models are weighed by
-their Laplace evidence (`hebbax.inference.evidence`):
+their Laplace evidence (`hebbax.submodels.laplace`):
 
     P(sub-model | choices) ~ evidence * inclusion^(terms in) * (1 - inclusion)^(terms out)
 
@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from hebbax.inference import evidence
-from hebbax.inference.submodels import Breadth
 from hebbax.model.keys import Scaling
+from hebbax.submodels import laplace
+from hebbax.submodels.search import Breadth
 
 SETTLED = 0.01
 """Scales have settled where none moves by more than this fraction when they are found again."""
@@ -66,7 +66,7 @@ class Settings:
     absent: float = 0.1
     present: float = 0.9
     within: float = 15.0
-    climb: evidence.Settings = field(default_factory=evidence.Settings)
+    climb: laplace.Settings = field(default_factory=laplace.Settings)
     checked: int = 10
     breadth: Breadth = field(default_factory=Breadth)
 
@@ -93,7 +93,7 @@ class Inclusion:
         phi: ``(sub-model, animal, member)`` each animal's values at the mode, likeliest effect.
         animals_part: ``(sub-model, 2)`` what importance sampling of each animal adds to the log
             evidence of the leading ones with population and spreads held at their mode, and its
-            standard error (`hebbax.inference.reweighting`: a part of the error, no correction);
+            standard error (`hebbax.submodels.reweighting`: a part of the error, no correction);
             NaN elsewhere.
         unsettled: ``(sub-model,)`` nats by which a climb did not arrive.
         settings: what was asked.

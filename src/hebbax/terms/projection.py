@@ -23,15 +23,15 @@ import xarray as xr
 
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
-from hebbax.inference.climbs import Climb, Solutions, neighbours
 from hebbax.inference.density import split_groups
-from hebbax.inference.evidence import Start
-from hebbax.inference.scaling import candidate_model
 from hebbax.model.choices import Model
 from hebbax.model.likelihood import Choice
 from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior.inference_data import animal_values
+from hebbax.submodels.climbs import Climb, Solutions, neighbours
+from hebbax.submodels.laplace import Start
+from hebbax.submodels.scaling import candidate_model
 from hebbax.terms.inclusion import Inclusion
 from hebbax.typing import Array, ArrayLike, Parameters, Progress, silent
 

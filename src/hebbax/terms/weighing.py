@@ -1,11 +1,11 @@
 """Sub-models weighed: how the record of `hebbax.terms.inclusion` is found.
 
 The scales of the coefficients come first, from the sub-model that a short search finds best
-(`hebbax.inference.scaling.told`); then all sub-models under these and the effect that is likeliest
-there. What a choice tells depends on the rule, and of rules that are as good as each other the
-search finds one. Scales are therefore taken again, over all sub-models by their probability, until
-they are those of the sub-models that they give. Under them all sub-models are solved once more, and
-those that count under the other effects too.
+(`hebbax.submodels.scaling.choice_information`); then all sub-models under these and the effect that
+is likeliest there. What a choice tells depends on the rule, and of rules that are as good as each
+other the search finds one. Scales are therefore taken again, over all sub-models by their
+probability, until they are those of the sub-models that they give. Under them all sub-models are
+solved once more, and those that count under the other effects too.
 """
 
 import math
@@ -18,22 +18,29 @@ import numpy as np
 from scipy.special import softmax
 
 from hebbax.data import Sessions
-from hebbax.inference import evidence
-from hebbax.inference.climbs import Climb, Solutions, members, most_evidence, near_best, weight
 from hebbax.inference.mixed import Problem
-from hebbax.inference.reweighting import animals_part
-from hebbax.inference.scaling import (
-    Told,
+from hebbax.model.choices import Model
+from hebbax.model.spec import ModelSpec
+from hebbax.submodels import laplace
+from hebbax.submodels.climbs import (
+    Climb,
+    Solutions,
+    log_evidence,
+    members,
+    most_evidence,
+    near_best,
+)
+from hebbax.submodels.reweighting import animals_part
+from hebbax.submodels.scaling import (
+    Information,
     candidate_model,
+    choice_information,
     information_scales,
     member_scales,
-    told,
     typical,
     widest,
 )
-from hebbax.inference.submodels import MANY_TERMS, enumerate_all, exchange, search
-from hebbax.model.choices import Model
-from hebbax.model.spec import ModelSpec
+from hebbax.submodels.search import MANY_TERMS, enumerate_all, exchange, search
 from hebbax.terms.inclusion import SETTLED, Inclusion, Settings, log_prior
 from hebbax.typing import Progress, silent
 
@@ -68,7 +75,7 @@ def weigh(
     declared = settings.scaling == "declared"
     pilot = None
     if not declared or len(settings.effects) > 1:
-        pilot = told(model, settings.climb, progress)
+        pilot = choice_information(model, settings.climb, progress)
     climbs = _climbs(model, pilot, settings)
     first = next(iter(climbs.values()))
     if len(spec.terms) > MANY_TERMS:
@@ -86,38 +93,38 @@ def weigh(
     return replace(_collect(climbs, known, settings, progress), unsettled_scales=moved)
 
 
-def _climbs(model: Model, pilot: Told | None, settings: Settings) -> dict[float, Climb]:
+def _climbs(model: Model, pilot: Information | None, settings: Settings) -> dict[float, Climb]:
     """Return how sub-models are solved under each effect, the likeliest first; those that the
     sessions exclude at the best sub-model of the ``pilot`` are left out."""
     climbs = {effect: _climb(model, pilot, effect, settings) for effect in settings.effects}
     if pilot is None:
         return climbs
     begun = {pilot.code: pilot.solution}
-    known = {e: weight(climb.again(begun, begun)[pilot.code]) for e, climb in climbs.items()}
+    known = {e: log_evidence(climb.again(begun, begun)[pilot.code]) for e, climb in climbs.items()}
     order = sorted(climbs, key=lambda effect: -known[effect])
     return {e: climbs[e] for e in order if known[e] >= known[order[0]] - settings.within}
 
 
-def _climb(model: Model, pilot: Told | None, effect: float, settings: Settings) -> Climb:
+def _climb(model: Model, pilot: Information | None, effect: float, settings: Settings) -> Climb:
     """Return how sub-models are solved under an effect."""
     if settings.scaling == "declared" or pilot is None:
         scales = effect * model.scales[: len(model.rule.parameters)]
     else:
-        scales = information_scales(pilot.information, effect, widest(model))
+        scales = information_scales(pilot.per_choice, effect, widest(model))
     return Climb(model, member_scales(model, scales), settings.climb)
 
 
 def _settled(
-    told: Told,
+    pilot: Information,
     climbs: dict[float, Climb],
     known: Solutions,
     settings: Settings,
     progress: Progress,
-) -> tuple[Told, float]:
+) -> tuple[Information, float]:
     """Return what a choice tells at sub-models that were solved under the scales which that gives,
     and the largest fraction by which a scale still moves, zero where that is less than `SETTLED`.
 
-    Begins with what a pilot ``told``. Sub-models too far behind to count are not asked. Where the
+    Begins with what a ``pilot`` found. Sub-models too far behind to count are not asked. Where the
     weights of animals run away, information does too, and the scales would follow it to where no
     sub-model is as good as before: they stay then.
     """
@@ -134,8 +141,8 @@ def _settled(
         known = climb.again(near, near, progress)
         if most_evidence(known) < most_evidence(near) - settings.within:
             break
-        told = found
-    return told, moved
+        pilot = found
+    return pilot, moved
 
 
 def _included(model: Model, codes: Iterable[int]) -> np.ndarray:
@@ -149,11 +156,11 @@ def _collect(
     """Return the record of sub-models solved under the first effect, and under the others."""
     first, *others = climbs.values()
     model, n = first.model, len(first.model.rule.parameters)
-    codes = sorted(code for code in known if np.isfinite(weight(known[code])))
+    codes = sorted(code for code in known if np.isfinite(log_evidence(known[code])))
     near = near_best(known, settings.within)
     solved = [known, *(climb.again(known, near, progress) for climb in others)]
     by_effect = {
-        effect: np.array([weight(own[code]) if code in own else -np.inf for code in codes])
+        effect: np.array([log_evidence(own[code]) if code in own else -np.inf for code in codes])
         for effect, own in zip(climbs, solved, strict=True)
     }
     moments = [_moments([own[code] for own in solved if code in own], n) for code in codes]
@@ -173,11 +180,11 @@ def _collect(
     )
 
 
-def _moments(solutions: list[evidence.Solution], n: int) -> tuple[np.ndarray, np.ndarray]:
+def _moments(solutions: list[laplace.Solution], n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return mean ``(term,)`` and covariance of the population coefficients of a sub-model over the
     effects under which it was solved."""
-    solutions = [one for one in solutions if np.isfinite(weight(one))]
-    weights = softmax([weight(one) for one in solutions])
+    solutions = [one for one in solutions if np.isfinite(log_evidence(one))]
+    weights = softmax([log_evidence(one) for one in solutions])
     means = np.array([one.population[:n] for one in solutions])
     mean = weights @ means
     covariance = sum(
@@ -198,7 +205,7 @@ def _animals_parts(climb: Climb, known: Solutions, codes: list[int], checked: in
     the others."""
     out = np.full((len(codes), 2), np.nan)
     key = jax.random.PRNGKey(0)
-    for code in sorted(codes, key=lambda code: -weight(known[code]))[:checked]:
+    for code in sorted(codes, key=lambda code: -log_evidence(known[code]))[:checked]:
         included = jnp.asarray(members(climb.model, code))
         problem = Problem(included, jnp.asarray(climb.scales))
         out[codes.index(code)] = animals_part(key, climb.model, problem, known[code])

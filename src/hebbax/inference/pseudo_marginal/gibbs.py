@@ -48,8 +48,8 @@ def centred(key: Key, prior: Prior, population: Population, phi: Array) -> Popul
         effect = effects_given(of_effect, prior.regression, of_mean, spread * factor, phi)
         effect = jnp.where(prior.regression.on_means, effect, population.effect)
         own = phi - prior.regression.shift(effect)
-        told, pull = _told(own, spread * factor)
-        precision = of_mean + told
+        informed, pull = _of_animals(own, spread * factor)
+        precision = of_mean + informed
         mean = pull / precision + normal[2] / jnp.sqrt(precision)
         squares = (((own - mean) / factor) ** 2).sum(0)
         now = jnp.log(jnp.abs(spread))
@@ -66,7 +66,7 @@ def centred(key: Key, prior: Prior, population: Population, phi: Array) -> Popul
     return jax.lax.scan(sweep, population, normal)[0]
 
 
-def _told(own: Array, spread: Array) -> tuple[Array, Array]:
+def _of_animals(own: Array, spread: Array) -> tuple[Array, Array]:
     """Return the precision ``(member,)`` that animals ``own`` (animal, member) give their mean, and
     its product with what they say of it, for spreads (member,) of all or (animal, member)."""
     if spread.ndim == 1:

@@ -1,7 +1,7 @@
 """By how much a Laplace evidence is wrong about the animals alone, by importance sampling.
 
 Each animal's integral, given the population and the spreads at the mode, is sampled from the
-Gaussian that `hebbax.inference.evidence` puts there. This is a part of the error of the evidence
+Gaussian that `hebbax.submodels.laplace` puts there. This is a part of the error of the evidence
 and no correction of it: the Gaussian volume of population and log spreads is held to be right, and
 so is that no mode or plateau lies beyond the Gaussians. The other part may be as large and of the
 other sign.
@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.inference.density import expansion, log_likelihood_by_animal, split_groups
-from hebbax.inference.evidence import Solution
 from hebbax.inference.mixed import Problem, conditional, deviations, linear_term, uncorrelated
 from hebbax.model.choices import Model
+from hebbax.submodels.laplace import Solution
 from hebbax.typing import Array, Key
 
 

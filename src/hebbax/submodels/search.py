@@ -1,4 +1,4 @@
-"""All sub-models of a rule, or a search among them (`hebbax.inference.climbs`).
+"""All sub-models of a rule, or a search among them (`hebbax.submodels.climbs`).
 
 Where all sub-models are solved each is begun in several ways (`enumerate_all`). A search among more
 starts from neighbours alone. After either, the leading ones begin where each of their best
@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hebbax.errors import ModelError
-from hebbax.inference.climbs import Climb, Solutions, most_evidence, near_best, neighbours, weight
+from hebbax.submodels.climbs import (
+    Climb,
+    Solutions,
+    log_evidence,
+    most_evidence,
+    near_best,
+    neighbours,
+)
 from hebbax.typing import Progress, silent
 
 MANY_TERMS = 12
@@ -57,8 +64,8 @@ def _path(climb: Climb, here: int, progress: Progress) -> Solutions:
         before = most_evidence(known)
         climb.extend(known, near)
         progress("scaling terms", n - len(near) + 1, n)
-        here = max(near, key=lambda code: weight(known[code]))
-        in_vain = 0 if weight(known[here]) > before else in_vain + 1
+        here = max(near, key=lambda code: log_evidence(known[code]))
+        in_vain = 0 if log_evidence(known[here]) > before else in_vain + 1
     return known
 
 
@@ -74,7 +81,7 @@ def search(
     known: Solutions = {}
     climb.extend(known, [0])
     while len(known) < breadth.visits:
-        leading = sorted(known, key=lambda code: -weight(known[code]))[: breadth.leading]
+        leading = sorted(known, key=lambda code: -log_evidence(known[code]))[: breadth.leading]
         near = {code for one in leading for code in neighbours(one, n) if allowed(code, most)}
         fresh = sorted(near - known.keys())[: breadth.visits - len(known)]
         if not fresh:
@@ -145,14 +152,14 @@ def exchange(climb: Climb, known: Solutions, progress: Progress = silent) -> Non
             (code, source)
             for code in near_best(known, NEAR)
             for source in climb.sources(known, code, SOURCES)
-            if weight(known[source]) > tried.get((code, source), -np.inf) + BETTER
+            if log_evidence(known[source]) > tried.get((code, source), -np.inf) + BETTER
         ]
         if not fresh:
             break
-        tried |= {pair: weight(known[pair[1]]) for pair in fresh}
+        tried |= {pair: log_evidence(known[pair[1]]) for pair in fresh}
         climb.begun_at(known, fresh, progress)
 
 
 def _leading(known: Solutions) -> list[int]:
     """Return the `LEADING` sub-models of most evidence, best first."""
-    return sorted(known, key=lambda code: -weight(known[code]))[:LEADING]
+    return sorted(known, key=lambda code: -log_evidence(known[code]))[:LEADING]

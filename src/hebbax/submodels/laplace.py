@@ -3,11 +3,11 @@ r"""The log evidence of sub-models of one model, by Laplace's approximation, man
 A sub-model is a 0/1 mask over the members of an animal's values phi_a (the terms of the rule, then
 the preference and what else the model has). A member that is out has a prior of width zero: every
 sub-model is the same program with other numbers, and a batch of them is one compiled pass
-(`hebbax.inference.batches`).
+(`hebbax.submodels.batches`).
 
 Each animal's log likelihood is expanded to second order at the mode of its values; population and
 spreads are then integrated as `hebbax.inference.mixed` says. What is wrong with the evidence is the
-expansion; `hebbax.inference.reweighting` measures by how much.
+expansion; `hebbax.submodels.reweighting` measures by how much.
 """
 
 from collections.abc import Callable

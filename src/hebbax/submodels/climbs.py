@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from hebbax.data import first_trials
-from hebbax.inference.batches import solve
-from hebbax.inference.evidence import Settings, Solution, Start, rest
 from hebbax.inference.mixed import Problem
 from hebbax.model.choices import Model
+from hebbax.submodels.batches import solve
+from hebbax.submodels.laplace import Settings, Solution, Start, rest
 from hebbax.typing import Progress, silent
 
 EXCERPTS = tuple(2.0 ** (-k / 2) for k in range(10, 0, -1))
@@ -95,7 +95,7 @@ class Climb:
             climb.extend(found, going, progress, [begun[code] for code in going])
             begun |= {code: _begin(one, nothing) for code, one in found.items()}
             floor = most_evidence(found) - self.settings.hopeless
-            going = [code for code in going if weight(found[code]) > floor]
+            going = [code for code in going if log_evidence(found[code]) > floor]
         known: Solutions = {}
         self.extend(known, codes, progress, [begun[code] for code in codes])
         return known
@@ -137,7 +137,7 @@ class Climb:
     def sources(self, known: Solutions, code: int, size: int) -> list[int]:
         """Return the known neighbours of a sub-model that have most evidence, best first."""
         near = [c for c in neighbours(code, len(self.model.rule.parameters)) if c in known]
-        return sorted(near, key=lambda c: -weight(known[c]))[:size]
+        return sorted(near, key=lambda c: -log_evidence(known[c]))[:size]
 
     def begun_at(self, known: Solutions, pairs: list[tuple[int, int]], progress: Progress) -> None:
         """Solve the first of each pair of sub-models from where the second ended. What finds more
@@ -158,7 +158,7 @@ class Climb:
 def _begin(found: Solution, nothing: Start) -> Start:
     """Return where a solution ended; a term that it has not starts where ``nothing`` is known, and
     so does all where it ended nowhere."""
-    if not np.isfinite(weight(found)):
+    if not np.isfinite(log_evidence(found)):
         return nothing
     inside = np.isfinite(found.log_spread) & (found.population != 0.0)
     phi = jnp.where(jnp.isfinite(found.phi), found.phi, nothing.phi)
@@ -168,22 +168,22 @@ def _begin(found: Solution, nothing: Start) -> Start:
 def keep(known: Solutions, found: Iterable[tuple[int, Solution]]) -> None:
     """Add what was found to what is known, where it is new or has more evidence."""
     for code, one in found:
-        if code not in known or weight(one) > weight(known[code]):
+        if code not in known or log_evidence(one) > log_evidence(known[code]):
             known[code] = one
 
 
 def most_evidence(known: Solutions) -> float:
     """Return the most log evidence of some solutions, minus infinity where there are none."""
-    return max(map(weight, known.values()), default=-np.inf)
+    return max(map(log_evidence, known.values()), default=-np.inf)
 
 
 def near_best(known: Solutions, nats: float) -> list[int]:
     """Return the sub-models less than some nats of evidence below the best, by their numbers."""
     floor = most_evidence(known) - nats
-    return [code for code in sorted(known) if weight(known[code]) > floor]
+    return [code for code in sorted(known) if log_evidence(known[code]) > floor]
 
 
-def weight(solution: Solution) -> float:
+def log_evidence(solution: Solution) -> float:
     """Return the log evidence, and minus infinity where there is none."""
     value = float(solution.log_evidence)
     return value if np.isfinite(value) else -np.inf

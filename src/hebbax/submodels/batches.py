@@ -18,10 +18,10 @@ import joblib
 import numpy as np
 
 from hebbax.inference.density import Expansion, expansion, fisher_information
-from hebbax.inference.evidence import STEP, Settings, Solution, Start, climb
 from hebbax.inference.mixed import Problem
 from hebbax.model.choices import Model
 from hebbax.model.trials import Design
+from hebbax.submodels.laplace import STEP, Settings, Solution, Start, climb
 from hebbax.typing import Array, ArrayLike, Progress, silent
 
 SIZES = (4, 6, 8)
