@@ -20,7 +20,7 @@ from hebbax.model.spec import ModelSpec
 
 SHORT = replace(SMALL, chunk=2)
 ANEW = replace(SHORT, r_hat=1.0, most_thinning=2)
-"""Three sets of draws: none has an R-hat of 1."""
+"""Two sets of draws, the second gone on with: none has an R-hat of 1."""
 
 
 @pytest.mark.parametrize(("spread", "options"), [(0.8, AS_USERS_HAVE_IT), (0.0, RUNS_LONG)])
@@ -142,11 +142,11 @@ def test_repeated_runs_differ_by_the_stated_error_of_their_evidence():
 
 @pytest.mark.parametrize(
     ("settings", "cut_at"),
-    [(SHORT, 8), (ANEW, 21), (ANEW, 27), (ANEW, 41), (ANEW, 67)],
-    ids=["in its draws", "before the second set", "in it", "before the third", "in it, thinned"],
+    [(SHORT, 8), (ANEW, 21), (ANEW, 27), (ANEW, 41), (ANEW, 53)],
+    ids=["in its draws", "before the second set", "in it", "before it goes on", "thinned"],
 )
 def test_a_cut_run_goes_on_bit_for_bit(tmp_path, monkeypatch, settings, cut_at):
-    """A set has 20 blocks, the thinned one 40, and each ends stored."""
+    """A set has 20 blocks, of which half are kept and as many added; and each ends stored."""
     monkeypatch.setattr(sampling, "SAVED_EVERY", 0.0)
     model, key, store = five_terms(), jax.random.key(5), tmp_path / "state.npz"
     whole, info = pseudo_marginal.fit(key, model, settings)
@@ -185,6 +185,14 @@ def test_the_evidence_is_of_the_chains_as_they_ended(tmp_path):
     _, info = pseudo_marginal.fit(key, model, settings, store=store)
     _, again = pseudo_marginal.fit(key, model, settings, store=store)
     assert again.evidence.effective == info.evidence.effective
+
+
+@pytest.mark.parametrize("n", [0, 1, 4, 7])
+def test_a_chain_that_goes_on_keeps_every_second_draw_and_the_last(n):
+    kept = {"mean": np.arange(3.0 * n).reshape(n, 3), "moved": np.arange(1.0, n + 1)[:, None]}
+    half = sampling._every_second(kept)
+    np.testing.assert_array_equal(half["mean"], kept["mean"][::-1][::2][: n // 2][::-1])
+    np.testing.assert_array_equal(half["moved"][:, 0], np.arange(n % 2 + 1.5, n, 2))
 
 
 def test_chains_that_disagree_go_on_until_they_may_not():

@@ -30,7 +30,7 @@ from hebbax.typing import Array, Key
 
 class Chains(NamedTuple):
     """All that a run goes on from: states by chain, references by animal, the mixture that proposes
-    populations where there is one, how many sets of draws were ``spent`` on these, and how many
+    populations where there is one, how many times draws were ``spent`` on these, and how many
     iterations ``ran``."""
 
     state: State
@@ -41,8 +41,7 @@ class Chains(NamedTuple):
 
     @property
     def thinning(self) -> int:
-        """Iterations a draw: of the first two sets of draws one, of each that follows twice as
-        many."""
+        """Iterations a draw: of the first two sets of draws one, then twice as many each time."""
         return 1 << max(0, int(self.spent) - 1)
 
 

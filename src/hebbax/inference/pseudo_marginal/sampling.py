@@ -2,13 +2,13 @@ r"""The posterior by pseudo-marginal Metropolis within Gibbs: pilot, warm-up, ch
 
 `hebbax.inference.pseudo_marginal.pilot` gives starts, references and a first mixture. In the rounds
 of the warm-up the chains run with these; after each the references of every animal and the mixture
-are taken from the chains' own draws, and from the last on they stay: what is kept is drawn by one
-kernel.
+are taken from the chains' own draws.
 
-A set of draws that is not what `Settings` ask of R-hat and effective sizes is one more round of the
-warm-up: references and mixture are taken from it, so that what the chains found in it is proposed
-in the next, and all are drawn anew, from the third set on with twice as many iterations a draw as
-before, up to ``most_thinning``.
+Draws that are not what `Settings` ask of R-hat and effective sizes are one more round of the
+warm-up, and are drawn anew. Where these do not suffice either, every second one is kept and the
+chains go on to as many draws as before with twice as many iterations each, and so on up to
+``most_thinning``. Before each continuation references and mixture are taken from the draws that
+there are, so that what a chain found is proposed to all.
 """
 
 import time
@@ -126,7 +126,7 @@ def fit(
     chains = _warmed(setup, chains, done, save, progress)
     chains, kept = _sampled(setup, chains, kept, save, progress)
     scale_key, evidence_key = jax.random.split(jax.random.fold_in(setup.key, 2**31))
-    found = setup.evidence(evidence_key, chains, _visited(kept))
+    found = setup.evidence(evidence_key, chains, _visited(kept, settings.draws, chains))
     return _collect(scale_key, model, setup.prior, kept, found)
 
 
@@ -177,8 +177,8 @@ def _warmed(setup: Setup, chains: Chains, done: int, save: Save, progress: Progr
 def _sampled(
     setup: Setup, chains: Chains, kept: Kept, save: Save, progress: Progress
 ) -> tuple[Chains, Kept]:
-    """Return the chains and their kept draws: of sets of these the first that is what the settings
-    ask, or the last."""
+    """Return the chains and their kept draws, as many iterations apart as gives what the settings
+    ask."""
     settings = setup.settings
     while True:
         thinning = chains.thinning
@@ -193,8 +193,16 @@ def _sampled(
             return chains, kept
         drawn = Drawn._make(kept[name] for name in Drawn._fields)
         chains = setup.renewed(chains, [drawn])._replace(spent=chains.spent + 1)
-        kept = {}
-        save(chains, kept, settings.warmup)
+        kept = _every_second(kept) if chains.thinning > thinning else {}
+        save(chains, kept, settings.warmup + len(kept.get("mean", ())))
+
+
+def _every_second(kept: Kept) -> Kept:
+    """Return every second draw, the last among them, with what moved in the iterations up to it."""
+    n = len(kept["mean"]) // 2
+    late = {name: leaf[len(leaf) - 2 * n :] for name, leaf in kept.items()}
+    pairs = {name: leaf.reshape(n, 2, *leaf.shape[1:]) for name, leaf in late.items()}
+    return {k: v.mean(1) if k == "moved" else v[:, 1] for k, v in pairs.items()}
 
 
 def _enough(kept: Kept, settings: Settings) -> bool:
@@ -206,9 +214,11 @@ def _enough(kept: Kept, settings: Settings) -> bool:
     return converged(np.swapaxes(draws, 0, 1), settings.r_hat, settings.effective)
 
 
-def _visited(kept: Kept) -> Visited:
-    """Return populations and p-hat of the chains, (chain, draw) leading."""
-    by_chain = {name: jnp.asarray(np.swapaxes(leaf, 0, 1)) for name, leaf in kept.items()}
+def _visited(kept: Kept, draws: int, chains: Chains) -> Visited:
+    """Return populations and p-hat of the chains, (chain, draw) leading: of the draws those that
+    the mixture was not fitted to."""
+    fitted = draws // 2 if chains.thinning > 1 else 0
+    by_chain = {name: jnp.asarray(np.swapaxes(leaf[fitted:], 0, 1)) for name, leaf in kept.items()}
     population = Population(*(by_chain[name] for name in Population._fields))
     return Visited(population, by_chain["log_p"])
 
