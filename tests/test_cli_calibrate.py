@@ -14,8 +14,7 @@ from hebbax.errors import HebbaxError
 from hebbax.model.declared import declared_models
 from hebbax.runs.ledger import read
 
-TINY = ("--animals", 2, "--trials", 12, "--blocks", 1, "--warmup", 26, "--draws", 60)
-"""So many draws suffice of the smallest model: with fewer all sets of draws are made."""
+TINY = ("--animals", 2, "--trials", 12, "--blocks", 1, "--warmup", 26, "--draws", 30)
 ONE = ("--model", "no-learning")
 MANY = (*TINY, "--simulations", 40)
 TABLES = (
@@ -41,7 +40,7 @@ def test_it_answers_in_words_tables_and_a_picture(unbroken):
     assert set(ranks["quantity"]) == {
         "preference", "spread of preference", "preference of an animal", "log likelihood",
     }  # fmt: skip
-    assert ranks["rank"].between(0, 60).all()
+    assert ranks["rank"].between(0, 30).all()
     # Truths are draws of the prior: preference ~ Normal(0, 1), its spread ~ HalfNormal(1 / 2).
     truth = ranks.pivot(index="simulation", columns="quantity", values="truth")
     assert truth["preference"].std() == pytest.approx(1.0, abs=4 / np.sqrt(80))

@@ -51,6 +51,9 @@ from hebbax.model.effects import NAME as EFFECT
 from hebbax.typing import Array, Key, Progress, silent
 from hebbax.validation.keys import words
 
+MOST_EFFECTIVE = 0.4
+"""Part of the draws that are asked to be effective at most: of few draws no more can be."""
+
 SAVED_EVERY = 2.0
 """Seconds between two stored states: of a small cohort a block takes milliseconds."""
 
@@ -211,7 +214,9 @@ def _enough(kept: Kept, settings: Settings) -> bool:
     if kept["mean"].ndim == 3:  # not of each animal: a population
         spread = np.log(np.abs(kept["spread"]))
         draws = np.concatenate([kept["mean"], spread, kept["effect"], draws], axis=-1)
-    return converged(np.swapaxes(draws, 0, 1), settings.r_hat, settings.effective)
+    draws = np.swapaxes(draws, 0, 1)
+    effective = min(settings.effective, MOST_EFFECTIVE * draws.shape[0] * draws.shape[1])
+    return converged(draws, settings.r_hat, effective)
 
 
 def _visited(kept: Kept, draws: int, chains: Chains) -> Visited:

@@ -14,10 +14,10 @@ ROUNDS = (1, 3, 7, 13)
 class Settings:
     """Settings of the sampler, stored with every posterior.
 
-    ``draws`` are kept per chain after ``warmup`` iterations. Where an R-hat is above ``r_hat`` or
-    an effective size below ``effective`` they are one more round of the warm-up and all are drawn
-    again; then the chains go on, with one of 2, 4 ... iterations kept, up to ``most_thinning``;
-    with 1 they stay as they are.
+    ``draws`` are kept per chain after ``warmup`` iterations. Where an R-hat is above ``r_hat``
+    or an effective size below ``effective`` (of few draws two in five) they are one more round
+    of the warm-up and all are drawn again; then the chains go on, with one of 2, 4 ...
+    iterations kept, up to ``most_thinning``; with 1 they stay as they are.
 
     At most ``chunk`` iterations run between two reports of progress.
 
