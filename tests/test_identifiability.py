@@ -14,11 +14,14 @@ from scipy.stats import chi2
 from hebbax.data import Record, from_animals, select
 from hebbax.design.identifiability import candidates, identify
 from hebbax.design.information import coefficient_covariance, direction, known_otherwise, weakest
+from hebbax.design.redundancy import redundancy
 from hebbax.errors import ModelError
+from hebbax.inference import variational
 from hebbax.inference.density import fisher_information, log_likelihood_by_animal, split_groups
 from hebbax.inference.mixed import conditional, deviations
 from hebbax.model.choices import build_model
 from hebbax.model.declared import read_spec
+from hebbax.model.spec import ModelSpec
 from hebbax.simulation.cohort import Cohort, simulate
 
 COHORTS = 40
@@ -198,3 +201,45 @@ def test_choices_that_say_nothing_of_forgetting():
         "and with the choices it would be "
     )
     assert "could detect" not in found.sentence
+
+
+def test_a_unit_of_reward_hides_no_term():
+    """Litres in place of tenths of a millilitre."""
+    sessions = random_sessions(4, lengths=(60, 50))
+    terms = ("1", "r", "x", "x r", "r^2", "x r^2", "w", "x w")
+    kept = [
+        redundancy(
+            jax.random.PRNGKey(0),
+            build_model(ModelSpec("m", terms), replace(sessions, rewards=sessions.rewards * unit)),
+        ).kept
+        for unit in (1.0, 1e-4)
+    ]
+    assert kept[0] == kept[1]
+
+
+def runaway():
+    """Ten animals that learn by the delta rule, with rewards of -1 and 1."""
+    rng, records = np.random.default_rng(1), []
+    for a in range(10):
+        value, choices, rewards = np.zeros(2), [], []
+        for trial in range(80):
+            choices.append(int(rng.uniform() < 1.0 / (1.0 + np.exp(-3.0 * (value[1] - value[0])))))
+            best = (trial // 40) % 2
+            rewards.append(1.0 if rng.uniform() < (0.75 if choices[-1] == best else 0.25) else -1.0)
+            value[choices[-1]] += 0.3 * (rewards[-1] - value[choices[-1]])
+        records.append(Record(f"{a}", np.array(choices), np.array(rewards)))
+    return from_animals(records, ["A", "B"], "delta rule")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_quick_fit_is_the_same_from_any_seed_where_weights_may_run_away(seed):
+    """Softmax weights are bounded at 50, and a decay of either sign is free."""
+    spec = ModelSpec(
+        "m", ("x r", "w", "x w"), reward="raw", readout="softmax",
+        scales={"x r": 3.0, "w": 1.0, "x w": 1.0},
+    )  # fmt: skip
+    found = variational.fit(jax.random.PRNGKey(seed), build_model(spec, runaway()))
+    reference = variational.fit(jax.random.PRNGKey(100), build_model(spec, runaway()))
+    assert float(found.bound) == pytest.approx(float(reference.bound), abs=3.0)
+    assert float(found.bound) < 0.0
+    np.testing.assert_allclose(found.population, reference.population, atol=0.15)

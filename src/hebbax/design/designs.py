@@ -280,7 +280,7 @@ def _rows(
                 "sd": sd,
                 "error": float(np.std(np.sqrt(again))),
                 "others known": float(known_otherwise(covariance)[place]),
-                "detectable": (least := float(detectable(sd, prior))),
+                "detectable": (least := float(detectable(sd, prior, PERCENT / settings.loss(1.0)))),
                 "loss, sd (%)": settings.loss(sd),
                 "loss, detectable (%)": settings.loss(least),
                 "power": float(power(loss, sd, prior)),

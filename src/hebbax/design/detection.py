@@ -18,9 +18,14 @@ the last what the data are expected to say for the true value against 0. With ot
 free sd is that of the margin, and all this is the average over their priors.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import norm
 
+from hebbax.rule.fading import PERCENT, percent
+from hebbax.rule.network import Network
+from hebbax.rule.readout import MAX_WEIGHT
 from hebbax.typing import ArrayLike
 from hebbax.validation.limits import MAX_COEFFICIENT
 
@@ -46,12 +51,21 @@ def power(effect: float, sd: ArrayLike, prior: ArrayLike) -> np.ndarray:
     return norm.cdf((part * effect / np.asarray(sd) - THRESHOLD) / np.sqrt(part))
 
 
-def detectable(sd: ArrayLike, prior: ArrayLike) -> np.ndarray:
+def largest(terms: Sequence[str], rate: float, network: Network) -> np.ndarray:
+    """Return the largest size ``(term,)`` that a coefficient could have: of a term that fades
+    weights the one by which a weight loses all of itself in a trial, of others `MAX_COEFFICIENT`,
+    times as much as the weights of the readout may be larger."""
+    widest = MAX_COEFFICIENT * network.readout.most / MAX_WEIGHT
+    losses = [float(percent(term, 1.0, rate, network.n_inputs)) for term in terms]
+    return np.array([widest if np.isnan(loss) else PERCENT / loss for loss in losses])
+
+
+def detectable(sd: ArrayLike, prior: ArrayLike, most: ArrayLike) -> np.ndarray:
     """Return the smallest coefficient ``(...)`` that is found with `POWER`; infinite, not
-    detectable, where no rule could have one so large."""
+    detectable, where it is over the ``most`` (...) that a rule could have."""
     part = learnt(sd, prior)
     size = np.asarray(sd) * (THRESHOLD + norm.ppf(POWER) * np.sqrt(part)) / part
-    return np.where(size > MAX_COEFFICIENT, np.inf, size)
+    return np.where(size > most, np.inf, size)
 
 
 def nats(effect: float, sd: ArrayLike, prior: ArrayLike) -> np.ndarray:

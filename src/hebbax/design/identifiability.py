@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from hebbax.data import Sessions
-from hebbax.design.detection import LEVEL, POWER, detectable
+from hebbax.design.detection import LEVEL, POWER, detectable, largest
 from hebbax.design.information import (
     coefficient_covariance,
     correlation,
@@ -240,6 +240,7 @@ def _expected(key: Key, model: Model, place: Place) -> tuple[pd.DataFrame, np.nd
     ]
     sd, known = np.sqrt(np.diagonal(covariance)), known_otherwise(covariance)
     prior_sd = np.asarray(prior[:n])
+    most = largest(model.spec.terms, model.spec.rate, model.network)
     low, high = np.quantile(others, [0.05, 0.95], axis=0)
     columns = {
         "estimate": np.asarray(place.rule),
@@ -251,8 +252,8 @@ def _expected(key: Key, model: Model, place: Place) -> tuple[pd.DataFrame, np.nd
         "sd, 95 %": np.maximum(high, sd),
         "sd, one rule": np.sqrt(np.diagonal(alike)),
         "sd, others known": known,
-        "detectable": detectable(sd, prior_sd),
-        "detectable, others known": detectable(known, prior_sd),
+        "detectable": detectable(sd, prior_sd, most),
+        "detectable, others known": detectable(known, prior_sd, most),
     }
     table = pd.DataFrame(columns, index=pd.Index(model.spec.terms, name="term"))
     for name, size in (

@@ -93,6 +93,10 @@ def weakest(covariance: np.ndarray, terms: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
+SMALL = 5e-4
+"""A smaller number is no zero: three decimals do not show it."""
+
+
 def direction(moves: pd.Series, known: pd.Series) -> str:
     """Return a direction (a row of `weakest` without its inflation) as a sum of terms.
 
@@ -101,7 +105,11 @@ def direction(moves: pd.Series, known: pd.Series) -> str:
     size = (moves / known).abs()
     named = moves[size >= WORTH_NAMING * size.max()]
     text = " ".join(
-        f"{'-' if v < 0 else '+'} {abs(v):.3f}{'' if k == '1' else f' {k}'}"
+        f"{'-' if v < 0 else '+'} {_shown(abs(v))}{'' if k == '1' else f' {k}'}"
         for k, v in named.items()
     )
     return text.removeprefix("+ ").replace("- ", "-", int(text.startswith("-")))
+
+
+def _shown(size: float) -> str:
+    return f"{size:.3f}" if size >= SMALL else f"{size:.2g}"

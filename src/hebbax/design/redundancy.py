@@ -28,8 +28,8 @@ SIZE = 0.25
 """Their standard deviation, in prior scales: weights move, and do not all saturate."""
 
 TOLERANCE = 1e-7
-"""Part of a term's slopes that a combination of others must leave over for it to count, and part of
-the largest slopes below which a term does nothing. Double precision leaves 1e-12."""
+"""Part of a term's slopes that a combination of others must leave over for it to count. Double
+precision leaves 1e-12."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,13 @@ def redundancy(key: Key, model: Model) -> Redundancy:
     """
     key = words(key)
     terms = model.rule.parameters
-    slopes = _stacked_slopes(key, model)
+    slopes, whole = _stacked_slopes(key, model)
     order = sorted(range(len(terms)), key=lambda j: sum(parse_term(terms[j])))
     norms = np.linalg.norm(slopes, axis=0)
     kept: list[int] = []
     merged: dict[str, dict[str, float]] = {}
     for j in order:
-        if norms[j] <= TOLERANCE * norms.max():
+        if norms[j] <= TOLERANCE * whole[j]:
             merged[terms[j]] = {}
             continue
         scaled = slopes[:, kept] / norms[kept]
@@ -105,23 +105,26 @@ def redundancy(key: Key, model: Model) -> Redundancy:
     )
 
 
-def _stacked_slopes(key: Key, model: Model) -> np.ndarray:
+def _stacked_slopes(key: Key, model: Model) -> tuple[np.ndarray, np.ndarray]:
     """Return the slopes of the log odds ``(point * observation * stimulus, term)`` at drawn
-    coefficients, less what each animal's own values explain of them."""
+    coefficients, less what each animal's own values explain of them; and the size ``(term,)`` of
+    the slopes before that was taken off, and what they do to all stimuli alike."""
     scales = model.scales
     points = SIZE * scales * jax.random.normal(key, (POINTS, scales.size))
     n = model.sessions.n_animals
 
-    def at(point: jax.Array) -> jax.Array:
+    def at(point: jax.Array) -> tuple[jax.Array, jax.Array]:
         slopes = natural_slopes(model, jnp.broadcast_to(point, (n, scales.size)))
+        whole = (slopes**2).sum(range(1, slopes.ndim))
         if model.kind.relative:  # only differences between stimuli matter
             slopes = slopes[..., 1:] - slopes[..., :1]
-        return jnp.moveaxis(slopes, 0, -1)
+        return jnp.moveaxis(slopes, 0, -1), whole
 
-    found = np.asarray(jax.jit(lambda points: jax.lax.map(at, points))(points))
+    found, whole = map(np.asarray, jax.jit(lambda points: jax.lax.map(at, points))(points))
     n_terms = len(model.rule.parameters)
     animal = model.index[0]
-    return np.concatenate([_less_own(found[:, animal == a], n_terms) for a in range(n)])
+    left = np.concatenate([_less_own(found[:, animal == a], n_terms) for a in range(n)])
+    return left, np.sqrt(whole.sum(0)[:n_terms])
 
 
 def _less_own(slopes: np.ndarray, n_terms: int) -> np.ndarray:

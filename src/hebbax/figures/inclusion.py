@@ -39,12 +39,12 @@ def probabilities(ax: Axes, weighed: Inclusion) -> None:
     for ((changed, value), weights), mark in zip(
         weighed.under_other_priors().items(), itertools.cycle("<>v^sdp*"), strict=False
     ):
-        alone = f"effect {value:.2g} alone"
-        label = alone if changed == "effect" else f"prior probability {value:.2g}"
+        alone = f"effect {value:g} alone"
+        label = alone if changed == "effect" else f"prior probability {value:g}"
         colour = ORANGE if changed == "effect" else BLUE
         values = weighed.probability(weights)
         ax.plot(values, rows, mark, color=colour, markersize=5, label=label, alpha=0.85)
-    asked = f"as asked (prior probability {settings.inclusion:.2g})"
+    asked = f"as asked (prior probability {settings.inclusion:g})"
     ax.plot(weighed.probability(), rows, "o", color="black", markersize=6, label=asked)
     ax.set_yticks(rows, weighed.terms)
     ax.set_ylim(len(rows) - 0.5, -1.2)

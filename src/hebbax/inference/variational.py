@@ -11,14 +11,22 @@ model is the linear mixed one of `hebbax.inference.mixed`: the log spreads move 
 their marginal density, the population is at its mean given them, and the three are iterated. The
 joint mode would not do: it puts the spreads far too high, because wide spreads cost the animals'
 deviations nothing while their volume is not counted.
+
+Solutions are told apart by a lower bound on the log density of choices, population and spreads,
+
+    sum_a { E_q[log p(y_a | phi_a)] - KL(q_a | prior) } + log prior(population, spreads),
+
+with the volume of the population. The evidence of the quadratics is no such bound: where weights
+run away at a few of the draws it is of any size. Of the rounds of a start the best one counts.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from hebbax.errors import ModelError
 from hebbax.inference.density import Expansion, expansion
 from hebbax.inference.mixed import (
     Problem,
@@ -29,6 +37,7 @@ from hebbax.inference.mixed import (
     uncorrelated,
 )
 from hebbax.model.choices import Model
+from hebbax.model.priors import SPREAD_FRACTION
 from hebbax.typing import Array, Key
 from hebbax.validation.keys import words
 
@@ -38,37 +47,60 @@ ROUNDS, HELD = 40, 10
 DRAWS, DAMPING = 32, 0.5
 """Draws that are averaged over, in pairs of opposite sign, and how far a quadratic moves."""
 
-STARTS, JITTER = 4, 0.3
+STARTS, JITTER = 8, 0.3
 """Populations begun at, zero and normal ones of so many prior scales: a rule whose terms imitate
 each other has several solutions."""
 
 REACH = 0.6
 """The part of a Newton step of the log spreads that is taken, and the most of it."""
 
+FIRST = 0.1
+"""Spreads in prior scales at the start."""
+
+SLACK = 3.0
+"""Nats by which a bound may seem lower by the chance of its draws; a step that makes it lower is
+taken back, and one of half its length tried."""
+
 
 class Fit(NamedTuple):
     """The approximation: each animal's ``information`` (animal, member, member) and ``linear`` term
     (animal, member), the ``log_spread`` (member,) at its mode, ``population`` (member,) and
-    ``animals`` (animal, member) at their means, and its log ``evidence`` in nats."""
+    ``animals`` (animal, member) at their means, and the ``bound`` in nats that tells solutions
+    apart."""
 
     information: Array
     linear: Array
     log_spread: Array
     population: Array
     animals: Array
-    evidence: Array
+    bound: Array
 
 
 def fit(key: Key, model: Model) -> Fit:
-    """Return the solution of most evidence from several starts.
+    """Return the solution of the highest bound from several starts.
 
     Animals without a population have the prior scales for spreads around zero. Priors are taken for
-    normal ones of the same scales.
+    normal ones of the same scales. Raises `ModelError` where no start leads to finite numbers.
     """
     keys = jax.random.split(words(key), STARTS)
     found = jax.jit(jax.vmap(partial(_climb, model)))(keys, JITTER * (jnp.arange(STARTS) > 0))
-    best = jnp.argmax(jnp.nan_to_num(found.evidence, nan=-jnp.inf))
+    best = jnp.argmax(found.bound)
+    if not jnp.isfinite(found.bound[best]):
+        raise ModelError(
+            f"{model.spec.name}: no quick fit of the choices was found from {STARTS} starts: "
+            "weights run away from all of them; give narrower prior scales, or fewer terms."
+        )
     return jax.tree.map(lambda leaf: leaf[best], found)
+
+
+class _Place(NamedTuple):
+    """A place of a climb: the quadratic with its spreads that it is, what the best one ``on
+    average`` would be there, and the Newton ``step`` of the log spreads."""
+
+    fit: Fit
+    information: Array
+    linear: Array
+    step: Array
 
 
 def _climb(model: Model, key: Key, jitter: Array) -> Fit:
@@ -79,33 +111,55 @@ def _climb(model: Model, key: Key, jitter: Array) -> Fit:
     location = jitter * scales * jax.random.normal(start_key, scales.shape)
     phi = jnp.broadcast_to(location, (model.sessions.n_animals, scales.size))
     there = expansion(model, phi)
-    first = there.information, linear_term(there, phi), jnp.log(scales if alone else 0.25 * scales)
+    log_spread = jnp.log(scales if alone else FIRST * scales)
 
-    def one_round(state: tuple, given: tuple[Array, Key]) -> tuple[tuple, Fit]:
-        (information, linear, log_spread), (held, key) = state, given
+    def at(key: Key, information: Array, linear: Array, log_spread: Array) -> _Place:
+        there = _average(key, model, problem, (information, linear, log_spread))
+        found = Fit(information, linear, log_spread, there.population, there.animals, there.bound)
+        fine = jax.tree.reduce(
+            jnp.logical_and, jax.tree.map(lambda x: jnp.isfinite(x).all(), found)
+        )
+        found = found._replace(bound=jnp.where(fine, there.bound, -jnp.inf))
         quadratic = Expansion(jnp.zeros(len(linear)), linear, information)
         newton = gaussian(problem, 0.0 * linear, quadratic, log_spread).newton
         step = jnp.clip(REACH * newton, -REACH, REACH)
-        log_spread = log_spread + jnp.where(held, 0.0, step)
-        mean, average, population = _average(key, model, problem, (information, linear, log_spread))
-        whole = gaussian(problem, mean, average, log_spread)
-        evidence = whole.log_density + whole.spread_volume
-        new = average.information, linear_term(average, mean)
-        information += DAMPING * (new[0] - information)
-        linear += DAMPING * (new[1] - linear)
-        found = Fit(information, linear, log_spread, population, mean, evidence)
-        return (information, linear, log_spread), found
+        return _Place(found, there.at.information, linear_term(there.at, there.animals), step)
 
+    def one_round(state: tuple[_Place, Array], given: tuple[Array, Key]) -> tuple[Any, None]:
+        (here, length), (held, key) = state, given
+        old = here.fit
+        new = at(
+            key,
+            old.information + length * DAMPING * (here.information - old.information),
+            old.linear + length * DAMPING * (here.linear - old.linear),
+            old.log_spread + jnp.where(held, 0.0, length * here.step),
+        )
+        better = new.fit.bound >= old.bound - SLACK
+        here = jax.tree.map(lambda new, old: jnp.where(better, new, old), new, here)
+        return (here, jnp.where(better, jnp.minimum(1.0, 2.0 * length), 0.5 * length)), None
+
+    first_key, key = jax.random.split(key)
+    first = at(first_key, there.information, linear_term(there, phi), log_spread)
     held = (jnp.arange(ROUNDS) < HELD) | alone
-    _, found = jax.lax.scan(one_round, first, (held, jax.random.split(key, ROUNDS)))
-    return jax.tree.map(lambda leaf: leaf[-1], found)
+    state = (first, jnp.ones(())), (held, jax.random.split(key, ROUNDS))
+    return jax.lax.scan(one_round, *state)[0][0].fit
+
+
+class Average(NamedTuple):
+    """The means of the ``animals``' values (animal, member), the expansion ``at`` them that is best
+    on average over their posterior given population and spreads, the ``population`` (member,), and
+    the ``bound`` in nats."""
+
+    animals: Array
+    at: Expansion
+    population: Array
+    bound: Array
 
 
 def _average(
     key: Key, model: Model, problem: Problem, state: tuple[Array, Array, Array]
-) -> tuple[Array, Expansion, Array]:
-    """Return the means of the animals' values ``(animal, member)``, the expansion there that is
-    best on average over their posterior given population and spreads, and the population."""
+) -> Average:
+    """Return what a quadratic and spreads give on average over draws of the animals."""
     information, linear, log_spread = state
     spread = jnp.exp(log_spread)
     given = conditional(spread, problem.width, information, linear)
@@ -113,8 +167,12 @@ def _average(
     half = jax.random.normal(key, (DRAWS // 2, *linear.shape))
     e = jax.vmap(partial(uncorrelated, given.own))(jnp.concatenate([half, -half]))
     each = jax.lax.map(partial(expansion, model), given.population + spread * (means + e))
-    value, slope, average = (leaf.mean(0) for leaf in each)
-    # On average the quadratic lies lower than at its middle.
-    value += 0.5 * jnp.einsum("kai,aij,kaj->a", spread * e, average, spread * e) / DRAWS
-    middle = given.population + spread * means
-    return middle, Expansion(value, slope, average), given.population
+    at = Expansion(*(leaf.mean(0) for leaf in each))
+    # Of the animals' deviations from the prior, in closed form.
+    divergence = 0.5 * ((given.own.inverse**2).sum((-1, -2)) + (means**2 - 1.0).sum(-1))
+    divergence += given.own.half_log_determinant
+    relative = jnp.exp(log_spread) / (SPREAD_FRACTION * problem.scales)
+    width = jnp.where(problem.width > 0.0, problem.width, 1.0)
+    prior = jnp.log(relative) - 0.5 * relative**2 - 0.5 * (given.population / width) ** 2
+    bound = (at.value - divergence).sum() + prior.sum() - given.whole.half_log_determinant
+    return Average(given.population + spread * means, at, given.population, bound)

@@ -59,7 +59,7 @@ def term_table(weighed: Inclusion, rate: float, n_inputs: int) -> pd.DataFrame:
     table["P(in)"] = probability
     table["verdict"] = [verdict(weighed.settings, p) for p in probability]
     for (changed, value), weights in weighed.under_other_priors().items():
-        table[f"P(in), {changed} {value:.2g}"] = weighed.probability(weights)
+        table[f"P(in), {changed} {value:g}"] = weighed.probability(weights)
     sampled = draws(weighed)
     numbers = ["median", "5 %", "95 %", "loss (%)", "loss, 5 %", "loss, 95 %"]
     table[numbers] = np.nan

@@ -15,7 +15,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from hebbax.data import Sessions
 from hebbax.inference.mixed import Problem
@@ -153,7 +153,8 @@ def _included(model: Model, codes: Iterable[int]) -> np.ndarray:
 def _collect(
     climbs: dict[float, Climb], known: Solutions, settings: Settings, progress: Progress
 ) -> Inclusion:
-    """Return the record of sub-models solved under the first effect, and under the others."""
+    """Return the record of sub-models ``known`` under the first effect, and solved under the
+    others; scales and animals are those of the effect that is likeliest over all sub-models."""
     first, *others = climbs.values()
     model, n = first.model, len(first.model.rule.parameters)
     codes = sorted(code for code in known if np.isfinite(log_evidence(known[code])))
@@ -164,16 +165,22 @@ def _collect(
         for effect, own in zip(climbs, solved, strict=True)
     }
     moments = [_moments([own[code] for own in solved if code in own], n) for code in codes]
-    found = [known[code] for code in codes]
+    included = _included(model, codes)
+    prior = log_prior(included, settings.inclusion)
+    likeliest = max(by_effect, key=lambda effect: float(logsumexp(by_effect[effect] + prior)))
+    by_effect = {likeliest: by_effect[likeliest], **by_effect}
+    # Sub-models that are too far behind to be solved again are as they were under the first.
+    best, under = climbs[likeliest], known | solved[list(climbs).index(likeliest)]
+    found = [under[code] for code in codes]
     return Inclusion(
         terms=model.rule.parameters,
-        scales=first.scales[:n],
-        included=_included(model, codes),
+        scales=best.scales[:n],
+        included=included,
         population=np.array([mean for mean, _ in moments]),
         covariance=np.array([covariance for _, covariance in moments]),
         by_effect=by_effect,
         phi=np.array([one.phi for one in found]),
-        animals_part=_animals_parts(first, known, codes, settings.checked),
+        animals_part=_animals_parts(best, under, codes, settings.checked),
         unsettled=np.array([float(one.shortfall) for one in found]),
         settings=settings,
         everything=len(known) == _possible(n, settings.most),
