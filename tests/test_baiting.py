@@ -174,7 +174,8 @@ def test_rewards_that_are_neither_are_told_from_both():
         for trial, choice in enumerate(choices):
             waited = trial - last[choice]
             rewards[trial] = rng.uniform() < 1 - (1 - p) ** max(1, waited - 1)
-            counted[min(waited, 3) - 1] += 1, rewards[trial]
+            if last[choice] >= 0:  # chosen again
+                counted[min(waited, 3) - 1] += 1, rewards[trial]
             last[choice] = trial
         records.append(Record(f"{animal}", choices, rewards))
     sessions = from_animals(records, ["A", "B"], "neither")

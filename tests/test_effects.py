@@ -124,12 +124,13 @@ def test_spreads_depend_on_the_same_columns_where_a_model_says_so():
     np.testing.assert_allclose(of_animals(prior_of(model), at)[1][:, :2], spread, atol=1e-12)
 
 
-def stored(spec=SPEC):
-    model = build_model(spec, sessions())
+def stored(spec=SPEC, recorded=None):
+    model = build_model(spec, recorded or sessions())
+    n = model.sessions.n_animals
     rng = np.random.default_rng(0)
     draws = {"effect": rng.normal(size=(2, 50, len(model.effects.each)))}
     for group in model.groups:
-        own = by_hand() if group.name == "theta" else np.zeros((4, *group.shape))
+        own = by_hand() if group.name == "theta" and n == 4 else np.zeros((n, *group.shape))
         draws[group.name] = np.broadcast_to(own, (2, 50, *own.shape)).copy()
         draws[f"{group.name}_population"] = rng.normal(size=(2, 50, *group.shape))
         draws[f"{group.name}_spread"] = np.ones((2, 50, *group.shape))
@@ -202,9 +203,37 @@ def test_groups_are_population_values_at_their_covariates():
     posterior.posterior["effect"] = posterior.posterior["effect"] + np.array([9.0, 19.0])
     said = sentence(posterior, PASSED)
     assert said.startswith(
-        "Of 6 differences of groups 6 are more than 95% probable, the first 4: theta w is higher in "
+        "Of 3 differences of groups 3 are more than 95% probable: theta w is higher in "
     )
-    assert said.count(" with probability ") == 4
+    assert said.count(" with probability ") == 3
+    assert "loss" not in said  # the same differences once more
+
+
+def test_beside_an_age_groups_are_told_at_its_mean():
+    """Thirty animals of which no two are alike, with an effect of group and one of age."""
+    records = [
+        Record(
+            f"{a}", np.array([0, 1, a % 2]), np.array([1.0, 0.0, 1.0]),
+            covariates={"group": ("control", "patient")[a % 2], "age": 25.5 + a},
+        )
+        for a in range(30)
+    ]  # fmt: skip
+    recorded = from_animals(records, ["A", "B"], "made")
+    posterior = stored(ModelSpec("m", ("x r", "w"), by={"w": "group + center(age)"}), recorded)
+    effect = posterior.posterior["effect"]
+    effect[:] = np.array([-0.2, 0.01]) + 0.001 * effect
+    found = level_table(posterior, PASSED).loc["theta w"]
+    assert list(found.index) == ["control", "patient"]
+    population = float(posterior.posterior["theta_population"][..., 1].median())
+    np.testing.assert_allclose(found["median"], [population, population - 0.2], atol=0.003)
+    said = sentence(posterior, PASSED)
+    assert (
+        "the one difference of groups, theta w is lower in patient than in control" in said.lower()
+    )
+    assert said.endswith("Groups are compared with age at its mean of 40.")
+    # Of codes of groups there is no mean, and they are too many.
+    of_codes = stored(ModelSpec("m", ("x r", "w"), by={"w": "C(age)"}), recorded)
+    assert level_table(of_codes, PASSED).empty
 
 
 def test_groups_that_cannot_differ_are_no_difference():
@@ -214,7 +243,8 @@ def test_groups_that_cannot_differ_are_no_difference():
     assert (both != 0.0).any(axis=1).all()
     names = level_table(posterior, PASSED).loc["theta w"].index
     assert 0 < len(found.loc["theta w"]) < len(names) * (len(names) - 1) // 2
-    assert f" {len(found)} differences" in sentence(posterior, PASSED)
+    n = len(found.drop("loss of a weight in a trial (%)", level="value"))
+    assert f" {n} differences" in sentence(posterior, PASSED)
 
 
 def test_of_a_number_it_is_said_that_groups_lie_on_one_line():

@@ -177,7 +177,8 @@ def test_three_alternatives_leave_only_the_kernels_empty(likelihood):
     assert result.notes == (
         result.decision.sentence,
         "Each session was taken as one block of constant reward probabilities.",
-        "History kernels are those of two alternatives and stay empty.",
+        "History kernels of free runs are those of two alternatives and stay empty; residual kernels are "
+        "of odour1 against all others.",
     )
 
 

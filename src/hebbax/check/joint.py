@@ -138,9 +138,11 @@ def answer(score: Score, found: Mapping[str, Fading], weight: Mapping[str, float
     sure = {}
     for kind in subjects:
         models = [name for name in as_good if kind in found[name].declared]
-        kinds = list(SUBJECTS) if same else [kind]
-        stay = [n for n, f in found.items() if not any((f.of(one) > 0).any() for one in kinds)]
-        sure[kind] = Declared(models, _without(score, stay))
+        stay = [name for name, one in found.items() if not (one.of(kind) > 0).any()]
+        # Where both kinds are told of as one, the chosen value may move beside others that stay.
+        moves = same and any((found[name].of("chosen") > 0).any() for name in stay)
+        whose = "those that were not chosen" if moves else "they"
+        sure[kind] = Declared(models, _without(score, stay, whose))
     said = _said({name: each[name] for name in as_good}, together, told, subjects, sure)
     return Answer(each, together, said)
 
@@ -171,22 +173,28 @@ class Declared(NamedTuple):
     models: Sequence[str] = ()
     without: str = ""
 
+    @property
+    def by_word(self) -> str:
+        """Who declares it, in brackets."""
+        names = ", ".join(self.models)
+        return f" ({names} declare{'s' if len(self.models) == 1 else ''} it)" if names else ""
+
 
 NOTHING = Declared()
 """Of models none of which declares anything."""
 
 
-def _without(score: Score, still: Sequence[str]) -> str:
-    """Return how far the best of the models in which weights stay is behind."""
+def _without(score: Score, still: Sequence[str], whose: str) -> str:
+    """Return how far the best of the models in which weights, ``whose`` it is, stay is behind."""
     best = next((name for name in score.trusted if name in still), None)
     if best is None:
-        failed = [f"{name}, in which they stay, FAILED its diagnostics" for name in still]
-        return "; ".join(failed) or "no model in which they stay was compared"
+        failed = [f"{name}, in which {whose} stay, FAILED its diagnostics" for name in still]
+        return "; ".join(failed) or f"no model in which {whose} stay was compared"
     row = score.table.loc[best]
     error = row["animal_se"]
-    over = f" (± {error:.1f} over animals)" if np.isfinite(error) else ""
-    behind = f"{-row['difference']:.1f} nats behind{over}"
-    return f"{best}, the best in which they stay, is {behind}"
+    over = f" (± {error:z.1f} over animals)" if np.isfinite(error) else ""
+    behind = f"{-row['difference']:z.1f} nats behind{over}"
+    return f"{best}, the best in which {whose} stay, is {behind}"
 
 
 def averaged(drawn: np.ndarray) -> Averaged:
@@ -238,7 +246,8 @@ def sentence(
     which they stay."""
     fade = [name for name, one in models.items() if surely(one)]
     others = [name for name in models if name not in fade]
-    size = f"{together.median:.1f} % a trial ({together.low:.1f} to {together.high:.1f})"
+    size = f"{together.median:z.1f} % a trial ({together.low:z.1f} to {together.high:z.1f})"
+    by_word = sure.by_word
     if not others:
         free = [one.probability for name, one in models.items() if name not in sure.models]
         whose = "which declares" if len(models) == 1 else "which all declare"
@@ -247,14 +256,13 @@ def sentence(
                 f"{subject.capitalize()} fade by {size} in {alike}, {whose} that they do: "
                 f"{sure.without}."
             )
-        by_word = f" ({', '.join(sure.models)} declare it)" if sure.models else ""
         least = probability(min(free))
         told = f"with probability {least} in {alike}{by_word}"
         return f"{subject.capitalize()} fade by {size}, {told}."
     if fade:
         return (
-            f"Whether {subject} fade is open: of {alike}, they do in {', '.join(fade)}, and not "
-            f"surely in {', '.join(others)}."
+            f"Whether {subject} fade is open: of {alike}, they do in {', '.join(fade)}{by_word}, "
+            f"and not surely in {', '.join(others)}."
         )
     if not any(one.probability > 0 for one in models.values()):
         return f"{subject.capitalize()} do not fade in {alike}."

@@ -113,9 +113,11 @@ class Recovery:
         alike = best.index[best < APART]
         if alike.empty:
             n = int(self.pairs["n"].min())
+            most = int(self.pairs["n"].max())
             chance = binom.sf(np.ceil(APART * n) - 1, n, 0.5)
+            of = f"{n}" if n == most else f"{n} to {most}"
             return (
-                f"Of every two models the right one is found in {APART:.0%} or more of their {n} "
+                f"Of every two models the right one is found in {APART:.0%} or more of their {of} "
                 f"cohorts, by the better of both criteria (by chance in {chance:.2g} of such "
                 "experiments, by each)."
             )

@@ -48,15 +48,12 @@ def probabilities(
     log_evidence: Mapping[str, float], error: Mapping[str, float]
 ) -> dict[str, tuple[float, float]]:
     """Return the posterior probability of each model and its Monte Carlo standard error, from log
-    evidences and their errors, in nats; of those without one NaN, and nothing of them in others."""
-    known = [name for name, value in log_evidence.items() if np.isfinite(value)]
-    out = dict.fromkeys(log_evidence, (np.nan, np.nan))
-    if not known:
-        return out
-    p = softmax([log_evidence[name] for name in known])
-    variance = np.array([error[name] for name in known]) ** 2
-    for m, name in enumerate(known):
-        slope = -p * p[m]
-        slope[m] += p[m]
-        out[name] = float(p[m]), float(np.sqrt(slope**2 @ variance))
-    return out
+    evidences and their errors, in nats; NaN of all where one of them has none, since it may be the
+    likeliest."""
+    values = np.array(list(log_evidence.values()), float)
+    if not values.size or not np.isfinite(values).all():
+        return dict.fromkeys(log_evidence, (np.nan, np.nan))
+    p = softmax(values)
+    slopes = np.diag(p) - np.outer(p, p)
+    errors = np.sqrt(slopes**2 @ np.array([error[name] for name in log_evidence]) ** 2)
+    return {name: (float(p[m]), float(errors[m])) for m, name in enumerate(log_evidence)}

@@ -78,7 +78,8 @@ def profile(
     """Return the log likelihood in nats on a grid of two terms, over the range that matters.
 
     Two variables: ``fixed``, with no preference, and ``profiled``, at the best preference for each
-    pair of coefficients; ``preference`` is that best value. Other terms are held at zero. The range
+    pair of coefficients; ``preference`` is that best value. Other terms are held at zero, there is
+    no habit and no lapse, and what else an animal has is at its prior median. The range
     grows from `FIRST` of the bounds until the profile is `DROP` below its maximum along every
     border, or no longer changes there (`FLAT`), or the border is at its `bound`, and is then cut to
     what is less than `DROP` below. Attributes: ``animal``, ``model``, and the ``borders`` of each
@@ -105,7 +106,9 @@ def profile(
         raise ModelError(
             f"{spec.name}: the profile is drawn for two alternatives and the choice likelihood."
         )
-    free = replace(spec.with_terms(spec.terms), scaling="declared", by={})
+    free = replace(
+        spec.with_terms(spec.terms), scaling="declared", by={}, habit_scale=0.0, lapse_scale=0.0
+    )
     model = build_model(free, select(sessions, [animal]))
     row = _row(model, names)
     network = model.network

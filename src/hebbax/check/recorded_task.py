@@ -26,7 +26,9 @@ def _blocks(recording: Sessions, trials_per_block: int | None) -> np.ndarray:
     check_blocks(recording, trials_per_block)
     if trials_per_block is None:
         return recording.blocks
-    counted = np.arange(recording.max_trials) // trials_per_block
+    trial = np.arange(recording.max_trials)
+    of_session = trial - np.maximum.accumulate(np.where(recording.begins, trial, 0), axis=1)
+    counted = np.cumsum(of_session % trials_per_block == 0, axis=1) - 1
     return np.where(recording.blocks < 0, -1, counted)
 
 
@@ -36,10 +38,16 @@ def check_blocks(sessions: Sessions, trials_per_block: int | None) -> None:
         return
     if trials_per_block < 1:
         raise FitError(f"{trials_per_block} trials per block given; a block has 1 or more.")
-    if sessions.blocks.max() > 0:
+    if _changes_inside(sessions, sessions.blocks):
         raise FitError(
             f"{sessions.source}: its blocks are recorded; leave out the number of trials per block."
         )
+
+
+def _changes_inside(sessions: Sessions, blocks: np.ndarray) -> bool:
+    """Return whether the block changes inside a session."""
+    changes = (np.diff(blocks, axis=1) != 0) & (blocks[:, 1:] >= 0)
+    return bool((changes & ~sessions.begins[:, 1:]).any())
 
 
 def recorded_task(
@@ -71,15 +79,18 @@ def notes(task: RecordedTask, decision: Decision | None) -> tuple[str, ...]:
     recording, blocks = task.recording, task.blocks
     said = [] if decision is None else [decision.sentence]
     said += task.contingencies.notes
-    changes = (np.diff(blocks, axis=1) != 0) & (blocks[:, 1:] >= 0)
-    if not (changes & ~recording.begins[:, 1:]).any():
+    if not _changes_inside(recording, blocks):
         said.append("Each session was taken as one block of constant reward probabilities.")
     if not armed(recording):
         said.append("Rewards other than 0 and 1 were recorded, so that there is no free run.")
     if recording.rejections is not None:
         said.append("Rejections are not checked, and animals are taken to meet all stimuli alike.")
     if recording.n_stimuli > 2:
-        said.append("History kernels are those of two alternatives and stay empty.")
+        second = recording.stimuli[1]
+        said.append(
+            "History kernels of free runs are those of two alternatives and stay empty; residual "
+            f"kernels are of {second} against all others."
+        )
     return tuple(said)
 
 

@@ -93,13 +93,13 @@ class Score(Displayed):
         if len(self.trusted) < 2:
             return ""
         first, second = self.trusted[:2]
-        within = ", ".join(f"± {se:.1f} over {what}" for what, se in self._errors(second).items())
+        within = ", ".join(f"± {se:z.1f} over {what}" for what, se in self._errors(second).items())
         if not within:
             small = ", and how sure that is cannot be told"
         else:
             small = ", too small a difference to choose by" if self._near(second) else ""
         return (
-            f"{first} predicts best; {second} is {-self.table['difference'][second]:.1f} nats "
+            f"{first} predicts best; {second} is {-self.table['difference'][second]:z.1f} nats "
             f"behind{f' ({within})' if within else ''}{small}.{self._farther}"
         )
 
@@ -122,7 +122,7 @@ class Score(Displayed):
         for name in failed:
             difference = float(self.table["difference"][name])
             place = "above" if difference > 0 else "behind"
-            said.append(f"{name} ({abs(difference):.1f} nats {place} {self.trusted[0]})")
+            said.append(f"{name} ({abs(difference):z.1f} nats {place} {self.trusted[0]})")
         those = "A posterior" if len(said) == 1 else "Posteriors"
         return (
             f"{those} that FAILED the diagnostics, with a score that decides nothing: "

@@ -114,7 +114,7 @@ by_option = click.option(
     "--by",
     metavar="FORMULA",
     help="columns of DATA, one value an animal, by which every value of a rule may differ, such as "
-    "group or sex+age",
+    "group or sex+center(age)",
 )
 
 MODEL = "declared model, .toml file or module:function"

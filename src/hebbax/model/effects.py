@@ -18,7 +18,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -156,6 +156,28 @@ def design_of(
     }
 
 
+def covariates_at(
+    formulas: Mapping[str, str], sessions: Sessions, at: Mapping[str, Sequence[str | float]]
+) -> np.ndarray:
+    """Return the covariates ``(row, effect)`` of animals that have other values ``at``, a sequence
+    for each covariate that the formulas name, with the centres and codings of those recorded."""
+    table = _table(sessions)
+    new = pd.DataFrame(
+        {
+            name: pd.Categorical(list(map(str, values)), categories=table[name].cat.categories)
+            if isinstance(table[name].dtype, pd.CategoricalDtype)
+            else np.array(values, dtype=float)
+            for name, values in at.items()
+        }
+    )
+    found = []
+    for formula in formulas.values():
+        own = sorted(set(_names(_factors(formula))))
+        coded = _matrix(formula, table[own]).model_spec.get_model_matrix(new[own])
+        found.append(pd.DataFrame(coded).drop(columns="Intercept").to_numpy(float))
+    return np.concatenate(found, 1)
+
+
 def covariates_named(formulas: Mapping[str, str]) -> list[str]:
     """Return the covariates that formulas name, each once."""
     return sorted({name for formula in formulas.values() for name in _names(_factors(formula))})
@@ -237,7 +259,7 @@ def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", formulaic.errors.DataMismatchWarning)
             own = table[sorted(needed)]  # no other column hides a function
-            matrix = pd.DataFrame(formulaic.model_matrix(formula, own, na_action="ignore"))
+            matrix = pd.DataFrame(_matrix(formula, own))
     except Exception as problem:
         raise ModelError(f"{where} cannot be computed ({_first(problem)}).") from None
     if "Intercept" not in matrix:
@@ -252,6 +274,13 @@ def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.
     for name in columns.columns[np.ptp(columns.to_numpy(), axis=0) == 0.0][:1]:
         raise ModelError(f"{where} has a column that is the same in all animals: {_words(name)}.")
     return columns.set_axis([_words(str(name)) for name in columns], axis=1)
+
+
+def _matrix(formula: str, table: pd.DataFrame) -> Any:
+    """Return the columns of a formula, with what it takes to make them of other rows."""
+    import formulaic  # as in `_factors`
+
+    return formulaic.model_matrix(formula, table, na_action="ignore")
 
 
 def _first(problem: Exception) -> str:

@@ -76,10 +76,10 @@ class Forgetting:
             return ""
         low, middle, high = np.quantile(self.population, MIDDLE)
         growth = "; a negative loss is growth" if low < 0 else ""
-        shares = f"{PERCENT * low:.1f} to {PERCENT * high:.1f} %{growth}"
+        shares = f"{PERCENT * low:z.1f} to {PERCENT * high:z.1f} %{growth}"
         kept = remembered(low, middle, high)
         said = (
-            f"In the population {self.loss.weight} loses {PERCENT * middle:.1f} % of itself in a "
+            f"In the population {self.loss.weight} loses {PERCENT * middle:z.1f} % of itself in a "
             f"trial (90 % interval {shares}){f', a memory of {kept}' if kept else ''}"
         )
         if self.declared:
@@ -125,7 +125,7 @@ def remembered(low: float, middle: float, high: float) -> str:
 
 def in_trials(memory: float) -> str:
     """Return a number of trials in words, with a digit behind the point where it is below ten."""
-    return f"{memory:.0f}" if memory >= 9.95 else f"{memory:.1f}"
+    return f"{memory:.0f}" if memory >= 9.95 else f"{memory:z.1f}"
 
 
 def fades(posterior: xr.DataTree) -> bool:

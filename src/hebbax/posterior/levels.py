@@ -9,7 +9,7 @@ of the draws, so that what two groups share drops out.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -21,7 +21,7 @@ import xarray as xr
 from hebbax.data import Sessions
 from hebbax.data.sessions import natural_order
 from hebbax.model.effects import NAME as EFFECT
-from hebbax.model.effects import Effects, covariates_named
+from hebbax.model.effects import Effects, covariates_at, covariates_named
 from hebbax.model.members import effects_of
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics, learning
@@ -35,6 +35,9 @@ from hebbax.typing import Parameters
 MOST = 12
 """Combinations of covariates that are told apart."""
 
+LOSS = "loss of"
+"""How the name of what a weight loses begins."""
+
 MOST_TOLD = 4
 """Differences that a sentence tells of; the table has all."""
 
@@ -44,28 +47,41 @@ class Levels:
     """Population values of groups of animals.
 
     ``names`` of the groups, ``animals`` in each, and draws ``(sample, group)`` of each value by its
-    name, those only that the covariates have an effect on.
+    name, those only that the covariates have an effect on; and the numbers that are ``held`` at
+    their mean over all animals.
     """
 
     names: tuple[str, ...]
     animals: tuple[int, ...]
     draws: dict[str, np.ndarray]
+    held: Mapping[str, float]
 
 
 def levels(posterior: xr.DataTree) -> Levels | None:
     """Return the population values of each combination of covariates that animals have, in natural
-    order; None for a model without effects, and where there are more than `MOST`."""
+    order. Where there are more than `MOST` they are those of the factors, with every number at its
+    mean. None for a model without effects, and where there are no factors, or too many groups of
+    them."""
     spec = spec_of(posterior)
     draws = posterior.posterior
     if EFFECT not in draws:
         return None
     sessions = sessions_of(posterior)
     effects = effects_of(spec, sessions)
-    labels, places = _labels(sessions, covariates_named(spec.by))
+    covariates = covariates_named(spec.by)
+    labels, places = _labels(sessions, covariates)
+    held = _means(spec, sessions, covariates) if len(set(labels)) > MOST else {}
+    if held and (factors := [name for name in covariates if name not in held]):
+        labels, places = _labels(sessions, factors)
     names = sorted(set(labels), key=lambda name: places[labels.index(name)])
     if len(names) > MOST:
         return None
-    rows = effects.covariates[[labels.index(name) for name in names]]
+    first = [labels.index(name) for name in names]
+    rows = effects.covariates[first]
+    if held:
+        at = {n: [held.get(n, sessions.covariates[n][a]) for a in first] for n in covariates}
+        rows = covariates_at(spec.by, sessions, at)
+        rows = np.concatenate([rows, rows], 1) if rows.shape[1] < len(effects.each) else rows
     sizes = {EFFECT: jnp.asarray(_drawn(draws[EFFECT]))}
     of_levels, values = replace(effects, covariates=rows), {}
     for group in dict.fromkeys(effect.group for effect in effects.each):
@@ -73,7 +89,18 @@ def levels(posterior: xr.DataTree) -> Levels | None:
         values[group] = np.asarray(drawn + of_levels.shift(group, drawn.shape[2:], sizes))
     found = _told(spec, sessions.n_stimuli, values) | _spreads(of_levels, draws, sizes)
     differing = {name: drawn for name, drawn in found.items() if np.ptp(drawn, axis=1).any()}
-    return Levels(tuple(names), tuple(labels.count(name) for name in names), differing)
+    return Levels(tuple(names), tuple(labels.count(name) for name in names), differing, held)
+
+
+def _means(spec: ModelSpec, sessions: Sessions, covariates: Sequence[str]) -> dict[str, float]:
+    """Return the mean over animals of each covariate that is a number, and no code of groups."""
+    codes = set(re.findall(r"\bC\(\s*(\w+)", " ".join(spec.by.values())))
+    numbers = {
+        name: np.array(sessions.covariates[name], float)
+        for name in covariates
+        if not isinstance(sessions.covariates[name][0], str) and name not in codes
+    }
+    return {name: float(values.mean()) for name, values in numbers.items()}
 
 
 def _spreads(effects: Effects, draws: xr.Dataset, sizes: Parameters) -> dict[str, np.ndarray]:
@@ -104,7 +131,7 @@ def _told(spec: ModelSpec, n_stimuli: int, values: dict[str, np.ndarray]) -> dic
         if not spec.parameters:
             found |= {f"theta {term}": coefficients[..., j] for j, term in enumerate(spec.terms)}
         for loss in losses(spec.terms, spec.rate, n_stimuli):
-            found[f"loss of {loss.weight} in a trial (%)"] = PERCENT * loss.of(coefficients)
+            found[f"{LOSS} {loss.weight} in a trial (%)"] = PERCENT * loss.of(coefficients)
     told = ("theta", *learning.RANGED)
     return found | {name: own for name, own in values.items() if name not in told}
 
@@ -184,7 +211,9 @@ def sentence(posterior: xr.DataTree, verdict: Verdict | None = None) -> str:
         return ""
     verdict = diagnostics.verdict_of(posterior, verdict)
     mark = verdict.before(posterior.attrs["model"])
-    return " ".join(filter(None, [mark, _told_of(found), _slope(posterior)]))
+    held = [f"{name} at its mean of {value:.3g}" for name, value in found.held.items()]
+    where = f"Groups are compared with {' and '.join(held)}." if held else ""
+    return " ".join(filter(None, [mark, _told_of(found), where, _slope(posterior)]))
 
 
 def _slope(posterior: xr.DataTree) -> str:
@@ -202,9 +231,13 @@ def _slope(posterior: xr.DataTree) -> str:
 
 
 def _told_of(found: Levels) -> str:
-    """Return which groups differ in what, and how sure that is."""
+    """Return which groups differ in what, and how sure that is. A loss that is a multiple of a
+    value, as of w or of a learning rate, is no other difference than that of the value."""
     sure, pairs = [], 0
+    own = {name: drawn for name, drawn in found.draws.items() if not name.startswith(LOSS)}
     for value, one, other, difference in _differences(found):
+        if value not in own and any(_multiple(found.draws[value], x) for x in own.values()):
+            continue
         pairs += 1
         above = float((difference > 0).mean())
         if max(above, 1.0 - above) > SURE:
@@ -215,11 +248,19 @@ def _told_of(found: Levels) -> str:
             f"No group differs from another with probability over {SURE}, in any of {pairs} "
             "differences."
         )
+    if pairs == 1:
+        return f"The one difference of groups, {told[0]}."
     which = f", the first {MOST_TOLD}" if len(told) > MOST_TOLD else ""
     return (
         f"Of {pairs} differences of groups {len(told)} are more than {SURE:.0%} probable{which}: "
         f"{'; '.join(told[:MOST_TOLD])}."
     )
+
+
+def _multiple(one: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether draws ``(sample, group)`` are a multiple of others."""
+    factor = (one * other).sum() / max((other**2).sum(), np.finfo(float).tiny)
+    return np.allclose(one, factor * other, rtol=1e-5, atol=1e-9 * np.abs(one).max())
 
 
 def _told_apart(value: str, one: str, other: str, difference: np.ndarray) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from matplotlib.figure import Figure
 
 from hebbax import figures
@@ -104,7 +105,7 @@ def screen(
         found, animals = study.joint, attempt("The losses of animals", partial(_animals, study))
         drawn = None if isinstance(animals, Failed) else animals
         score = None if isinstance(study.compared, Failed) else study.compared.scores[0]
-        n = study.posteriors[study.leading].posterior.sizes["animal"]
+        n = _choosing(study.posteriors[study.leading])
         size = attempt("What the answer rests on", partial(rests_on, found, drawn, score, n))
         parts += [Text(one) for one in (size, animals) if one is size or isinstance(one, Failed)]
         parts += pictures(folder, "", {"fading": partial(_fading, found, drawn, truth)})
@@ -125,6 +126,11 @@ def _animals(study: Study) -> figures.Animals | None:
         kind: {animal: averaged(own.of(kind)) for animal, own in each.items()} for kind in SUBJECTS
     }
     return figures.Animals(name, losses) if each else None
+
+
+def _choosing(posterior: xr.DataTree) -> int:
+    """Return of how many animals there is a free choice."""
+    return len(np.unique(posterior.constant_data["animal_index"]))
 
 
 def rests_on(found: Joint, animals: figures.Animals | None, score: Score | None, n: int) -> str:
@@ -149,10 +155,10 @@ def rests_on(found: Joint, animals: figures.Animals | None, score: Score | None,
             said.append(f"{_in_whom(animals, kind)}, by {animals.model}")
     if score is not None and len(score.as_good) > 1:
         last = score.table.loc[score.as_good[-1]]
-        error = f" ± {last['animal_se']:.1f}" if np.isfinite(last["animal_se"]) else ""
+        error = f" ± {last['animal_se']:z.1f}" if np.isfinite(last["animal_se"]) else ""
         said.append(
             f"of the models taken together {score.as_good[-1]} is furthest behind the best, by "
-            f"{-last['difference']:.1f}{error} nats"
+            f"{-last['difference']:z.1f}{error} nats"
         )
     return "; ".join(said) + "."
 
@@ -164,7 +170,7 @@ def _in_whom(animals: figures.Animals, kind: str) -> str:
     order = [name for name in animals.sorted(kind) if own[name].probability > SURE]
     if not order:
         return f"{said} surely in no animal for itself"
-    slow, fast = (f"{own[name].median:.1f} % a trial" for name in (order[0], order[-1]))
+    slow, fast = (f"{own[name].median:z.1f} % a trial" for name in (order[0], order[-1]))
     others = len(own) - len(order)
     unsure = f", and not surely in {others} of {len(own)}" if others else ""
     if len(order) == 1:

@@ -31,7 +31,7 @@ MISFIT = 4.0
 """Rewards after some wait that lie so many standard deviations from what is expected are named."""
 
 WAITS = ("at once", "after 1 trial without it", "after 2 trials or more without it")
-"""When a stimulus is chosen again."""
+"""When a stimulus is chosen again in a session."""
 
 
 class Waited(NamedTuple):
@@ -119,7 +119,8 @@ def decide(sessions: Sessions, blocks: np.ndarray, asked: AskedBaiting = "auto")
 
 class _Rewards(NamedTuple):
     """The highest log likelihood of all rewards; and of each choice (choice,) the trials that its
-    stimulus ``waited``, the present one included, its reward, and its chance there."""
+    stimulus ``waited``, the present one included, and 0 at its first choice in a session; its
+    reward, and its chance there."""
 
     log_likelihood: float
     waited: np.ndarray
@@ -134,9 +135,17 @@ def _rewards(sessions: Sessions, blocks: np.ndarray, baiting: Baiting) -> _Rewar
             opportunity, rewarded = collected(sessions, blocks, a, k, baiting)
             best = highest(opportunity, rewarded)
             waited = collected(sessions, blocks, a, k, "baited").opportunity.sum(1)
-            parts.append(_Rewards(best.log_likelihood, waited, rewarded, best.chance))
+            own = np.where(_again(sessions, a, k), waited, 0.0)
+            parts.append(_Rewards(best.log_likelihood, own, rewarded, best.chance))
     likelihoods, *each = zip(*parts, strict=True)
     return _Rewards(sum(likelihoods), *map(np.concatenate, each))
+
+
+def _again(sessions: Sessions, animal: int, stimulus: int) -> np.ndarray:
+    """Return which choices of a stimulus ``(choice,)`` are not the first in their session."""
+    n = sessions.n_trials[animal]
+    session = sessions.session[animal, :n][sessions.choices[animal, :n] == stimulus]
+    return np.diff(session, prepend=-1) == 0
 
 
 def _waited(found: _Rewards) -> tuple[Waited, ...]:
