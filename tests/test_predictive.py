@@ -368,6 +368,25 @@ def test_blocks_that_contradict_the_recording_are_refused(learners):
     )
 
 
+def test_a_task_that_is_not_known_is_said_where_free_runs_miss_something(tmp_path):
+    """Reversals that are in no column, and blocks so short that little is known of each."""
+    sessions, _ = simulate(jax.random.PRNGKey(4), COHORT_OF_LEARNERS, read_spec("forgetting"))
+    chosen = (sessions.choices == 1).mean(1)
+    idle = {"preference": np.log(chosen / (1 - chosen))[None]}
+
+    def said(blocks):
+        own = replace(sessions, blocks=np.where(sessions.valid, blocks, -1))
+        posterior = posterior_of(read_spec("no-learning"), own, idle)
+        return check(jax.random.PRNGKey(6), posterior, Settings(replicates=39)).sentence
+
+    trial = np.arange(sessions.max_trials)
+    one, short, known = (said(blocks) for blocks in (0 * trial, trial // 8, sessions.blocks))
+    start = "Free runs may live in another task than was recorded, since "
+    assert f"{start}no change of reward probabilities inside a session is recorded: what" in one
+    assert f"{start}reward probabilities rest on few choices (in the middle block " in short
+    assert "Free runs may live" not in known
+
+
 def test_an_animal_called_cohort_is_not_mixed_with_the_cohort(tmp_path):
     names = ["cohort", "animal"]
     observed = [{"win-stay": np.array(v)} for v in (0.0, 0.5, 1.0)]
@@ -383,6 +402,7 @@ def test_an_animal_called_cohort_is_not_mixed_with_the_cohort(tmp_path):
         None,
         9,
         (),
+        "",
         Verdict((), {}, ""),
     )
     assert checked.cohort["observed"].tolist() == [1.0]

@@ -25,7 +25,7 @@ from hebbax.check.discrepancy import (
     all_statistics,
     tables,
 )
-from hebbax.check.recorded_task import armed, contingency_table, notes, recorded_task
+from hebbax.check.recorded_task import armed, contingency_table, doubt, notes, recorded_task
 from hebbax.check.replicates import RecordedTask, own_past_trials, predicted_trials, recorded_trials
 from hebbax.check.trials import SECOND, Trials
 from hebbax.data import part
@@ -95,6 +95,7 @@ class Check(Displayed):
         decision: whether their rewards were baited, None where no animal ran free.
         replicates: predicted data sets of each kind.
         notes: what limits the check, in sentences.
+        doubt: why free runs may live in another task than was recorded; empty where it is known.
         verdict: what the diagnostics say of the posterior.
     """
 
@@ -106,6 +107,7 @@ class Check(Displayed):
     decision: Decision | None
     replicates: int
     notes: tuple[str, ...]
+    doubt: str
     verdict: Verdict
 
     def shown(self) -> list[Part]:
@@ -132,7 +134,10 @@ class Check(Displayed):
                 f"miss a statistic by; {LEAST_REPLICATES} or more say whether one is missed."
             )
         missed = ", and ".join(_missed(kind, cohort.loc[kind]) for kind in kinds)
-        return f"{self.model}{self.verdict.mark}: {missed}."
+        free = self.table["kind"] == FREE
+        away = (self.table["of"] == COHORT) & free & (self.table["p"] < SUSPICIOUS)
+        why = f" {self.doubt}" if self.doubt and away.any() else ""
+        return f"{self.model}{self.verdict.mark}: {missed}.{why}"
 
 
 def check(
@@ -185,6 +190,7 @@ def check(
         decision,
         settings.replicates,
         notes(experiment, decision),
+        doubt(experiment),
         verdict,
     )
 

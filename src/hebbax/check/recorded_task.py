@@ -17,6 +17,9 @@ from hebbax.simulation.baiting import Decision, decide
 from hebbax.simulation.contingency import estimate, read_contingencies
 from hebbax.simulation.environment import AskedBaiting
 
+FEW = 10
+"""Choices of a stimulus in a block from which its reward probability is fairly known."""
+
 NINETY = 1.645
 """Half a central 90 % interval of a normal distribution, in standard deviations."""
 
@@ -92,6 +95,30 @@ def notes(task: RecordedTask, decision: Decision | None) -> tuple[str, ...]:
             f"kernels are of {second} against all others."
         )
     return tuple(said)
+
+
+def doubt(task: RecordedTask) -> str:
+    """Return why the task that free runs live in may be another than the recorded one, in a
+    sentence; nothing where its reward probabilities are known."""
+    if not task.contingencies.factor.any():
+        return ""
+    said = []
+    if not _changes_inside(task.recording, task.blocks):
+        said.append("no change of reward probabilities inside a session is recorded")
+    lived = task.counts[task.counts.sum(-1) > 0]
+    least = float(np.median(lived.min(-1)))
+    if least < FEW:
+        said.append(
+            "reward probabilities rest on few choices (in the middle block "
+            f"{least:g} of the stimulus that was chosen least)"
+        )
+    if not said:
+        return ""
+    return (
+        f"Free runs may live in another task than was recorded, since {' and '.join(said)}: what "
+        "they alone miss may be of the task, and not of the model; blocks and --contingencies say "
+        "what it was."
+    )
 
 
 def contingency_table(task: RecordedTask) -> pd.DataFrame:

@@ -53,14 +53,19 @@ class RecordedTask:
         estimated = known.factor.any()
         if len(sizes) == 1 and estimated:  # by how often each was chosen
             return np.zeros_like(known.log_odds)
-        chosen = recording.choices[..., None] == np.arange(recording.n_stimuli)
-        count = self._by_block(chosen)
+        chosen, count = recording.choices[..., None] == np.arange(recording.n_stimuli), self.counts
         if (sizes > 0).sum() <= 1 and (sizes <= 0).sum() <= 1:
             odds = known.log_odds.clip(-CERTAIN, CERTAIN).round(DIGITS)
             odds = np.where(count > 0, odds, np.nan) if estimated else odds
         else:
             odds = ratio(self._by_block(np.where(chosen, recording.rewards[..., None], 0.0)), count)
         return np.where(self._by_block(recording.at_hand) > 0, odds, -np.inf)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How often each stimulus was chosen in each block ``(animal, block, stimulus)``."""
+        recording = self.recording
+        return self._by_block(recording.choices[..., None] == np.arange(recording.n_stimuli))
 
     def _by_block(self, values: np.ndarray) -> np.ndarray:
         """Return the sum over the trials of each block of values ``(animal, trial, stimulus)``."""
