@@ -241,3 +241,48 @@ def test_a_name_of_nothing_among_encounters_is_not_to_be_read_as_no_choice():
 @pytest.mark.parametrize("rewards", [ONES, [1, -1, -1, 1] * 3, [0.2, 5, 9, 1] * 3])
 def test_what_looks_like_itself_is_not(rewards):
     assert asked(["A", "B"], AB, rewards) == ()
+
+
+def asked_of_all(records, stimuli=("A", "B")):
+    return tuple(describe(from_animals(records, stimuli, "asked")).questions)
+
+
+def of_choices(name, choices, **more):
+    return Record(name, np.array(choices), np.arange(len(choices)) // 2 % 2 * 1.0, **more)
+
+
+def test_two_codings_of_one_choice_in_two_sessions_are_asked_about():
+    session = np.repeat([0, 1], 4)
+    own = of_choices("a", [0, 1, 0, 1, 2, 3, 2, 3], session=session)
+    (question,) = asked_of_all([own], ("A", "B", "0", "1"))
+    assert question == (
+        'No session has choices of "A" and "B" and of "0" and "1"; if they are two names of the '
+        "same, give them one, and read another task by itself."
+    )
+    met = of_choices("b", [0, 1, 0, 1, 2, 0, 2, 3], session=session)
+    assert asked_of_all([own, met], ("A", "B", "0", "1")) == ()
+
+
+def test_animals_that_say_nothing_of_learning_are_asked_about():
+    usual = [of_choices(f"{k}", [0, 1] * 30) for k in range(3)]
+    assert asked_of_all(usual) == ()
+    assert asked_of_all([*usual, of_choices("sided", [1] * 25)]) == (
+        "sided chose B in all of 25 free choices: these say nothing of learning; if the column is "
+        "another one's, or the animal did not work, leave it out.",
+    )
+    assert asked_of_all([*usual, of_choices("late", [0, 1, 1])]) == (
+        "late made 3 free choices, where half of the animals made 60 or more: what is said of it is "
+        "what is said of the others; if trials are missing, add them.",
+    )
+
+
+def test_levels_that_look_alike_are_asked_about():
+    groups = ("control", "patient", "Control")
+    records = [
+        of_choices(f"{k}", [0, 1] * 6, covariates={"group": group})
+        for k, group in enumerate(groups)
+    ]
+    assert asked_of_all(records) == (
+        '"control" and "Control" look alike, and count as 2 levels of group; if they are one, give '
+        "them one name.",
+    )

@@ -9,6 +9,7 @@ import numpy as np
 
 from hebbax.data.headers import listed, option
 from hebbax.data.sessions import Sessions
+from hebbax.validation.quoting import plain
 
 NOTHING = frozenset(
     (
@@ -25,6 +26,12 @@ CODES = (-999, -99, -9, -1, 0, 9, 99, 999)
 REWARD_CODES = (-999, -99, -9, -1, 9, 99, 999)
 """Numbers that often stand for a missing reward."""
 
+FEW, FEW_OF_OTHERS = 10, 0.1
+"""Free choices, and part of those that others make, under which an animal is asked about."""
+
+ENOUGH = 20
+"""Free choices that are not all alike by chance."""
+
 RARE = 0.01
 """Part of the choices, or of the encounters where these were recorded, under which an alternative
 may be a misprint."""
@@ -35,9 +42,14 @@ def questions(sessions: Sessions) -> Iterator[str]:
     yield from _codes(sessions)
     yield from _alike(sessions.animals, "animals")
     yield from _alike(sessions.stimuli, "alternatives")
+    for name, values in sessions.covariates.items():
+        if isinstance(values[0], str):
+            yield from _alike(tuple(dict.fromkeys(map(str, values))), f"levels of {plain(name)}")
+    yield from _apart(sessions)
     yield from _rare(sessions)
     yield from _rewards(sessions)
     yield from _short(sessions)
+    yield from _one_sided(sessions)
 
 
 def _codes(sessions: Sessions) -> Iterator[str]:
@@ -90,6 +102,29 @@ def _looks(name: str) -> str | Decimal:
     text = "".join(text.casefold().split())
     number = text.replace(",", ".")
     return Decimal(number) if re.fullmatch(r"-?[0-9]+([.][0-9]*)?", number) else text
+
+
+def _apart(sessions: Sessions) -> Iterator[str]:
+    """Ask about two sets of as many alternatives of which no session has both: two codings of one
+    choice look like that."""
+    n, met = sessions.n_stimuli, np.eye(sessions.n_stimuli, dtype=bool)
+    for a in range(sessions.n_animals):
+        made = sessions.valid[a]
+        for session in np.unique(sessions.session[a, made]):
+            own = np.unique(sessions.choices[a, made & (sessions.session[a] == session)])
+            met[np.ix_(own, own)] = True
+    for _ in range(n):  # who met whom, by way of others too
+        met = (met.astype(int) @ met.astype(int)) > 0
+    parts = np.unique(met, axis=0)
+    if len(parts) == 2 and parts.sum(1).tolist() == [n // 2, n - n // 2] and n % 2 == 0 and n > 2:
+        first, second = (
+            " and ".join(f'"{name}"' for name in np.array(sessions.stimuli)[part])
+            for part in parts[np.argsort(parts.argmax(1))]
+        )
+        yield (
+            f"No session has choices of {first} and of {second}; if they are two names of the "
+            "same, give them one, and read another task by itself."
+        )
 
 
 def _rare(sessions: Sessions) -> Iterator[str]:
@@ -147,9 +182,30 @@ def _short(sessions: Sessions) -> Iterator[str]:
             f"{listed(list(none))} made no choice freely: nothing says what was learnt; if free "
             "trials are missing, add them."
         )
+    middle = np.median(n_free)
+    for a in np.flatnonzero((n_free > 1) & (n_free < FEW) & (n_free < FEW_OF_OTHERS * middle)):
+        yield (
+            f"{sessions.animals[a]} made {n_free[a]} free choices, where half of the animals made "
+            f"{middle:g} or more: what is said of it is what is said of the others; if trials are "
+            "missing, add them."
+        )
     names = np.array(sessions.animals)[n_free == 1]
     if len(names):
         yield (
             f"{listed(list(names))} made one free choice: what an animal learns shows from its "
             "second on; if trials are missing, add them."
         )
+
+
+def _one_sided(sessions: Sessions) -> Iterator[str]:
+    """Ask about animals that chose one alternative alone, where there was another."""
+    free = sessions.valid & sessions.free
+    for a, animal in enumerate(sessions.animals):
+        own = sessions.choices[a, free[a]]
+        other = sessions.at_hand[a, free[a]].sum() > len(own)
+        if len(own) >= ENOUGH and other and len(np.unique(own)) == 1:
+            yield (
+                f"{animal} chose {sessions.stimuli[own[0]]} in all of {len(own)} free choices: "
+                "these say nothing of learning; if the column is another one's, or the animal did "
+                "not work, leave it out."
+            )
