@@ -7,6 +7,7 @@ from scipy import stats
 from hebbax.inference.pseudo_marginal import (
     evidence,
 )
+from hebbax.inference.pseudo_marginal.bridge import bridge as ratio
 
 
 def _correlated(rng, n_chains, n_draws, rho):
@@ -43,3 +44,14 @@ def test_no_evidence_is_given_where_chains_and_mixture_hardly_meet():
     assert few.effective < 50
     assert np.isnan(few.log_evidence)
     assert not few.attributes
+
+
+def test_of_a_dozen_draws_nothing_is_known_or_something_finite():
+    """The effective number of so few draws of one chain is below zero now and then."""
+    known = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        found = ratio(rng.normal(size=(1, 10)), rng.normal(size=12))
+        known.append(np.isfinite(found.log_ratio))
+        assert known[-1] == np.isfinite(found.error) == (found.effective > 0.0)
+    assert 0 < sum(known) < 100

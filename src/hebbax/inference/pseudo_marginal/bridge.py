@@ -36,13 +36,15 @@ class Ratio(NamedTuple):
 
 def bridge(of_pi: np.ndarray, of_g: np.ndarray) -> Ratio:
     """Return log Z from log l at draws of pi and of g, each of chains ``(chain, draw)``, or of
-    independent draws ``(draw,)``."""
+    independent draws ``(draw,)``; NaN where they are too few to say how many are effective."""
     sizes = float(of_pi.size), float(of_g.size)
     for _ in range(2):  # the effective numbers of draws depend little on the shares
         share = sizes[0] / sum(sizes)
         log_z = _solved(of_pi, of_g, share)
         h, f = map(np.exp, _log_terms(of_pi - log_z, of_g - log_z, share))
         sizes = _size(h), _size(f)
+        if not min(sizes) > 0.0:  # of a dozen draws the effective number may be any
+            return Ratio(np.nan, np.nan, 0.0)
     parts = list(zip((h, f), sizes, strict=True))
     variance = sum(x.var() / x.mean() ** 2 / n for x, n in parts)
     least = min(n * x.mean() ** 2 / (x**2).mean() for x, n in parts)
