@@ -227,8 +227,9 @@ def test_beside_an_age_groups_are_told_at_its_mean():
     population = float(posterior.posterior["theta_population"][..., 1].median())
     np.testing.assert_allclose(found["median"], [population, population - 0.2], atol=0.003)
     said = sentence(posterior, PASSED)
-    assert (
-        "the one difference of groups, theta w is lower in patient than in control" in said.lower()
+    assert said.startswith(
+        "The one difference of groups is more than 95% probable: theta w is lower in patient than in "
+        "control"
     )
     assert said.endswith("Groups are compared with age at its mean of 40.")
     # Of codes of groups there is no mean, and they are too many.

@@ -134,9 +134,8 @@ class Check(Displayed):
                 f"miss a statistic by; {LEAST_REPLICATES} or more say whether one is missed."
             )
         missed = ", and ".join(_missed(kind, cohort.loc[kind]) for kind in kinds)
-        free = self.table["kind"] == FREE
-        away = (self.table["of"] == COHORT) & free & (self.table["p"] < SUSPICIOUS)
-        why = f" {self.doubt}" if self.doubt and away.any() else ""
+        away = FREE in kinds and (cohort.loc[FREE]["p"] < SUSPICIOUS).any()
+        why = f" {self.doubt}" if self.doubt and away else ""
         return f"{self.model}{self.verdict.mark}: {missed}.{why}"
 
 

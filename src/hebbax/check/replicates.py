@@ -53,7 +53,7 @@ class RecordedTask:
         estimated = known.factor.any()
         if len(sizes) == 1 and estimated:  # by how often each was chosen
             return np.zeros_like(known.log_odds)
-        chosen, count = recording.choices[..., None] == np.arange(recording.n_stimuli), self.counts
+        chosen, count = self._chosen, self.counts
         if (sizes > 0).sum() <= 1 and (sizes <= 0).sum() <= 1:
             odds = known.log_odds.clip(-CERTAIN, CERTAIN).round(DIGITS)
             odds = np.where(count > 0, odds, np.nan) if estimated else odds
@@ -64,8 +64,12 @@ class RecordedTask:
     @property
     def counts(self) -> np.ndarray:
         """How often each stimulus was chosen in each block ``(animal, block, stimulus)``."""
-        recording = self.recording
-        return self._by_block(recording.choices[..., None] == np.arange(recording.n_stimuli))
+        return self._by_block(self._chosen)
+
+    @property
+    def _chosen(self) -> np.ndarray:
+        """Whether each stimulus was chosen ``(animal, trial, stimulus)``."""
+        return self.recording.choices[..., None] == np.arange(self.recording.n_stimuli)
 
     def _by_block(self, values: np.ndarray) -> np.ndarray:
         """Return the sum over the trials of each block of values ``(animal, trial, stimulus)``."""

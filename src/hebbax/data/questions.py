@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from hebbax.data.headers import listed, option
 from hebbax.data.sessions import Sessions
@@ -113,13 +114,11 @@ def _apart(sessions: Sessions) -> Iterator[str]:
         for session in np.unique(sessions.session[a, made]):
             own = np.unique(sessions.choices[a, made & (sessions.session[a] == session)])
             met[np.ix_(own, own)] = True
-    for _ in range(n):  # who met whom, by way of others too
-        met = (met.astype(int) @ met.astype(int)) > 0
-    parts = np.unique(met, axis=0)
-    if len(parts) == 2 and parts.sum(1).tolist() == [n // 2, n - n // 2] and n % 2 == 0 and n > 2:
+    n_parts, part = connected_components(met)
+    if n_parts == 2 and n > 2 and 2 * part.sum() == n:
         first, second = (
-            " and ".join(f'"{name}"' for name in np.array(sessions.stimuli)[part])
-            for part in parts[np.argsort(parts.argmax(1))]
+            " and ".join(f'"{name}"' for name in np.array(sessions.stimuli)[part == k])
+            for k in range(2)
         )
         yield (
             f"No session has choices of {first} and of {second}; if they are two names of the "
@@ -174,7 +173,8 @@ def _rewards(sessions: Sessions) -> Iterator[str]:
 
 
 def _short(sessions: Sessions) -> Iterator[str]:
-    """Ask about animals whose only choice came before they could learn, and those without one."""
+    """Ask about animals without a free choice, with one, before which none could learn, and with
+    far fewer than the others."""
     n_free = (sessions.valid & sessions.free).sum(axis=1)
     none = np.array(sessions.animals)[n_free == 0]
     if len(none):

@@ -17,7 +17,8 @@ Solutions are told apart by a lower bound on the log density of choices, populat
     sum_a { E_q[log p(y_a | phi_a)] - KL(q_a | prior) } + log prior(population, spreads),
 
 with the volume of the population. The evidence of the quadratics is no such bound: where weights
-run away at a few of the draws it is of any size. Of the rounds of a start the best one counts.
+run away at a few of the draws it is of any size. A step that lowers the bound is taken back, and
+one of half its length tried.
 """
 
 from functools import partial
@@ -58,8 +59,7 @@ FIRST = 0.1
 """Spreads in prior scales at the start."""
 
 SLACK = 3.0
-"""Nats by which a bound may seem lower by the chance of its draws; a step that makes it lower is
-taken back, and one of half its length tried."""
+"""Nats by which a bound may seem lower by the chance of its draws."""
 
 
 class Fit(NamedTuple):
@@ -94,8 +94,9 @@ def fit(key: Key, model: Model) -> Fit:
 
 
 class _Place(NamedTuple):
-    """A place of a climb: the quadratic with its spreads that it is, what the best one ``on
-    average`` would be there, and the Newton ``step`` of the log spreads."""
+    """A place of a climb: its quadratics and spreads, a ``fit``; ``information`` and ``linear``
+    term of the quadratics that are best on average there; the Newton ``step`` of the log
+    spreads."""
 
     fit: Fit
     information: Array

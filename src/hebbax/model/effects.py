@@ -156,11 +156,11 @@ def design_of(
     }
 
 
-def covariates_at(
+def design_at(
     formulas: Mapping[str, str], sessions: Sessions, at: Mapping[str, Sequence[str | float]]
-) -> np.ndarray:
-    """Return the covariates ``(row, effect)`` of animals that have other values ``at``, a sequence
-    for each covariate that the formulas name, with the centres and codings of those recorded."""
+) -> list[pd.DataFrame]:
+    """Return the columns ``(row, column)`` of each formula for other values ``at`` of the
+    covariates, with the centres and codings of those recorded."""
     table = _table(sessions)
     new = pd.DataFrame(
         {
@@ -174,13 +174,25 @@ def covariates_at(
     for formula in formulas.values():
         own = sorted(set(_names(_factors(formula))))
         coded = _matrix(formula, table[own]).model_spec.get_model_matrix(new[own])
-        found.append(pd.DataFrame(coded).drop(columns="Intercept").to_numpy(float))
-    return np.concatenate(found, 1)
+        found.append(pd.DataFrame(coded).drop(columns="Intercept"))
+    return found
 
 
 def covariates_named(formulas: Mapping[str, str]) -> list[str]:
     """Return the covariates that formulas name, each once."""
     return sorted({name for formula in formulas.values() for name in _names(_factors(formula))})
+
+
+def coded(formulas: Mapping[str, str]) -> set[str]:
+    """Return the covariates that formulas take for codes of groups, as C(dose) does."""
+    nodes = (
+        node
+        for formula in formulas.values()
+        for factor in _factors(formula)
+        for node in ast.walk(factor)
+    )
+    codes = [node for node in nodes if isinstance(node, ast.Call) and _is(node.func, "C")]
+    return {name for code in codes for name in _names(code.args[:1])}
 
 
 def _factors(formula: str) -> list[ast.expr]:

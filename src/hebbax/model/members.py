@@ -1,13 +1,15 @@
 """The values of every animal that a model declares: groups of latent variables, and effects."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from hebbax.data import Sessions
 from hebbax.errors import ModelError
 from hebbax.model.choice_model import ChoiceModel
-from hebbax.model.effects import LINKS, MOST, Effect, Effects, design_of
+from hebbax.model.effects import LINKS, MOST, Effect, Effects, design_at, design_of
 from hebbax.model.groups import Group
 from hebbax.model.learning import parameters_of
 from hebbax.model.spec import ModelSpec
@@ -39,11 +41,24 @@ def effects_of(spec: ModelSpec, sessions: Sessions) -> Effects:
         raise ModelError(
             f"{spec.name}: {len(effects)} effects of covariates; at most {MOST} are allowed."
         )
-    columns = np.concatenate([one.to_numpy() for one in designs.values()], 1)
     if scale := spec.spread_ratio_scale:
         effects += tuple(replace(one, scale=scale, part="spread") for one in effects)
-        columns = np.concatenate([columns, columns], 1)
-    return Effects(effects, columns)
+    return Effects(effects, _of_effects(spec, list(designs.values())))
+
+
+def effects_at(
+    spec: ModelSpec, sessions: Sessions, at: Mapping[str, Sequence[str | float]]
+) -> Effects:
+    """Return the effects with the covariates of animals that have other values ``at``, a sequence
+    for each covariate that the model names."""
+    designs = design_at(spec.by, sessions, at)
+    return replace(effects_of(spec, sessions), covariates=_of_effects(spec, designs))
+
+
+def _of_effects(spec: ModelSpec, designs: Sequence[pd.DataFrame]) -> np.ndarray:
+    """Return the covariates ``(animal, effect)``, those of spreads beside those of means."""
+    columns = np.concatenate([one.to_numpy(float) for one in designs], 1)
+    return np.concatenate([columns, columns], 1) if spec.spread_ratio_scale else columns
 
 
 def place_of(spec: ModelSpec, member: str, n_stimuli: int) -> tuple[str, int]:

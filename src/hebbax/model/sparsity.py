@@ -2,8 +2,8 @@ r"""How many coefficients a prior that shrinks lets matter: its global scale, an
 
 A coefficient of prior scale s has the information-scaled size z = theta sqrt(F), with F the Fisher
 information that all choices together carry of it; f = s sqrt(F), the ``root_information``, is how
-many posterior standard deviations one prior scale is. Given the scales of the prior z is Normal(0,
-v), and
+many posterior standard deviations one prior scale is. Given the scales of the prior z is
+Normal(0, v), and
 
     kappa = 1 / (1 + v)
 

@@ -10,7 +10,7 @@ of the draws, so that what two groups share drops out.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import jax.numpy as jnp
@@ -21,8 +21,8 @@ import xarray as xr
 from hebbax.data import Sessions
 from hebbax.data.sessions import natural_order
 from hebbax.model.effects import NAME as EFFECT
-from hebbax.model.effects import Effects, covariates_at, covariates_named
-from hebbax.model.members import effects_of
+from hebbax.model.effects import Effects, coded, covariates_named
+from hebbax.model.members import effects_at
 from hebbax.model.spec import ModelSpec
 from hebbax.posterior import diagnostics, learning
 from hebbax.posterior.forgetting import MIDDLE, SURE
@@ -66,9 +66,7 @@ def levels(posterior: xr.DataTree) -> Levels | None:
     draws = posterior.posterior
     if EFFECT not in draws:
         return None
-    sessions = sessions_of(posterior)
-    effects = effects_of(spec, sessions)
-    covariates = covariates_named(spec.by)
+    sessions, covariates = sessions_of(posterior), covariates_named(spec.by)
     labels, places = _labels(sessions, covariates)
     held = _means(spec, sessions, covariates) if len(set(labels)) > MOST else {}
     if held and (factors := [name for name in covariates if name not in held]):
@@ -77,14 +75,10 @@ def levels(posterior: xr.DataTree) -> Levels | None:
     if len(names) > MOST:
         return None
     first = [labels.index(name) for name in names]
-    rows = effects.covariates[first]
-    if held:
-        at = {n: [held.get(n, sessions.covariates[n][a]) for a in first] for n in covariates}
-        rows = covariates_at(spec.by, sessions, at)
-        rows = np.concatenate([rows, rows], 1) if rows.shape[1] < len(effects.each) else rows
+    at = {n: [held.get(n, sessions.covariates[n][a]) for a in first] for n in covariates}
+    of_levels, values = effects_at(spec, sessions, at), {}
     sizes = {EFFECT: jnp.asarray(_drawn(draws[EFFECT]))}
-    of_levels, values = replace(effects, covariates=rows), {}
-    for group in dict.fromkeys(effect.group for effect in effects.each):
+    for group in dict.fromkeys(effect.group for effect in of_levels.each):
         drawn = _drawn(draws[f"{group}_population"])[:, None]
         values[group] = np.asarray(drawn + of_levels.shift(group, drawn.shape[2:], sizes))
     found = _told(spec, sessions.n_stimuli, values) | _spreads(of_levels, draws, sizes)
@@ -94,13 +88,12 @@ def levels(posterior: xr.DataTree) -> Levels | None:
 
 def _means(spec: ModelSpec, sessions: Sessions, covariates: Sequence[str]) -> dict[str, float]:
     """Return the mean over animals of each covariate that is a number, and no code of groups."""
-    codes = set(re.findall(r"\bC\(\s*(\w+)", " ".join(spec.by.values())))
-    numbers = {
-        name: np.array(sessions.covariates[name], float)
+    codes = coded(spec.by)
+    return {
+        name: float(np.mean(np.array(sessions.covariates[name], float)))
         for name in covariates
         if not isinstance(sessions.covariates[name][0], str) and name not in codes
     }
-    return {name: float(values.mean()) for name, values in numbers.items()}
 
 
 def _spreads(effects: Effects, draws: xr.Dataset, sizes: Parameters) -> dict[str, np.ndarray]:
@@ -249,7 +242,7 @@ def _told_of(found: Levels) -> str:
             "differences."
         )
     if pairs == 1:
-        return f"The one difference of groups, {told[0]}."
+        return f"The one difference of groups is more than {SURE:.0%} probable: {told[0]}."
     which = f", the first {MOST_TOLD}" if len(told) > MOST_TOLD else ""
     return (
         f"Of {pairs} differences of groups {len(told)} are more than {SURE:.0%} probable{which}: "

@@ -43,7 +43,7 @@ def bridge(of_pi: np.ndarray, of_g: np.ndarray) -> Ratio:
         log_z = _solved(of_pi, of_g, share)
         h, f = map(np.exp, _log_terms(of_pi - log_z, of_g - log_z, share))
         sizes = _size(h), _size(f)
-        if not min(sizes) > 0.0:  # of a dozen draws the effective number may be any
+        if not all(size > 0.0 for size in sizes):  # of a dozen draws it may be any number
             return Ratio(np.nan, np.nan, 0.0)
     parts = list(zip((h, f), sizes, strict=True))
     variance = sum(x.var() / x.mean() ** 2 / n for x, n in parts)

@@ -129,7 +129,7 @@ def fit(
     chains = _warmed(setup, chains, done, save, progress)
     chains, kept = _sampled(setup, chains, kept, save, progress)
     scale_key, evidence_key = jax.random.split(jax.random.fold_in(setup.key, 2**31))
-    found = setup.evidence(evidence_key, chains, _visited(kept, settings.draws, chains))
+    found = setup.evidence(evidence_key, chains, _visited(kept, chains))
     return _collect(scale_key, model, setup.prior, kept, found)
 
 
@@ -219,10 +219,10 @@ def _enough(kept: Kept, settings: Settings) -> bool:
     return converged(draws, settings.r_hat, effective)
 
 
-def _visited(kept: Kept, draws: int, chains: Chains) -> Visited:
+def _visited(kept: Kept, chains: Chains) -> Visited:
     """Return populations and p-hat of the chains, (chain, draw) leading: of the draws those that
     the mixture was not fitted to."""
-    fitted = draws // 2 if chains.thinning > 1 else 0
+    fitted = len(kept["mean"]) // 2 if chains.thinning > 1 else 0
     by_chain = {name: jnp.asarray(np.swapaxes(leaf[fitted:], 0, 1)) for name, leaf in kept.items()}
     population = Population(*(by_chain[name] for name in Population._fields))
     return Visited(population, by_chain["log_p"])
