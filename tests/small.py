@@ -19,7 +19,7 @@ SMALL = pseudo_marginal.Settings(
     points=8,
     most_thinning=1,
     evidence=0,
-    pilot=PilotSettings(particles=32, points=8, rounds=2),
+    pilot=PilotSettings(draws=32, points=8, rounds=2),
 )
 AS_USERS_HAVE_IT = {
     **({"xla_cpu_use_fusion_emitters": True} if CHOOSES_EMITTERS else {}),

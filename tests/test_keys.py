@@ -63,7 +63,7 @@ POPULATIONS = pseudo_marginal.Settings(
     points=4,
     most_thinning=1,
     evidence=2,
-    pilot=PilotSettings(particles=16, points=4, rounds=1),
+    pilot=PilotSettings(draws=16, points=4, rounds=1),
 )
 SAMPLER = nuts.Settings(chains=2, warmup=3, draws=4, chunk=3, max_tree_depth=2, search=POPULATIONS)
 SHRUNK = shrinkage.Settings(rounds=1, sweeps=4, block=4, stages=1, places=2, least=1, most=1)

@@ -30,7 +30,7 @@ SETTINGS = pseudo_marginal.Settings(
     points=16,
     most_thinning=1,
     evidence=0,
-    pilot=PilotSettings(particles=32, points=8, rounds=2),
+    pilot=PilotSettings(draws=32, points=8, rounds=2),
 )
 
 

@@ -21,7 +21,7 @@ from hebbax.posterior.inference_data import numbers_of, read, write
 
 SETTINGS = pseudo_marginal.Settings(
     warmup=130, draws=500, points=16, most_thinning=2, evidence=0,
-    pilot=PilotSettings(particles=32, points=8, rounds=2),
+    pilot=PilotSettings(draws=32, points=8, rounds=2),
 )  # fmt: skip
 
 

@@ -1,18 +1,19 @@
-"""The chains of pseudo-marginal Metropolis: how they start, run in blocks, and learn.
+"""The chains of pseudo-marginal Metropolis: how they run in blocks, and learn.
 
-All chains share the references of every animal and the mixture that proposes populations: those of
-the pilot at the start, those of the chains' own draws after each round of the warm-up.
+All chains share the references of every animal and the mixture that proposes populations. Both are
+taken anew, after each round of the warm-up, from what the chains drew in it and from what was found
+at the start (`hebbax.inference.pseudo_marginal.starts`).
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hebbax.inference.pseudo_marginal import candidates, mixture, moves
-from hebbax.inference.pseudo_marginal import pilot as pilots
 from hebbax.inference.pseudo_marginal.animal import COMPILER, Frame, Trials
 from hebbax.inference.pseudo_marginal.candidates import Known, State
 from hebbax.inference.pseudo_marginal.evidence import Evidence, Visited, log_evidence
@@ -27,15 +28,28 @@ from hebbax.inference.pseudo_marginal.references import REMEMBERED, References, 
 from hebbax.inference.pseudo_marginal.settings import Settings
 from hebbax.typing import Array, Key
 
+Tree = TypeVar("Tree")
+
+ONE_FOUND = 8
+"""Draws of the chains for every one of the start that references and mixture are taken from."""
+
+
+class Found(NamedTuple):
+    """Draws of populations, and of their animals ``phi`` (draw, animal, member)."""
+
+    population: Population
+    phi: Array
+
 
 class Chains(NamedTuple):
     """All that a run goes on from: states by chain, references by animal, the mixture that proposes
-    populations where there is one, how many times draws were ``spent`` on these, and how many
-    iterations ``ran``."""
+    populations where there is one, some draws of the solutions that were ``found`` at the start,
+    how many times draws were ``spent`` on these, and how many iterations ``ran``."""
 
     state: State
     references: References
     mixture: Mixture | None
+    found: Found
     spent: Array
     ran: Array
 
@@ -140,97 +154,101 @@ class Setup(NamedTuple):
         sizes = self.n_points, self.settings.evidence
         return log_evidence(key, self.frame, known, visited, *sizes)
 
+    def of_prior(self) -> Mixture | None:
+        """Return the mixture before anything was drawn, where there is a population."""
+        if not self.frame.population:
+            return None
+        d, n_effects = self.frame.n_members, self.prior.regression.scale.size
+        return mixture.of_prior(2 * d + n_effects + 1, d, self.settings.components)
+
     def fitted(self, rng: np.random.Generator, populations: Population) -> Mixture | None:
         """Return the mixture of some populations (draw, member), where there are any."""
         if not self.frame.population:
             return None
-        settings, draws = self.settings, np.asarray(_whitened(self.prior, populations))
+        settings, draws = self.settings, np.asarray(canonical(self.prior, populations))
         return mixture.fit(
             rng, draws, self.frame.n_members, settings.components, settings.inflation
         )
 
-    def renewed(self, chains: Chains, drawn: list[Drawn]) -> Chains:
-        """Return the chains with references and mixture of the later two thirds of some draws."""
+    def round(
+        self, chains: Chains, draws: int, beat: Callable[[int], None] | None = None
+    ) -> tuple[Chains, Drawn]:
+        """Return the chains after as many blocks as some draws take, and these; ``beat`` is told
+        how many there are before each block."""
+        blocks: list[Drawn] = []
+        while (done := sum(len(block.mean) for block in blocks)) < draws:
+            if beat is not None:
+                beat(done)
+            chains, drawn = self.run(chains, draws - done)
+            blocks.append(drawn)
+        return chains, joined(blocks, axis=0)
+
+    def renewed(self, chains: Chains, drawn: Drawn) -> Chains:
+        """Return the chains with references and mixture of the later two thirds of some draws, and
+        of one of what was found at the start for every `ONE_FOUND` of these: a solution that the
+        chains left is proposed as long as they run."""
         key, pick = jax.random.split(jax.random.fold_in(self.key, 2 * int(chains.ran) + 1))
         rng = np.random.default_rng(np.asarray(pick))
-        whole = [np.concatenate(leaves) for leaves in zip(*drawn, strict=True)]
-        late = Drawn._make(np.concatenate(leaf[len(leaf) // 3 :]) for leaf in whole)
-        population = Population(late.mean, late.spread, late.effect, late.log_global)
-        n = len(late.mean)
-        own = rng.choice(n, REMEMBERED, replace=n < REMEMBERED)
-        means = _means(self.prior, jax.tree.map(lambda leaf: leaf[own], population))
+        own = late(drawn)
+        n_found = min(REMEMBERED, len(own.phi) // ONE_FOUND)
+        found = taken(chains.found, rng.choice(REMEMBERED, n_found, replace=False))
+        both = jax.tree.map(lambda *leaves: np.concatenate(leaves), own, found)
+        n = len(both.phi)
+        remembered = taken(both, rng.choice(n, REMEMBERED, replace=n < REMEMBERED))
+        means = means_of(self.prior, remembered.population)
         return chains._replace(
-            references=renewed(key, self.frame, self.trials, late.phi[own], means),
-            mixture=self.fitted(rng, population) if n > 1 else chains.mixture,
+            references=renewed(key, self.frame, self.trials, remembered.phi, means),
+            mixture=self.fitted(rng, both.population) if n > 1 else chains.mixture,
         )
 
 
+def late(drawn: Drawn) -> Found:
+    """Return the later two thirds of some draws (iteration, chain), side by side."""
+    each = Drawn._make(np.concatenate(leaf[len(leaf) // 3 :]) for leaf in drawn)
+    return Found(Population(*each[:4]), each.phi)
+
+
+def taken(tree: Tree, own: np.ndarray) -> Tree:
+    """Return some rows of every leaf."""
+    return jax.tree.map(lambda leaf: leaf[own], tree)
+
+
+def joined(drawn: list[Drawn], axis: int) -> Drawn:
+    """Return some draws behind each other (axis 0), or side by side (1)."""
+    return Drawn._make(np.concatenate(leaves, axis) for leaves in zip(*drawn, strict=True))
+
+
 @jax.jit
-def _whitened(prior: Prior, populations: Population) -> Array:
+def canonical(prior: Prior, populations: Population) -> Array:
+    """Return the coordinates of the mixture of some populations ``(draw, coordinate)``."""
     return mixture.canonical(jax.vmap(partial(whitened, prior))(populations))
 
 
 @jax.jit
-def _means(prior: Prior, populations: Population) -> Array:
+def means_of(prior: Prior, populations: Population) -> Array:
     """Return the mean of every animal under some populations ``(draw, animal, member)``."""
     return jax.vmap(partial(of_animals, prior))(populations)[0]
 
 
-def _far_apart(key: Key, setup: Setup, found: pilots.Particles) -> np.ndarray:
-    """Return which particles of the pilot chains start at ``(chain,)``: some that lie far apart."""
-    rng = np.random.default_rng(np.asarray(key))
-    particles = np.asarray(found.phi).reshape(len(found.phi), -1)
-    if setup.frame.population:
-        particles = np.asarray(_whitened(setup.prior, found.population))
-    z = (particles - particles.mean(0)) / (particles.std(0) + 1e-9)
-    chosen = [int(rng.integers(len(z)))]
-    while len(chosen) < setup.settings.chains:
-        nearest = ((z[:, None] - z[chosen]) ** 2).sum(-1).min(1)
-        chosen.append(int(nearest.argmax()))
-    return np.array(chosen)
-
-
-def started(key: Key, setup: Setup, found: pilots.Particles) -> Chains:
-    """Return chains at particles of the pilot that lie far apart."""
-    reference_key, pick, fit_key = jax.random.split(key, 3)
-    own = _far_apart(pick, setup, found)
-    rng = np.random.default_rng(np.asarray(fit_key))
-    population = jax.tree.map(lambda leaf: jnp.asarray(leaf)[own], found.population)
-    phi = jnp.asarray(found.phi)
-    init = partial(candidates.init, n_points=setup.n_points)
-    picked = rng.choice(len(phi), REMEMBERED)
-    means = _means(setup.prior, jax.tree.map(lambda leaf: leaf[picked], found.population))
-    return Chains(
-        state=jax.vmap(init)(population, phi[own]),
-        references=renewed(reference_key, setup.frame, setup.trials, phi[picked], means),
-        mixture=setup.fitted(rng, found.population),
-        spent=jnp.zeros((), int),
-        ran=jnp.zeros((), int),
-    )
-
-
 def shapes(setup: Setup) -> Chains:
     """Return the shapes of `Chains`, for stored ones to be held against."""
-    settings, d = setup.settings, setup.frame.n_members
-    n_animals, n_effects = setup.prior.regression.covariates.shape
-    n_coordinates = 2 * d + n_effects + 1
+    d, n_effects = setup.frame.n_members, setup.prior.regression.scale.size
+    n_animals = len(setup.trials.accepted)
 
     def of(*shape: int) -> Any:
         return jax.ShapeDtypeStruct(shape, jnp.zeros(()).dtype)
 
-    def parts(n: int) -> Mixture:
-        wide = of(n, n_coordinates), of(n, n_coordinates, n_coordinates)
-        return Mixture(of(n), *wide, of(d, d))
+    def found(n: int) -> Found:
+        own = of(n, d) if setup.frame.population else of(n, n_animals, d)
+        return Found(Population(own, own, of(n, n_effects), of(n)), of(n, n_animals, d))
 
-    init = jax.vmap(partial(candidates.init, n_points=setup.n_points))
-    shape = (d,) if setup.frame.population else (n_animals, d)
-    own = of(settings.chains, *shape)
-    population = Population(own, own, of(settings.chains, n_effects), of(settings.chains))
     draws = of(REMEMBERED, n_animals, d)
+    init = jax.vmap(partial(candidates.init, n_points=setup.n_points))
     return Chains(
-        state=jax.eval_shape(init, population, of(settings.chains, n_animals, d)),
+        state=jax.eval_shape(init, *found(setup.settings.chains)),
         references=renewed.eval_shape(setup.key, setup.frame, setup.trials, draws, draws),
-        mixture=parts(settings.components + 1) if len(shape) == 1 else None,
+        mixture=jax.eval_shape(setup.of_prior),
+        found=found(REMEMBERED),
         spent=jnp.zeros((), int),
         ran=jnp.zeros((), int),
     )

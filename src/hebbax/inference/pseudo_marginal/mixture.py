@@ -102,6 +102,14 @@ def places(block: Block, n_members: int) -> Array:
     return jnp.concatenate([block.members, n_members + block.members, effects])
 
 
+def of_prior(n_coordinates: int, n_members: int, n_components: int) -> Mixture:
+    """Return the mixture before there are draws, that of the prior: components that are alike."""
+    n = n_components + 1
+    eye = jnp.broadcast_to(jnp.eye(n_coordinates), (n, n_coordinates, n_coordinates))
+    together = jnp.zeros((n_members, n_members))
+    return Mixture(jnp.full(n, -np.log(n)), jnp.zeros((n, n_coordinates)), eye, together)
+
+
 def fit(
     rng: np.random.Generator,
     draws: np.ndarray,

@@ -1,8 +1,9 @@
 r"""The posterior by pseudo-marginal Metropolis within Gibbs: pilot, warm-up, chains.
 
-`hebbax.inference.pseudo_marginal.pilot` gives starts, references and a first mixture. In the rounds
-of the warm-up the chains run with these; after each the references of every animal and the mixture
-are taken from the chains' own draws.
+`hebbax.inference.pseudo_marginal.pilot` gives starts, references and a first mixture. The first
+round of the warm-up is run from many of the starts and ends in the solutions that are near these;
+the chains go on from ends that lie far apart. After each round the references of every animal and
+the mixture are taken from what was drawn in it.
 
 Draws that are not what `Settings` ask of R-hat and effective sizes are one more round of the
 warm-up, and are drawn anew. Where these do not suffice either, every second one is kept and the
@@ -33,7 +34,6 @@ from hebbax.inference.pseudo_marginal.chains import (
     Setup,
     run_block,
     shapes,
-    started,
 )
 from hebbax.inference.pseudo_marginal.evidence import Evidence, Visited
 from hebbax.inference.pseudo_marginal.gibbs import cells_alone, local_cells
@@ -46,6 +46,7 @@ from hebbax.inference.pseudo_marginal.population import (
 )
 from hebbax.inference.pseudo_marginal.settings import Settings
 from hebbax.inference.pseudo_marginal.shrinkage import shrunk_group
+from hebbax.inference.pseudo_marginal.starts import started
 from hebbax.model.choices import Model
 from hebbax.model.effects import NAME as EFFECT
 from hebbax.typing import Array, Key, Progress, silent
@@ -105,15 +106,9 @@ def fit(
     setup = Setup(run_key, frame_of(model), *given)
 
     def begun() -> Chains:
-        found = pilots.pilot(
-            pilot_key,
-            setup.frame,
-            setup.prior,
-            setup.trials,
-            settings.pilot,
-            progress,
-        )
-        return started(start_key, setup, found)
+        progress("finding the starts", 0, settings.starts + 1)
+        phi = pilots.pilot(pilot_key, *setup[1:4], settings.pilot)
+        return started(start_key, setup, phi, progress)
 
     chains, kept, done = _loaded(store, made_of, setup, begun)
 
@@ -159,21 +154,19 @@ Save = Callable[[Chains, Kept, int], None]
 
 
 def _warmed(setup: Setup, chains: Chains, done: int, save: Save, progress: Progress) -> Chains:
-    """Return the chains after the rounds of the warm-up that are left."""
-    start, total = 0, setup.settings.iterations
-    for length in setup.settings.rounds:
-        end = start + length
-        if done < end:
-            drawn = []
-            at = start
-            while at < end:
-                progress("warming up", at, total)
-                chains, new = setup.run(chains, end - at)
-                drawn.append(new)
-                at += len(new.mean)
+    """Return the chains after the rounds of the warm-up that are left, of all but the first."""
+    settings = setup.settings
+    start, *later = settings.rounds
+    for length in later:
+        if done < start + length:
+
+            def beat(n: int, start: int = start) -> None:
+                progress("warming up", start + n, settings.iterations)
+
+            chains, drawn = setup.round(chains, length, beat)
             chains = setup.renewed(chains, drawn)
-            save(chains, {}, end)
-        start = end
+            save(chains, {}, start + length)
+        start += length
     return chains
 
 
@@ -195,7 +188,7 @@ def _sampled(
             progress("sampling", settings.iterations, settings.iterations)
             return chains, kept
         drawn = Drawn._make(kept[name] for name in Drawn._fields)
-        chains = setup.renewed(chains, [drawn])._replace(spent=chains.spent + 1)
+        chains = setup.renewed(chains, drawn)._replace(spent=chains.spent + 1)
         kept = _every_second(kept) if chains.thinning > thinning else {}
         save(chains, kept, settings.warmup + len(kept.get("mean", ())))
 

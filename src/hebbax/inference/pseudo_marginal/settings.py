@@ -14,10 +14,11 @@ ROUNDS = (1, 3, 7, 13)
 class Settings:
     """Settings of the sampler, stored with every posterior.
 
-    ``draws`` are kept per chain after ``warmup`` iterations. Where an R-hat is above ``r_hat``
-    or an effective size below ``effective`` (of few draws two in five) they are one more round
-    of the warm-up and all are drawn again; then the chains go on, with one of 2, 4 ...
-    iterations kept, up to ``most_thinning``; with 1 they stay as they are.
+    ``draws`` are kept per chain after ``warmup`` iterations, whose first round is run from
+    ``starts`` places for each chain. Where an R-hat is above ``r_hat`` or an effective size below
+    ``effective`` (of few draws two in five) the draws are one more round of the warm-up and all
+    are drawn again; then the chains go on, with one of 2, 4 ... iterations kept, up to
+    ``most_thinning``; with 1 they stay as they are.
 
     At most ``chunk`` iterations run between two reports of progress.
 
@@ -30,6 +31,7 @@ class Settings:
 
     chains: int = 4
     warmup: int = 650
+    starts: int = 8
     draws: int = 1000
     chunk: int = 50
     points: int = 16
@@ -46,9 +48,9 @@ class Settings:
 
     @property
     def rounds(self) -> tuple[int, ...]:
-        """Iterations of each round of the warm-up, ``warmup`` in all."""
+        """Iterations of each round of the warm-up, ``warmup`` in all, and at least one."""
         ends = [round(self.warmup * part / ROUNDS[-1]) for part in ROUNDS]
-        return tuple(int(length) for length in np.diff(ends, prepend=0) if length)
+        return tuple(int(length) for length in np.diff(ends, prepend=0) if length) or (1,)
 
     @property
     def iterations(self) -> int:
