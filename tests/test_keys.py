@@ -283,7 +283,7 @@ CASES = {
 
 STEPS = (
     "candidates.another_global", "candidates.fresh", "candidates.kept", "candidates.proposed",
-    "candidates.same", "chains.run_block", "chains.Setup.evidence", "chains.started",
+    "candidates.same", "chains.run_block", "chains.Setup.evidence", "starts.started",
     "evidence.log_evidence", "gibbs.alone", "gibbs.centred", "marginal.given_its_values",
     "marginal.log_marginal", "marginal.of_new_animal", "mixture.draw", "mixture.draw_block",
     "moves.estimates", "moves.non_centred", "moves.step", "moves.tried", "normals.normals",

@@ -205,7 +205,7 @@ def test_chains_that_disagree_go_on_until_they_may_not():
 
 def test_rounds_of_the_warm_up_are_all_of_it_and_grow():
     assert pseudo_marginal.Settings().rounds == (50, 100, 200, 300)
-    for warmup in range(200):
+    for warmup in range(1, 200):
         rounds = pseudo_marginal.Settings(warmup=warmup).rounds
         assert sum(rounds) == warmup
         assert 0 not in rounds

@@ -85,16 +85,14 @@ def run_block(
     frame: Frame,
     room: int,
     n_proposals: int,
-    prior: Prior,
-    trials: Trials,
-    chains: Chains,
+    known: Known,
+    first: State,
     length: Length,
 ) -> tuple[State, Drawn]:
     """Return the states after some iterations of all chains, and what they drew: in the first
     ``length.draws`` of ``room`` rows. One program serves blocks of any length."""
-    known = Known(prior, trials, chains.references, chains.mixture)
     step = partial(moves.step, frame=frame, known=known, n_proposals=n_proposals)
-    n_chains = chains.state.phi.shape[0]
+    n_chains = first.phi.shape[0]
 
     def iteration(number: Array, carried: tuple[State, Drawn]) -> tuple[State, Drawn]:
         state, rows = carried
@@ -106,7 +104,6 @@ def run_block(
         new = Drawn(*state.population, state.phi, state.log_p, moved)
         return state, jax.tree.map(lambda rows, one: rows.at[row].set(one), rows, new)
 
-    first = chains.state
     one = Drawn(*first.population, first.phi, first.log_p, jnp.zeros((n_chains, 3)))
     empty = jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), one)
     return jax.lax.fori_loop(0, length.draws * length.thinning, iteration, (first, empty))
@@ -136,6 +133,10 @@ class Setup(NamedTuple):
         """Points of an animal for each p-hat."""
         return self.settings.points if self.whole else self.settings.block_points
 
+    def known(self, chains: Chains) -> Known:
+        """Return what the moves of some chains need beside their states."""
+        return Known(self.prior, self.trials, chains.references, chains.mixture)
+
     def run(self, chains: Chains, draws: int, thinning: int = 1) -> tuple[Chains, Drawn]:
         """Return the chains after another block, and its draws: as many as one may have, at most
         ``draws``."""
@@ -143,16 +144,15 @@ class Setup(NamedTuple):
         length = Length(min(draws, max(1, room // thinning)), thinning)
         # By the iterations that ran, whatever was kept of them: no block has the key of another.
         key = jax.random.fold_in(self.key, 2 * int(chains.ran))
-        given = self.prior, self.trials, chains, length
-        state, drawn = run_block(key, self.frame, room, self.n_proposals, *given)
+        static = self.frame, room, self.n_proposals
+        state, drawn = run_block(key, *static, self.known(chains), chains.state, length)
         chains = chains._replace(state=state, ran=chains.ran + length.draws * thinning)
         return chains, Drawn._make(leaf[: length.draws] for leaf in jax.device_get(drawn))
 
     def evidence(self, key: Key, chains: Chains, visited: Visited) -> Evidence:
         """Return the evidence of the model, by what chains drew and what they propose from."""
-        known = Known(self.prior, self.trials, chains.references, chains.mixture)
         sizes = self.n_points, self.settings.evidence
-        return log_evidence(key, self.frame, known, visited, *sizes)
+        return log_evidence(key, self.frame, self.known(chains), visited, *sizes)
 
     def of_prior(self) -> Mixture | None:
         """Return the mixture before anything was drawn, where there is a population."""

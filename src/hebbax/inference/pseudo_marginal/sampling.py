@@ -139,7 +139,7 @@ def _loaded(
         return begun(), {}, 0
     settings, chains = setup.settings, shapes(setup)
     static = setup.frame, settings.chunk, setup.n_proposals
-    given = setup.prior, setup.trials, chains, Length(1)
+    given = setup.known(chains), chains.state, Length(1)
     drawn = run_block.eval_shape(setup.key, *static, *given)[1]
     one = {
         name: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
