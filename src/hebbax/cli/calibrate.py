@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hebbax import figures
 from hebbax.check import model_recovery, repeated_fits, sbc
+from hebbax.check.calibration import FARTHEST
 from hebbax.cli.console import CONSOLE, print_table, table
 from hebbax.cli.folders import prepare_folder
 from hebbax.cli.pictures import picture
@@ -21,7 +22,7 @@ from hebbax.runs.names import file_name
 from hebbax.simulation.environment import Baiting, Task
 from hebbax.validation.quoting import plain
 
-SHOWN = ["inside", "50 %", "80 %", "90 %", "95 %", "contraction", "z mean", "z sd"]
+SHOWN = ["inside", "50 %", "80 %", "90 %", "95 %", "contraction", "z mean", "z sd", FARTHEST]
 """Columns of the terminal's table; the file has all."""
 
 
