@@ -166,8 +166,8 @@ class Ranked:
         return (
             f"Ranks of {own} of {n} quantities lie inside their own {BAND:.0%} band "
             f"({(1 - BAND) * n:.1f} outside are expected by chance), and {at_once}; 90% intervals "
-            f"hold {held.min():.0%} to {held.max():.0%} of the truths (standard error {error:.1%}). The "
-            f"truth farthest from its posterior is one of {away.idxmax()}, {away.max():.1f} "
+            f"hold {held.min():.0%} to {held.max():.0%} of the truths (standard error {error:.1%})."
+            f" The truth farthest from its posterior is one of {away.idxmax()}, {away.max():.1f} "
             "posterior standard deviations from the mean."
         )
 
