@@ -279,8 +279,8 @@ def test_covariates_come_back_from_every_file(tmp_path):
 
 
 FORMULAS = {
-    "sex": 'm: the formula "sex" of "w" names "sex", which was not recorded; columns kept of each '
-    "animal: group, age.",
+    "sex": 'm: the formula "sex" of "w" names "sex", which is no column that has one value for each '
+    "animal and not the same for all; there are: group, age.",
     "1": 'm: the formula "1" of "w" has no column but the constant; name a covariate in it.',
     "I(age - age)": 'm: the formula "I(age - age)" of "w" has a column that is the same in all animals: '
     "I(age - age).",

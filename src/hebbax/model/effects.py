@@ -261,8 +261,8 @@ def _columns(formula: str, table: pd.DataFrame, member: str, source: str) -> pd.
         if name not in table:
             known = ", ".join(map(str, table.columns)) or "none"
             raise ModelError(
-                f'{where} names "{plain(name)}", which was not recorded; columns kept of each '
-                f"animal: {known}."
+                f'{where} names "{plain(name)}", which is no column that has one value for each '
+                f"animal and not the same for all; there are: {known}."
             )
         for animal in table.index[table[name].isna()][:1]:
             raise ModelError(f'{where} needs "{plain(name)}", and animal {animal} has none.')
