@@ -16,7 +16,7 @@ from hebbax.figures.style import DPI
 from hebbax.reporting.page import Beside, Items, Picture, Section, Table, Text, Tone, Trials, write
 from hebbax.runs.attempts import Failed
 
-WIDTHS = (400, 1300)
+WIDTHS = (400, 1200)
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
