@@ -8,7 +8,7 @@ import pytest
 from command import LIMIT, run
 
 from hebbax.errors import HebbaxError
-from hebbax.runs.lock import LOCK, WRITER, writing
+from hebbax.runs.lock import LOCK, WRITER, results_folder, writing
 
 # It ends with the test that started it, whose death closes its input.
 HOLD = (
@@ -63,3 +63,17 @@ def test_a_killed_writer_holds_nothing(tmp_path, holder):
     with writing(tmp_path), pytest.raises(HebbaxError), writing(tmp_path):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_was_made_for_nothing_goes_and_one_with_results_stays(tmp_path):
+    new = tmp_path / "new"
+    with pytest.raises(HebbaxError, match="refused"), results_folder(new):
+        raise HebbaxError("refused")
+    assert not new.exists()
+    with results_folder(new):
+        (new / "answer.json").write_text("{}")
+    assert [path.name for path in new.iterdir()] == ["answer.json"]
+    (new / "answer.json").unlink()
+    with results_folder(new):
+        pass
+    assert new.is_dir()  # it was there before

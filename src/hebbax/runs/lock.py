@@ -20,18 +20,25 @@ LOCK, WRITER = ".hebbax.lock", ".hebbax.writer"
 
 @contextmanager
 def results_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder of results, made where it is missing, and keep other writers out.
+    """Give a folder of results, made where it is missing, and keep other writers out; one that was
+    made and has nothing in it at the end goes again.
 
     Raises `HebbaxError` where nothing can be written, or another process writes already.
     """
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise HebbaxError(
             f"{folder}: results cannot be written there ({problem.strerror}); give another --out."
         ) from problem
-    with writing(folder):
-        yield folder
+    try:
+        with writing(folder):
+            yield folder
+    finally:
+        if made:
+            with suppress(OSError):  # there are results
+                folder.rmdir()
 
 
 @contextmanager
