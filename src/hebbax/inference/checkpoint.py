@@ -26,7 +26,7 @@ from hebbax.typing import Key
 
 Kept = list[dict[str, np.ndarray]]
 
-FORMAT = 6
+FORMAT = 7
 PACKAGES = ("hebbax", "jax", "jaxlib", "numpyro")
 """What has to be the same for a fit to go on bit for bit."""
 

@@ -121,7 +121,7 @@ class Setup(NamedTuple):
     @property
     def whole(self) -> bool:
         """Whether a population is proposed as a whole, and not in blocks."""
-        return self.frame.n_members <= mixture.WHOLE
+        return mixture.as_whole(self.frame.n_members)
 
     @property
     def n_proposals(self) -> int:

@@ -72,7 +72,7 @@ def has_evidence(frame: Frame, prior: Prior) -> bool:
     coordinates of the mixture where it proposes whole populations."""
     if not frame.population:
         return prior.normal
-    return prior.shrinkage is None and frame.n_members <= mixture.WHOLE
+    return prior.shrinkage is None and mixture.as_whole(frame.n_members)
 
 
 def log_evidence(

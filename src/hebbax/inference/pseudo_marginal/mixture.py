@@ -88,6 +88,11 @@ FROM_PRIOR = 0.1
 given."""
 
 
+def as_whole(n_members: int) -> bool:
+    """Whether a population of so many members is proposed as a whole, and not in blocks."""
+    return n_members <= WHOLE
+
+
 def canonical(white: Population) -> Array:
     """Return mean, size of the spread, effects and log global scale side by side ``(...,
     coordinate)``."""
@@ -183,7 +188,7 @@ def draw_block(key: Key, onto: Array, together: Array) -> Block:
     with Gumbel noise. It says nothing of where the chain is, so that a block is as probable on the
     way back."""
     n_members = onto.shape[1]
-    if n_members <= WHOLE:
+    if as_whole(n_members):
         return whole(onto)
     uniform = ndtr(normals(key, (n_members + 2,)))
     sizes = jnp.array([1, 2, MOST])
