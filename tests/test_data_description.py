@@ -167,6 +167,16 @@ QUESTIONS = {
         (["A", "B"], AB, [0] * 12),
         "Every reward is 0: of rewards that never differ nothing is learnt.",
     ),
+    "rewards in per cent": (
+        (["A", "B"], AB, [100 * one for one in ONES]),
+        "Rewards are 0 to 100: prior scales are of rewards near 1, so divide them by a number like "
+        "100.",
+    ),
+    "rewards in litres": (
+        (["A", "B"], AB, [2e-6 * one for one in ONES]),
+        "Rewards are 0 to 2e-06: prior scales are of rewards near 1, so divide them by a number "
+        "like 1e-06.",
+    ),
     "a code among rewards": (
         (["A", "B"], AB, [*ONES[:-1], 9]),
         "The reward 9 stands in 1 trials among 0 and 1; if it is a code for a missing value, leave "

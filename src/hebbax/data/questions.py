@@ -33,6 +33,9 @@ FEW, FEW_OF_OTHERS = 10, 0.1
 ENOUGH = 20
 """Free choices that are not all alike by chance."""
 
+USUAL = 0.1, 10.0
+"""Sizes of the largest reward between which prior scales are meant for it."""
+
 RARE = 0.01
 """Part of the choices, or of the encounters where these were recorded, under which an alternative
 may be a misprint."""
@@ -147,7 +150,8 @@ def _frequency(sessions: Sessions) -> np.ndarray:
 
 
 def _rewards(sessions: Sessions) -> Iterator[str]:
-    """Ask about rewards that never differ, look like a code, or name the side."""
+    """Ask about rewards that never differ, are of an unusual size, look like a code, or name the
+    side."""
     chosen = sessions.choices[sessions.valid]
     rewards = sessions.rewards[sessions.valid]
     values, counts = np.unique(rewards, return_counts=True)
@@ -155,6 +159,12 @@ def _rewards(sessions: Sessions) -> Iterator[str]:
         yield f"Every reward is {values[0]:g}: of rewards that never differ nothing is learnt."
         return
     rest = set(values) - set(REWARD_CODES)
+    largest = max(map(abs, rest), default=1.0)
+    if not USUAL[0] <= largest <= USUAL[1]:
+        yield (
+            f"Rewards are {values[0]:g} to {values[-1]:g}: prior scales are of rewards near 1, so "
+            f"divide them by a number like {10.0 ** np.round(np.log10(largest)):g}."
+        )
     if rest == {0, 1}:
         for value, count in zip(values, counts, strict=True):
             if value in REWARD_CODES:
