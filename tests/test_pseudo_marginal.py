@@ -169,6 +169,35 @@ def test_a_cut_run_goes_on_bit_for_bit(tmp_path, monkeypatch, settings, cut_at):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize(
+    ("task", "cut_at"),
+    [("finding the starts", 4), ("warming up", 1), ("warming up", 3)],
+    ids=["in the first round", "after it", "between rounds"],
+)
+def test_a_run_that_was_cut_in_its_warm_up_goes_on_bit_for_bit(tmp_path, monkeypatch, task, cut_at):
+    """What the short runs found is stored when they end, and each round."""
+    monkeypatch.setattr(sampling, "SAVED_EVERY", 0.0)
+    model, key, store = five_terms(), jax.random.key(5), tmp_path / "state.npz"
+    whole, _ = pseudo_marginal.fit(key, model, SHORT)
+    seen = []
+
+    class CutError(Exception):
+        pass
+
+    def cut(said, done, total):
+        seen.append((said, done))
+        if [one for one, _ in seen].count(task) == cut_at:
+            raise CutError
+
+    with pytest.raises(CutError):
+        pseudo_marginal.fit(key, model, SHORT, store=store, progress=cut)
+    assert store.is_file() == (task == "warming up")
+    assert [done for _, done in seen] == sorted(done for _, done in seen)
+    resumed, _ = pseudo_marginal.fit(key, model, SHORT, store=store)
+    for name, values in whole.items():
+        np.testing.assert_array_equal(values, resumed[name])
+
+
 def test_recordings_of_one_shape_and_runs_of_any_length_share_one_program():
     chains.run_block.clear_cache()
     for number, warmup, draws in ((1, 26, 40), (2, 3, 10)):

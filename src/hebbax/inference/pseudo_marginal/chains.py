@@ -31,7 +31,7 @@ from hebbax.typing import Array, Key
 Tree = TypeVar("Tree")
 
 ONE_FOUND = 8
-"""Draws of the chains for every one of the start that references and mixture are taken from."""
+"""Draws for every one that was found at the start, of those that references are taken from."""
 
 
 class Found(NamedTuple):
@@ -124,6 +124,11 @@ class Setup(NamedTuple):
         return mixture.as_whole(self.frame.n_members)
 
     @property
+    def n_starts(self) -> int:
+        """Short runs for each chain: one where animals are drawn alone, as by the pilot."""
+        return self.settings.starts if self.frame.population else 1
+
+    @property
     def n_proposals(self) -> int:
         """Populations, or blocks of one, that an iteration proposes."""
         return self.settings.proposals if self.whole else self.settings.block_proposals
@@ -161,44 +166,43 @@ class Setup(NamedTuple):
         d, n_effects = self.frame.n_members, self.prior.regression.scale.size
         return mixture.of_prior(2 * d + n_effects + 1, d, self.settings.components)
 
-    def fitted(self, rng: np.random.Generator, populations: Population) -> Mixture | None:
-        """Return the mixture of some populations (draw, member), where there are any."""
+    def fitted(self, rng: np.random.Generator, own: Found, found: Found) -> Mixture | None:
+        """Return the mixture of what chains drew and of what was found at the start, where there
+        are populations."""
         if not self.frame.population:
             return None
-        settings, draws = self.settings, np.asarray(canonical(self.prior, populations))
-        return mixture.fit(
-            rng, draws, self.frame.n_members, settings.components, settings.inflation
-        )
+        settings, d = self.settings, self.frame.n_members
+        drawn, start = (np.asarray(canonical(self.prior, each.population)) for each in (own, found))
+        return mixture.fit(rng, drawn, start, d, settings.components, settings.inflation)
 
     def round(
-        self, chains: Chains, draws: int, beat: Callable[[int], None] | None = None
+        self, chains: Chains, draws: int, beat: Callable[[int], None]
     ) -> tuple[Chains, Drawn]:
         """Return the chains after as many blocks as some draws take, and these; ``beat`` is told
         how many there are before each block."""
         blocks: list[Drawn] = []
         while (done := sum(len(block.mean) for block in blocks)) < draws:
-            if beat is not None:
-                beat(done)
+            beat(done)
             chains, drawn = self.run(chains, draws - done)
             blocks.append(drawn)
         return chains, joined(blocks, axis=0)
 
     def renewed(self, chains: Chains, drawn: Drawn) -> Chains:
         """Return the chains with references and mixture of the later two thirds of some draws, and
-        of one of what was found at the start for every `ONE_FOUND` of these: a solution that the
-        chains left is proposed as long as they run."""
+        of what was found at the start."""
         key, pick = jax.random.split(jax.random.fold_in(self.key, 2 * int(chains.ran) + 1))
         rng = np.random.default_rng(np.asarray(pick))
-        own = late(drawn)
-        n_found = min(REMEMBERED, len(own.phi) // ONE_FOUND)
-        found = taken(chains.found, rng.choice(REMEMBERED, n_found, replace=False))
-        both = jax.tree.map(lambda *leaves: np.concatenate(leaves), own, found)
-        n = len(both.phi)
-        remembered = taken(both, rng.choice(n, REMEMBERED, replace=n < REMEMBERED))
+        own, found = late(drawn), chains.found
+        n, n_found = len(own.phi), REMEMBERED // ONE_FOUND
+        remembered = jax.tree.map(
+            lambda *leaves: np.concatenate(leaves),
+            taken(own, rng.choice(n, REMEMBERED - n_found, replace=n < REMEMBERED)),
+            taken(found, rng.choice(REMEMBERED, n_found, replace=False)),
+        )
         means = means_of(self.prior, remembered.population)
         return chains._replace(
             references=renewed(key, self.frame, self.trials, remembered.phi, means),
-            mixture=self.fitted(rng, both.population) if n > 1 else chains.mixture,
+            mixture=self.fitted(rng, own, found) if n > 1 else chains.mixture,
         )
 
 

@@ -1,9 +1,10 @@
 r"""The proposal of populations, whole or in blocks: a mixture of t distributions, fitted by EM.
 
-It is over the coordinates of a population in which its prior is standard normal
-(`hebbax.inference.pseudo_marginal.population.whitened`): x = (mean, |spread|, effect, log global
-scale), ``(2 member + effect + 1,)``. A block B of members, with the effects on these, is drawn
-given all others R,
+Half of its components are of what the chains drew, half of what was found at the start: a solution
+that the chains left is proposed as long as they run. It is over the coordinates of a population in
+which its prior is standard normal (`hebbax.inference.pseudo_marginal.population.whitened`): x =
+(mean, |spread|, effect, log global scale), ``(2 member + effect + 1,)``. A block B of members, with
+the effects on these, is drawn given all others R,
 
     q(x_B | x_R) = sum_g w_g(x_R) t(x_B; m_g + A_g^-1 .., c_g A_g^-1),    A_g = precision of g in B
 
@@ -31,6 +32,9 @@ DEGREES = 8
 WIDE_SHARE = 0.1
 WIDER = 2.5
 """Share and variance of the wide component, in pooled covariances."""
+
+FOUND_SHARE = 0.1
+"""Share of the components that are fitted to what was found at the start."""
 
 EM_ROUNDS = 40
 PRIOR_DRAWS = 15.0
@@ -108,8 +112,9 @@ def places(block: Block, n_members: int) -> Array:
 
 
 def of_prior(n_coordinates: int, n_members: int, n_components: int) -> Mixture:
-    """Return the mixture before there are draws, that of the prior: components that are alike."""
-    n = n_components + 1
+    """Return the mixture before there are draws, that of the prior: as many components as `fit`
+    gives, all alike."""
+    n = 2 * n_components + 1
     eye = jnp.broadcast_to(jnp.eye(n_coordinates), (n, n_coordinates, n_coordinates))
     together = jnp.zeros((n_members, n_members))
     return Mixture(jnp.full(n, -np.log(n)), jnp.zeros((n, n_coordinates)), eye, together)
@@ -118,24 +123,31 @@ def of_prior(n_coordinates: int, n_members: int, n_components: int) -> Mixture:
 def fit(
     rng: np.random.Generator,
     draws: np.ndarray,
+    found: np.ndarray,
     n_members: int,
     n_components: int,
     inflation: float,
 ) -> Mixture:
-    """Return the mixture of some draws ``(draw, coordinate)`` of `canonical`, with the wide
-    component last and covariances times ``inflation``."""
+    """Return the mixture of some draws ``(draw, coordinate)`` of `canonical`, and of those that
+    were ``found`` at the start, with as many components each; covariances are taken times
+    ``inflation``. The wide component of the draws is last."""
     centre, scale = draws.mean(0), draws.std(0)
     constant = np.diag(scale == 0.0)  # the global scale where there is none
     scale = np.where(scale > 0.0, scale, 1.0)
     z = (draws - centre) / scale
-    share, mean, covariance = _expectation_maximisation(rng, z, n_components)
     pooled = np.cov(z.T) + 1e-6 * np.eye(z.shape[1])
     own = pooled[: 2 * n_members, : 2 * n_members].reshape(2, n_members, 2, n_members)
     together = np.log((own**2).sum((0, 2)) + APART)
     pooled = 0.7 * pooled + 0.3 * np.diag(np.diag(pooled))
-    share = np.append((1.0 - WIDE_SHARE) * share, WIDE_SHARE)
-    mean = np.concatenate([mean, np.zeros((1, z.shape[1]))])
-    covariance = np.concatenate([inflation * covariance, WIDER * pooled[None]])
+    parts = [
+        _expectation_maximisation(rng, z, n_components),
+        _expectation_maximisation(rng, (found - centre) / scale, n_components),
+        (np.ones(1), np.zeros((1, z.shape[1])), WIDER / inflation * pooled[None]),
+    ]
+    shares = 1.0 - WIDE_SHARE - FOUND_SHARE, FOUND_SHARE, WIDE_SHARE
+    share = np.concatenate([whole * part[0] for whole, part in zip(shares, parts, strict=True)])
+    mean = np.concatenate([part[1] for part in parts])
+    covariance = inflation * np.concatenate([part[2] for part in parts])
     covariance[:, constant] = 1.0
     root = np.linalg.cholesky(covariance) * scale[:, None]
     means = centre + mean * scale

@@ -105,13 +105,6 @@ def fit(
     given = prior_of(model), trials_of(model), settings
     setup = Setup(run_key, frame_of(model), *given)
 
-    def begun() -> Chains:
-        progress("finding the starts", 0, settings.starts + 1)
-        phi = pilots.pilot(pilot_key, *setup[1:4], settings.pilot)
-        return started(start_key, setup, phi, progress)
-
-    chains, kept, done = _loaded(store, made_of, setup, begun)
-
     saved = -np.inf
 
     def save(chains: Chains, kept: Kept, done: int) -> None:
@@ -121,6 +114,14 @@ def fit(
             checkpoint.save(store, made_of, chains, [kept] if kept else [], done)
             saved = time.monotonic()
 
+    if store is not None and store.is_file():
+        chains, kept, done = _loaded(store, made_of, setup)
+    else:
+        progress("finding the starts", 0, settings.iterations)
+        phi = pilots.pilot(pilot_key, *setup[1:4], settings.pilot)
+        chains = started(start_key, setup, phi, progress)
+        kept, done = {}, settings.rounds[0]
+        save(chains, kept, done)
     chains = _warmed(setup, chains, done, save, progress)
     chains, kept = _sampled(setup, chains, kept, save, progress)
     scale_key, evidence_key = jax.random.split(jax.random.fold_in(setup.key, 2**31))
@@ -131,12 +132,8 @@ def fit(
 Kept = dict[str, np.ndarray]
 
 
-def _loaded(
-    store: Path | None, made_of: dict, setup: Setup, begun: Callable[[], Chains]
-) -> tuple[Chains, Kept, int]:
-    """Return the chains, what was kept, and how far they are: as stored, or begun."""
-    if store is None or not store.is_file():
-        return begun(), {}, 0
+def _loaded(store: Path, made_of: dict, setup: Setup) -> tuple[Chains, Kept, int]:
+    """Return the chains, what was kept, and how far they are, as they were stored."""
     settings, chains = setup.settings, shapes(setup)
     static = setup.frame, settings.chunk, setup.n_proposals
     given = setup.known(chains), chains.state, Length(1)

@@ -15,18 +15,18 @@ class Settings:
     """Settings of the sampler, stored with every posterior.
 
     ``draws`` are kept per chain after ``warmup`` iterations, whose first round is run from
-    ``starts`` places for each chain. Where an R-hat is above ``r_hat`` or an effective size below
-    ``effective`` (of few draws two in five) the draws are one more round of the warm-up and all
-    are drawn again; then the chains go on, with one of 2, 4 ... iterations kept, up to
-    ``most_thinning``; with 1 they stay as they are.
+    ``starts`` places for each chain, and counts once. Where an R-hat is above ``r_hat`` or an
+    effective size below ``effective`` (of few draws two in five) the draws are one more round of
+    the warm-up and all are drawn again; then the chains go on, with one of 2, 4 ... iterations
+    kept, up to ``most_thinning``; with 1 they stay as they are.
 
     At most ``chunk`` iterations run between two reports of progress.
 
     An animal has ``points`` for each p-hat; an iteration proposes ``proposals`` populations.
     ``block_points`` and ``block_proposals`` hold where a population is so large that it is proposed
-    in blocks. Proposals are from ``components`` fitted to the chains' draws with covariances times
-    ``inflation``. ``evidence`` populations give the evidence of the model, none of them no
-    evidence.
+    in blocks. Proposals are from ``components`` fitted to the chains' draws, and as many fitted to
+    those of the start, with covariances times ``inflation``. ``evidence`` populations give the
+    evidence of the model, none of them no evidence.
     """
 
     chains: int = 4

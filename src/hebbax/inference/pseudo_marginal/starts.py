@@ -17,6 +17,7 @@ from hebbax.inference.pseudo_marginal import candidates
 from hebbax.inference.pseudo_marginal.candidates import State
 from hebbax.inference.pseudo_marginal.chains import (
     Chains,
+    Drawn,
     Found,
     Setup,
     canonical,
@@ -42,12 +43,11 @@ def started(key: Key, setup: Setup, phi: Array, progress: Progress) -> Chains:
     """
     reference_key, start_key, pick = jax.random.split(key, 3)
     rng = np.random.default_rng(np.asarray(pick))
-    settings = setup.settings
-    begin = _narrow(start_key, setup, phi, settings.starts * settings.chains)
+    begin = _narrow(start_key, setup, phi, setup.n_starts * setup.settings.chains)
     own = rng.choice(len(phi), REMEMBERED)
-    means = jnp.broadcast_to(
-        phi[own, rng.choice(phi.shape[1], REMEMBERED)][:, None], phi[own].shape
-    )
+    means = jnp.zeros_like(phi[own])
+    if setup.frame.population:
+        means += phi[own, rng.choice(phi.shape[1], REMEMBERED)][:, None]
     chains = Chains(
         state=begin,
         references=renewed(reference_key, setup.frame, setup.trials, phi[own], means),
@@ -56,22 +56,29 @@ def started(key: Key, setup: Setup, phi: Array, progress: Progress) -> Chains:
         spent=jnp.zeros((), int),
         ran=jnp.zeros((), int),
     )
-    ends, blocks = [], []
-    for k, own in enumerate(np.split(np.arange(len(begin.phi)), settings.starts)):
-        progress("finding the starts", k + 1, settings.starts + 1)
-        chains = chains._replace(state=taken(begin, own))
-        chains, new = setup.round(chains, settings.rounds[0])
-        ends.append(chains.state)
-        blocks.append(new)
-    end = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *ends)
-    drawn = joined(blocks, axis=1)
+    chains, drawn = _run(setup, chains, progress)
     reached = late(drawn)
     n = len(reached.phi)
-    chains = chains._replace(
-        state=taken(end, _far_apart(rng, setup, Found(end.population, end.phi))),
-        found=taken(reached, rng.choice(n, REMEMBERED, replace=n < REMEMBERED)),
-    )
-    return setup.renewed(chains, drawn)
+    found = taken(reached, rng.choice(n, REMEMBERED, replace=n < REMEMBERED))
+    ends = Found(chains.state.population, chains.state.phi)
+    state = taken(chains.state, _far_apart(rng, setup, ends))
+    return setup.renewed(chains._replace(state=state, found=found), drawn)
+
+
+def _run(setup: Setup, chains: Chains, progress: Progress) -> tuple[Chains, Drawn]:
+    """Return all runs, a chain each, where they ended, and what they drew, side by side."""
+    length, n = setup.settings.rounds[0], setup.n_starts
+    begin, ends, drawn = chains.state, [], []
+    for k, own in enumerate(np.split(np.arange(len(begin.phi)), n)):
+
+        def beat(done: int, before: int = k * length) -> None:
+            progress("finding the starts", (before + done) // n, setup.settings.iterations)
+
+        chains, new = setup.round(chains._replace(state=taken(begin, own)), length, beat)
+        ends.append(chains.state)
+        drawn.append(new)
+    state = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *ends)
+    return chains._replace(state=state), joined(drawn, axis=1)
 
 
 def _narrow(key: Key, setup: Setup, phi: Array, n: int) -> State:
