@@ -102,7 +102,7 @@ def test_a_state_of_other_versions_is_refused(path):
     )
     rewritten(path, lambda about: about.update(format=1))
     assert sentence(path) == (
-        f"m.state.npz: a state of version 1, and this hebbax reads version 6; {ANEW}."
+        f"m.state.npz: a state of version 1, and this hebbax reads version 7; {ANEW}."
     )
 
 
