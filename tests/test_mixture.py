@@ -24,7 +24,8 @@ def test_what_proposes_a_block_is_folded_and_normalised(n_members, n_effects):
     size = 2 * n_members + n_effects + 1
     fitted = rng.normal(size=(400, size))
     fitted[:, 1] += 0.5 * fitted[:, 0]
-    of = mixture.fit(rng, np.abs(fitted), n_members, 3, 1.2)
+    found = np.abs(fitted[:64] + 2.0)
+    of = mixture.fit(rng, np.abs(fitted), found, n_members, 3, 1.2)
     now = jnp.asarray(np.abs(rng.normal(size=size)))
     taken = jnp.arange(n_effects) == 1
     block = mixture.Block(jnp.array([1, 0]), jnp.ones(2, bool), taken)
@@ -81,7 +82,7 @@ def test_members_that_are_correlated_share_a_block():
     draws = rng.normal(size=(500, 2 * n + 1))
     draws[:, 4] += draws[:, 0]  # a mean with a mean
     draws[:, n + 7] += 2.0 * draws[:, 2]  # a spread with a mean
-    together = mixture.fit(rng, draws, n, 2, 1.2).together
+    together = mixture.fit(rng, draws, draws[:64], n, 2, 1.2).together
     squares = np.corrcoef(draws[:, :-1].T) ** 2
     by_hand = sum(squares[i : i + n, j : j + n] for i in (0, n) for j in (0, n)) + mixture.APART
     np.testing.assert_allclose(np.exp(together), by_hand, rtol=0.01)

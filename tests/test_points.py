@@ -194,7 +194,7 @@ def test_a_step_from_anywhere_gives_numbers(scene):
     draws = np.abs(rng.normal(size=(100, 2 * frame.n_members + 1)))
     draws[:, -1] = 0.0
     known = candidates.Known(
-        prior, trials, references, mixture.fit(rng, draws, frame.n_members, 2, 1.0)
+        prior, trials, references, mixture.fit(rng, draws, draws, frame.n_members, 2, 1.0)
     )
     zero = jnp.zeros(())
     none = jnp.zeros(0)
