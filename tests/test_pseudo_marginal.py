@@ -140,13 +140,23 @@ def test_repeated_runs_differ_by_the_stated_error_of_their_evidence():
     assert max(one.error for one in found) < 0.15
 
 
-@pytest.mark.parametrize(
-    ("settings", "cut_at"),
-    [(SHORT, 8), (ANEW, 21), (ANEW, 27), (ANEW, 41), (ANEW, 53)],
-    ids=["in its draws", "before the second set", "in it", "before it goes on", "thinned"],
-)
-def test_a_cut_run_goes_on_bit_for_bit(tmp_path, monkeypatch, settings, cut_at):
-    """A set has 20 blocks, of which half are kept and as many added; and each ends stored."""
+CUTS = {
+    "in the first round": (SHORT, "finding the starts", 4),
+    "after it": (SHORT, "warming up", 1),
+    "between rounds": (SHORT, "warming up", 3),
+    "in its draws": (SHORT, "sampling", 8),
+    "before the second set": (ANEW, "sampling", 21),
+    "in it": (ANEW, "sampling", 27),
+    "before it goes on": (ANEW, "sampling", 41),
+    "thinned": (ANEW, "sampling", 53),
+}
+
+
+@pytest.mark.parametrize("case", CUTS)
+def test_a_cut_run_goes_on_bit_for_bit(tmp_path, monkeypatch, case):
+    """A set has 20 blocks, of which half are kept and as many added; the first round ends stored,
+    and each that follows."""
+    settings, cut_in, cut_at = CUTS[case]
     monkeypatch.setattr(sampling, "SAVED_EVERY", 0.0)
     model, key, store = five_terms(), jax.random.key(5), tmp_path / "state.npz"
     whole, info = pseudo_marginal.fit(key, model, settings)
@@ -157,11 +167,12 @@ def test_a_cut_run_goes_on_bit_for_bit(tmp_path, monkeypatch, settings, cut_at):
 
     def cut(task, done, total):
         seen.append(task)
-        if seen.count("sampling") == cut_at:
+        if seen.count(cut_in) == cut_at:
             raise CutError
 
     with pytest.raises(CutError):
         pseudo_marginal.fit(key, model, settings, store=store, progress=cut)
+    assert store.is_file() == (cut_in != "finding the starts")
     resumed, again = pseudo_marginal.fit(key, model, settings, store=store)
     for name, values in whole.items():
         np.testing.assert_array_equal(values, resumed[name])
@@ -169,33 +180,14 @@ def test_a_cut_run_goes_on_bit_for_bit(tmp_path, monkeypatch, settings, cut_at):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    ("task", "cut_at"),
-    [("finding the starts", 4), ("warming up", 1), ("warming up", 3)],
-    ids=["in the first round", "after it", "between rounds"],
-)
-def test_a_run_that_was_cut_in_its_warm_up_goes_on_bit_for_bit(tmp_path, monkeypatch, task, cut_at):
-    """What the short runs found is stored when they end, and each round."""
-    monkeypatch.setattr(sampling, "SAVED_EVERY", 0.0)
-    model, key, store = five_terms(), jax.random.key(5), tmp_path / "state.npz"
-    whole, _ = pseudo_marginal.fit(key, model, SHORT)
-    seen = []
-
-    class CutError(Exception):
-        pass
-
-    def cut(said, done, total):
-        seen.append((said, done))
-        if [one for one, _ in seen].count(task) == cut_at:
-            raise CutError
-
-    with pytest.raises(CutError):
-        pseudo_marginal.fit(key, model, SHORT, store=store, progress=cut)
-    assert store.is_file() == (task == "warming up")
-    assert [done for _, done in seen] == sorted(done for _, done in seen)
-    resumed, _ = pseudo_marginal.fit(key, model, SHORT, store=store)
-    for name, values in whole.items():
-        np.testing.assert_array_equal(values, resumed[name])
+def test_progress_goes_from_nothing_to_all_and_never_back():
+    told = []
+    pseudo_marginal.fit(
+        jax.random.key(5), five_terms(), SHORT, progress=lambda _, *numbers: told.append(numbers)
+    )
+    done = [at for at, _ in told]
+    assert done == sorted(done)
+    assert (done[0], told[-1]) == (0, (SHORT.iterations, SHORT.iterations))
 
 
 def test_recordings_of_one_shape_and_runs_of_any_length_share_one_program():
