@@ -172,6 +172,11 @@ QUESTIONS = {
         "Rewards are 0 to 100: prior scales are of rewards near 1, so divide them by a number like "
         "100.",
     ),
+    "rewards of 0 and 99": (
+        (["A", "B"], AB, [99 * one for one in ONES]),
+        "Rewards are 0 to 99: prior scales are of rewards near 1, so divide them by a number like "
+        "100.",
+    ),
     "rewards in litres": (
         (["A", "B"], AB, [2e-6 * one for one in ONES]),
         "Rewards are 0 to 2e-06: prior scales are of rewards near 1, so divide them by a number "
@@ -193,6 +198,11 @@ QUESTIONS = {
         "give another as the reward.",
     ),
 }
+
+
+@pytest.mark.parametrize("values", [(-1, 0), (0, 9), (-1, 1), (0, 0.2)])
+def test_rewards_of_a_size_near_one_are_not_asked_about(values):
+    assert asked(["A", "B"], AB, [values[one] for one in ONES]) == ()
 
 
 @pytest.mark.parametrize("case", QUESTIONS)

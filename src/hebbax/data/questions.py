@@ -159,12 +159,6 @@ def _rewards(sessions: Sessions) -> Iterator[str]:
         yield f"Every reward is {values[0]:g}: of rewards that never differ nothing is learnt."
         return
     rest = set(values) - set(REWARD_CODES)
-    largest = max(map(abs, rest), default=1.0)
-    if not USUAL[0] <= largest <= USUAL[1]:
-        yield (
-            f"Rewards are {values[0]:g} to {values[-1]:g}: prior scales are of rewards near 1, so "
-            f"divide them by a number like {10.0 ** np.round(np.log10(largest)):g}."
-        )
     if rest == {0, 1}:
         for value, count in zip(values, counts, strict=True):
             if value in REWARD_CODES:
@@ -172,6 +166,11 @@ def _rewards(sessions: Sessions) -> Iterator[str]:
                     f"The reward {value:g} stands in {count} trials among 0 and 1; if it is a code "
                     "for a missing value, leave choice and reward of these trials empty."
                 )
+    elif not USUAL[0] <= (largest := np.abs(values).max()) <= USUAL[1]:
+        yield (
+            f"Rewards are {values[0]:g} to {values[-1]:g}: prior scales are of rewards near 1, so "
+            f"divide them by a number like {10.0 ** np.round(np.log10(largest)):g}."
+        )
     each = [np.unique(rewards[chosen == k]) for k in np.unique(chosen)]
     if all(len(own) == 1 for own in each) and len(values) == len(each):
         names = [sessions.stimuli[k] for k in np.unique(chosen)]

@@ -139,15 +139,12 @@ def fit(
     own = pooled[: 2 * n_members, : 2 * n_members].reshape(2, n_members, 2, n_members)
     together = np.log((own**2).sum((0, 2)) + APART)
     pooled = 0.7 * pooled + 0.3 * np.diag(np.diag(pooled))
-    parts = [
-        _expectation_maximisation(rng, z, n_components),
-        _expectation_maximisation(rng, (found - centre) / scale, n_components),
-        (np.ones(1), np.zeros((1, z.shape[1])), WIDER / inflation * pooled[None]),
-    ]
-    shares = 1.0 - WIDE_SHARE - FOUND_SHARE, FOUND_SHARE, WIDE_SHARE
-    share = np.concatenate([whole * part[0] for whole, part in zip(shares, parts, strict=True)])
-    mean = np.concatenate([part[1] for part in parts])
-    covariance = inflation * np.concatenate([part[2] for part in parts])
+    first = _expectation_maximisation(rng, z, n_components)
+    second = _expectation_maximisation(rng, (found - centre) / scale, n_components)
+    of_draws = 1.0 - WIDE_SHARE - FOUND_SHARE
+    share = np.concatenate([of_draws * first[0], FOUND_SHARE * second[0], [WIDE_SHARE]])
+    mean = np.concatenate([first[1], second[1], np.zeros((1, z.shape[1]))])
+    covariance = np.concatenate([inflation * first[2], inflation * second[2], WIDER * pooled[None]])
     covariance[:, constant] = 1.0
     root = np.linalg.cholesky(covariance) * scale[:, None]
     means = centre + mean * scale
